@@ -1,0 +1,49 @@
+"""Isthmus: autoencoders of every classical type, for every job, as one sentence.
+
+    x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips)
+    loss = compare(y, target) + penalty
+
+Names are imported when they are first used, so that `import isthmus` and `isthmus --help` answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus import datasets as datasets
+    from isthmus.autoencoder import Autoencoder as Autoencoder
+    from isthmus.autoencoder import load as load
+    from isthmus.errors import BadInput as BadInput
+    from isthmus.errors import Diverged as Diverged
+    from isthmus.errors import IsthmusError as IsthmusError
+    from isthmus.recipes import create as create
+    from isthmus.training import Run as Run
+    from isthmus.training import fit as fit
+
+__version__ = "0.1.0"
+
+_places = {
+    "Autoencoder": "autoencoder",
+    "load": "autoencoder",
+    "create": "recipes",
+    "fit": "training",
+    "Run": "training",
+    "IsthmusError": "errors",
+    "BadInput": "errors",
+    "Diverged": "errors",
+}
+__all__ = [*_places, "datasets"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _places:
+        return getattr(importlib.import_module(f"isthmus.{_places[name]}"), name)
+    if name == "datasets":
+        return importlib.import_module("isthmus.datasets")
+    raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,216 @@
+"""The sentence itself: corrupt, encode, bottleneck, decode, compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isthmus import bottlenecks, corruptions, networks, objectives, store  # noqa: F401 -- importing registers the words
+from isthmus.bottlenecks.base import Bottleneck, free
+from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
+from isthmus.corruptions import Corruption
+from isthmus.data import to_unit
+from isthmus.errors import BadInput
+from isthmus.objectives import Objective
+from isthmus.registry import build, config_of, register
+
+CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
+
+
+@register
+class Autoencoder(nn.Module):
+    """Any autoencoder of any type, said as one sentence.
+
+    shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be anyone's own
+    nn.Module: an encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips,
+    where there are some).
+
+    `about` says in plain JSON how it came to be: recipe, options, input (shape, range, gray), data, training.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        encoder: nn.Module,
+        bottleneck: nn.Module,
+        decoder: nn.Module,
+        objective: Objective,
+        corruption: Corruption | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape: Shape = tuple(shape)
+        self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
+        self.objective, self.corruption = objective, corruption
+        self.about: dict[str, Any] = {}
+
+    def forward(self, sample: Sample, ctx: Context) -> Losses:
+        """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
+        if self.corruption is not None and ctx.noise is not None:
+            sample = self.corruption(sample, ctx.noise)
+        y, code = self.say(sample, ctx)
+        reconstruction = self.objective.loss(y, sample.target, sample.weight)
+        return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats)
+
+    def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
+        """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""
+        h, skips = self._features(sample.x)
+        context = ctx.but(x=sample.x, encode=lambda x: self._features(x)[0], condition=sample.condition)
+        code = self._code(h, context)
+        return self._decoded(code.z, skips, sample.x.shape[1:]), code
+
+    def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
+        own_size = not (getattr(self.encoder, "any_size", True) and getattr(self.bottleneck, "any_size", True))
+        if x.shape[1] != self.shape[0] or x.dim() != len(self.shape) + 1 or (own_size and x.shape[1:] != self.shape):
+            raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size(self.shape)}")
+        h = self.encoder(x)
+        return h if isinstance(h, tuple) else (h, None)
+
+    def _code(self, h: Tensor, ctx: Context) -> Code:
+        code = self.bottleneck(h, ctx) if isinstance(self.bottleneck, Bottleneck) else self.bottleneck(h)
+        return code if isinstance(code, Code) else Code(code, free(code))
+
+    def _decoded(self, z: Tensor, skips: list[Tensor] | None, size: Shape | None = None) -> Tensor:
+        y = self.decoder(z) if skips is None else self.decoder(z, skips)
+        # The encoder padded the picture to its stride; what it added is cut off again.
+        return y[..., : size[-2], : size[-1]] if size and len(size) == 3 else y
+
+    # -- using it: arrays or tensors in, tensors on the CPU out; nothing is corrupted, nothing is drawn --
+
+    @torch.no_grad()
+    def encode(self, x: Any) -> Tensor:
+        """The code people embed with (a VAE's mean): N×shape -> N×code_shape. Raises BadInput for another shape."""
+        return self._chunks(lambda part: self._code(self._features(part)[0], Context(x=part)).z, self.tensor(x))
+
+    @torch.no_grad()
+    def decode(self, z: Any, size: Shape | None = None) -> Tensor:
+        """Codes N×code_shape (or flat, N×K) -> pictures N×shape in [0, 1]; `size` for a code grid of another size."""
+        z = torch.as_tensor(np.asarray(z) if not isinstance(z, Tensor) else z).float()
+        expected = getattr(self.bottleneck, "code_shape", tuple(z.shape[1:]))
+        if z.dim() == 2 and z.shape[1] == math.prod(expected):
+            z = z.unflatten(1, expected)
+        if z.dim() != len(expected) + 1 or z.shape[1] != expected[0] or (z.shape[1:] != expected and size is None):
+            raise BadInput(f"codes of {_size(z.shape[1:])}, but this model's are {_size(expected)}")
+        return self._chunks(lambda part: self.objective.picture(self._decoded(part, None, size or self.shape)), z)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Any) -> Tensor:
+        """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x))."""
+
+        def once(part: Tensor) -> Tensor:
+            h, skips = self._features(part)
+            z = self._code(h, Context(x=part)).z
+            return self.objective.picture(self._decoded(z, skips, tuple(part.shape[1:])))
+
+        return self._chunks(once, self.tensor(x))
+
+    def symbols(self, x: Any) -> Tensor | None:
+        """The indices N×grid of a discrete code, or None where the code is not discrete."""
+        if not getattr(self.bottleneck, "discrete", False):
+            return None
+
+        def once(part: Tensor) -> Tensor:
+            symbols = self._code(self._features(part)[0], Context(x=part)).symbols
+            assert symbols is not None
+            return symbols
+
+        with torch.no_grad():
+            return self._chunks(once, self.tensor(x))
+
+    def sample(self, n: int = 64, seed: int = 0) -> Tensor:
+        """n new pictures decoded from N(0, I); they look like something only where `prior` is "normal"."""
+        return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
+
+    @property
+    def code_shape(self) -> Shape:
+        """The shape of one code; for someone's own bottleneck, found by encoding one black item."""
+        known = getattr(self.bottleneck, "code_shape", None)
+        return known or tuple(self.encode(torch.zeros(1, *self.shape)).shape[1:])
+
+    @property
+    def prior(self) -> str | None:
+        return getattr(self.bottleneck, "prior", None)
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def tensor(self, x: Any) -> Tensor:
+        """Anything array-like -> float32 N×shape: integers are scaled by the range the model was trained on."""
+        x = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        if not x.is_floating_point():
+            x = to_unit(x, tuple(self.about.get("input", {}).get("range", (0, 255))))
+        x = x.float()
+        if x.shape == self.shape:
+            x = x[None]
+        if x.dim() > 1 and x.dim() != len(self.shape) + 1 and math.prod(x.shape[1:]) == math.prod(self.shape):
+            x = x.reshape(-1, *self.shape)
+        return x
+
+    def _chunks(self, function: Any, items: Tensor) -> Tensor:
+        parts = [function(part.to(self.device)).cpu() for part in items.split(CHUNK)]
+        return torch.cat(parts) if parts else items.new_zeros(0)
+
+    # -- before, between and after training --
+
+    def start(self, samples: Iterable[Sample]) -> None:
+        """Hand the bottleneck features to start from (k-means); called once, before the first step."""
+        if isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
+            with torch.no_grad():
+                self.bottleneck.start([self._features(sample.x)[0] for sample in samples])
+
+    def after_step(self) -> None:
+        if isinstance(self.bottleneck, Bottleneck):
+            self.bottleneck.after_step()
+
+    def save(self, path: Path | str) -> Path:
+        """Write a run folder: config.json, model.safetensors, card.md. Raises BadInput where it cannot be written."""
+        path = Path(path)
+        write_config(path, self)
+        store.write_tensors(path / store.WEIGHTS, self.state_dict())
+        return path
+
+
+def _size(shape: Any) -> str:
+    return "×".join(str(side) for side in shape)
+
+
+def write_config(path: Path, model: nn.Module) -> None:
+    """The part of a run that is known before training: what the model is, and how it came to be."""
+    config = {"format": store.FORMAT, "model": config_of(model), "about": getattr(model, "about", {})}
+    store.write_json(path / store.CONFIG, config)
+
+
+def load(run: Path | str, **own: nn.Module) -> Autoencoder:
+    """The trained model of a run folder, the same numbers bit for bit.
+
+    own: someone's own modules by their place (encoder=..., bottleneck=..., decoder=...), of the shape they had.
+    Raises BadInput where a part of the run is missing or does not fit.
+    """
+    config = store.read_config(run)
+    model = build(config["model"], own)
+    if not isinstance(model, nn.Module):
+        raise BadInput(f"{run}: config.json describes no model")
+    load_weights(model, store.read_weights(run), run)
+    model.about = config.get("about", {})  # type: ignore[assignment]
+    return model.eval()  # type: ignore[return-value]
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor], place: Path | str) -> None:
+    """Put `weights` into `model`; BadInput naming the first that is missing, unknown or of another shape."""
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise BadInput(f"{place}: the weights lack {name}")
+        if weights[name].shape != tensor.shape:
+            shapes = f"{tuple(weights[name].shape)}, but the config asks for {tuple(tensor.shape)}"
+            raise BadInput(f"{place}: the weights' {name} is {shapes}")
+    for name in weights:
+        if name not in expected:
+            raise BadInput(f"{place}: the weights hold {name}, which the config does not know")
+    model.load_state_dict(weights)

@@ -1,0 +1,83 @@
+"""Sparse codes: many units, few of them at work for any one item."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from isthmus.bottlenecks.base import Bottleneck, free
+from isthmus.contracts import Code, Context, Shape
+from isthmus.registry import register
+
+
+def _activity(z: Tensor) -> dict[str, Tensor]:
+    return {"active_fraction": (z.detach() > 0).float().mean()}
+
+
+@register
+class L1(Bottleneck):
+    """weight · ‖z‖₁, the oldest price of all."""
+
+    def __init__(self, in_shape: Shape, code: Shape, weight: float = 0.1, activate: str = "relu") -> None:
+        super().__init__(in_shape, code, activate)
+        self.weight = weight
+
+    def forward(self, h: Tensor, ctx: Context) -> Code:
+        z = self.head(h)
+        return Code(z, self.weight * z.abs().flatten(1).sum(1), _activity(z))
+
+
+@register
+class RateKL(Bottleneck):
+    """weight · Σ_j KL(rate ‖ mean activity of unit j), sigmoid units (Ng 2011).
+
+    The mean is over the data, not over whatever batch is at hand: a running mean r, and the penalty of an item is
+    the tangent KL(r) + KL'(r)(z − r). Its batch mean has the gradient of the KL at r, and, being a sum over items,
+    it is the same however a batch is split over micro-batches and machines.
+    """
+
+    rates: Tensor
+    pending: Tensor
+
+    def __init__(self, in_shape: Shape, code: Shape, weight: float = 1.0, rate: float = 0.05) -> None:
+        super().__init__(in_shape, code, "sigmoid")
+        self.weight, self.rate = weight, rate
+        self.register_buffer("rates", torch.full(self.code_shape, 0.5))
+        self.register_buffer("pending", torch.zeros((2, *self.code_shape)), persistent=False)
+
+    def forward(self, h: Tensor, ctx: Context) -> Code:
+        z = self.head(h)
+        r = self.rates.clamp(1e-4, 1 - 1e-4)
+        kl = self.rate * (self.rate / r).log() + (1 - self.rate) * ((1 - self.rate) / (1 - r)).log()
+        slope = (1 - self.rate) / (1 - r) - self.rate / r
+        if self.training:
+            self.pending += torch.stack([z.detach().float().sum(0), torch.full_like(r, len(z))])
+        stats = {"mean_activation": z.detach().mean()}
+        return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats)
+
+    def after_step(self) -> None:
+        total, count = self.pending
+        self.rates.lerp_(total / count.clamp(min=1), 0.1)
+        self.pending.zero_()
+
+
+@register
+class TopK(Bottleneck):
+    """Only the k largest of each item stay (Makhzani & Frey 2013).
+
+    As in the paper k shrinks to its value over the first half of the training, from all units: started small, most
+    units would never be chosen, and what is never chosen never learns.
+    """
+
+    def __init__(self, in_shape: Shape, code: Shape, k: int = 25) -> None:
+        super().__init__(in_shape, code, "relu")
+        self.k = k
+
+    def forward(self, h: Tensor, ctx: Context) -> Code:
+        z = self.head(h)
+        flat = z.flatten(1)
+        still = max(0.0, 1 - 2 * ctx.progress)
+        k = min(flat.shape[1], round(self.k + still * (flat.shape[1] - self.k)))
+        values, places = flat.topk(k, dim=1)
+        z = torch.zeros_like(flat).scatter(1, places, values).view_as(z)
+        return Code(z, free(z), _activity(z))

@@ -1,0 +1,35 @@
+"""The variational code: a Gaussian instead of a point, priced by its distance from N(0, I) (Kingma & Welling 2014)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from isthmus.bottlenecks.base import Bottleneck
+from isthmus.contracts import Code, Context, Shape
+from isthmus.registry import register
+
+
+@register
+class Variational(Bottleneck):
+    """z = μ + σ ε, penalty β · KL(N(μ, σ²) ‖ N(0, I)) in nats; without noise z is the mean.
+
+    beta: 1 is the true ELBO, more is the β-VAE (Higgins et al. 2017). warmup: share of the training over which β
+    rises from 0 (Bowman et al. 2016), so that units are not given up before the decoder can use them.
+    """
+
+    prior = "normal"
+
+    def __init__(self, in_shape: Shape, code: Shape, beta: float = 1.0, warmup: float = 0.0) -> None:
+        super().__init__(in_shape, code, parameters=2)
+        self.beta, self.warmup = beta, warmup
+
+    def forward(self, h: Tensor, ctx: Context) -> Code:
+        mean, log_variance = self.head(h).float().chunk(2, dim=1)
+        log_variance = log_variance.clamp(-20, 10)  # exp() stays finite whatever an unseen picture does to the head
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).flatten(1).sum(1)
+        beta = self.beta * min(1.0, ctx.progress / self.warmup) if self.warmup else self.beta
+        z = mean
+        if ctx.noise is not None:
+            z = mean + torch.exp(0.5 * log_variance) * ctx.noise.normal(*mean.shape[1:])
+        return Code(z, beta * kl, {"kl_nats": kl.detach()})

@@ -1,0 +1,95 @@
+"""The few things that the words of the sentence hand to each other.
+
+    x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips);  compare(y, target)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+class Noise:
+    """All the randomness of one step, drawn for the whole global batch and then cut to this part of it.
+
+    So the numbers that an item meets depend on (seed, step) and its place in the global batch only: not on how many
+    machines or micro-batches share the work, and a resumed run needs no generator state. `rows` is this part.
+    """
+
+    def __init__(self, seed: int, step: int, total: int, rows: slice | None = None, device: Any = "cpu") -> None:
+        self.total, self.rows, self.device = total, rows or slice(0, total), device
+        # A torch generator takes 64 bits; a large odd multiplier keeps the streams of neighbouring steps apart.
+        mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) % 2**63
+        self.generator = torch.Generator(device=device).manual_seed(mixed)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N×shape standard normal numbers, one row an item."""
+        return torch.randn(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """N×shape numbers from [0, 1), one row an item."""
+        return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions."""
+
+    x: Tensor
+    target: Tensor
+    weight: Tensor | float = 1.0
+    condition: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, x: Tensor) -> Sample:
+        return cls(x, x)
+
+    def but(self, **changes: Any) -> Sample:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every word may read besides its own input.
+
+    noise: None where nothing random is wanted (using a model). progress: share of the training done, 0 to 1.
+    encode: x̃ -> h, for a bottleneck that wants a derivative of the encoder.
+    """
+
+    noise: Noise | None = None
+    progress: float = 1.0
+    x: Tensor | None = None
+    encode: Callable[[Tensor], Tensor] | None = None
+    condition: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def but(self, **changes: Any) -> Context:
+        return replace(self, **changes)
+
+
+@dataclass
+class Code:
+    """What a bottleneck returns: the code z, its price in nats an item, figures to log, symbols if discrete."""
+
+    z: Tensor
+    penalty: Tensor
+    stats: dict[str, Tensor] = field(default_factory=dict)
+    symbols: Tensor | None = None
+
+
+@dataclass
+class Losses:
+    """The loss as a typed record, each [N] in nats, so that logs, tests and the NaN guard read the same names."""
+
+    terms: dict[str, Tensor]
+    stats: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        """The mean over the batch of the sum of the terms: one number to differentiate."""
+        return torch.stack([term.float() for term in self.terms.values()]).sum(0).mean()

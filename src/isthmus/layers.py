@@ -1,0 +1,70 @@
+"""What networks and bottlenecks are both made of: activations, a norm that looks at one position only, heads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isthmus.contracts import Shape
+from isthmus.errors import unknown
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """The activation of that name; raises BadInput with the nearest name for one that is not here."""
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each position of N×C×...: an item, a tile or half a batch give the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def head(in_shape: Shape, out_shape: Shape) -> nn.Module:
+    """A linear map from features to a code or back: 1×1 where both lie on one grid, else through all numbers."""
+    if len(in_shape) > 1 and in_shape[1:] == out_shape[1:]:
+        return nn.Conv2d(in_shape[0], out_shape[0], 1)
+    dense = nn.Linear(math.prod(in_shape), math.prod(out_shape))
+    return nn.Sequential(nn.Flatten(), dense, nn.Unflatten(1, out_shape)) if len(out_shape) > 1 else (
+        nn.Sequential(nn.Flatten(), dense)
+    )
+
+
+def glorot(module: nn.Module) -> None:
+    """Glorot-uniform weights and zero biases everywhere: torch's own start kills a quarter of a ReLU code."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def pad_to(x: Tensor, stride: int) -> Tensor:
+    """Repeat the last row and column of N×C×H×W until `stride` divides the height and the width."""
+    down, right = -x.shape[-2] % stride, -x.shape[-1] % stride
+    return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """The value of `hard` with the gradient of `soft` (Bengio et al. 2013)."""
+    return soft + (hard - soft).detach()
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,10 @@
+"""'encode' and 'decode', in pairs. An encoder states `out_shape`, a decoder takes a code of `code_shape`.
+
+An encoder returns h, or (h, skips); a decoder is called as decode(z), or decode(z, skips) where there are skips.
+Anyone's own nn.Module may stand in for either.
+"""
+
+from isthmus.networks.conv import ConvDecoder, ConvEncoder
+from isthmus.networks.dense import DenseDecoder, DenseEncoder
+
+__all__ = ["DenseEncoder", "DenseDecoder", "ConvEncoder", "ConvDecoder"]

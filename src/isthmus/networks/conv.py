@@ -1,0 +1,110 @@
+"""Convolutional encoders and decoders: any channels, any size; each stage halves the grid, or doubles it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from isthmus.contracts import Shape
+from isthmus.errors import unknown
+from isthmus.layers import ChannelNorm, glorot, head, pad_to
+from isthmus.layers import activation as activate
+from isthmus.registry import register
+
+
+class ResidualBlock(nn.Module):
+    """x + two 3×3 convolutions, each after a norm over channels and an activation (He et al. 2016, pre-activation)."""
+
+    def __init__(self, channels: int, activation: str, norm: bool) -> None:
+        super().__init__()
+
+        def half() -> list[nn.Module]:
+            first: list[nn.Module] = [ChannelNorm(channels)] if norm else []
+            return [*first, activate(activation), nn.Conv2d(channels, channels, 3, padding=1)]
+
+        self.layers = nn.Sequential(*half(), *half())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _down(wide: int, narrow: int, how: str) -> nn.Module:
+    ways = {
+        "stride": lambda: nn.Conv2d(wide, narrow, 4, stride=2, padding=1),
+        "pool": lambda: nn.Sequential(nn.Conv2d(wide, narrow, 3, padding=1), nn.MaxPool2d(2)),
+    }
+    if how not in ways:
+        raise unknown("way down", how, ways)
+    return ways[how]()
+
+
+def _up(wide: int, narrow: int, how: str) -> nn.Module:
+    # Neither leaves a checkerboard: a kernel of 4 covers every pixel of a stride of 2 equally often, and a plain
+    # convolution after nearest-neighbour enlargement does so by construction (Odena et al. 2016).
+    ways = {
+        "transpose": lambda: nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1),
+        "upsample": lambda: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, padding=1)),
+    }
+    if how not in ways:
+        raise unknown("way up", how, ways)
+    return ways[how]()
+
+
+@register
+class ConvEncoder(nn.Module):
+    """N×C×H×W -> N×channels[-1]×⌈H/2^s⌉×⌈W/2^s⌉ with s = len(channels) stages: halve, then `blocks` residual blocks."""
+
+    any_size = True
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: Sequence[int] = (32, 64),
+        blocks: int = 1,
+        activation: str = "silu",
+        norm: bool = True,
+        down: str = "stride",
+    ) -> None:
+        super().__init__()
+        self.stride = 2 ** len(channels)
+        self.out_shape: Shape = (channels[-1], -(-shape[1] // self.stride), -(-shape[2] // self.stride))
+        stages = []
+        for wide, narrow in zip([shape[0], *channels], channels, strict=False):
+            stages += [_down(wide, narrow, down), *(ResidualBlock(narrow, activation, norm) for _ in range(blocks))]
+        self.layers = nn.Sequential(*stages, activate(activation))
+        glorot(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(pad_to(x, self.stride))
+
+
+@register
+class ConvDecoder(nn.Module):
+    """N×code_shape -> N×out_shape, the encoder's mirror; `channels` from code to picture.
+
+    A code that is a grid may have any height and width: the picture is then 2^s times as large, to be cropped.
+    """
+
+    def __init__(
+        self,
+        code_shape: Shape,
+        out_shape: Shape,
+        channels: Sequence[int] = (64, 32),
+        blocks: int = 1,
+        activation: str = "silu",
+        norm: bool = True,
+        up: str = "upsample",
+    ) -> None:
+        super().__init__()
+        self.code_shape, self.out_shape = tuple(code_shape), tuple(out_shape)
+        self.stride = 2 ** len(channels)
+        grid = (channels[0], *(-(-side // self.stride) for side in out_shape[1:]))
+        stages: list[nn.Module] = [head(self.code_shape, grid)]
+        for wide, narrow in zip(channels, [*channels[1:], channels[-1]], strict=False):
+            stages += [*(ResidualBlock(wide, activation, norm) for _ in range(blocks)), _up(wide, narrow, up)]
+        self.layers = nn.Sequential(*stages, activate(activation), nn.Conv2d(channels[-1], out_shape[0], 3, padding=1))
+        glorot(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)

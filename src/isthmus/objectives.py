@@ -1,0 +1,160 @@
+"""'compare': the decoder's numbers are the parameters of a likelihood over the target.
+
+One scale: `loss` sums over an item, in nats, so β = 1 is the true ELBO. `mean` is the expected target, `picture` the
+same cut to [0, 1]. `channels` is how many numbers the decoder must give for each value of the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isthmus.errors import BadInput, unknown
+from isthmus.metrics import ssim
+from isthmus.registry import register
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def _per_item(values: Tensor, weight: Tensor | float) -> Tensor:
+    if isinstance(weight, Tensor) or weight != 1.0:
+        values = values * weight
+    return values.flatten(1).sum(1)
+
+
+class Objective(nn.Module):
+    """Base: loss(y, target, weight) -> [N], mean(y), picture(y).
+
+    link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" leaves it free (PCA, tables).
+    """
+
+    channels = 1
+
+    def __init__(self, link: str = "sigmoid") -> None:
+        super().__init__()
+        if link not in ("sigmoid", "identity"):
+            raise unknown("link", link, ("sigmoid", "identity"))
+        self.link = link
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        raise NotImplementedError
+
+    def mean(self, y: Tensor) -> Tensor:
+        return torch.sigmoid(y) if self.link == "sigmoid" else y
+
+    def picture(self, y: Tensor) -> Tensor:
+        return self.mean(y).clamp(0, 1)
+
+
+@register
+class Bernoulli(Objective):
+    """y = logits; −log p = softplus(y) − y·target, also for targets between 0 and 1, as is custom."""
+
+    def __init__(self) -> None:
+        super().__init__("sigmoid")
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        y = y.float()
+        return _per_item(F.softplus(y) - y * target, weight)
+
+
+@register
+class Gaussian(Objective):
+    """A normal likelihood around the mean.
+
+    sigma: a number (√½ makes the loss the squared error plus a constant), "learned" for one σ fitted to the whole
+    data (Rybkin et al. 2021), or "pixel" for a σ at each value, which the decoder gives with the mean.
+    """
+
+    def __init__(self, sigma: float | str = math.sqrt(0.5), link: str = "sigmoid") -> None:
+        super().__init__(link)
+        self.sigma = sigma
+        if sigma == "learned":
+            self.log_sigma = nn.Parameter(torch.tensor(-1.0))
+        elif sigma == "pixel":
+            self.channels = 2
+        elif not isinstance(sigma, (int, float)) or sigma <= 0:
+            raise BadInput(f"sigma is {sigma!r}: a number over 0, 'learned' or 'pixel' is accepted")
+
+    def mean(self, y: Tensor) -> Tensor:
+        return super().mean(y.chunk(2, dim=1)[0] if self.channels == 2 else y)
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        y = y.float()
+        if self.sigma == "pixel":
+            log_sigma = y.chunk(2, dim=1)[1]
+        elif self.sigma == "learned":
+            log_sigma = self.log_sigma
+        else:
+            log_sigma = torch.tensor(math.log(float(self.sigma)), device=y.device)
+        # σ below e⁻⁶, less than half a step of 8 bits, would only count the digits of the file format.
+        log_sigma = -6 + F.softplus(log_sigma + 6) if isinstance(self.sigma, str) else log_sigma
+        error = (target - self.mean(y)) * torch.exp(-log_sigma)
+        return _per_item(0.5 * error.square() + log_sigma + HALF_LOG_2PI, weight)
+
+
+@register
+class Laplace(Objective):
+    """|target − mean| / scale + log(2·scale): the L1 loss, for sharper edges than the squared error gives."""
+
+    def __init__(self, scale: float = 0.5, link: str = "sigmoid") -> None:
+        super().__init__(link)
+        self.scale = scale
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        error = (target - self.mean(y.float())).abs() / self.scale
+        return _per_item(error + math.log(2 * self.scale), weight)
+
+
+@register
+class Categorical(Objective):
+    """A probability for each of `levels` values (256: the pixel's own), y = N×(levels·C)×... logits."""
+
+    def __init__(self, levels: int = 256) -> None:
+        super().__init__("identity")
+        self.levels = self.channels = levels
+
+    def _logits(self, y: Tensor) -> Tensor:
+        return y.float().unflatten(1, (self.levels, -1))
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        level = (target * (self.levels - 1)).round().long().clamp(0, self.levels - 1)
+        return _per_item(F.cross_entropy(self._logits(y), level, reduction="none"), weight)
+
+    def mean(self, y: Tensor) -> Tensor:
+        values = torch.linspace(0, 1, self.levels, device=y.device)
+        return torch.einsum("nl...,l->n...", self._logits(y).softmax(1), values)
+
+
+@register
+class Structural(Objective):
+    """(1 − SSIM) times the number of values: likeness as the eye sees it; no likelihood, so no ELBO."""
+
+    def __init__(self) -> None:
+        super().__init__("sigmoid")
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        if y.dim() != 4:
+            raise BadInput("loss ssim: compares pictures, not tables")
+        return (1 - ssim(self.mean(y.float()), target)) * target[0].numel()
+
+
+LOSSES: dict[str, Callable[[str], Objective]] = {
+    "bce": lambda link: Bernoulli(),
+    "mse": lambda link: Gaussian(link=link),
+    "gaussian": lambda link: Gaussian("learned", link),
+    "l1": lambda link: Laplace(link=link),
+    "categorical": lambda link: Categorical(),
+    "ssim": lambda link: Structural(),
+}
+
+
+def objective(loss: str, link: str = "sigmoid") -> Objective:
+    """The objective that --loss names; raises BadInput with the nearest name for one that is not there."""
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    return LOSSES[loss](link)

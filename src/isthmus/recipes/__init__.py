@@ -1,0 +1,11 @@
+"""The catalogue: each known type (later: job) as one short named sentence. A recipe is data, not a class.
+
+A recipe is a function of (shape, code, keys...) that returns an Autoencoder. Registering it puts it into the command
+line, the docs' table and the contract test. Its keyword defaults are the model's `--set` keys; the lines of its
+docstring after the first say what they mean; `training` are its defaults for fit().
+"""
+
+from isthmus.recipes.catalogue import RECIPES, Recipe, create, find, recipe
+from isthmus.recipes import types  # noqa: F401, I001 -- importing it fills the catalogue
+
+__all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]

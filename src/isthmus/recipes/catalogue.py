@@ -1,0 +1,103 @@
+"""The registry of recipes, and create(): a name and a shape become a model."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.contracts import Shape
+from isthmus.errors import BadInput, unknown
+
+RECIPES: dict[str, Recipe] = {}
+ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults."""
+
+    name: str
+    make: Callable[..., Autoencoder]
+    inputs: tuple[str, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.make) or "").splitlines()[0]
+
+    @property
+    def keys(self) -> dict[str, tuple[Any, str]]:
+        """Every key of the model: its default and its meaning."""
+        meanings = dict(re.findall(r"^(\w+): (.+)$", inspect.getdoc(self.make) or "", re.MULTILINE))
+        parameters = list(inspect.signature(self.make).parameters.values())[1:]
+        return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
+
+
+def recipe(*inputs: str, **training: Any) -> Callable[[Callable[..., Autoencoder]], Callable[..., Autoencoder]]:
+    """Decorator: put a function into the catalogue, with its input kinds and training defaults."""
+
+    def register(make: Callable[..., Autoencoder]) -> Callable[..., Autoencoder]:
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training)
+        return make
+
+    return register
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name or alias; BadInput with the nearest name for one that is not there."""
+    name = ALIASES.get(name, name)
+    if name not in RECIPES:
+        raise unknown("recipe", name, [*RECIPES, *ALIASES])
+    return RECIPES[name]
+
+
+def create(name: str, *, shape: Sequence[int], code: int | str | Sequence[int] | None = None, seed: int = 0,
+           **keys: Any) -> Autoencoder:
+    """The model of a recipe, with fresh weights drawn from `seed`.
+
+    shape: of one item, (C, H, W), or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's own.
+    Raises BadInput for an unknown recipe or key (with the nearest name) or a code that cannot be.
+    """
+    found = find(name)
+    shape = tuple(int(side) for side in shape)
+    kind = {1: "table", 3: "picture"}.get(len(shape))
+    if kind is None or (kind == "table" and "table" not in found.inputs):
+        raise BadInput(f"{found.name}: takes {', '.join(found.inputs)}, not items of shape {shape}")
+    for key in keys:
+        if key not in found.keys or key == "code":
+            raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
+    default = found.keys["code"][0]
+    size = default if code is None else parse_code(code)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = found.make(shape, size, **keys)
+        except TypeError as error:
+            raise BadInput(f"{found.name}: {error}") from error
+    numbers, inputs = math.prod(model.code_shape), math.prod(shape)
+    if numbers > inputs and not getattr(model.bottleneck, "discrete", False):
+        warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", stacklevel=2)
+    options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
+    options["code"] = list(model.code_shape)
+    model.about = {"recipe": found.name, "seed": seed, "options": options, "training": dict(found.training)}
+    return model
+
+
+def parse_code(code: int | str | Sequence[int]) -> Shape:
+    """24, "24", "4x7x7" or (4, 7, 7) -> a shape. Raises BadInput for anything else, and for numbers below 1."""
+    parts = str(code).lower().replace("×", "x").split("x") if isinstance(code, (int, str)) else list(code)
+    try:
+        size = tuple(int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise BadInput(f"code {code!r}: a number such as 24, or a tensor such as 4x7x7 is accepted") from None
+    if not size or min(size) < 1:
+        raise BadInput(f"code {code!r}: must be 1 or more")
+    return size

@@ -1,0 +1,99 @@
+"""A bottleneck between two nets: what the recipes share, dense or convolutional."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import Bottleneck
+from isthmus.contracts import Shape
+from isthmus.corruptions import corruption as parse_corruption
+from isthmus.errors import BadInput, unknown
+from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
+from isthmus.objectives import objective
+
+Make = Callable[[Shape, Shape], Bottleneck]  # (shape of the features, shape of the code) -> a bottleneck
+
+
+def dense(
+    shape: Shape,
+    code: Shape,
+    bottleneck: Make,
+    *,
+    widths: Sequence[int] = (),
+    activation: str = "relu",
+    norm: bool = False,
+    loss: str | None = None,
+    corruption: str = "none",
+) -> Autoencoder:
+    """Fully connected: `widths` down to the code, and the same widths back up."""
+    linear = activation == "none"  # then nothing bends anywhere: no norm, no sigmoid at the end, squared error
+    widths, norm = numbers(widths), norm and not linear
+    compare = objective(loss or ("mse" if linear else "bce"), "identity" if linear else "sigmoid")
+    encoder = DenseEncoder(shape, widths, activation, norm)
+    strip = bottleneck(encoder.out_shape, code)
+    out = (compare.channels * shape[0], *shape[1:])
+    decoder = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm)
+    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption))
+
+
+def conv(
+    shape: Shape,
+    code: Shape,
+    bottleneck: Make,
+    *,
+    channels: Sequence[int] | None = None,
+    blocks: int = 1,
+    activation: str = "silu",
+    norm: bool = True,
+    down: str = "stride",
+    up: str = "upsample",
+    loss: str = "mse",
+    corruption: str = "none",
+) -> Autoencoder:
+    """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror."""
+    channels = numbers(channels) if channels is not None else stages(shape, code)
+    compare = objective(loss)
+    encoder = ConvEncoder(shape, channels, blocks, activation, norm, down)
+    grid = encoder.out_shape[1:]
+    if len(code) == 3 and code[1:] != grid:
+        raise BadInput(
+            f"code {'x'.join(map(str, code))}: {len(channels)} stages bring {shape[1]}x{shape[2]} to a grid of "
+            f"{grid[0]}x{grid[1]}: ask for {code[0]}x{grid[0]}x{grid[1]}"
+        )
+    strip = bottleneck(encoder.out_shape, code)
+    out = (compare.channels * shape[0], *shape[1:])
+    decoder = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
+    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption))
+
+
+def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
+    """Channels 32, 64, 128 ...: as many stages as bring the picture to the code's grid, or else to about 7×7."""
+    goal = max(code[1:]) if len(code) == 3 else 8
+    halvings = max(1, round(math.log2(max(shape[1:]) / goal))) if max(shape[1:]) > goal else 1
+    return tuple(min(32 * 2**stage, 256) for stage in range(halvings))
+
+
+def either(net: str, shape: Shape, code: Shape, bottleneck: Make, *, widths: Sequence[int], **keys: Any) -> Autoencoder:
+    """The same bottleneck between dense or convolutional nets; auto: dense for tables and small gray pictures."""
+    if net == "auto":
+        net = "dense" if len(shape) != 3 or math.prod(shape) <= 1024 else "conv"
+    if net == "dense":
+        return dense(shape, code, bottleneck, widths=widths, **keys)
+    if net == "conv":
+        return conv(shape, code, bottleneck, **keys)
+    raise unknown("net", net, ("dense", "conv", "auto"))
+
+
+def numbers(value: Any) -> tuple[int, ...]:
+    """(500, 250), 500 or "500,250" (as --set gives it) -> a tuple of whole numbers of 1 or more."""
+    try:
+        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
+        found = tuple(int(part) for part in parts if part != "")
+    except (TypeError, ValueError):
+        raise BadInput(f"{value!r}: whole numbers such as 500,250 are accepted") from None
+    if any(number < 1 for number in found):
+        raise BadInput(f"{value!r}: every layer has 1 unit or more")
+    return found

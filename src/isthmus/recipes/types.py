@@ -1,0 +1,252 @@
+"""The six classical types, as nine recipes. A new type costs its bottleneck file and an entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, Variational
+from isthmus.contracts import Shape
+from isthmus.errors import unknown
+from isthmus.recipes.catalogue import recipe
+from isthmus.recipes.nets import Make, conv as conv_net, dense, either, numbers
+
+PICTURES = ("gray", "colour")
+ANY = (*PICTURES, "table")
+
+
+@recipe(*ANY, epochs=50, batch_size=256, lr=1e-3)
+def undercomplete(
+    shape: Shape,
+    code: Shape = (24,),
+    *,
+    activation: str = "relu",
+    loss: str | None = None,
+    corruption: str = "none",
+) -> Autoencoder:
+    """The smallest of all: one layer to a few numbers, one layer back.
+
+    code: numbers between encoder and decoder
+    activation: of the code: relu, sigmoid, tanh, silu, gelu; none makes it PCA (squared error, no sigmoid)
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce, or mse with activation=none
+    corruption: what the encoder sees instead of x, such as gaussian:0.3 or masking:0.25+gaussian:0.1
+    """
+    strip = partial(Plain, activate=activation)
+    return dense(shape, code, strip, activation=activation, loss=loss, corruption=corruption)
+
+
+@recipe(*ANY, epochs=40, batch_size=256, lr=2e-3, schedule="cosine")
+def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
+    """No bend anywhere and squared error: it finds the subspace of PCA (Baldi & Hornik 1989).
+
+    code: numbers between encoder and decoder
+    """
+    return dense(shape, code, Plain, activation="none")
+
+
+@recipe(*ANY, epochs=60, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02, weight_decay=1e-2)
+def deep(
+    shape: Shape,
+    code: Shape = (30,),
+    *,
+    widths: Sequence[int] = (1000, 500, 250),
+    activation: str = "silu",
+    norm: bool = True,
+    loss: str = "mse",
+) -> Autoencoder:
+    """Several layers down and up: a curved surface where PCA has a flat one (Hinton & Salakhutdinov 2006).
+
+    code: numbers between encoder and decoder
+    widths: units of the layers, from picture to code
+    activation: relu, silu, gelu, tanh, sigmoid; none makes it PCA
+    norm: a LayerNorm after each hidden layer
+    loss: bce, mse, gaussian, l1, categorical or ssim
+    """
+    return dense(shape, code, Plain, widths=widths, activation=activation, norm=norm, loss=loss)
+
+
+@recipe(*PICTURES, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
+def conv(
+    shape: Shape,
+    code: Shape = (32,),
+    *,
+    channels: Sequence[int] | None = None,
+    blocks: int = 1,
+    activation: str = "silu",
+    norm: bool = True,
+    down: str = "stride",
+    up: str = "upsample",
+    loss: str = "mse",
+    corruption: str = "none",
+) -> Autoencoder:
+    """Convolutions: any channels, any size, and a code of numbers or a small picture of its own.
+
+    code: numbers, or channels x height x width as in 4x7x7
+    channels: of each stage (each halves the grid), such as 32,64; by default as many as reach the code's grid
+    blocks: residual blocks a stage
+    activation: silu, relu, gelu, tanh
+    norm: a LayerNorm over channels at each position
+    down: stride (4x4 convolutions) or pool (maximum of 2x2)
+    up: upsample (nearest, then 3x3) or transpose (4x4): neither leaves a checkerboard
+    loss: mse, bce, gaussian, l1, categorical or ssim
+    corruption: what the encoder sees instead of x, such as gaussian:0.3
+    """
+    return conv_net(
+        shape,
+        code,
+        Plain,
+        channels=channels,
+        blocks=blocks,
+        activation=activation,
+        norm=norm,
+        down=down,
+        up=up,
+        loss=loss,
+        corruption=corruption,
+    )
+
+
+@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+def denoising(
+    shape: Shape,
+    code: Shape = (128,),
+    *,
+    corruption: str = "gaussian:0.3",
+    net: str = "auto",
+    widths: Sequence[int] = (512, 256),
+    loss: str = "bce",
+) -> Autoencoder:
+    """It sees a damaged picture and is compared with the clean one (Vincent et al. 2008).
+
+    code: numbers between encoder and decoder
+    corruption: gaussian:0.3, salt-and-pepper:0.2, masking:0.5, or several joined by +
+    net: dense, conv, or auto (dense for tables and small gray pictures)
+    widths: units of the dense net's layers
+    loss: bce, mse, gaussian, l1, categorical or ssim
+    """
+    return either(net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption)
+
+
+@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3)
+def sparse(
+    shape: Shape,
+    code: Shape = (256,),
+    *,
+    kind: str = "l1",
+    weight: float | None = None,
+    rate: float = 0.05,
+    k: int = 25,
+    net: str = "auto",
+    widths: Sequence[int] = (),
+    loss: str = "bce",
+) -> Autoencoder:
+    """Many units, few at work for any one picture: each comes to stand for something.
+
+    code: units, usually many
+    kind: l1 (a price on every number), kl (to a rate of activity), or topk (only the k largest stay)
+    weight: of the price, in nats; by default 0.1 for l1 and 1 for kl
+    rate: with kl, the share of pictures that a unit should be active for
+    k: with topk, how many units stay for each picture
+    net: dense, conv, or auto (dense for tables and small gray pictures)
+    widths: units of the dense net's layers before the code
+    loss: bce, mse, gaussian, l1, categorical or ssim
+    """
+    kinds: dict[str, Make] = {
+        "l1": partial(L1, weight=0.1 if weight is None else weight),
+        "kl": partial(RateKL, weight=1.0 if weight is None else weight, rate=rate),
+        "topk": partial(TopK, k=k),
+    }
+    if kind not in kinds:
+        raise unknown("kind of sparsity", kind, kinds)
+    return either(net, shape, code, kinds[kind], widths=widths, loss=loss)
+
+
+@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3)
+def contractive(
+    shape: Shape,
+    code: Shape = (128,),
+    *,
+    weight: float = 1.0,
+    activation: str = "sigmoid",
+    net: str = "auto",
+    widths: Sequence[int] = (),
+    loss: str = "bce",
+) -> Autoencoder:
+    """A code that resists small changes of the picture (Rifai et al. 2011).
+
+    code: units
+    weight: of the squared norm of the code's derivative
+    activation: of the code: sigmoid, relu, tanh or none
+    net: dense, conv, or auto (dense for tables and small gray pictures)
+    widths: units of the dense net's layers before the code; with none the norm is exact, else estimated
+    loss: bce, mse, gaussian, l1, categorical or ssim
+    """
+
+    def strip(features: Shape, code: Shape) -> Contractive:
+        one_layer = len(features) == 1 and not numbers(widths) and activation in ("sigmoid", "relu")
+        return Contractive(features, code, weight, activation, closed=one_layer)
+
+    return either(net, shape, code, strip, widths=widths, loss=loss)
+
+
+@recipe(*ANY, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+def variational(
+    shape: Shape,
+    code: Shape = (16,),
+    *,
+    beta: float = 1.0,
+    beta_warmup: float = 0.1,
+    net: str = "auto",
+    widths: Sequence[int] = (512, 256),
+    loss: str = "bce",
+) -> Autoencoder:
+    """A code that is a Gaussian, so that random numbers decode to new pictures (Kingma & Welling 2014).
+
+    code: numbers between encoder and decoder
+    beta: price of the code; 1 is the true ELBO, more is the beta-VAE
+    beta_warmup: share of the training over which beta rises from 0
+    net: dense, conv, or auto (dense for tables and small gray pictures)
+    widths: units of the dense net's layers
+    loss: bce, gaussian (one learned sigma), mse, l1, categorical or ssim
+    """
+    strip = partial(Variational, beta=beta, warmup=beta_warmup)
+    return either(net, shape, code, strip, widths=widths, loss=loss)
+
+
+@recipe(*PICTURES, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+def quantized(
+    shape: Shape,
+    code: Shape | None = None,
+    *,
+    codes: int = 512,
+    dim: int = 16,
+    quantizer: str = "vq",
+    levels: Sequence[int] = (8, 8, 8),
+    commitment: float = 0.25,
+    channels: Sequence[int] | None = None,
+    blocks: int = 1,
+    loss: str = "mse",
+) -> Autoencoder:
+    """A grid of symbols from a codebook of its own (van den Oord et al. 2017).
+
+    code: the grid of symbols, as in 7x7 (or 49 for a row of them); by default a quarter of each side
+    codes: vectors in the codebook
+    dim: numbers in each vector
+    quantizer: vq (a learned codebook) or fsq (a fixed lattice: Mentzer et al. 2023)
+    levels: with fsq, the levels of each number; their product is the number of codes
+    commitment: price of the distance between features and their vectors
+    channels: of each stage (each halves the grid); by default as many as reach the code's grid
+    blocks: residual blocks a stage
+    loss: mse, bce, gaussian, l1, categorical or ssim
+    """
+    quantizers: dict[str, Make] = {
+        "vq": partial(VQ, codes=codes, commitment=commitment),
+        "fsq": partial(FSQ, levels=numbers(levels)),
+    }
+    if quantizer not in quantizers:
+        raise unknown("quantizer", quantizer, quantizers)
+    grid = (-(-shape[1] // 4), -(-shape[2] // 4)) if code is None else code
+    if len(grid) < 3:
+        grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)
+    return conv_net(shape, grid, quantizers[quantizer], channels=channels, blocks=blocks, loss=loss)

@@ -1,0 +1,70 @@
+"""Names for constructors, so that a module can be written to a config and built again from it.
+
+`@register` remembers the arguments a module was built with (as smp does, no config class); `config_of` turns a
+module into plain JSON, `build` turns the JSON back. Only registered names are ever built: a config cannot make
+Python import or run anything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from torch import nn
+
+from isthmus.errors import BadInput, unknown
+
+_constructors: dict[str, type[nn.Module]] = {}
+M = TypeVar("M", bound=type[nn.Module])
+
+
+def register(cls: M) -> M:
+    """Class decorator: put the class in the catalogue under its own name and keep its constructor arguments."""
+    init = cls.__init__
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def remembering(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(self, *args, **kwargs)
+        init(self, *args, **kwargs)
+        if type(self) is cls:
+            arguments = dict(list(bound.arguments.items())[1:])
+            object.__setattr__(self, "_arguments", arguments)
+
+    cls.__init__ = remembering  # type: ignore[method-assign]
+    _constructors[cls.__name__] = cls
+    return cls
+
+
+def config_of(value: Any) -> Any:
+    """The JSON for a registered module (recursively) or a plain value; someone's own module becomes its name."""
+    if isinstance(value, nn.Module):
+        if not hasattr(value, "_arguments"):
+            return {"own": type(value).__name__}
+        arguments = {key: config_of(argument) for key, argument in value._arguments.items()}
+        return {"name": type(value).__name__, **arguments}
+    if isinstance(value, (tuple, list)):
+        return [config_of(item) for item in value]
+    return value
+
+
+def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = "") -> Any:
+    """The module that `config_of` described; `own` holds the modules that are not ours, by argument name.
+
+    Raises BadInput for an unknown name, or for someone's own module that was not given.
+    """
+    if isinstance(config, list):
+        return tuple(build(item, own, place) for item in config)
+    if not isinstance(config, dict):
+        return config
+    if "own" in config:
+        if own and own.get(place) is not None:
+            return own[place]
+        raise BadInput(f"this run holds its own {place} ({config['own']}): load it with isthmus.load(run, {place}=...)")
+    name = config.get("name", "")
+    if name not in _constructors:
+        raise unknown("module", str(name), _constructors)
+    arguments = {key: build(item, own, key) for key, item in config.items() if key != "name"}
+    return _constructors[name](**arguments)

@@ -1,0 +1,102 @@
+"""A run folder as dicts and tensors: config.json + *.safetensors + a card. Nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from isthmus.errors import BadInput
+from isthmus.files import atomic, cannot_write
+
+FORMAT = 1
+CONFIG, WEIGHTS, METRICS, PARTS = "config.json", "model.safetensors", "metrics.json", "parts.json"
+CARD, CHECKPOINTS = "card.md", "checkpoints"
+
+
+def finite(value: Any) -> Any:
+    """The same JSON with every number that is not finite as null, as the command line promises."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: Any) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`; BadInput where it is missing, unreadable or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path.parent}: {path.name} is missing, so this is no run folder or not a whole one") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read ({error})") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any = None) -> None:
+    """One safetensors file, whole or not at all, with `header` as JSON in its metadata."""
+    on_cpu = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        try:
+            save_file(on_cpu, temporary, metadata={"isthmus": json.dumps(header)})
+            descriptor = os.open(temporary, os.O_RDONLY)
+            os.fsync(descriptor)  # or a power cut may leave the new name on empty blocks
+            os.close(descriptor)
+        except SafetensorError as error:
+            raise cannot_write(path, OSError(0, str(error))) from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """The tensors of a safetensors file and its JSON header; BadInput where it is missing or damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("isthmus", "null"))
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except FileNotFoundError:
+        raise BadInput(f"{path.parent}: {path.name} is missing") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted((run / CHECKPOINTS).glob("[0-9]*.safetensors"))
+
+
+def read_config(run: Path | str) -> dict[str, Any]:
+    """The config of a run folder; BadInput where there is none, or one of a newer format than this."""
+    run = Path(run)
+    if not run.is_dir():
+        raise BadInput(f"{run}: there is no such run folder")
+    config = read_json(run / CONFIG)
+    if not isinstance(config, dict) or "model" not in config:
+        raise BadInput(f"{run / CONFIG}: describes no model")
+    if config.get("format", 0) > FORMAT:
+        raise BadInput(f"{run}: written in format {config['format']} by a newer isthmus; this one reads up to {FORMAT}")
+    return config
+
+
+def read_weights(run: Path | str) -> dict[str, Tensor]:
+    """The finished weights of a run, or those of its newest checkpoint while it is still training."""
+    run = Path(run)
+    kept = checkpoints(run)
+    if not (run / WEIGHTS).exists() and kept:
+        tensors, _ = read_tensors(kept[-1])
+        return {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    return read_tensors(run / WEIGHTS)[0]
+
+
+def is_run(path: Path | str) -> bool:
+    return (Path(path) / CONFIG).is_file()

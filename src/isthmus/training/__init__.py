@@ -1,0 +1,7 @@
+"""fit(): the only loop, through which every model of every type and job is trained."""
+
+from isthmus.training.fit import fit
+from isthmus.training.options import TRAINING, settle
+from isthmus.training.run import Run
+
+__all__ = ["TRAINING", "Run", "fit", "settle"]

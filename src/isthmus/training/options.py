@@ -1,0 +1,69 @@
+"""What can be asked of a training: one table of keys, defaults and meanings, for fit() and for --set alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from isthmus.errors import BadInput, unknown
+
+TRAINING: dict[str, tuple[Any, str]] = {
+    "epochs": (20, "times through the training part"),
+    "batch_size": (128, "items a step"),
+    "lr": (1e-3, "learning rate of Adam at its highest"),
+    "schedule": ("constant", "of the rate: constant, cosine (to 0 at the end) or plateau (halved when nothing improves)"),
+    "warmup": (0.0, "share of the steps over which the rate rises from 0"),
+    "weight_decay": (0.0, "pull of the weights to 0 (AdamW)"),
+    "clip": (None, "largest norm of the gradient; none for no limit"),
+    "ema": (None, "decay of a running mean of the weights, which is then kept instead, such as 0.999"),
+    "patience": (None, "stop after so many epochs with no better validation loss, and keep the best weights"),
+    "validation": (0.1, "share of the training part held back to choose on"),
+    "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
+    "seed": (0, "of the weights, the parts, the order and all noise"),
+    "precision": ("32-true", "32-true, bf16-mixed, 16-mixed or 64-true, as in Lightning Fabric"),
+    "device": ("auto", "auto, cpu, cuda or mps"),
+}
+CHOICES = {
+    "schedule": ("constant", "cosine", "plateau"),
+    "precision": ("32-true", "bf16-mixed", "16-mixed", "64-true"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+}
+
+
+def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every key of a training: as given, else as the recipe has it, else the default.
+
+    Raises BadInput for an unknown key (with the nearest name) or a value that cannot be.
+    """
+    for key in given:
+        if key not in TRAINING:
+            raise unknown("training key", key, TRAINING)
+    options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | dict(given)
+    for key, choices in CHOICES.items():
+        if options[key] not in choices:
+            raise unknown(key, str(options[key]), choices)
+    for key, least in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
+        value = options[key]
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise BadInput(f"{key} is {value}: a whole number of {least} or more is accepted")
+    for key in ("lr", "clip"):
+        value = options[key]
+        if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+            raise BadInput(f"{key} is {value}: a number above 0 is accepted")
+    for key in ("warmup", "weight_decay", "ema", "validation", "test"):
+        value = options[key]
+        if value is not None and not (isinstance(value, (int, float)) and 0 <= value < 1):
+            raise BadInput(f"{key} is {value}: a number from 0 up and below 1 is accepted")
+    if options["patience"] is not None and not options["validation"]:
+        raise BadInput("patience needs a validation part: set validation above 0, or patience=none")
+    return options
+
+
+def rate(options: Mapping[str, Any], step: int, steps: int) -> float:
+    """The learning rate of `step` (from 0) out of `steps`, before a plateau's factor."""
+    rising = options["warmup"] * steps
+    factor = min(1.0, (step + 1) / rising) if rising else 1.0
+    if options["schedule"] == "cosine":
+        factor *= 0.5 * (1 + math.cos(math.pi * step / steps))
+    return float(options["lr"] * factor)

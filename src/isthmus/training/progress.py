@@ -1,0 +1,71 @@
+"""How a training tells that it lives: a bar with rate, losses and time left; plain lines where no terminal is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+ESTIMATE_AFTER = 3.0  # seconds of training before the whole is estimated
+LINE_EVERY = 10.0  # seconds between plain lines
+
+
+class Progress:
+    """Use as a context; `step` after every step, `say` for a sentence in between. quiet: nothing at all."""
+
+    def __init__(self, total: int, done: int = 0, quiet: bool = False) -> None:
+        self.total, self.first, self.done, self.quiet = total, done, done, quiet
+        self.began = self.shown = time.perf_counter()
+        self.estimated = False
+        self.bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn(compact=True))
+            self.bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.total, completed=self.done)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def step(self, step: int, text: str, last: bool = False) -> None:
+        """`step` steps are done in all; `text` says how it goes and is shown a few times a second at most."""
+        self.done = step
+        if self.quiet:
+            return
+        now = time.perf_counter()
+        if not self.estimated and now - self.began > ESTIMATE_AFTER:
+            self.estimated = True
+            whole = (now - self.began) / max(1, step - self.first) * (self.total - self.first)
+            if whole > 2 * ESTIMATE_AFTER:
+                self.say(f"about {duration(whole)} in all, until {time.strftime('%H:%M', time.localtime(time.time() + whole))}")
+        if self.bar is not None and (last or now - self.shown > 0.25):
+            self.shown = now
+            self.bar.update(self.task, completed=step, description=text, refresh=True)
+        elif self.bar is None and (last or now - self.shown > LINE_EVERY):
+            self.shown = now
+            left = (now - self.began) / max(1, step - self.first) * (self.total - step)
+            print(f"{text}  {duration(left)} left" if left > 1 else text, file=sys.stderr, flush=True)
+
+    def say(self, sentence: str) -> None:
+        if self.quiet:
+            return
+        if self.bar is not None:
+            self.bar.console.print(sentence, highlight=False, markup=False)
+        else:
+            print(sentence, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """'8 s', '3 min', '2.5 h'."""
+    if seconds < 99:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,101 @@
+"""What fit() returns: the trained model, its history, and a page to look at."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from isthmus import store
+from isthmus.autoencoder import Autoencoder, write_config
+from isthmus.data import Data
+from isthmus.files import atomic
+from isthmus.report import Page, as_pictures, charts, rows
+
+SHOWN = 10  # pictures in a run's page
+
+
+@dataclass
+class Run:
+    """A finished training. path: its folder, or None. history: a dict an epoch. parts: rows of data, by part."""
+
+    model: Any
+    path: Path | None
+    history: list[dict[str, Any]]
+    data: Data
+    parts: dict[str, np.ndarray]
+    finished: str = "done"
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last epoch's figures, with the speed of the training."""
+        if not self.history:
+            return {}
+        seconds = float(np.median([row["seconds"] for row in self.history]))
+        last = {key: value for key, value in self.history[-1].items() if key not in ("epoch", "lr", "seconds")}
+        speed = {"seconds_per_epoch": seconds, "images_per_second": len(self.parts["train"]) / max(seconds, 1e-9)}
+        return {"epochs": len(self.history), **last, **speed}
+
+    def save(self, path: Path | str) -> Path:
+        """Write model and figures as a run folder."""
+        path = self.model.save(path)
+        Run(self.model, path, self.history, self.data, self.parts, self.finished).write()
+        return path
+
+    def write(self) -> None:
+        """metrics.json, history.csv, index.html and card.md beside the weights."""
+        assert self.path is not None
+        metrics = {"status": self.finished, "training": self.metrics}
+        store.write_json(self.path / store.METRICS, metrics)
+        write_history(self.path / "history.csv", self.history)
+        self.plot().write(self.path / "index.html")
+        with atomic(self.path / store.CARD) as temporary:
+            temporary.write_text(self.card(), encoding="utf-8")
+
+    def plot(self) -> Page:
+        """A page with the loss curves, and pictures over what the model makes of them; a notebook shows it."""
+        about = getattr(self.model, "about", {})
+        page = Page(f"{about.get('recipe', 'model')}: what it learned")
+        if self.history:
+            page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
+        held = next(part for part in ("validation", "train") if len(self.parts[part]))
+        if isinstance(self.model, Autoencoder):
+            some = self.data.floats(self.parts[held][:SHOWN])
+            made = self.model.reconstruct(some)
+            page.section("Pictures over what the model makes of them")
+            page.picture(rows(as_pictures(some), as_pictures(made)), f"Above: from the {held} part. Below: rebuilt.")
+        curves = {
+            name: ([row["epoch"] for row in self.history], [row[key] for row in self.history])
+            for name, key in (("training", "loss"), ("validation", "validation_loss"))
+            if self.history and key in self.history[-1]
+        }
+        if curves:
+            page.section("Learning")
+            page.chart(charts.curves(curves, xlabel="epoch", ylabel="loss (nats an item)"), "The loss, epoch by epoch.")
+        return page
+
+    def card(self) -> str:
+        """What a stranger should know of this model, in Markdown."""
+        about = getattr(self.model, "about", {})
+        data = about.get("data", {})
+        lines = [f"# {about.get('recipe', type(self.model).__name__)}", ""]
+        lines += [f"- data: {data.get('name') or data.get('path') or data.get('kind', 'unknown')}, "
+                  f"{len(self.parts['train'])} items to train on",
+                  f"- items: {'×'.join(map(str, self.data.shape))}, status: {self.finished}"]
+        lines += [f"- {key}: {value}" for key, value in about.get("options", {}).items()]
+        lines += ["", "| figure | value |", "|---|---|"]
+        lines += [f"| {key} | {value:.5g} |" for key, value in self.metrics.items()]
+        return "\n".join(lines) + "\n"
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(history)
