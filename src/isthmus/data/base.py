@@ -1,0 +1,191 @@
+"""A set of items as stored, and the one rule that turns stored numbers into [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.contracts import Shape
+from isthmus.errors import BadInput
+
+MEMORY_BUDGET = 2**30  # bytes: a set up to here is held whole, a larger one is read a batch at a time
+
+Range = tuple[float, float]
+Indices = Sequence[int] | np.ndarray | Tensor
+
+
+def to_unit(x: Tensor, range: Range) -> Tensor:
+    """Stored numbers as float32, `range` = (lo, hi) going to (0, 1). What lies outside stays outside."""
+    low, high = range
+    x = x.to(torch.float32)
+    return (x - low if low else x) / ((high - low) or 1.0)
+
+
+def from_unit(x: Tensor, range: Range) -> Tensor:
+    """The inverse of `to_unit`, still float: (0, 1) going to (lo, hi)."""
+    low, high = range
+    return x * ((high - low) or 1.0) + low
+
+
+def times(shape: Sequence[int]) -> str:
+    return "×".join(str(size) for size in shape)
+
+
+def kind_of_item(shape: Sequence[int]) -> str:
+    """'pictures of 3×32×32', 'rows of 784', 'sequences of 6×24': a shape in the words of its reader."""
+    word = {1: "rows", 2: "sequences", 3: "pictures"}.get(len(shape), "items")
+    return f"{word} of {times(shape)}"
+
+
+class Lazy(Protocol):
+    """Items that are read when asked for: a map of a file, pictures on disk, somebody's Dataset."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        """N×shape for N indices."""
+
+
+class Numbered(Sequence[str]):
+    """The names of items that have none: their numbers, '00017', made when read."""
+
+    def __init__(self, numbers: np.ndarray | range, width: int = 5) -> None:
+        self.numbers, self.width = numbers, width
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Numbered: ...
+    def __getitem__(self, index: int | slice) -> str | Numbered:
+        if isinstance(index, slice):
+            return Numbered(self.numbers[index], self.width)
+        return f"{int(self.numbers[index]):0{self.width}d}"
+
+
+@dataclass
+class Data:
+    """N items of one shape: `items` is one tensor N×..., or something lazy; `rows` makes it a view of some.
+
+    shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
+    range: the stored value lo that means 0.0, and hi that means 1.0.
+    names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
+    skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
+    """
+
+    items: Tensor | Lazy
+    shape: Shape
+    range: Range
+    names: Sequence[str]
+    labels: np.ndarray | None = None
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    source: dict[str, Any] = field(default_factory=dict)
+    rows: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.items.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return len(self) * math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it is small enough to be held: then `to(device)` makes it one tensor there."""
+        return isinstance(self.items, Tensor) or self.nbytes <= MEMORY_BUDGET
+
+    def batch(self, indices: Indices) -> Tensor:
+        """N×shape in the stored type, where the items lie. A list, array or tensor of N indices, or a mask.
+
+        Raises IndexError past the end, and BadInput for a file that breaks when it is read.
+        """
+        if isinstance(self.items, Tensor):
+            return self._pick(self.items, indices)
+        if isinstance(indices, Tensor):
+            indices = indices.cpu().numpy()
+        positions = np.arange(len(self))[_index_array(indices)]  # also makes negative numbers and masks plain
+        return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(
+            -1, *self.shape
+        )
+
+    def _pick(self, items: Tensor, indices: Indices) -> Tensor:
+        index = indices if isinstance(indices, Tensor) else torch.as_tensor(_index_array(indices))
+        index = index.to(items.device)
+        if self.rows is not None:
+            index = torch.as_tensor(self.rows, device=items.device)[index]
+        # Some builds of torch cannot index uint16; the same bits as int16 can be indexed everywhere.
+        if items.dtype == torch.uint16:
+            return items.view(torch.int16)[index].view(torch.uint16).reshape(-1, *self.shape)
+        return items[index].reshape(-1, *self.shape)
+
+    def floats(self, indices: Indices | None = None) -> Tensor:
+        """N×shape float32 scaled to [0, 1] by `range`; all items when no indices are given."""
+        return to_unit(self.batch(np.arange(len(self)) if indices is None else indices), self.range)
+
+    def subset(self, indices: Indices) -> Data:
+        """A view of some items, in that order; names, labels and parts follow, nothing is copied."""
+        if isinstance(indices, Tensor):
+            indices = indices.cpu().numpy()
+        chosen = np.arange(len(self))[_index_array(indices)]
+        rows = chosen if self.rows is None else self.rows[chosen]
+        if isinstance(self.names, Numbered):
+            names: Sequence[str] = Numbered(np.asarray(self.names.numbers)[chosen], self.names.width)
+        else:
+            names = [self.names[i] for i in chosen]
+        labels = None if self.labels is None else self.labels[chosen]
+        parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
+        return replace(self, rows=rows, names=names, labels=labels, parts=parts)
+
+    def to(self, device: torch.device | str) -> Data:
+        """The same set as one tensor on `device` (reads all of it, so ask `in_memory` first)."""
+        items = self.items
+        if not isinstance(items, Tensor) or self.rows is not None:
+            items = self.batch(np.arange(len(self)))
+        return replace(self, items=items.to(device), rows=None)
+
+    def seen_as(self, shape: Shape) -> Data:
+        """The same numbers with items of another shape: (784,) as (1, 28, 28) and back.
+
+        Raises BadInput where one does not hold as many numbers as the other, or the order would be a guess.
+        """
+        if shape == self.shape:
+            return self
+        pictures = [s for s in (shape, self.shape) if len(s) == 3]
+        rows = [s for s in (shape, self.shape) if len(s) == 1]
+        if math.prod(shape) == math.prod(self.shape) and rows and pictures and pictures[0][0] == 1:
+            return replace(self, shape=shape)
+        name = self.source.get("path") or self.source.get("name", "data")
+        raise BadInput(f"{name}: {kind_of_item(self.shape)}, but this run takes {times(shape)}")
+
+
+def _index_array(indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    array = np.asarray(indices)
+    return array if array.size else array.astype(np.int64)
+
+
+def numpy_type(dtype: torch.dtype) -> np.dtype:
+    return np.dtype(str(dtype).removeprefix("torch."))
+
+
+def shape_of(like: Mapping[str, Any]) -> Shape:
+    return tuple(int(size) for size in like["shape"])
+
+
+def range_of(like: Mapping[str, Any]) -> Range:
+    low, high = like["range"]
+    return float(low), float(high)

@@ -1,0 +1,179 @@
+"""Pictures of more than 8 bits, which Pillow would cut to 8 without a word: PNG, TIFF and PPM.
+
+Each reader returns H×W×S (S samples a pixel: 1 gray, 2 gray + alpha, 3 colour, 4 colour + alpha) as uint16.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isthmus.errors import BadInput
+
+
+class Header(NamedTuple):
+    """What is known of a picture before it is decoded."""
+
+    height: int
+    width: int
+    gray: bool
+    deep: bool  # more than 8 bits a sample
+
+
+PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
+
+
+def png_is_deep_colour(head: bytes) -> bool:
+    """Whether a file starts as a 16-bit PNG with colour or alpha does (16-bit gray is safe with Pillow)."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) > 25 and head[24] == 16 and head[25] in (2, 4, 6)
+
+
+def read_png(path: Path) -> np.ndarray:
+    import png
+
+    with path.open("rb") as file:
+        width, height, rows, info = png.Reader(file=file).asDirect()
+        samples = info["planes"]
+        pixels = np.empty((height, width * samples), np.uint16)
+        done = 0
+        for row in itertools.islice(rows, height):
+            pixels[done] = row
+            done += 1
+    if done < height:
+        raise BadInput(f"{path}: truncated ({done} of {height} rows)")
+    return pixels.reshape(height, width, samples)
+
+
+def ppm_header(head: bytes) -> tuple[bool, int, int, int, int] | None:
+    """(plain text, width, height, greatest value, offset of the pixels) of a colour PPM, else None."""
+    found = PPM.match(head)
+    if not found:
+        return None
+    plain, width, height, greatest = found.groups()
+    return plain == b"3", int(width), int(height), int(greatest), found.end()
+
+
+def read_ppm(path: Path) -> np.ndarray:
+    data = path.read_bytes()
+    header = ppm_header(data)
+    assert header is not None, "only called for what ppm_header recognised"
+    plain, width, height, greatest, offset = header
+    count = width * height * 3
+    if plain:
+        numbers = np.array(re.sub(rb"#[^\n]*", b"", data[offset:]).split()[:count], dtype=np.int64)
+    else:
+        numbers = np.frombuffer(data, ">u2", offset=offset, count=min(count, (len(data) - offset) // 2))
+    if len(numbers) < count:
+        raise BadInput(f"{path}: truncated ({len(numbers)} of {count} numbers)")
+    if greatest > 65535 or numbers.max(initial=0) > greatest:
+        raise BadInput(f"{path}: not a PPM picture (values above its greatest value {greatest})")
+    return _scaled(numbers, greatest).reshape(height, width, 3)
+
+
+def _scaled(numbers: np.ndarray, greatest: int) -> np.ndarray:
+    """Whole numbers 0..greatest as 0..65535, rounded; exact where greatest is 65535."""
+    return ((numbers.astype(np.int64) * 65535 + greatest // 2) // greatest).astype(np.uint16)
+
+
+def tiff_header(path: Path) -> Header:
+    """Header of the first page. Raises BadInput or an error of tifffile where there is none."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
+        height, width = page.imagelength, page.imagewidth
+        tag = page.tags.get("Orientation")
+        if tag is not None and tag.value in (5, 6, 7, 8):
+            height, width = width, height
+        gray = page.samplesperpixel <= 2 and page.photometric in (0, 1)
+        return Header(height, width, gray, bits > 8)
+
+
+def read_tiff(path: Path) -> np.ndarray:
+    """The first page of a TIFF of more than 8 bits, composited and turned upright.
+
+    Raises BadInput for what has no meaning as a picture, ValueError for a compression unknown to tifffile.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
+        tag = page.tags.get("Orientation")
+        samples = page.samplesperpixel
+        planar = page.planarconfig == 2 and samples > 1
+        pixels = np.asarray(page.asarray()).reshape(
+            (samples, page.imagelength, page.imagewidth)
+            if planar
+            else (page.imagelength, page.imagewidth, samples)
+        )
+    if planar:
+        pixels = np.moveaxis(pixels, 0, -1)
+    pixels = to_uint16(pixels, path)
+    if photometric == 0:  # white is zero
+        pixels = 65535 - pixels
+    if photometric == 5 and samples >= 4:  # inks: cyan, magenta, yellow, black
+        paper = 1 - pixels[..., :4].astype(np.float64) / 65535
+        pixels = np.rint(paper[..., :3] * paper[..., 3:] * 65535).astype(np.uint16)
+    elif extra:
+        pixels = _without_extra(pixels, extra)
+    if pixels.shape[-1] not in (1, 3):
+        raise BadInput(
+            f"{path}: {samples} channels; accepted are 1 (gray) and 3 (colour), each with or without alpha"
+        )
+    return upright(pixels, int(tag.value) if tag is not None else 1)
+
+
+def _without_extra(pixels: np.ndarray, extra: list[int]) -> np.ndarray:
+    colours = pixels.shape[-1] - len(extra)
+    kind, alpha = extra[0], pixels[..., colours : colours + 1]
+    pixels = pixels[..., :colours]
+    if kind == 2:
+        return over_white(pixels, alpha)
+    if kind == 1:  # multiplied by alpha already
+        return np.minimum(pixels.astype(np.uint32) + (65535 - alpha.astype(np.uint32)), 65535).astype(
+            np.uint16
+        )
+    return pixels
+
+
+def over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """H×W×S uint16 laid over white by alpha H×W×1 uint16."""
+    mixed = pixels.astype(np.uint64) * alpha + np.uint64(65535) * (65535 - alpha).astype(np.uint64)
+    return ((mixed + np.uint64(32767)) // np.uint64(65535)).astype(np.uint16)
+
+
+def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
+    """Whole numbers in 0..65535 as they are; floats in [0, 1] times 65535.
+
+    Anything else has no agreed white, and a guess a file would give neighbours different scales: BadInput.
+    """
+    if pixels.dtype == np.uint16:
+        return pixels.astype(np.uint16)
+    accepted = "accepted are whole numbers in 0..65535 and floats in 0..1"
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise BadInput(f"{path}: holds NaN or infinite values; {accepted}")
+    if pixels.dtype.kind not in "uif":
+        raise BadInput(f"{path}: pixels of type {pixels.dtype}; {accepted}")
+    low, high = pixels.min(), pixels.max()
+    if low < 0 or high > (1 if pixels.dtype.kind == "f" else 65535):
+        raise BadInput(f"{path}: values from {low:g} to {high:g}; {accepted}")
+    if pixels.dtype.kind == "f":
+        return np.rint(pixels.astype(np.float64) * 65535).astype(np.uint16)
+    return pixels.astype(np.uint16)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """H×W×S turned as the EXIF orientation (1..8) asks."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

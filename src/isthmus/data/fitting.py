@@ -1,0 +1,68 @@
+"""Pictures made to fit: another size, gray or colour, 8 or 16 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# ITU-R 601 luma in 65536ths, as Pillow's convert("L"): the same gray whichever library made it.
+LUMA = (19595, 38470, 7471)
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """C×H×W to C×height×width: scaled to cover both sides (Lanczos, antialiased), then the centre kept."""
+    _, old_height, old_width = picture.shape
+    scale = max(height / old_height, width / old_width)
+    if scale == 1:
+        top, left = (old_height - height) // 2, (old_width - width) // 2
+        return picture[:, top : top + height, left : left + width]
+    from PIL import Image
+
+    box_height, box_width = height / scale, width / scale
+    top_, left_ = (old_height - box_height) / 2, (old_width - box_width) / 2
+    box = (left_, top_, min(left_ + box_width, old_width), min(top_ + box_height, old_height))
+    eight_bits = picture.dtype == np.uint8
+    planes = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(plane if eight_bits else plane.astype(np.float32))).resize(
+                (width, height), Image.Resampling.LANCZOS, box=box
+            )
+        )
+        for plane in picture
+    ]
+    result = np.stack(planes)
+    if eight_bits:
+        return result
+    # Lanczos overshoots at edges: what was never there in the picture is cut.
+    result = np.clip(result, picture.min(), picture.max())
+    return (np.rint(result) if picture.dtype.kind == "u" else result).astype(picture.dtype)
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """C×H×W as gray (1: luma) or colour (3: gray repeated)."""
+    if picture.shape[0] == channels:
+        return picture
+    if channels == 3:
+        return np.repeat(picture[:1], 3, axis=0)
+    if picture.dtype.kind == "f":
+        weights = np.array(LUMA, picture.dtype) / 65536
+        return np.tensordot(weights, picture[:3], axes=1)[None].astype(picture.dtype)
+    red, green, blue = picture[:3].astype(np.uint64)
+    luma = red * LUMA[0] + green * LUMA[1] + blue * LUMA[2] + 32768
+    return (luma >> np.uint64(16)).astype(picture.dtype)[None]
+
+
+def to_depth(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """uint8 to uint16 (×257: white stays white, and the way back is exact) or uint16 to uint8 (rounded)."""
+    if picture.dtype == dtype:
+        return picture
+    if dtype == np.uint16:
+        return picture.astype(np.uint16) * np.uint16(257)
+    return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def fit(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
+    """C×H×W of 8 or 16 bits as `shape` and `dtype`."""
+    channels, height, width = shape
+    if channels == 1:  # fewer planes to resize
+        picture = to_channels(picture, 1)
+    return to_channels(to_depth(resize(picture, height, width), dtype), channels)

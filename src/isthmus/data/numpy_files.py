@@ -1,0 +1,80 @@
+"""Numpy's files as Data: .npy read from the disk as needed, .npz unpacked. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.base import Data, times
+from isthmus.data.layouts import ACCEPTED
+from isthmus.data.numeric import check_type, objects, open_array
+from isthmus.errors import BadInput
+
+KEYS = ("x", "images", "data", "x_train", "arr_0")
+LABELS = ("y", "labels", "y_train")
+NPZ_LIMIT = 2**34  # a key of an .npz is unpacked into memory: a few bytes on disk could be any size there
+
+
+def open_file(path: Path, like: Mapping[str, Any] | None = None) -> Data:
+    """A .npy or .npz file. Nothing is unpickled, so nothing in it can run."""
+    array, labels = _load(path)
+    return open_array(
+        array, name=str(path), source={"kind": "file", "path": str(path)}, like=like, labels=labels
+    )
+
+
+def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path}: empty file (0 bytes); accepted is a .npy or .npz of numbers")
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                sizes = {Path(info.filename).stem: info.file_size for info in archive.infolist()}
+            with np.load(path, allow_pickle=False) as archive_:
+                return _from_npz(path, archive_, sizes)
+        with path.open("rb") as file:
+            if file.read(6) != b"\x93NUMPY":
+                raise BadInput(f"{path}: not a numpy file; accepted is a .npy or .npz of numbers")
+        _header_check(path)
+        return np.load(path, mmap_mode="r", allow_pickle=False), None
+    except BadInput:
+        raise
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, MemoryError, SyntaxError) as error:
+        if "object" in str(error).lower():
+            raise objects(str(path)) from error
+        raise BadInput(
+            f"{path}: truncated or broken numpy file; accepted is a .npy or .npz of numbers"
+        ) from error
+
+
+def _header_check(path: Path) -> None:
+    """Refuse objects and empty arrays by the header: mapping them fails with words that explain nothing."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    check_type(dtype, str(path))
+    if 0 in shape:
+        raise BadInput(f"{path}: holds no items (shape {times(shape)}); {ACCEPTED}")
+
+
+def _from_npz(path: Path, archive: Any, sizes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray | None]:
+    keys = list(archive.files)
+    known = [key for key in KEYS if key in keys]
+    others = [key for key in keys if key not in LABELS]
+    if not known and len(others) != 1:
+        held = f"it holds {', '.join(keys)}" if keys else "it is empty"
+        raise BadInput(
+            f"{path}: which array is the data? {held}; accepted is one array, or a key of {', '.join(KEYS)}"
+        )
+    key = known[0] if known else others[0]
+    if sizes.get(key, 0) > NPZ_LIMIT:
+        raise BadInput(f"{path}: {key} is too large to unpack; save it as .npy, which is read from the disk")
+    label = next((name for name in LABELS if name in keys), None)
+    return archive[key], archive[label] if label else None

@@ -1,0 +1,128 @@
+"""open_data: whatever somebody calls data, opened."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import fitting
+from isthmus.data.base import Data, kind_of_item, shape_of
+from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
+from isthmus.data.folders import open_pictures
+from isthmus.data.numeric import as_numpy, open_array, open_dataset
+from isthmus.data.numpy_files import open_file
+from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.errors import BadInput
+
+ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz"
+
+
+def open_data(
+    source: Any,
+    *,
+    size: int | None = None,
+    gray: bool | None = None,
+    like: Mapping[str, Any] | None = None,
+    first: int | None = None,
+) -> Data:
+    """Open a built-in name, a folder, a picture, .npy, .npz, an array, a tensor or a Dataset; Data is
+    returned as is.
+
+    size: pictures become size×size. gray: True makes them gray. first: only the first items.
+    like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
+    converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
+    the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
+
+    Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
+    """
+    for name, value in (("size", size), ("first", first)):
+        if value is not None and value < 1:
+            raise BadInput(f"{name} {value}: it must be at least 1")
+    if isinstance(source, (str, os.PathLike)):
+        data = _open_path(os.fspath(source), size, gray, like, first)
+    elif isinstance(source, Data):
+        data = source
+    elif isinstance(source, (np.ndarray, Tensor)):
+        data = open_array(
+            as_numpy(source), name="array", source={"kind": "array", "name": "array"}, like=like
+        )
+    elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
+        data = open_dataset(source, like)
+    else:
+        raise BadInput(f"data of type {type(source).__name__}; {ACCEPTED}, an array, a tensor or a Dataset")
+    if like is not None:
+        data = data.seen_as(shape_of(like))
+    elif size is not None or gray:
+        data = _conformed(data, size, gray)
+    if first is not None and first < len(data):
+        data = data.subset(np.arange(first))
+        data = replace(data, source={**data.source, "count": first, "first": first})
+    return data
+
+
+def _open_path(
+    text: str, size: int | None, gray: bool | None, like: Mapping[str, Any] | None, first: int | None
+) -> Data:
+    if is_builtin(text):
+        return open_builtin(text)
+    path = Path(text)
+    try:
+        if path.is_dir():
+            return open_pictures(path, size=size, gray=gray, like=like, first=first)
+        if not path.exists():
+            close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
+            hint = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
+            )
+            raise BadInput(f"{text}: no such file, folder or built-in set; {hint}")
+        if path.suffix.lower() in (".npy", ".npz"):
+            return open_file(path, like)
+        if is_picture_name(path):
+            return open_pictures(path, size=size, gray=gray, like=like)
+    except OSError as error:
+        raise BadInput(f"{text}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+    raise BadInput(f"{text}: not a kind of file that can be read; {ACCEPTED}")
+
+
+@dataclass
+class Conformed:
+    """Pictures of an opened set, resized or made gray as they are read."""
+
+    data: Data
+    shape: tuple[int, int, int]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.data.dtype
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        pictures = self.data.batch(indices).cpu().numpy()
+        channels, height, width = self.shape
+        fitted = [fitting.resize(fitting.to_channels(p, channels), height, width) for p in pictures]
+        return torch.from_numpy(np.stack(fitted) if fitted else np.empty((0, *self.shape), pictures.dtype))
+
+
+def _conformed(data: Data, size: int | None, gray: bool | None) -> Data:
+    """`data` with pictures of size×size, or gray; itself where they are so, as those from files are."""
+    if len(data.shape) != 3:
+        raise BadInput(
+            f"{data.source.get('path', 'data')}: {kind_of_item(data.shape)} have no size or colour to choose"
+        )
+    channels, height, width = data.shape
+    shape = (1 if gray and channels in (3, 4) else channels, size or height, size or width)
+    if shape == data.shape:
+        return data
+    source = {**data.source, "size": list(shape[1:]), "gray": shape[0] == 1}
+    fitted = replace(data, items=Conformed(data, shape), shape=shape, source=source, rows=None)
+    return fitted.to("cpu") if math.prod(shape) and fitted.in_memory else fitted

@@ -1,0 +1,207 @@
+"""One picture file in: its header cheaply, or all of it as C×H×W whole numbers."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data import deep
+from isthmus.data.deep import Header
+from isthmus.errors import BadInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
+# Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
+DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+def is_picture_name(path: Path | str) -> bool:
+    return Path(path).suffix.lower().lstrip(".") in SUFFIXES
+
+
+def peek(path: Path | str) -> Header:
+    """Size (as it will be seen), gray or colour, and depth of a picture, without decoding it.
+
+    Raises BadInput for what is not a picture, or too large a one.
+    """
+    path = Path(path)
+    try:
+        head = _head(path)
+        if _is_tiff(head):
+            header = deep.tiff_header(path)
+        elif (ppm := deep.ppm_header(head)) is not None:
+            header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
+        else:
+            with _open(path) as image:
+                width, height = image.size
+                if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
+                    width, height = height, width
+                deep_colour = deep.png_is_deep_colour(head)
+                header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY)
+    except Exception as error:
+        raise _reason(path, error) from error
+    return _bounded(path, header)
+
+
+def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
+    """C×H×W uint8, or uint16 where the file has more than 8 bits; C is 1 (gray) or 3 (colour).
+
+    Turned upright by its EXIF note, transparency laid over white, the first frame of several. `shorter`: the
+    shorter side that is wanted in the end; a JPEG is then decoded at a fraction of its size, never below
+    twice that.
+
+    Raises BadInput, naming the file, for what cannot be read.
+    """
+    path = Path(path)
+    try:
+        head = _head(path)
+        if _is_tiff(head):
+            pixels = _tiff(path)
+        elif deep.png_is_deep_colour(head):
+            pixels = _deep_png(path)
+        elif (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
+            _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
+            pixels = deep.read_ppm(path)
+        else:
+            with _open(path) as image:
+                if shorter:
+                    scale = 2 * shorter / min(image.size)
+                    image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+                pixels = pixels_of(image, path)
+    except Exception as error:
+        raise _reason(path, error) from error
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
+    """H×W×C of a Pillow image in any of its modes: uint8, or uint16 for its deep gray modes."""
+    from PIL import Image, ImageOps
+
+    gray = _is_gray(image)
+    image.load()
+    if image.mode in DEEP_GRAY:
+        orientation = image.getexif().get(0x0112, 1)
+        return deep.upright(deep.to_uint16(np.asarray(image), path)[..., None], orientation)
+    image = ImageOps.exif_transpose(image)
+    if image.mode in TRANSPARENT or "transparency" in image.info:
+        step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
+        image = (image.convert(step) if step else image).convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode == "LAB":
+        image = _from_lab(image)
+    if gray:
+        image = image if image.mode in ("1", "L") else image.convert("RGB")
+        return np.array(image.convert("L"))[..., None]
+    return np.array(image.convert("RGB"))
+
+
+def _is_gray(image: Image) -> bool:
+    """By the header alone, so that looking and reading agree: a colour file of grays is colour."""
+    if image.mode in ("P", "PA"):
+        palette = np.asarray(image.getpalette("RGB") or [0, 0, 1]).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La", *DEEP_GRAY)
+
+
+def _from_lab(image: Image) -> Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None, "only None when done in place"
+    return converted
+
+
+def _tiff(path: Path) -> np.ndarray:
+    """Pillow reads 8 bits in every compression; tifffile reads the rest, but only some compressions."""
+    header = _bounded(path, deep.tiff_header(path))
+    if header.deep:
+        try:
+            return deep.read_tiff(path)
+        except BadInput:
+            raise
+        except ValueError as error:  # a compression that needs more than tifffile alone
+            if not header.gray:
+                raise BadInput(
+                    f"{path}: deep colour TIFF in a compression that cannot be read ({_brief(error)}); "
+                    "save it uncompressed, or as PNG"
+                ) from error
+    with _open(path) as image:
+        return pixels_of(image, path)
+
+
+def _deep_png(path: Path) -> np.ndarray:
+    with _open(path) as image:
+        orientation = image.getexif().get(0x0112, 1) if image.info.get("exif") else 1
+    pixels = deep.read_png(path)
+    if pixels.shape[-1] in (2, 4):
+        pixels = deep.over_white(pixels[..., :-1], pixels[..., -1:])
+    return deep.upright(pixels, orientation)
+
+
+def _open(path: Path) -> Image:
+    from PIL import Image
+
+    # A very large picture is refused below in our own words; Pillow's warning would say it twice.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    image = Image.open(path, formats=FORMATS)
+    try:
+        _bounded(path, Header(image.height, image.width, gray=False, deep=False))
+    except BadInput:
+        image.close()
+        raise
+    return image
+
+
+def _bounded(path: Path, header: Header) -> Header:
+    if header.height * header.width > MAX_PIXELS:
+        raise BadInput(
+            f"{path}: {header.width}×{header.height} pixels is too large; accepted are up to "
+            f"{MAX_PIXELS // 10**6} megapixels"
+        )
+    if header.height < 1 or header.width < 1:
+        raise BadInput(f"{path}: not a picture (no pixels)")
+    return header
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head:
+        raise BadInput(f"{path}: empty file (0 bytes)")
+    return head
+
+
+def _is_tiff(head: bytes) -> bool:
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _reason(path: Path, error: Exception) -> BadInput:
+    """One line for whatever a decoder raised; decoders fail in every way there is, so all are caught."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, BadInput):
+        return error
+    if isinstance(error, (UnidentifiedImageError, SyntaxError)):
+        return BadInput(f"{path}: not a picture")
+    if isinstance(error, Image.DecompressionBombError):
+        return BadInput(f"{path}: too large; accepted are up to {MAX_PIXELS // 10**6} megapixels")
+    if isinstance(error, MemoryError):
+        return BadInput(f"{path}: does not fit in memory")
+    if isinstance(error, OSError) and error.errno is not None:
+        return BadInput(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})")
+    return BadInput(f"{path}: broken picture ({_brief(error)})")
+
+
+def _brief(error: Any) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:100]

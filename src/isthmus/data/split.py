@@ -1,0 +1,63 @@
+"""Which items are learned from, which are for choosing, and which are kept for the last run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isthmus.data.base import Data
+from isthmus.errors import BadInput
+
+
+def permutation(seed: int, count: int) -> np.ndarray:
+    """One order for one (seed, count), for ever: of numpy's streams only RandomState's is frozen."""
+    return np.random.RandomState(seed % 2**32).permutation(count)
+
+
+def choose_parts(
+    data: Data, *, seed: int = 0, validation: float = 0.1, test: float = 0.1
+) -> dict[str, np.ndarray]:
+    """Sorted index arrays 'train', 'validation' and 'test' that together hold every item once.
+
+    Official parts are kept: only the training part is cut, for the validation. Otherwise by a permutation of
+    the seed. From three items on, a fraction above 0 gets one item at least; the training part is never
+    empty.
+
+    Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
+    """
+    for name, fraction in (("validation", validation), ("test", test)):
+        if not 0 <= fraction < 1:
+            raise BadInput(f"{name} fraction {fraction:g}: it must be at least 0 and below 1")
+    if validation + test >= 1:
+        raise BadInput(f"fractions {validation:g} and {test:g}: they leave nothing to train on")
+
+    count = len(data)
+    official = {name: np.sort(part) for name, part in data.parts.items() if len(part)}
+    if "test" not in official and "train" not in official:
+        order = permutation(seed, count)
+        tested, held = _share(test, count, keep=1), _share(validation, count, keep=1)
+        while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training part goes first
+            tested, held = (tested, held - 1) if held >= tested else (tested - 1, held)
+        return _sorted(order[tested + held :], order[tested : tested + held], order[:tested])
+
+    tests = official.get("test", np.empty(0, np.int64))
+    if "validation" in official:
+        known = np.concatenate([official["validation"], tests])
+        return _sorted(official.get("train", _rest(count, known)), official["validation"], tests)
+    train = official.get("train", _rest(count, tests))
+    order = train[permutation(seed, len(train))]
+    held = _share(validation, len(train), keep=1)
+    return _sorted(order[held:], order[:held], tests)
+
+
+def _share(fraction: float, count: int, keep: int) -> int:
+    """How many of `count` items a fraction is: at least one where there are three, and never all."""
+    least = 1 if fraction > 0 and count >= 3 else 0
+    return max(0, min(max(round(fraction * count), least), count - keep))
+
+
+def _rest(count: int, taken: np.ndarray) -> np.ndarray:
+    return np.setdiff1d(np.arange(count), taken)
+
+
+def _sorted(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+    return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
