@@ -1,0 +1,212 @@
+"""Figures drawn by matplotlib, as inline SVG that takes its colours from the page, by day and by night.
+
+Every function returns one `<svg>` element as a string; the same figures always give the same string.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.errors import BadInput
+from isthmus.report.frame import (
+    PLAIN,
+    WIDTH,
+    colour,
+    dots,
+    legend,
+    new_axes,
+    note,
+    numbers,
+    same_length,
+    whole_steps,
+)
+from isthmus.report.svg import INK, PALETTE, PAPER, inline, style
+from isthmus.report.text import column, number
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
+LAYERS = 4  # the classes of a scatter are drawn in turns, or the last would cover all the others
+
+
+def curves(
+    series: Mapping[str, tuple[Any, Any]], xlabel: str = "", ylabel: str = "", *, log: bool = False
+) -> str:
+    """One line a name: {name: (x, y)}, x and y of M numbers each, a gap where y is NaN; `log` is for y."""
+    with style():
+        figure, axes = new_axes(xlabel, ylabel)
+        shown: dict[str, Artist] = {}
+        for i, (name, (x, y)) in enumerate(series.items()):
+            x, y = numbers(x), numbers(y)
+            same_length(name, x, y)
+            mark = "o" if len(x) <= 12 else None
+            dashes = ("-", "--", ":")[i // len(PALETTE) % 3]
+            (shown[name],) = axes.plot(
+                x, y, dashes, color=colour(i), marker=mark, markersize=4, linewidth=1.8
+            )
+        if log:
+            axes.set_yscale("log")
+        whole_steps(axes, [x for x, _ in series.values()])
+        legend(figure, shown)
+        return inline(figure)
+
+
+def scatter(
+    points: Any,
+    labels: Any = None,
+    names: Mapping[Any, str] | Sequence[str] | None = None,
+    lines: Mapping[str, Any] | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    *,
+    equal: bool = True,
+) -> str:
+    """N×2 points, coloured by their N labels, with lines of M×2 points over them.
+
+    `names` says what a label is called; `equal` keeps both axes to one scale, so that distances are true.
+    More than six classes are also named where they lie, as not everyone tells so many hues apart. Raises
+    BadInput.
+    """
+    points = np.asarray(points, float)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise BadInput(f"points of shape {points.shape} cannot be drawn; N×2 can")
+    classes, index = (
+        np.unique(np.asarray(labels), return_inverse=True) if labels is not None else (np.array([]), None)
+    )
+    if index is not None:
+        same_length("labels", points, index)
+    called = [str(names[c]) if names is not None else str(c) for c in classes.tolist()]
+    with style():
+        figure, axes = new_axes(xlabel, ylabel, height=3.9, guides="both")
+        shown: dict[str, Artist] = {}
+        groups = [points[index == i] for i in range(len(called))] if index is not None else [points]
+        for layer in range(LAYERS):
+            for i, group in enumerate(groups):
+                dots(axes, group[layer::LAYERS], colour(i) if called else PLAIN, len(points))
+        for i, name in enumerate(called):
+            (shown[name],) = axes.plot([], [], "o", color=colour(i), markersize=5)
+            if len(called) > 6:
+                box = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
+                x, y = np.nanmedian(points[index == i], axis=0)
+                axes.text(x, y, name, ha="center", va="center", weight="bold", bbox=box, color=INK)
+        for i, (name, line) in enumerate((lines or {}).items()):
+            x, y = np.asarray(line, float).T
+            (shown[name],) = axes.plot(x, y, color=colour(len(called) + i), linewidth=2.4)
+        if equal:
+            axes.set_aspect("equal", adjustable="datalim")
+        legend(figure, shown, always=True)
+        return inline(figure)
+
+
+def bars(values: Mapping[str, float], ylabel: str = "", errors: Mapping[str, float] | None = None) -> str:
+    """One bar a name, lying down, as names read better so, with its figure at its end; `ylabel` says of what.
+
+    `errors` are half the length of the whiskers, for the names that have one.
+    """
+    names, sizes = list(values), np.array(list(values.values()), float)
+    spread = np.array([(errors or {}).get(name, np.nan) for name in names])
+    with style():
+        figure, axes = new_axes(height=0.55 + 0.3 * len(names), guides="")
+        places = np.arange(len(names))[::-1]
+        figures = column([*sizes.tolist(), *spread.tolist()])  # a mean and its deviation in the same decimals
+        pairs = zip(figures[: len(names)], figures[len(names) :], spread, strict=True)
+        told = [size if np.isnan(error) else f"{size} ± {more}" for size, more, error in pairs]
+        axes.barh(places, sizes, color=colour(0), height=0.62, linewidth=0)
+        if errors:
+            axes.errorbar(sizes, places, xerr=spread, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
+        for place, size, error, text in zip(places, sizes, spread, told, strict=True):
+            side = -1 if size < 0 else 1
+            end = size + side * np.nan_to_num(error)
+            note(axes, text, (end, place), (4 * side, 0), ha="left" if side > 0 else "right", va="center")
+        axes.set_yticks(places, names)
+        axes.set_xlabel(ylabel, loc="left")
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.margins(x=0.2 if errors else 0.1)
+        if (sizes >= 0).all():
+            axes.set_xlim(left=0)
+        return inline(figure)
+
+
+def heat(
+    matrix: Any,
+    rows: Sequence[Any] | None = None,
+    columns: Sequence[Any] | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+) -> str:
+    """An R×C matrix as cells: clear at 0, blue above and orange below; up to 12×12 show their figures.
+
+    `rows` and `columns` name the R and C of it (as many as there is room for are written). Raises BadInput.
+    """
+    cells = np.asarray(matrix, float)
+    if cells.ndim != 2 or not cells.size:
+        raise BadInput(f"a matrix of shape {cells.shape} cannot be drawn; R×C can")
+    top = float(np.nanmax(np.abs(cells))) or 1.0
+    told = cells.shape[0] <= 12 and cells.shape[1] <= 12
+    with style():
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+
+        clear = [(*to_rgba(PALETTE[i])[:3], 0.0) for i in (0, 1)]
+        strong = [(*to_rgba(PALETTE[i])[:3], 0.85) for i in (0, 1)]
+        signed = bool((cells < 0).any())
+        hues = [strong[1], clear[1], clear[0], strong[0]] if signed else [clear[0], strong[0]]
+        stops = [0, 0.5, 0.5, 1] if signed else [0, 1]
+        colours = LinearSegmentedColormap.from_list("heat", list(zip(stops, hues, strict=True)))
+        ratio = cells.shape[0] / cells.shape[1]
+        width = WIDTH if ratio < 0.6 else 4.2
+        height = float(np.clip(0.6 + (width - 0.7) * ratio, 1.4, 5.0))
+        figure, axes = new_axes(xlabel, ylabel, width=width, height=height, guides="")
+        scale = Normalize(-top if signed else 0.0, top)
+        axes.imshow(
+            cells, cmap=colours, norm=scale, interpolation="none", aspect="auto" if ratio > 3 else "equal"
+        )
+        for axis, size, names in ((axes.xaxis, cells.shape[1], columns), (axes.yaxis, cells.shape[0], rows)):
+            step = math.ceil(size / 16)
+            shown = range(0, size, step)
+            axis.set_ticks(list(shown), [str(names[i] if names is not None else i) for i in shown])
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        if told:
+            for (r, c), value in np.ndenumerate(cells):
+                if value:
+                    axes.text(
+                        c,
+                        r,
+                        number(float(f"{value:.2g}") if value % 1 else int(value)),
+                        ha="center",
+                        va="center",
+                    )
+        else:
+            bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, shrink=0.7, aspect=30)
+            bar.outline.set_visible(False)
+        return inline(figure)
+
+
+def histogram(groups: Mapping[str, Any], xlabel: str = "", marks: Mapping[str, float] | None = None) -> str:
+    """Each group's values in common bins, as shares of the group; `marks` are upright lines with a name."""
+    columns = {name: numbers(values) for name, values in groups.items()}
+    columns = {name: column[np.isfinite(column)] for name, column in columns.items()}
+    together = np.concatenate(list(columns.values())) if columns else np.array([])
+    if not together.size:
+        raise BadInput("a histogram needs at least one finite value")
+    edges = np.histogram_bin_edges(together, bins=min(60, max(10, round(math.sqrt(together.size)))))
+    with style():
+        figure, axes = new_axes(xlabel, "share")
+        shown: dict[str, Artist] = {}
+        for i, (name, column) in enumerate(columns.items()):
+            share = np.histogram(column, edges)[0] / max(1, column.size)
+            axes.stairs(share, edges, fill=True, color=colour(i), alpha=0.3, linewidth=0)
+            shown[name] = axes.stairs(share, edges, color=colour(i), linewidth=1.6)
+        for name, place in (marks or {}).items():
+            axes.axvline(place, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+            note(axes, name, (place, 1.0), (4, -2), xycoords=axes.get_xaxis_transform(), va="top")
+        axes.set_ylim(bottom=0)
+        legend(figure, shown)
+        return inline(figure)

@@ -1,0 +1,215 @@
+"""Arrays become pictures, and pictures become files."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import png
+import tifffile
+from PIL import Image
+
+from isthmus.errors import BadInput
+from isthmus.files import atomic
+
+Array = np.ndarray[Any, np.dtype[Any]]
+TILE, FRAME = 72, 256  # the largest side, in screen pixels, that small things are enlarged to
+PILLOW: dict[str, dict[str, Any]] = {
+    ".png": {"format": "PNG", "optimize": True},
+    ".jpg": {"format": "JPEG", "quality": 95},
+    ".jpeg": {"format": "JPEG", "quality": 95},
+    ".webp": {"format": "WEBP", "quality": 95},
+    ".bmp": {"format": "BMP"},
+}
+OPAQUE = {".jpg", ".jpeg", ".bmp"}
+TIFF = (".tif", ".tiff")
+
+
+def to_image(picture: Any) -> Image.Image:
+    """An H×W or C×H×W array or tensor as an 8-bit picture, gray or RGB; a picture stays as it is.
+
+    Float is taken in [0, 1] and clipped (NaN is black); uint8, uint16 and bool in their own range. One
+    channel is gray, three are RGB; of four or more the first three are shown, of two the mean. Raises
+    BadInput.
+    """
+    if isinstance(picture, Image.Image):
+        return picture
+    pixels = _unit(picture)
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+
+
+def as_pictures(items: Any) -> Array:
+    """A batch as N×C×H×W. N×C×H×W stays, N×H×W gets one channel, and N×D, which is no picture, is drawn:
+
+    as a square where D is a square number (784 is 28×28), else as a strip one pixel high. Raises BadInput.
+    """
+    batch = _array(items)
+    if batch.ndim == 4:
+        return batch
+    if batch.ndim == 3:
+        return batch[:, None]
+    if batch.ndim != 2:
+        raise BadInput(f"a batch of shape {batch.shape} cannot be drawn; N×C×H×W, N×H×W or N×D can")
+    side = math.isqrt(batch.shape[1])
+    height, width = (side, side) if side * side == batch.shape[1] else (1, batch.shape[1])
+    return batch.reshape(-1, 1, height, width)
+
+
+def grid(pictures: Any, *, columns: int | None = None, scale: int | None = None, gap: int = 2) -> Image.Image:
+    """A batch (see `as_pictures`) or a list of pictures as tiles, `gap` pixels apart on a transparent ground.
+
+    Tiles are enlarged by a whole factor, so that pixels stay sharp, and never shrunk: by `scale`, or to
+    at most 72 pixels a side. In a list of unequal sizes the small ones are enlarged as far as they fit, and
+    centred. The result is RGBA. Raises BadInput where there is nothing to draw.
+    """
+    tiles = _images(pictures)
+    if not tiles:
+        raise BadInput("there are no pictures to draw")
+    columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
+    lines = math.ceil(len(tiles) / columns)
+    width, height = max(t.width for t in tiles), max(t.height for t in tiles)
+    scale = scale or max(1, TILE // max(width, height))
+    width, height = width * scale, height * scale
+    sheet = Image.new("RGBA", (columns * (width + gap) - gap, lines * (height + gap) - gap), (0, 0, 0, 0))
+    for i, tile in enumerate(tiles):
+        tile = enlarge(tile, min(width // tile.width, height // tile.height))
+        x = i % columns * (width + gap) + (width - tile.width) // 2
+        y = i // columns * (height + gap) + (height - tile.height) // 2
+        sheet.paste(tile.convert("RGBA"), (x, y))
+    return sheet
+
+
+def rows(*lines: Any, scale: int | None = None, gap: int = 2) -> Image.Image:
+    """Lines of N pictures, one under the other: originals over their reconstructions. Raises BadInput."""
+    stacked = [_images(line) for line in lines]
+    lengths = {len(line) for line in stacked}
+    if len(lengths) != 1:
+        raise BadInput(
+            f"lines of unequal length cannot be stacked: {', '.join(str(len(s)) for s in stacked)}"
+        )
+    return grid([tile for line in stacked for tile in line], columns=lengths.pop(), scale=scale, gap=gap)
+
+
+def enlarge(image: Image.Image, scale: int) -> Image.Image:
+    """The picture with every pixel as a square of `scale` × `scale`."""
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
+    """Write what `to_image` takes, whole or not at all; 16 bits as .png or .tif. Raises BadInput."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    accepted = {8: [*PILLOW, *TIFF], 16: [".png", *TIFF]}.get(bits, [])
+    if suffix not in accepted:
+        raise BadInput(
+            f"{path}: not a name for a picture of {bits} bits; it can end in {', '.join(accepted)}"
+        )
+    image = None if bits == 16 or suffix in TIFF else to_image(picture)
+    exact = _unit(picture) if image is None else None
+    with atomic(path) as temporary:
+        if image is not None:
+            _flat(image, suffix).save(temporary, **PILLOW[suffix])
+        elif exact is not None:
+            _write_exact(temporary, np.rint(exact * (2**bits - 1)).astype(f"uint{bits}"), suffix)
+    return path
+
+
+def write_gif(
+    path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None
+) -> Path:
+    """Write what `to_image` takes as frames of an endless film, enlarged to at most 256 pixels.
+
+    Raises BadInput where there are none, or of unequal size, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".gif":
+        raise BadInput(f"{path}: an animation's name ends in .gif")
+    images = [to_image(frame) for frame in frames]
+    if not images or len({image.size for image in images}) != 1:
+        raise BadInput(f"{path}: an animation needs frames, and all of one size")
+    scale = scale or max(1, FRAME // max(images[0].size))
+    first, *others = [enlarge(image, scale) for image in images]
+    with atomic(path) as temporary:
+        # Each frame is wiped before the next, or a transparent ground would keep the last one's pixels.
+        first.save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=others,
+            duration=milliseconds,
+            loop=0,
+            disposal=2,
+        )
+    return path
+
+
+def data_uri(image: Image.Image) -> str:
+    """The picture as a PNG that stands inside a page."""
+    if image.mode == "RGBA":
+        pixels = np.asarray(image)
+        if (pixels[..., :1] == pixels[..., 1:3]).all():
+            image = image.convert("LA")  # gray tiles need half the channels
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _array(items: Any) -> Array:
+    if hasattr(items, "detach"):  # a tensor that has a gradient, or lives on a GPU, is not an array yet
+        items = items.detach().cpu()
+        items = items.float() if items.is_floating_point() else items  # NumPy has no bfloat16
+    return np.asarray(items)
+
+
+def _unit(picture: Any) -> Array:
+    """H×W or H×W×3 in [0, 1]."""
+    if isinstance(picture, Image.Image):
+        pixels = np.asarray(_flat(picture, ".jpg"))
+    else:
+        pixels = _array(picture)
+        if pixels.ndim == 3:
+            pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise BadInput(f"an array of shape {pixels.shape} is no picture; C×H×W or H×W is")
+    if pixels.dtype in (np.uint8, np.uint16):
+        pixels = pixels / float(np.iinfo(pixels.dtype).max)
+    elif not (np.issubdtype(pixels.dtype, np.floating) or pixels.dtype == bool):
+        raise BadInput(
+            f"numbers of type {pixels.dtype} are no picture; float in [0, 1], uint8, uint16 or bool are"
+        )
+    pixels = np.clip(np.nan_to_num(pixels.astype(float), nan=0.0), 0, 1)
+    if pixels.ndim == 3:
+        pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels.mean(axis=2)
+    return pixels
+
+
+def _images(pictures: Any) -> list[Image.Image]:
+    alone = isinstance(pictures, (list, tuple)) or not hasattr(pictures, "ndim")
+    return [to_image(picture) for picture in (pictures if alone else as_pictures(pictures))]
+
+
+def _flat(image: Image.Image, suffix: str) -> Image.Image:
+    """On white where the format knows no transparency."""
+    if suffix not in OPAQUE or image.mode in ("L", "RGB"):
+        return image
+    image = image.convert("RGBA")
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image).convert("RGB")
+
+
+def _write_exact(path: Path, pixels: Array, suffix: str) -> None:
+    """H×W or H×W×3 through libraries that keep all 16 bits: Pillow makes 16-bit colour 8-bit."""
+    gray = pixels.ndim == 2
+    if suffix in TIFF:
+        tifffile.imwrite(
+            path, pixels, photometric="minisblack" if gray else "rgb", compression="zlib", metadata=None
+        )
+        return
+    writer = png.Writer(width=pixels.shape[1], height=pixels.shape[0], greyscale=gray, bitdepth=16)
+    with path.open("wb") as file:
+        writer.write(file, pixels.reshape(len(pixels), -1).tolist())
