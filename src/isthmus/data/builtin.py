@@ -175,7 +175,7 @@ def read_idx(path: Path) -> np.ndarray:
             dims = np.frombuffer(file.read(4 * head[3]), ">u4").astype(np.int64)
             count = int(np.prod(dims))
             data = file.read(count + 1)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path}: broken gzip file") from error
     if len(dims) != head[3] or len(data) != count:
         held = "more" if len(data) > count else len(data)

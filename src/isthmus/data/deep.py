@@ -6,6 +6,7 @@ Each reader returns H×W×S (S samples a pixel: 1 gray, 2 gray + alpha, 3 colour
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,10 @@ class Header(NamedTuple):
     deep: bool  # more than 8 bits a sample
 
 
+# What is wrong with a file is said once, by us, in one line.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+CHANNELS = "accepted are 1 (gray) and 3 (colour), each with or without alpha"
 PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
@@ -86,11 +91,11 @@ def tiff_header(path: Path) -> Header:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
         bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
-        height, width = page.imagelength, page.imagewidth
+        height, width = int(page.imagelength), int(page.imagewidth)  # a broken file gives any type here
         tag = page.tags.get("Orientation")
         if tag is not None and tag.value in (5, 6, 7, 8):
             height, width = width, height
-        gray = page.samplesperpixel <= 2 and page.photometric in (0, 1)
+        gray = int(page.samplesperpixel) <= 2 and page.photometric in (0, 1)
         return Header(height, width, gray, bits > 8)
 
 
@@ -105,7 +110,9 @@ def read_tiff(path: Path) -> np.ndarray:
         page: Any = file.pages[0]
         photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
         tag = page.tags.get("Orientation")
-        samples = page.samplesperpixel
+        samples = int(page.samplesperpixel)
+        if samples > 5:  # before any memory is taken: a header of a few bytes can ask for 65535
+            raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
         planar = page.planarconfig == 2 and samples > 1
         pixels = np.asarray(page.asarray()).reshape(
             (samples, page.imagelength, page.imagewidth)
@@ -123,9 +130,7 @@ def read_tiff(path: Path) -> np.ndarray:
     elif extra:
         pixels = _without_extra(pixels, extra)
     if pixels.shape[-1] not in (1, 3):
-        raise BadInput(
-            f"{path}: {samples} channels; accepted are 1 (gray) and 3 (colour), each with or without alpha"
-        )
+        raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
     return upright(pixels, int(tag.value) if tag is not None else 1)
 
 

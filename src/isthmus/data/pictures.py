@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
 # Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -151,8 +151,9 @@ def _deep_png(path: Path) -> np.ndarray:
 def _open(path: Path) -> Image:
     from PIL import Image
 
-    # A very large picture is refused below in our own words; Pillow's warning would say it twice.
+    # What is wrong with a file, or that it is too large, is said below in our own words, not twice.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     image = Image.open(path, formats=FORMATS)
     try:
         _bounded(path, Header(image.height, image.width, gray=False, deep=False))

@@ -1,0 +1,343 @@
+"""Arrays of every shape and type mean what their owner meant, or are refused in one line."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isthmus.data import Data, base, from_unit, numeric, open_data, to_unit
+from isthmus.errors import BadInput
+
+BYTES = {"shape": [1, 4, 4], "range": [0, 255], "gray": True}
+UNIT = {"shape": [1, 4, 4], "range": [0, 1], "gray": True}
+
+
+@pytest.mark.parametrize(
+    ("shape", "item"),
+    [
+        ((5, 7), (7,)),
+        ((5, 6, 7), (1, 6, 7)),
+        ((5, 3, 6, 7), (3, 6, 7)),
+        ((5, 6, 7, 3), (3, 6, 7)),
+        ((5, 6, 7, 1), (1, 6, 7)),
+        ((5, 6, 7, 4), (4, 6, 7)),
+        ((5, 3, 6, 3), (3, 6, 3)),  # both could be the channels: first, as torch has them
+        ((5, 2, 6, 7), (2, 6, 7)),
+    ],
+)
+def test_layouts(shape, item, rng) -> None:
+    array = rng.integers(0, 256, shape, np.uint8)
+    data = open_data(array)
+    assert (len(data), data.shape) == (5, item)
+    expected = np.moveaxis(array, -1, 1) if item != (1, 6, 7) and item != shape[1:] else array
+    assert np.array_equal(data.batch([4, 0]).numpy().ravel(), expected[[4, 0]].ravel())
+    assert list(data.names)[1] == "00001"
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "stored", "expected"),
+    [
+        ([0, 200], np.uint8, torch.uint8, (0, 255)),
+        ([0, 200], np.int64, torch.uint8, (0, 255)),
+        ([0, 256], np.int32, torch.uint16, (0, 65535)),
+        ([3, 60000], np.uint16, torch.uint16, (0, 65535)),
+        ([0, 70000], np.int64, torch.float32, (0, 70000)),
+        ([-1, 5], np.int8, torch.float32, (-1, 5)),
+        ([False, True], np.bool_, torch.uint8, (0, 1)),
+        ([0, 1], np.uint8, torch.uint8, (0, 1)),
+        ([0, 0], np.uint8, torch.uint8, (0, 255)),
+        ([0.0, 1.0], np.float64, torch.float32, (0, 1)),
+        ([0.25, 0.5], np.float16, torch.float16, (0, 1)),
+        ([-2.0, 6.0], np.float32, torch.float32, (-2, 6)),
+        ([3.0, 3.0], np.float32, torch.float32, (3, 3)),
+    ],
+)
+def test_types_and_ranges(values, dtype, stored, expected) -> None:
+    data = open_data(np.array([values, values], dtype))
+    assert (data.dtype, data.range) == (stored, expected)
+    floats = data.floats()
+    assert floats.dtype == torch.float32
+    assert floats.min() >= 0
+    assert floats.max() <= 1
+    assert bool(data.notes) == (
+        expected[1] not in (255, 65535) and dtype not in (np.bool_, np.float64, np.float16)
+    )
+
+
+def test_units_there_and_back() -> None:
+    x = torch.tensor([0, 16, 255], dtype=torch.uint8)
+    assert to_unit(x, (0, 255)).tolist() == pytest.approx([0, 16 / 255, 1])
+    assert from_unit(to_unit(x, (0, 255)), (0, 255)).round().tolist() == [0, 16, 255]
+    assert from_unit(to_unit(torch.tensor([-3.0, 5.0]), (-3, 5)), (-3, 5)).tolist() == [-3, 5]
+    assert to_unit(torch.tensor([4.0]), (4, 4)).tolist() == [0], "a constant has no width to divide by"
+
+
+def test_torch_and_layout_in_memory(rng) -> None:
+    array = rng.random((3, 4, 5))
+    for given in (
+        torch.from_numpy(array),
+        torch.from_numpy(array).bfloat16(),
+        array[::-1],
+        array.astype(">f8"),
+    ):
+        assert open_data(given).shape == (1, 4, 5)
+    frozen = array.copy()
+    frozen.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(open_data(frozen).floats(), open_data(array).floats())
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.float32(3), "an array of 0 dimensions"),
+        (np.arange(5), "an array of 1 dimensions"),
+        (np.zeros((2, 2, 2, 2, 2)), "an array of 5 dimensions"),
+        (np.zeros((0, 4)), "holds no items"),
+        (np.zeros((4, 0)), "holds no items"),
+        (np.zeros((2, 2), complex), "complex numbers"),
+        (np.array([["a", "b"]]), "text"),
+        (np.array([[None]]), "pickle can run code; save it as numbers"),
+        (np.zeros((2, 2), "M8[s]"), "dates"),
+        (np.zeros((2, 2), [("a", int)]), "records"),
+        (object(), "data of type object"),
+    ],
+)
+def test_what_is_no_data(array, reason: str, tmp_path: Path) -> None:
+    given = np.asarray(array) if isinstance(array, np.generic) else array
+    with pytest.raises(BadInput, match=reason) as caught:
+        open_data(given)
+    assert "\n" not in str(caught.value)
+    if isinstance(given, np.ndarray):
+        path = tmp_path / "a.npy"
+        np.save(path, given)
+        with pytest.raises(BadInput, match=rf"a\.npy: .*{reason}"):
+            open_data(path)
+
+
+def test_nan_is_counted_and_placed(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(numeric, "CHUNK", 64)
+    array = np.zeros((50, 4), np.float32)
+    array[31, 2], array[31, 3], array[40, 0] = np.nan, np.inf, -np.inf
+    np.save(tmp_path / "a.npy", array)
+    for given in (array, tmp_path / "a.npy"):
+        with pytest.raises(BadInput, match="3 NaN or infinite values, the first in item 31"):
+            open_data(given)
+    with pytest.raises(BadInput, match="first in item 0"):
+        open_data(np.full((2, 2), 1e300))
+
+
+def test_npy_is_served_from_the_map(tmp_path: Path, rng) -> None:
+    array = rng.integers(0, 256, (20, 4, 4), np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    data = open_data(str(tmp_path / "a.npy"))
+    assert isinstance(data.items, numeric.Mapped)
+    assert isinstance(data.items.array, np.memmap)
+    assert np.array_equal(data.batch([3, -1])[:, 0].numpy(), array[[3, -1]])
+    moved = data.subset([5, 6]).to("cpu")
+    assert isinstance(moved.items, torch.Tensor)
+    assert np.array_equal(moved.batch([1])[0, 0].numpy(), array[6])
+    np.save(tmp_path / "f.npy", np.asfortranarray(array.astype(">i2")))
+    assert torch.equal(open_data(tmp_path / "f.npy").floats(), data.floats())
+
+
+def test_broken_numpy_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((100, 4)))
+    whole = path.read_bytes()
+    for content, reason in [
+        (b"", "empty file"),
+        (b"hello", "not a numpy file"),
+        (whole[:40], "truncated or broken"),
+        (whole[:-100], "truncated or broken"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match=rf"a\.npy: {reason}.*accepted") as caught:
+            open_data(path)
+        assert "\n" not in str(caught.value)
+    archive = tmp_path / "a.npz"
+    np.savez(archive, x=np.zeros((100, 4)))
+    archive.write_bytes(archive.read_bytes()[:-60])
+    with pytest.raises(BadInput, match=r"a\.npz: "):
+        open_data(archive)
+
+
+def test_npz_keys(tmp_path: Path) -> None:
+    path, x, y = tmp_path / "a.npz", np.full((3, 4), 9, np.uint8), np.array([2, 0, 1])
+    for arrays in ({"x": x, "y": y, "more": y}, {"anything": x, "labels": y}, {"x_train": x, "y_train": y}):
+        np.savez(path, **arrays)
+        data = open_data(path)
+        assert data.batch([0]).tolist() == [[9, 9, 9, 9]]
+        assert data.labels is not None
+        assert data.labels.tolist() == [2, 0, 1]
+    np.savez(path, x)
+    assert open_data(path).labels is None
+    np.savez(path, a=x, b=x)
+    with pytest.raises(BadInput, match=r"a\.npz: which array is the data\? it holds a, b; accepted"):
+        open_data(path)
+    np.savez(path, x=np.array([{"evil": 1}], dtype=object))
+    with pytest.raises(BadInput, match="pickle can run code"):
+        open_data(path)
+    np.savez(path, x=x, y=y[:2])
+    assert open_data(path).labels is None
+
+
+class Pairs(torch.utils.data.Dataset):
+    targets = (4, 5, 6)
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int):
+        return torch.full((1, 2, 2), index, dtype=torch.uint8), self.targets[index]
+
+
+def test_datasets_and_lists(monkeypatch) -> None:
+    data = open_data(Pairs())
+    assert (data.shape, len(data), data.source["kind"], data.source["name"]) == (
+        (1, 2, 2),
+        3,
+        "dataset",
+        "Pairs",
+    )
+    assert data.labels is not None
+    assert data.labels.tolist() == [4, 5, 6]
+    monkeypatch.setattr(base, "MEMORY_BUDGET", 1)
+    lazy = open_data(Pairs())
+    assert not lazy.in_memory
+    assert torch.equal(lazy.batch([2, 0]), data.batch([2, 0]))
+    monkeypatch.undo()
+    from PIL import Image
+
+    pictures = open_data([Image.new("RGB", (5, 4), "red"), Image.new("RGB", (5, 4), "blue")])
+    assert pictures.shape == (3, 4, 5)
+    with pytest.raises(BadInput, match="list: item 1 has another shape"):
+        open_data([np.zeros((2, 2)), np.zeros((3, 2))])
+    with pytest.raises(BadInput, match="list: holds no items"):
+        open_data([])
+
+
+def test_two_trainings_one_truth(rng) -> None:
+    """Whatever way the same pictures are stored, a run takes in the same numbers."""
+    eight = rng.integers(0, 256, (6, 4, 4), np.uint8)
+    eight[0, 0, 0] = 255
+    truth = torch.from_numpy(eight).float()[:, None] / 255
+    for like in (BYTES, UNIT, {**BYTES, "range": [0, 65535]}):
+        for given in (
+            eight,
+            eight / 255,
+            (eight / 255).astype(np.float32),
+            eight.astype(np.uint16) * np.uint16(257),
+        ):
+            floats = open_data(given, like=like).floats()
+            assert torch.allclose(floats, truth, atol=1e-6), (like["range"], given.dtype)
+    for given in (eight.astype(np.int64), eight.astype(np.float32)):
+        assert torch.allclose(open_data(given, like=BYTES).floats(), truth, atol=1e-6)
+    assert torch.allclose(open_data(eight.astype(np.int64), like=UNIT).floats(), truth, atol=1e-6)
+
+
+def test_a_run_never_measures_anew() -> None:
+    like = {"shape": [2], "range": [-3.0, 5.0]}
+    data = open_data(np.array([[1.0, 5.0]]), like=like)
+    assert data.range == (-3, 5)
+    assert data.floats().tolist() == [[0.5, 1.0]]
+    assert data.notes == []
+    beyond = open_data(np.array([[1.0, 13.0]]), like=like)
+    assert beyond.floats().tolist() == [[0.5, 2.0]]
+    assert "reach outside" in beyond.notes[0]
+    table = open_data(np.array([[1, 5]]), like=like)
+    assert table.floats().tolist() == [[0.5, 1.0]], (
+        "whole numbers in a table are the same quantity as the floats"
+    )
+    counts = open_data(np.array([[0, 300]]), like={"shape": [2], "range": [0, 255]})
+    assert counts.range == (0, 255)
+    digits = open_data(np.full((1, 8, 8), 16, np.uint8), like={"shape": [1, 8, 8], "range": [0, 16]})
+    assert digits.floats().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((5, 16), (1, 4, 4)),
+        ((5, 4, 4), (16,)),
+        ((5, 1, 4, 4), (16,)),
+        ((5, 4, 4, 1), (1, 4, 4)),
+        ((5, 4, 4), (4, 4)),
+    ],
+)
+def test_shapes_that_fit_a_run(shape, wanted) -> None:
+    array = np.arange(80, dtype=np.uint8).reshape(shape)
+    data = open_data(array, like={"shape": wanted, "range": (0, 255)})
+    assert data.shape == wanted
+    assert data.batch([0, 4]).shape == (2, *wanted)
+    assert data.batch([1]).flatten().tolist() == list(range(16, 32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [((4, 4), (1, 4, 4)), ((4, 4, 3), (3, 4, 4)), ((3, 4, 4), (3, 4, 4)), ((16,), (1, 4, 4)), ((4,), (4,))],
+)
+def test_one_item_that_fits_a_run(shape, wanted) -> None:
+    data = open_data(np.zeros(shape, np.uint8), like={"shape": wanted, "range": (0, 255)})
+    assert len(data) == 1
+    assert data.floats().shape == (1, *wanted)
+
+
+def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((2, 3, 32, 32), np.uint8))
+    with pytest.raises(BadInput, match=r"x\.npy: pictures of 3×32×32, but this run takes 1×28×28$"):
+        open_data(path, like={"shape": [1, 28, 28], "range": [0, 255]})
+    with pytest.raises(BadInput, match="digits: pictures of 1×8×8, but this run takes 1×28×28"):
+        open_data("digits", like={"shape": [1, 28, 28], "range": [0, 255]})
+    with pytest.raises(BadInput, match="rows of 3072, but this run takes 3×32×32"):
+        open_data(np.zeros((2, 3072)), like={"shape": [3, 32, 32], "range": [0, 1]})
+
+
+def test_size_and_gray_of_an_array(rng) -> None:
+    colour = rng.integers(0, 256, (4, 12, 16, 3), np.uint8)
+    data = open_data(colour, size=6, gray=True)
+    assert (data.shape, data.floats().shape, data.source["size"]) == ((1, 6, 6), (4, 1, 6, 6), [6, 6])
+    with pytest.raises(BadInput, match="rows of 9 have no size or colour"):
+        open_data(np.zeros((4, 9)), size=6)
+
+
+def test_fingerprints_tell_arrays_apart(monkeypatch) -> None:
+    one, two = np.zeros((40, 8), np.uint8), np.zeros((40, 8), np.uint8)
+    two[39, 7] = 1
+    assert open_data(one).source["fingerprint"] == open_data(one.copy()).source["fingerprint"]
+    assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
+    assert open_data(one).source["fingerprint"] != open_data(one.reshape(80, 4)).source["fingerprint"]
+    monkeypatch.setattr(numeric, "HASHED_WHOLE", 64)
+    assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="mnits: no such file, folder or built-in set; did you mean 'mnist'"):
+        open_data("mnits")
+    (tmp_path / "a.doc").write_text("x")
+    with pytest.raises(BadInput, match=r"a\.doc: not a kind of file that can be read; accepted are"):
+        open_data(tmp_path / "a.doc")
+
+
+def test_views() -> None:
+    array = np.arange(40, dtype=np.uint16).reshape(10, 4) + 1000
+    data = open_data(array)
+    data.labels, data.parts = np.arange(10) * 2, {"train": np.arange(6), "test": np.arange(6, 10)}
+    view = data.subset([9, 2, 7]).subset(torch.tensor([2, 0]))
+    assert isinstance(view, Data)
+    assert (list(view.names), view.labels.tolist()) == (["00007", "00009"], [14, 18])
+    assert (view.parts["train"].tolist(), view.parts["test"].tolist()) == ([], [0, 1])
+    assert view.batch([0]).tolist() == [[1028, 1029, 1030, 1031]]
+    assert view.batch(torch.tensor([1, 0, 1])).shape == (3, 4)
+    assert data.batch(np.arange(10) > 7).shape == (2, 4)
+    assert view.items is data.items, "a view copies nothing"
+    assert torch.equal(view.to("cpu").floats(), view.floats())
+    assert len(data.subset([])) == len(data.subset([]).floats()) == 0
+    with pytest.raises(IndexError):
+        view.batch([2])

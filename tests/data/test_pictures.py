@@ -1,0 +1,318 @@
+"""Every kind of picture file is read to the right numbers, or refused in one line that names it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isthmus.data import fitting, peek, pictures, pixels_of, read_picture
+from isthmus.errors import BadInput
+
+RAMP = np.arange(6, dtype=np.uint8).reshape(2, 3) * 50
+COLOUR = np.stack([RAMP, RAMP[::-1], 255 - RAMP], -1)
+DEEP = (np.arange(2 * 3 * 3).reshape(2, 3, 3) * 3001 + 7).astype(np.uint16)
+
+
+GRAY_MODES, COLOUR_MODES = "1 L LA La", "P PA RGB RGBA RGBX RGBa CMYK YCbCr HSV LAB"
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [*((m, 1) for m in GRAY_MODES.split()), *((m, 3) for m in COLOUR_MODES.split())]
+)
+def test_white_is_white_in_every_8_bit_mode(mode: str, channels: int) -> None:
+    """Made from white RGB, so that a wrong conversion (inverted ink, premultiplied alpha) shows."""
+    steps = {"LA": ["L"], "PA": ["P"], "La": ["L", "LA"], "RGBa": ["RGBA"]}.get(mode, [])
+    image = Image.new("RGB", (3, 2), (255, 255, 255))
+    image.putpixel((0, 0), (255, 0, 0))
+    if mode == "LAB":
+        image = Image.new("LAB", (3, 2), (255, 128, 128))
+    else:
+        for step in [*steps, mode]:
+            image = image.convert(step)
+    pixels = pixels_of(image)
+    assert pixels.shape == (2, 3, channels)
+    assert pixels.dtype == np.uint8
+    assert pixels[1].min() >= 254
+
+
+def test_red_stays_red_through_palette_and_ink(save) -> None:
+    for name, mode in [("a.tif", "CMYK"), ("b.png", "P"), ("c.tif", "YCbCr"), ("d.gif", "P")]:
+        image = Image.new("RGB", (2, 2), (255, 0, 0)).convert(mode)
+        red, green, blue = read_picture(save(image, name))[:, 0, 0].astype(int)
+        assert red > 250, name
+        assert green < 5, name
+        assert blue < 5, name
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "ppm"])
+def test_lossless_colour_is_exact(save, suffix: str) -> None:
+    path = save(COLOUR, f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    assert np.array_equal(read_picture(path), np.moveaxis(COLOUR, -1, 0))
+    assert peek(path) == (2, 3, False, False)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "gif", "pgm"])
+def test_gray_stays_one_channel(save, suffix: str) -> None:
+    path = save(RAMP, f"a.{suffix}")
+    assert np.array_equal(read_picture(path), RAMP[None])
+    assert peek(path).gray
+
+
+def test_alpha_is_laid_over_white(save) -> None:
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 3] = [0, 128, 255]
+    assert read_picture(save(rgba, "a.png"))[0, 0].tolist() == [255, 127, 0]
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    path = save(palette, "p.png", transparency=0)
+    assert read_picture(path)[:, 0].T.tolist() == [[255, 255, 255], [40, 50, 60]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(save, orientation: int) -> None:
+    """Against Pillow's own transposition, through a lossless format and the deep readers too."""
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(COLOUR, "a.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    assert np.array_equal(read_picture(path), np.moveaxis(expected, -1, 0))
+    assert peek(path)[:2] == expected.shape[:2]
+    gray = RAMP.astype(np.uint16) * 200
+    deep = read_picture(save(gray, "deep.png", exif=exif))
+    rotated = np.asarray(ImageOps.exif_transpose(Image.open(save(RAMP, "b.png", exif=exif))))
+    assert np.array_equal(deep[0], rotated.astype(np.uint16) * 200)
+
+
+def test_a_turned_jpeg_is_seen_upright(save) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(np.full((8, 24, 3), 90, np.uint8), "a.jpg", exif=exif)
+    assert read_picture(path).shape == (3, 24, 8)
+    assert peek(path)[:2] == (24, 8)
+
+
+def test_16_bit_colour_png_is_exact(tmp_path: Path) -> None:
+    import png
+
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        png.Writer(3, 2, greyscale=False, bitdepth=16).write(file, DEEP.reshape(2, -1).tolist())
+    assert peek(path) == (2, 3, False, True)
+    pixels = read_picture(path)
+    assert pixels.dtype == np.uint16
+    assert np.array_equal(pixels, np.moveaxis(DEEP, -1, 0))
+
+
+def test_16_bit_alpha_png(tmp_path: Path) -> None:
+    import png
+
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        writer = png.Writer(2, 1, greyscale=True, alpha=True, bitdepth=16)
+        writer.write(file, [[1000, 0, 1000, 65535]])
+    assert read_picture(path).tolist() == [[[65535, 1000]]]
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_colour_tiff_is_exact(tmp_path: Path, planar: str, order: str) -> None:
+    import tifffile
+
+    pixels = DEEP if planar == "contig" else np.moveaxis(DEEP, -1, 0)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", planarconfig=planar, byteorder=order)
+    assert np.array_equal(read_picture(path), np.moveaxis(DEEP, -1, 0))
+    assert peek(path) == (2, 3, False, True)
+
+
+def test_tiff_variants(tmp_path: Path) -> None:
+    import tifffile
+
+    gray, path = DEEP[..., 0], tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([gray, gray + 1]), photometric="minisblack")  # the first page of several
+    assert np.array_equal(read_picture(path), gray[None])
+    tifffile.imwrite(path, gray, photometric="miniswhite")
+    assert np.array_equal(read_picture(path), 65535 - gray[None])
+    tifffile.imwrite(path, gray.astype(np.float32) / 65535)
+    assert np.array_equal(read_picture(path), gray[None])
+    tifffile.imwrite(path, gray, compression="zlib")
+    assert np.array_equal(read_picture(path), gray[None])
+    rgba = np.concatenate([DEEP, np.zeros((2, 3, 1), np.uint16)], -1)
+    tifffile.imwrite(path, rgba, photometric="rgb", extrasamples=["unassalpha"])
+    assert (read_picture(path) == 65535).all()
+    tifffile.imwrite(path, gray.astype(np.float32))
+    with pytest.raises(BadInput, match=r"a\.tif: values from 7 to .*accepted"):
+        read_picture(path)
+    tifffile.imwrite(path, -gray.astype(np.int32))
+    with pytest.raises(BadInput, match="values from -"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits"])
+def test_deep_gray_tiff_in_other_compressions(save, compression: str) -> None:
+    path = save(DEEP[..., 0], "a.tif", compression=compression)
+    assert np.array_equal(read_picture(path), DEEP[None, ..., 0])
+
+
+def test_16_bit_ppm(tmp_path: Path) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6\n# made by hand\n3 2\n65535\n" + DEEP.astype(">u2").tobytes())
+    assert np.array_equal(read_picture(path), np.moveaxis(DEEP, -1, 0))
+    path.write_bytes(b"P3 1 1 1023 0 1023 511\n")
+    assert read_picture(path).ravel().tolist() == [0, 65535, 32735]
+    path.write_bytes(b"P6\n3 2\n65535\n" + DEEP.astype(">u2").tobytes()[:-4])
+    with pytest.raises(BadInput, match="truncated"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "F"])
+def test_deep_gray_modes(mode: str) -> None:
+    gray = DEEP[..., 0]
+    image = Image.fromarray(gray.astype({"I": np.int32, "F": np.float32}.get(mode, np.uint16)))
+    if mode == "I;16B":
+        image = Image.frombytes("I;16B", (3, 2), gray.astype(">u2").tobytes())
+    if mode == "F":
+        image = Image.fromarray(gray.astype(np.float32) / 65535)
+    assert np.array_equal(pixels_of(image)[..., 0], gray)
+
+
+def test_first_frame_of_an_animation(save) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    path = save(frames[0], "a.gif", save_all=True, append_images=frames[1:])
+    assert read_picture(path)[:, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_broken_files_are_named(save, tmp_path: Path, rng) -> None:
+    noise = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    whole = {name: save(noise, name).read_bytes() for name in ("a.png", "a.jpg", "a.tif", "a.bmp", "a.webp")}
+    for name, data in whole.items():
+        path = tmp_path / f"cut-{name}"
+        path.write_bytes(data[: len(data) // 2])
+        with pytest.raises(BadInput, match=rf"cut-{name}: ") as caught:
+            read_picture(path)
+        assert "\n" not in str(caught.value)
+    for content, reason in [(b"", "empty file"), (b"hello, not a picture", "not a picture")]:
+        path = tmp_path / "b.png"
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match=rf"b\.png: {reason}"):
+            read_picture(path)
+    with pytest.raises(BadInput, match="no such file"):
+        read_picture(tmp_path / "none.png")
+
+
+def test_truncated_deep_png(tmp_path: Path) -> None:
+    import png
+
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        png.Writer(3, 2, greyscale=False, bitdepth=16).write(file, DEEP.reshape(2, -1).tolist())
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(BadInput, match=r"a\.png"):
+        read_picture(path)
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    """A few bytes that say 60000×60000 must not be given the memory for it, in 8 bits or 16."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    for side, depth in [(60000, 8), (60000, 16), (12000, 8)]:
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, 2, 0, 0, 0))
+        path = tmp_path / "bomb.png"
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+        )
+        for read in (peek, read_picture):
+            with pytest.raises(BadInput, match=r"bomb\.png: .*too large; accepted are up to 134 megapixels"):
+                read(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tif", "webp", "ppm"])
+def test_damage_of_any_kind_is_one_line(save, tmp_path: Path, rng, suffix: str) -> None:
+    """Whatever a few wrong bytes make a decoder raise, the caller meets BadInput or a picture."""
+    whole = save(rng.integers(0, 256, (12, 17, 3), np.uint8), f"a.{suffix}").read_bytes()
+    path = tmp_path / f"b.{suffix}"
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in rng.integers(0, min(len(whole), 150), 3):
+            content[place] = rng.integers(0, 256)
+        path.write_bytes(content)
+        for read in (peek, read_picture):
+            try:
+                read(path)
+            except BadInput as error:
+                assert str(error).startswith(str(path))
+                assert "\n" not in str(error)
+
+
+def test_a_tiff_of_many_channels_is_refused(tmp_path: Path) -> None:
+    import tifffile
+
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((3, 4, 7), np.uint16), photometric="minisblack", planarconfig="contig")
+    with pytest.raises(BadInput, match=r"a\.tif: 7 channels; accepted are 1"):
+        read_picture(path)
+
+
+def test_other_formats_of_pillow_are_not_started(tmp_path: Path) -> None:
+    """EPS would run a program."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(BadInput, match="not a picture"):
+        read_picture(path)
+
+
+def test_a_jpeg_is_decoded_small_when_that_is_enough(save) -> None:
+    smooth = np.add.outer(np.arange(512), np.arange(768)).astype(np.float64)
+    path = save((smooth / 5).astype(np.uint8), "a.jpg", quality=95)
+    small = read_picture(path, shorter=32)
+    assert small.shape[1] in (64, 128)
+    full = fitting.resize(read_picture(path), 32, 32).astype(int)
+    assert abs(fitting.resize(small, 32, 32) - full).max() <= 3
+
+
+def test_resize(rng) -> None:
+    picture = rng.integers(0, 65536, (3, 20, 30)).astype(np.uint16)
+    assert fitting.resize(picture, 20, 30) is not None
+    assert np.array_equal(fitting.resize(picture, 20, 20), picture[:, :, 5:25])  # a crop touches no number
+    flat = np.full((1, 9, 7), 51234, np.uint16)
+    assert (fitting.resize(flat, 4, 4) == 51234).all()
+    assert fitting.resize(flat, 64, 64).shape == (1, 64, 64)
+    assert fitting.resize(np.full((1, 1, 1), 9, np.uint8), 5, 5).tolist() == np.full((1, 5, 5), 9).tolist()
+    step = np.zeros((1, 16, 16), np.float32)
+    step[:, :, 8:] = 1
+    assert 0 <= fitting.resize(step, 24, 24).min() <= fitting.resize(step, 24, 24).max() <= 1
+    checker = np.indices((32, 32)).sum(0)[None] % 2 * np.uint8(255)
+    small = fitting.resize(checker.astype(np.uint8), 8, 8)
+    assert abs(small[:, 2:-2, 2:-2].astype(int) - 127).max() < 12, (
+        "without antialiasing this is black or white"
+    )
+
+
+def test_gray_as_pillow_makes_it(rng) -> None:
+    colour = rng.integers(0, 256, (3, 40, 40), np.uint8)
+    expected = np.asarray(Image.fromarray(np.moveaxis(colour, 0, -1)).convert("L"))
+    assert np.array_equal(fitting.to_channels(colour, 1)[0], expected)
+    white = np.full((3, 1, 1), 65535, np.uint16)
+    assert fitting.to_channels(white, 1).item() == 65535
+
+
+def test_depth_there_and_back() -> None:
+    eight = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    sixteen = fitting.to_depth(eight, np.dtype(np.uint16))
+    assert (sixteen[0, 0, 1], sixteen.max()) == (257, 65535)
+    assert np.array_equal(fitting.to_depth(sixteen, np.dtype(np.uint8)), eight)
+
+
+def test_names_of_pictures() -> None:
+    assert pictures.is_picture_name("A.JPeG")
+    assert not pictures.is_picture_name("a.txt")
