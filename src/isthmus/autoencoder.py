@@ -31,7 +31,8 @@ class Autoencoder(nn.Module):
     nn.Module: an encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips,
     where there are some).
 
-    `about` says in plain JSON how it came to be: recipe, options, input (shape, range, gray), data, training.
+    `about` says in plain JSON how it came to be: recipe, options, input (shape, range, gray), data, training; `path`
+    is the run folder it was loaded from or trained into.
     """
 
     def __init__(
@@ -42,19 +43,24 @@ class Autoencoder(nn.Module):
         decoder: nn.Module,
         objective: Objective,
         corruption: Corruption | None = None,
+        augment: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.shape: Shape = tuple(shape)
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
-        self.objective, self.corruption = objective, corruption
+        self.objective, self.corruption, self.augment = objective, corruption, augment
         self.about: dict[str, Any] = {}
+        self.path: Path | None = None
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
+        if self.augment is not None and self.training:
+            sample = self.augment(sample, ctx)
         if self.corruption is not None and ctx.noise is not None:
-            sample = self.corruption(sample, ctx.noise)
+            sample = self.corruption(sample, ctx)
         y, code = self.say(sample, ctx)
-        reconstruction = self.objective.loss(y, sample.target, sample.weight)
+        with torch.autocast(y.device.type, enabled=False):  # losses are float32 whatever the net is
+            reconstruction = self.objective.loss(y, sample.target, sample.weight)
         return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats)
 
     def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
@@ -197,7 +203,7 @@ def load(run: Path | str, **own: nn.Module) -> Autoencoder:
     if not isinstance(model, nn.Module):
         raise BadInput(f"{run}: config.json describes no model")
     load_weights(model, store.read_weights(run), run)
-    model.about = config.get("about", {})  # type: ignore[assignment]
+    model.about, model.path = config.get("about", {}), Path(run)  # type: ignore[assignment]
     return model.eval()  # type: ignore[return-value]
 
 

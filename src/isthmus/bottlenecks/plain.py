@@ -5,13 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 
 from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context
+from isthmus.contracts import Code, Context, Shape
 from isthmus.registry import register
 
 
 @register
 class Plain(Bottleneck):
     """z = activate(W h + b)."""
+
+    def __init__(self, in_shape: Shape, code: Shape, activate: str = "none") -> None:
+        super().__init__(in_shape, code, activate)
+        self.active_above = 0.0 if activate == "relu" else None
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)

@@ -18,6 +18,8 @@ def _activity(z: Tensor) -> dict[str, Tensor]:
 class L1(Bottleneck):
     """weight · ‖z‖₁, the oldest price of all."""
 
+    active_above = 0.0
+
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 0.1, activate: str = "relu") -> None:
         super().__init__(in_shape, code, activate)
         self.weight = weight
@@ -36,6 +38,7 @@ class RateKL(Bottleneck):
     it is the same however a batch is split over micro-batches and machines.
     """
 
+    active_above = 0.5
     rates: Tensor
     pending: Tensor
 
@@ -68,6 +71,8 @@ class TopK(Bottleneck):
     As in the paper k shrinks to its value over the first half of the training, from all units: started small, most
     units would never be chosen, and what is never chosen never learns.
     """
+
+    active_above = 0.0
 
     def __init__(self, in_shape: Shape, code: Shape, k: int = 25) -> None:
         super().__init__(in_shape, code, "relu")

@@ -13,10 +13,9 @@ def active_units(means: Tensor) -> int:
     return int((means.flatten(1).var(0) > 0.01).sum())
 
 
-def perplexity(symbols: Tensor, codes: int) -> tuple[float, float]:
-    """(share of the codebook in use, exp of the entropy of its use) for any tensor of symbols below `codes`."""
-    share = torch.bincount(symbols.flatten().cpu(), minlength=codes).double()
-    share = share / share.sum()
+def perplexity(count: Tensor) -> tuple[float, float]:
+    """(share of the symbols in use, exp of the entropy of their use) from how often each of them was met."""
+    share = count.double() / count.sum()
     entropy = -(share[share > 0] * share[share > 0].log()).sum()
     return float((share > 0).double().mean()), float(entropy.exp())
 

@@ -9,6 +9,7 @@ from typing import Any
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Bottleneck
 from isthmus.contracts import Shape
+from isthmus.corruptions import augmentation
 from isthmus.corruptions import corruption as parse_corruption
 from isthmus.errors import BadInput, unknown
 from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
@@ -27,6 +28,7 @@ def dense(
     norm: bool = False,
     loss: str | None = None,
     corruption: str = "none",
+    augment: str = "none",
 ) -> Autoencoder:
     """Fully connected: `widths` down to the code, and the same widths back up."""
     linear = activation == "none"  # then nothing bends anywhere: no norm, no sigmoid at the end, squared error
@@ -36,7 +38,8 @@ def dense(
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
     decoder = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm)
-    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption))
+    change = None if linear else augmentation(augment)
+    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption), change)
 
 
 def conv(
@@ -52,6 +55,7 @@ def conv(
     up: str = "upsample",
     loss: str = "mse",
     corruption: str = "none",
+    augment: str = "none",
 ) -> Autoencoder:
     """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror."""
     channels = numbers(channels) if channels is not None else stages(shape, code)
@@ -66,7 +70,9 @@ def conv(
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
     decoder = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
-    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption))
+    return Autoencoder(
+        shape, encoder, strip, decoder, compare, parse_corruption(corruption), augmentation(augment)
+    )
 
 
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")
 
 
-@recipe(*ANY, epochs=50, batch_size=256, lr=1e-3)
+@recipe(*ANY, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
 def undercomplete(
     shape: Shape,
     code: Shape = (24,),
@@ -36,7 +36,7 @@ def undercomplete(
     return dense(shape, code, strip, activation=activation, loss=loss, corruption=corruption)
 
 
-@recipe(*ANY, epochs=40, batch_size=256, lr=2e-3, schedule="cosine")
+@recipe(*ANY, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
 def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
     """No bend anywhere and squared error: it finds the subspace of PCA (Baldi & Hornik 1989).
 
@@ -45,7 +45,7 @@ def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
     return dense(shape, code, Plain, activation="none")
 
 
-@recipe(*ANY, epochs=60, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02, weight_decay=1e-2)
+@recipe(*ANY, epochs=80, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02, weight_decay=1e-2, validation=0.0)
 def deep(
     shape: Shape,
     code: Shape = (30,),
@@ -53,6 +53,7 @@ def deep(
     widths: Sequence[int] = (1000, 500, 250),
     activation: str = "silu",
     norm: bool = True,
+    augment: str = "affine",
     loss: str = "mse",
 ) -> Autoencoder:
     """Several layers down and up: a curved surface where PCA has a flat one (Hinton & Salakhutdinov 2006).
@@ -61,9 +62,11 @@ def deep(
     widths: units of the layers, from picture to code
     activation: relu, silu, gelu, tanh, sigmoid; none makes it PCA
     norm: a LayerNorm after each hidden layer
+    augment: affine (pictures turned and shifted a little while learning) or none
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
-    return dense(shape, code, Plain, widths=widths, activation=activation, norm=norm, loss=loss)
+    keys = {"activation": activation, "norm": norm, "augment": augment}
+    return dense(shape, code, Plain, widths=widths, loss=loss, **keys)
 
 
 @recipe(*PICTURES, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
@@ -79,6 +82,7 @@ def conv(
     up: str = "upsample",
     loss: str = "mse",
     corruption: str = "none",
+    augment: str = "none",
 ) -> Autoencoder:
     """Convolutions: any channels, any size, and a code of numbers or a small picture of its own.
 
@@ -91,6 +95,7 @@ def conv(
     up: upsample (nearest, then 3x3) or transpose (4x4): neither leaves a checkerboard
     loss: mse, bce, gaussian, l1, categorical or ssim
     corruption: what the encoder sees instead of x, such as gaussian:0.3
+    augment: affine (pictures turned and shifted a little while learning) or none
     """
     return conv_net(
         shape,
@@ -104,6 +109,7 @@ def conv(
         up=up,
         loss=loss,
         corruption=corruption,
+        augment=augment,
     )
 
 
@@ -128,7 +134,7 @@ def denoising(
     return either(net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption)
 
 
-@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3)
+@recipe(*ANY, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def sparse(
     shape: Shape,
     code: Shape = (256,),
@@ -162,7 +168,7 @@ def sparse(
     return either(net, shape, code, kinds[kind], widths=widths, loss=loss)
 
 
-@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3)
+@recipe(*ANY, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def contractive(
     shape: Shape,
     code: Shape = (128,),

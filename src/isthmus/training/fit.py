@@ -273,6 +273,7 @@ class _Training:
         kept = self.best or self.average.weights()
         load_weights(self.module, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.module.eval()
+        self.module.path = self.out  # type: ignore[assignment]
         run = Run(self.module, self.out, self.history, self.data, self.parts, self.finished)
         if write and self.out is not None:
             store.write_tensors(self.out / store.WEIGHTS, self.module.state_dict())

@@ -1,0 +1,144 @@
+"""evaluate: every figure of a model on data, always the same for the same run and data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import metrics, store
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import Variational
+from isthmus.contracts import Context, Noise, Sample
+from isthmus.data import Data
+from isthmus.objectives import Bernoulli
+from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
+
+STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
+STEEPEST = 1024  # units up to which it is
+
+
+def evaluate(
+    run: RunOrModel, source: Any = None, *, split: str | None = None, first: int | None = None
+) -> dict[str, Any]:
+    """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
+
+    The part: `split`, else the official or recorded test part, else everything. A corruption damages the items with
+    seed 0 first, and psnr and ssim are of what was made of the damage. Raises BadInput.
+    """
+    model = as_model(run)
+    if source is None:
+        origin = model.about.get("data", {})
+        source = origin.get("path") or origin.get("name")
+    data = open_for(model, source)
+    parts = parts_of(data, model)
+    part = split or ("test" if len(parts.get("test", ())) else "all")
+    data = open_for(model, data, split=part, first=first)
+    figures = {
+        "data": name_of(data),
+        "split": part,
+        "items": len(data),
+        **size_figures(model, data),
+        **item_means(model, data),
+        **code_figures(model, data),
+        **training_figures(model),
+    }
+    if model.path is not None and first is None:
+        remember(model, f"{figures['data']}:{part}", figures)
+    return figures
+
+
+def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
+    """code_size, input_size and their ratio: of numbers, or of bits where the code is discrete."""
+    inputs, shape = math.prod(model.shape), model.code_shape
+    if getattr(model.bottleneck, "discrete", False):
+        indices = math.prod(shape[1:])
+        bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(model.bottleneck.codes))
+        return {"code_size": indices, "input_size": inputs, "compression_factor": bits}
+    return {"code_size": math.prod(shape), "input_size": inputs, "compression_factor": inputs / math.prod(shape)}
+
+
+@torch.no_grad()
+def item_means(model: Autoencoder, data: Data) -> dict[str, float]:
+    """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
+    sums: dict[str, float] = {}
+    for place, x in chunks(data):
+        for name, values in per_item(model, x, Noise(0, place.start, len(x))):
+            sums[name] = sums.get(name, 0.0) + float(values.double().sum())
+    return {name: total / len(data) for name, total in sums.items()}
+
+
+def per_item(model: Autoencoder, x: Tensor, noise: Noise) -> Iterator[tuple[str, Tensor]]:
+    """(name, [N]) of every figure that an item has by itself."""
+    sample = Sample.of(x)
+    if model.corruption is not None:
+        sample = model.corruption(sample, Context(noise))
+    y, _ = model.say(sample, Context())
+    mean, picture, values = model.objective.mean(y), model.objective.picture(y), math.prod(model.shape)
+    squared = metrics.squared_error(mean, x)
+    if isinstance(model.objective, Bernoulli):
+        yield "bce_per_pixel", model.objective.loss(y, x) / values
+    yield "mse_per_pixel", squared / values
+    yield "sse_per_image", squared
+    yield "psnr", metrics.psnr(picture, x)
+    if x.dim() == 4:
+        yield "ssim", metrics.ssim(picture, x)
+    if model.corruption is not None:
+        yield "psnr_before", metrics.psnr(sample.x, x)
+    if isinstance(model.bottleneck, Variational):
+        y, code = model.say(sample, Context(noise))
+        kl = code.stats["kl_nats"]
+        yield "kl_nats", kl
+        yield "elbo_nats", -model.objective.loss(y, x) - kl
+
+
+def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
+    """How the code is used: by its kind, active units, share of units at work, symbols in use, steepness."""
+    if getattr(model.bottleneck, "discrete", False):
+        count = torch.zeros(model.bottleneck.codes, dtype=torch.long)
+        for _, x in chunks(data):
+            symbols = model.symbols(x)
+            assert symbols is not None
+            count += torch.bincount(symbols.flatten(), minlength=len(count))
+        usage, perplexity = metrics.perplexity(count)
+        return {"codebook_usage": usage, "codebook_perplexity": perplexity}
+    figures: dict[str, float] = {}
+    threshold = getattr(model.bottleneck, "active_above", None)
+    if isinstance(model.bottleneck, Variational):
+        figures["active_units"] = metrics.active_units(torch.cat([model.encode(x) for _, x in chunks(data)]))
+    elif threshold is not None:
+        active = torch.zeros(model.code_shape)
+        for _, x in chunks(data):
+            active += (model.encode(x) > threshold).sum(0)
+        share = active / len(data)
+        figures |= {"mean_active_fraction": float(share.mean()), "dead_units": int((share == 0).sum())}
+    if math.prod(model.code_shape) <= STEEPEST:
+        some = data.floats(np.arange(min(STEEP, len(data))))
+        norm = metrics.jacobian_norm(lambda x: model.say(Sample.of(x), Context())[1].z, some)
+        figures["jacobian_norm"] = float(norm.mean())
+    return figures
+
+
+def training_figures(model: Autoencoder) -> dict[str, float]:
+    if model.path is None or not (model.path / store.METRICS).is_file():
+        return {}
+    training = store.read_json(model.path / store.METRICS).get("training", {})
+    return {name: training[name] for name in ("seconds_per_epoch", "images_per_second") if name in training}
+
+
+def remember(model: Autoencoder, key: str, figures: dict[str, Any]) -> None:
+    """Keep the figures in the run, for compare; a run that is only to be read is left as it is."""
+    assert model.path is not None
+    path = model.path / store.METRICS
+    known = store.read_json(path) if path.is_file() else {}
+    known.setdefault("evaluations", {})[key] = figures
+    try:
+        store.write_json(path, known)
+    except store.BadInput:
+        return
+
+

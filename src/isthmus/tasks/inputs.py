@@ -1,0 +1,71 @@
+"""From what a person names to what a model takes: a run or a model, and the part of the data that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from isthmus import store
+from isthmus.autoencoder import CHUNK, Autoencoder, load
+from isthmus.data import Data, choose_parts, open_data
+from isthmus.errors import BadInput, unknown
+
+RunOrModel = Autoencoder | str | Path
+
+
+def as_model(run: RunOrModel) -> Autoencoder:
+    """The model of a run folder; a model is returned as it is."""
+    return run if isinstance(run, Autoencoder) else load(run)
+
+
+def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first: int | None = None) -> Data:
+    """`source` made to fit the model: all of it, one `split` of it, the `first` items of either.
+
+    Raises BadInput where it does not fit, or has no such split.
+    """
+    like = model.about.get("input") or {"shape": list(model.shape), "range": [0.0, 1.0]}
+    data = open_data(source, like=like)
+    if split is not None and split != "all":
+        parts = parts_of(data, model)
+        if split not in parts:
+            raise unknown("split", split, [*parts, "all"])
+        if not len(parts[split]):
+            raise BadInput(f"the {split} part of this data is empty")
+        data = data.subset(parts[split])
+    return data.subset(np.arange(first)) if first is not None and first < len(data) else data
+
+
+def parts_of(data: Data, model: Autoencoder) -> dict[str, np.ndarray]:
+    """The parts that the model's training chose where this is its data; else the official ones, if any."""
+    about = model.about
+    if trained_on(data, model):
+        shares = {key: about["training"][key] for key in ("seed", "validation", "test")}
+        if model.path is None or not (model.path / store.PARTS).is_file():
+            return choose_parts(data, **shares)
+        names = store.read_json(model.path / store.PARTS)
+        place = {name: index for index, name in enumerate(data.names)}
+        return {part: np.array([place[n] for n in kept if n in place], int) for part, kept in names.items()}
+    return dict(data.parts)
+
+
+def trained_on(data: Data, model: Autoencoder) -> bool:
+    """Whether this is what the model was trained on: the same place, or the same contents."""
+    own, other = model.about.get("data", {}), data.source
+    keys = ("kind", "name", "path")
+    same_place = own.get("kind") != "array" and all(own.get(key) == other.get(key) for key in keys)
+    return bool(own) and (same_place or own.get("fingerprint") == other.get("fingerprint"))
+
+
+def chunks(data: Data) -> Iterator[tuple[slice, Tensor]]:
+    """The items as float32 in [0, 1], a bounded number at a time; every verb cuts at the same places."""
+    for first in range(0, len(data), CHUNK):
+        place = slice(first, min(first + CHUNK, len(data)))
+        yield place, data.floats(np.arange(place.start, place.stop))
+
+
+def name_of(data: Data) -> str:
+    return str(data.source.get("name") or Path(data.source.get("path", "data")).name)

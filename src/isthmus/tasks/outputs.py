@@ -1,0 +1,95 @@
+"""Where results go: one file, a folder with the same relative names, an array, a grid, a film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import Data, from_unit
+from isthmus.errors import BadInput
+from isthmus.files import atomic, claim, whole_folder
+from isthmus.report import as_pictures, grid, write_gif, write_picture
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class Sink:
+    """Takes pictures chunk by chunk and writes them to `out` by its suffix.
+
+    .npy: one array in the numbers of the training data. .gif: a film. A picture suffix: the picture where there is
+    one, else a grid. Anything else: a folder with `names`, as .png, or 16-bit .tif where sixteen.
+    Nothing is left behind when an error is raised inside.
+    """
+
+    def __init__(
+        self,
+        out: Path | str,
+        names: Sequence[str],
+        *,
+        range: tuple[float, float] = (0.0, 1.0),
+        sixteen: bool = False,
+        force: bool = False,
+    ) -> None:
+        self.out, self.names, self.range, self.sixteen, self.force = Path(out), names, range, sixteen, force
+        claim(self.out, force=force)
+
+    def write(self, batches: Iterable[Tensor]) -> Path:
+        """Write all of the batches N×shape in [0, 1]; return where."""
+        suffix = self.out.suffix.lower()
+        if suffix in (".npy", ".gif", ".csv", *PICTURES):
+            items = torch.cat(list(batches))
+            if suffix in (".npy", ".csv"):
+                self._array(items)
+            elif suffix == ".gif":
+                write_gif(self.out, list(as_pictures(items)))
+            elif len(items) == 1:
+                bits = 16 if self.sixteen and suffix in (".png", ".tif", ".tiff") else 8
+                write_picture(self.out, as_pictures(items)[0], bits)
+            else:
+                write_picture(self.out, grid(items))
+        elif suffix and suffix[1:].isalpha():
+            kinds = ", ".join((".npy", ".csv", ".gif", *PICTURES))
+            raise BadInput(f"{self.out}: nothing here writes {suffix}; {kinds} or a folder is accepted")
+        else:
+            self._folder(batches)
+        return self.out
+
+    def _array(self, items: Tensor) -> None:
+        values = from_unit(items, self.range).numpy()
+        with atomic(self.out) as temporary, temporary.open("wb") as file:
+            if self.out.suffix.lower() == ".npy":
+                np.save(file, values, allow_pickle=False)
+            else:
+                np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
+
+    def _folder(self, batches: Iterable[Tensor]) -> None:
+        bits, suffix = (16, ".tif") if self.sixteen else (8, ".png")
+        names = iter(unique([str(PurePosixPath(name).with_suffix(suffix)) for name in self.names]))
+        with whole_folder(self.out, force=self.force) as folder:
+            for batch in batches:
+                for picture in as_pictures(batch):
+                    write_picture(folder / next(names), picture, bits)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, with -2, -3 ... where a.jpg and a.png would both become a.png."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        path, number = PurePosixPath(name), 1
+        while str(path) in taken:
+            number += 1
+            path = PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem}-{number}")
+        taken.add(str(path))
+        result.append(str(path))
+    return result
+
+
+def sink_for(data: Data, out: Path | str, *, force: bool = False) -> Sink:
+    """A sink with the names, the numbers and the depth of `data`."""
+    sixteen = data.dtype == torch.uint16
+    return Sink(out, data.names, range=data.range, sixteen=sixteen, force=force)

@@ -1,0 +1,110 @@
+"""reconstruct, embed and decode: what a model makes of items, in one step or in two with the code between."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.autoencoder import CHUNK
+from isthmus.errors import BadInput
+from isthmus.files import atomic, claim
+from isthmus.tasks.inputs import RunOrModel, as_model, chunks, open_for
+from isthmus.tasks.outputs import Sink, sink_for
+
+
+def reconstruct(
+    run: RunOrModel,
+    source: Any,
+    *,
+    out: Path | str | None = None,
+    split: str | None = None,
+    first: int | None = None,
+    force: bool = False,
+) -> Tensor | Path:
+    """What the model makes of `source`: N×shape in [0, 1], or, with `out`, the path of what was written.
+
+    Raises BadInput for a run, data or an out that cannot be used.
+    """
+    model = as_model(run)
+    data = open_for(model, source, split=split, first=first)
+    batches = (model.reconstruct(x) for _, x in chunks(data))
+    if out is None:
+        return torch.cat(list(batches))
+    return sink_for(data, out, force=force).write(batches)
+
+
+def embed(
+    run: RunOrModel,
+    source: Any,
+    *,
+    out: Path | str | None = None,
+    split: str | None = None,
+    first: int | None = None,
+    force: bool = False,
+) -> dict[str, np.ndarray] | Path:
+    """The codes of `source`: {"codes": N×K float32, "files": N names, "indices": N×grid where discrete}.
+
+    With `out` they are written as .npz (the arrays), and the path is returned. Raises BadInput as reconstruct does.
+    """
+    model = as_model(run)
+    if out is not None:
+        claim(out, force=force)
+    data = open_for(model, source, split=split, first=first)
+    discrete = getattr(model.bottleneck, "discrete", False)
+    codes, indices = [], []
+    for _, x in chunks(data):
+        codes.append(model.encode(x).flatten(1).numpy())
+        if discrete:
+            indices.append(np.asarray(model.symbols(x)))
+    found = {"codes": np.concatenate(codes).astype(np.float32), "files": np.array(list(data.names))}
+    if discrete:
+        found["indices"] = np.concatenate(indices).astype(np.int32)
+    found["sixteen"] = np.array(data.dtype == torch.uint16)
+    if out is None:
+        return found
+    with atomic(out) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **found)
+    return Path(out)
+
+
+def decode(run: RunOrModel, codes: Any, *, out: Path | str | None = None, force: bool = False) -> Tensor | Path:
+    """Pictures of codes N×K (an array, .npz as embed writes it, or .npy): N×shape in [0, 1], or the path of `out`.
+
+    decode(embed(x)) is reconstruct(x) to the bit. Raises BadInput for codes that are not this model's.
+    """
+    model = as_model(run)
+    found = read_codes(codes)
+    z = torch.from_numpy(np.ascontiguousarray(found["codes"]))
+    batches: Iterator[Tensor] = (model.decode(part) for part in z.split(CHUNK))
+    if out is None:
+        return torch.cat(list(batches))
+    names = [str(name) for name in found["files"]]
+    value_range = tuple(model.about.get("input", {}).get("range", (0.0, 1.0)))
+    return Sink(out, names, range=value_range, sixteen=bool(found["sixteen"]), force=force).write(batches)
+
+
+def read_codes(codes: Any) -> dict[str, np.ndarray]:
+    """codes and files out of what embed made; BadInput for a file that holds none, or numbers that are no number."""
+    if isinstance(codes, (str, Path)):
+        try:
+            loaded = np.load(codes, allow_pickle=False)
+            found = {key: loaded[key] for key in loaded.files} if hasattr(loaded, "files") else {"codes": loaded}
+        except FileNotFoundError:
+            raise BadInput(f"{codes}: there is no such file") from None
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{codes}: not a file of codes; .npz as embed writes it, or .npy is accepted") from error
+    else:
+        found = dict(codes) if isinstance(codes, dict) else {"codes": np.asarray(codes)}
+    if "codes" not in found:
+        raise BadInput(f"{codes}: holds {', '.join(found)}, but no codes")
+    z = np.asarray(found["codes"])
+    if z.ndim < 2 or not len(z) or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
+        raise BadInput(f"{codes if isinstance(codes, (str, Path)) else 'codes'}: N×K finite numbers are accepted")
+    files = found.get("files", np.array([f"{i:05d}" for i in range(len(z))]))
+    return {"codes": z.astype(np.float32), "files": files, "sixteen": found.get("sixteen", np.array(False))}
