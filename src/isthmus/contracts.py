@@ -37,7 +37,7 @@ class Noise:
         return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sample:
     """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions."""
 
@@ -54,7 +54,7 @@ class Sample:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     """What every word may read besides its own input.
 
