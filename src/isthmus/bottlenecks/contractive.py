@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from isthmus.bottlenecks.base import Bottleneck
+from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Shape
 from isthmus.registry import register
 
@@ -27,6 +27,8 @@ class Contractive(Bottleneck):
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
+        if ctx.encode is None:  # a model in use: nobody asks for the price
+            return Code(z, free(z))
         squared = self._closed(z) if self.closed else self._estimate(ctx)
         return Code(z, self.weight * squared, {"jacobian_squared": squared.detach().mean()})
 
@@ -36,8 +38,7 @@ class Contractive(Bottleneck):
         return slope.square() @ weight.square().sum(1)
 
     def _estimate(self, ctx: Context) -> Tensor:
-        if ctx.x is None or ctx.encode is None:
-            raise ValueError("a contractive bottleneck needs the context's x and encode")
+        assert ctx.x is not None and ctx.encode is not None
         with torch.enable_grad(), torch.autocast(ctx.x.device.type, enabled=False):
             x = ctx.x.detach().float().requires_grad_()
             z = self.head(ctx.encode(x))
