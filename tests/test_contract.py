@@ -1,0 +1,236 @@
+"""What every recipe owes, checked for each of them by one set of tests: a new recipe is here once it is registered."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from isthmus import create, fit, load
+from isthmus.autoencoder import Autoencoder
+from isthmus.contracts import Context, Noise, Sample
+from isthmus.objectives import LOSSES
+from isthmus.recipes import RECIPES
+from isthmus.training import Run
+
+SHAPES = {"gray": (1, 9, 11), "colour": (3, 10, 7), "table": (13,)}
+SMALL = {"widths": (24,), "channels": (8, 16), "codes": 16, "dim": 4, "k": 3, "levels": (5, 4, 3)}
+VARIANTS = [
+    ("undercomplete", "gray", {"corruption": "masking:0.3+gaussian:0.1"}),
+    ("deep", "table", {"norm": False}),
+    ("conv", "colour", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
+    ("conv", "gray", {"code": "3x3x3"}),
+    ("denoising", "colour", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
+    ("sparse", "gray", {"kind": "kl", "net": "conv"}),
+    ("sparse", "table", {"kind": "topk"}),
+    ("contractive", "gray", {"widths": (16,)}),
+    ("variational", "gray", {"net": "conv", "code": "2x3x3", "loss": "gaussian"}),
+    ("quantized", "gray", {"quantizer": "fsq"}),
+    ("quantized", "colour", {"code": "7"}),
+    *[("conv", "colour", {"loss": loss}) for loss in LOSSES],
+]
+TRAINING = {"epochs": 4, "batch_size": 8, "device": "cpu", "quiet": True}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Nets this small are many times slower on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def items(shape: tuple[int, ...], count: int = 32) -> Tensor:
+    """Items between 0 and 1 that lie on a surface of three dimensions, so that few numbers can tell them."""
+    random = torch.Generator().manual_seed(0)
+    directions = torch.randn(3, math.prod(shape), generator=random)
+    return torch.sigmoid(torch.randn(count, 3, generator=random) @ directions).view(count, *shape)
+
+
+@dataclass
+class Case:
+    recipe: str
+    kind: str
+    keys: dict[str, Any]
+    folder: Path | None = None
+
+    def new(self, seed: int = 1) -> Autoencoder:
+        known = RECIPES[self.recipe].keys
+        small = {key: value for key, value in SMALL.items() if key in known and known[key][0] != ()}
+        code = {} if self.recipe == "quantized" else {"code": 5}
+        return create(self.recipe, shape=SHAPES[self.kind], seed=seed, **{**code, **small, **self.keys})
+
+    @property
+    def x(self) -> Tensor:
+        return items(SHAPES[self.kind])
+
+    @cached_property
+    def undisturbed(self) -> Run:
+        return fit(self.new(), self.x, **TRAINING)
+
+    @cached_property
+    def resumed(self) -> Run:
+        """Stopped by Ctrl-C in the middle of the third epoch, and taken up by another model."""
+        assert self.folder is not None
+        out, stopped = self.folder / "run", self.new(seed=7)
+        stopped.load_state_dict(self.new().state_dict())
+        stopped.about = self.new().about
+        with pytest.raises(KeyboardInterrupt):
+            fit(press_ctrl_c(stopped, after=10), self.x, out=out, **TRAINING)
+        return fit(self.new(), self.x, out=out, resume=True, **TRAINING)
+
+
+def press_ctrl_c(model: Autoencoder, after: int) -> Autoencoder:
+    """The same model, which gets a Ctrl-C while it is at step `after`."""
+    own, done = model.after_step, []
+
+    def after_step() -> None:
+        own()
+        done.append(1)
+        if len(done) == after:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    model.after_step = after_step  # type: ignore[method-assign]
+    return model
+
+
+CASES = [Case(name, kind, {}) for name, recipe in RECIPES.items() for kind in recipe.inputs]
+CASES += [Case(*variant) for variant in VARIANTS]
+
+
+def label(case: Case) -> str:
+    return "-".join([case.recipe, case.kind, *(f"{key}={value}" for key, value in case.keys.items())])
+
+
+@pytest.fixture(scope="module", params=CASES, ids=label)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    case: Case = request.param
+    case.folder = tmp_path_factory.mktemp("case")
+    return case
+
+
+def timeless(run: Run) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in run.history]
+
+
+def assert_same_weights(a: torch.nn.Module, b: torch.nn.Module) -> None:
+    ours, theirs = a.state_dict(), b.state_dict()
+    assert list(ours) == list(theirs)
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.mark.filterwarnings("ignore:a code of")  # 256 numbers are more than these items have
+@pytest.mark.parametrize("plain", [case for case in CASES if not case.keys], ids=label)
+def test_its_own_defaults_make_a_model_of_every_declared_kind(plain: Case) -> None:
+    model = create(plain.recipe, shape=SHAPES[plain.kind])
+    assert model.reconstruct(plain.x[:2]).shape == (2, *SHAPES[plain.kind])
+
+
+def test_what_comes_out_has_the_shape_of_what_went_in(case: Case) -> None:
+    model, x = case.undisturbed.model, case.x
+    for count in (32, 1):
+        rebuilt, code = model.reconstruct(x[:count]), model.encode(x[:count])
+        assert rebuilt.shape == x[:count].shape
+        assert code.shape == (count, *model.code_shape)
+        assert model.decode(code).shape == x[:count].shape
+        assert 0 <= rebuilt.min() <= rebuilt.max() <= 1
+
+
+def test_the_loss_falls_within_a_few_steps(case: Case) -> None:
+    model, x = case.new(), case.x
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(model.eval()(Sample.of(x), Context(Noise(0, 0, len(x)))).total)
+
+    before = loss()
+    fit(model, x, **TRAINING | {"validation": 0.0, "test": 0.0, "patience": None, "epochs": 6, "lr": 3e-3})
+    assert loss() < before
+
+
+def test_encode_then_decode_is_reconstruct_to_the_bit(case: Case) -> None:
+    model, x = case.undisturbed.model, case.x
+    assert torch.equal(model.decode(model.encode(x)), model.reconstruct(x))
+
+
+def test_using_it_is_deterministic(case: Case) -> None:
+    model, x = case.undisturbed.model, case.x
+    first = model.reconstruct(x)
+    torch.manual_seed(12345)
+    assert torch.equal(model.reconstruct(x), first)
+    assert torch.equal(model.encode(x), model.encode(x))
+
+
+def test_an_item_alone_gives_what_it_gives_in_a_batch(case: Case) -> None:
+    model, x = case.undisturbed.model, case.x
+    together, codes = model.reconstruct(x), model.encode(x)
+    for i in (0, 13, 31):
+        assert torch.allclose(model.reconstruct(x[i : i + 1]), together[i : i + 1], rtol=0, atol=1e-5)
+        assert torch.allclose(model.encode(x[i : i + 1]), codes[i : i + 1], rtol=0, atol=1e-5)
+
+
+def test_a_batch_of_one_can_be_trained_on(case: Case) -> None:
+    run = fit(case.new(), case.x[:3], **TRAINING | {"batch_size": 1, "epochs": 1})
+    assert math.isfinite(run.history[-1]["loss"])
+
+
+def test_the_same_seed_gives_the_same_training_and_another_seed_another(case: Case) -> None:
+    again = fit(case.new(), case.x, **TRAINING)
+    assert timeless(again) == timeless(case.undisturbed)
+    assert_same_weights(again.model, case.undisturbed.model)
+    other = fit(case.new(seed=2), case.x, **TRAINING | {"epochs": 1})
+    assert other.history[0]["loss"] != again.history[0]["loss"]
+
+
+def test_a_run_stopped_by_ctrl_c_and_resumed_is_the_undisturbed_one_to_the_bit(case: Case) -> None:
+    assert len(case.resumed.history) == TRAINING["epochs"]
+    assert timeless(case.resumed) == timeless(case.undisturbed)
+    assert_same_weights(case.resumed.model, case.undisturbed.model)
+
+
+def test_a_saved_model_loads_equal_to_the_bit(case: Case) -> None:
+    assert case.resumed.path is not None
+    loaded = load(case.resumed.path)
+    assert_same_weights(loaded, case.resumed.model)
+    assert torch.equal(loaded.reconstruct(case.x), case.resumed.model.reconstruct(case.x))
+    assert loaded.shape == case.resumed.model.shape
+    assert loaded.code_shape == case.resumed.model.code_shape
+    assert loaded.about["recipe"] == case.recipe
+
+
+def test_the_run_folder_is_whole_and_names_no_python_module(case: Case) -> None:
+    run = case.resumed.path
+    assert run is not None
+    whole = {
+        "config.json",
+        "model.safetensors",
+        "metrics.json",
+        "history.csv",
+        "parts.json",
+        "card.md",
+        "index.html",
+    }
+    assert whole <= {file.name for file in run.iterdir()}
+    config = (run / "config.json").read_text(encoding="utf-8")
+    assert "isthmus." not in config
+    assert "torch" not in config
+    assert "__" not in config
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_half_precision_trains_without_a_nan_and_leaves_a_model_that_works(recipe: str) -> None:
+    case = Case(recipe, "gray", {})
+    run = fit(case.new(), case.x, **TRAINING | {"precision": "bf16-mixed", "epochs": 2})
+    assert all(math.isfinite(value) for row in run.history for value in row.values())
+    assert {weight.dtype for weight in run.model.parameters()} == {torch.float32}
+    assert run.model.reconstruct(case.x).isfinite().all()
