@@ -20,11 +20,33 @@ if TYPE_CHECKING:
     from isthmus.errors import IsthmusError as IsthmusError
     from isthmus.recipes import create as create
     from isthmus.training import Run as Run
+    from isthmus.tasks.compare import compare as compare
+    from isthmus.tasks.demo import demo as demo
+    from isthmus.tasks.describe import describe as describe
+    from isthmus.tasks.evaluate import evaluate as evaluate
+    from isthmus.tasks.generate import generate as generate
+    from isthmus.tasks.generate import interpolate as interpolate
+    from isthmus.tasks.show import show as show
+    from isthmus.tasks.train import train as train
+    from isthmus.tasks.use import decode as decode
+    from isthmus.tasks.use import embed as embed
+    from isthmus.tasks.use import reconstruct as reconstruct
     from isthmus.training import fit as fit
 
 __version__ = "0.1.0"
 
 _places = {
+    "demo": "tasks.demo",
+    "show": "tasks.show",
+    "describe": "tasks.describe",
+    "train": "tasks.train",
+    "evaluate": "tasks.evaluate",
+    "compare": "tasks.compare",
+    "reconstruct": "tasks.use",
+    "embed": "tasks.use",
+    "decode": "tasks.use",
+    "generate": "tasks.generate",
+    "interpolate": "tasks.generate",
     "Autoencoder": "autoencoder",
     "load": "autoencoder",
     "create": "recipes",

@@ -74,6 +74,7 @@ def create(name: str, *, shape: Sequence[int], code: int | str | Sequence[int] |
     for key in keys:
         if key not in found.keys or key == "code":
             raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
+    keys = {key: checked(found.name, key, value, found.keys[key][0]) for key, value in keys.items()}
     default = found.keys["code"][0]
     size = default if code is None else parse_code(code)
     with torch.random.fork_rng(devices=[]):
@@ -89,6 +90,18 @@ def create(name: str, *, shape: Sequence[int], code: int | str | Sequence[int] |
     options["code"] = list(model.code_shape)
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": dict(found.training)}
     return model
+
+
+def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
+    """The value of a key, of the same kind as its default; BadInput where it is of another."""
+    if value == "none" and not isinstance(default, str):
+        return None
+    kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+    wanted = kinds.get(type(default))
+    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool)):
+        kind = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}[type(default)]
+        raise BadInput(f"{recipe}: {key}={value}: {kind} is accepted, such as {default}")
+    return value
 
 
 def parse_code(code: int | str | Sequence[int]) -> Shape:

@@ -39,7 +39,8 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     for key in given:
         if key not in TRAINING:
             raise unknown("training key", key, TRAINING)
-    options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | dict(given)
+    given = {key: None if value == "none" else value for key, value in given.items()}
+    options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | given
     for key, choices in CHOICES.items():
         if options[key] not in choices:
             raise unknown(key, str(options[key]), choices)

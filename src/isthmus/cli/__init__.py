@@ -1,0 +1,61 @@
+"""The command line: one thin command a verb. What is wrong is said in one line on stderr, with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    warnings.showwarning = _one_line
+    warnings.filterwarnings("ignore", module=r"(?!isthmus)")
+    try:
+        code = _run([argument for argument in given if argument != "--debug"])
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit):
+            raise
+        code = _told(error)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    from isthmus.cli.app import app
+
+    return app(arguments, prog_name="isthmus", standalone_mode=False) or 0
+
+
+def _told(error: BaseException) -> int:
+    """Say the error in one line; return the exit code."""
+    from isthmus.errors import IsthmusError
+
+    if isinstance(error, SystemExit):
+        return int(error.code or 0)
+    if isinstance(error, (KeyboardInterrupt,)) or type(error).__name__ == "Abort":
+        print("isthmus: stopped; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        return 0
+    if hasattr(error, "format_message"):  # the command line itself was wrong
+        return _line(error.format_message(), 2)
+    if isinstance(error, IsthmusError):
+        return _line(str(error), 2)
+    if isinstance(error, OSError) and error.filename is not None:
+        return _line(f"{error.filename}: {(error.strerror or str(error)).lower()}", 2)
+    if isinstance(error, (MemoryError,)) or "not enough memory" in str(error) or "out of memory" in str(error):
+        return _line("out of memory: a smaller --batch-size or --size may help", 2)
+    text = str(error).strip().splitlines()
+    return _line(f"a fault of ours, {type(error).__name__}: {text[0] if text else ''} (--debug shows where)", 1)
+
+
+def _line(text: str, code: int) -> int:
+    print("isthmus: " + " ".join(text.split()), file=sys.stderr)
+    return code
+
+
+def _one_line(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+    print(f"isthmus: note: {message}", file=sys.stderr)

@@ -1,0 +1,41 @@
+"""What the commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def print_json(value: Any) -> None:
+    from isthmus.store import finite
+
+    print(json.dumps(finite(value), ensure_ascii=False))
+
+
+def print_lines(facts: Mapping[str, Any]) -> None:
+    """A line a figure: name and value."""
+    from isthmus.report import number
+
+    width = max(map(len, facts))
+    for name, item in facts.items():
+        lines = item if isinstance(item, list) and item and isinstance(item[0], str) else [item]
+        for line in lines:
+            shown = "×".join(map(str, line)) if isinstance(line, list) else number(line)
+            print(f"{name:<{width}}  {shown}")
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | None = None) -> None:
+    from rich.console import Console
+
+    from isthmus.report import table
+
+    Console().print(table(rows, best))
+
+
+def done(sentence: str, *commands: str) -> None:
+    """A closing sentence, and the next commands to try."""
+    print(sentence, file=sys.stderr)
+    for command in commands:
+        print(f"  {command}", file=sys.stderr)

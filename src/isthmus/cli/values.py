@@ -1,0 +1,33 @@
+"""--set key=value: text becomes the value that Python would read there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.errors import BadInput
+
+WORDS = {"true": True, "false": False, "yes": True, "no": False}
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """["k=25", "kind=topk"] -> {"k": 25, "kind": "topk"}; BadInput for one without '=' or given twice."""
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise BadInput(f"--set {pair}: key=value is accepted, as in --set epochs=20")
+        if key in result:
+            raise BadInput(f"--set {key}: given twice")
+        result[key] = value(text.strip())
+    return result
+
+
+def value(text: str) -> Any:
+    """A whole number, a number, yes or no, or else the text itself ('none' is a name; who reads it knows what it means)."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return WORDS.get(text.lower(), text)

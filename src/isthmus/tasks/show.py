@@ -1,0 +1,59 @@
+"""show: what a set of data is, in figures and as a contact sheet."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from isthmus.data import open_data
+from isthmus.files import claim
+from isthmus.report import as_pictures, grid, write_picture
+from isthmus.tasks.inputs import name_of
+
+SHEET, LOOKED_AT = 64, 2048  # pictures on a sheet; items whose values are measured
+
+
+def show(
+    source: Any,
+    *,
+    out: Path | str | None = None,
+    size: int | None = None,
+    gray: bool | None = None,
+    first: int | None = None,
+    force: bool = False,
+) -> tuple[dict[str, Any], Image.Image]:
+    """(count, shape, range, parts ..., a contact sheet of items spread evenly over the data); written to `out`.
+
+    Raises BadInput for data that cannot be opened.
+    """
+    if out is not None:
+        claim(out, force=force)
+    data = open_data(source, size=size, gray=gray, first=first)
+    some = data.batch(np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)))
+    values = some.to(dtype=float) if some.is_floating_point() else some.int()
+    facts: dict[str, Any] = {
+        "name": name_of(data),
+        "items": len(data),
+        "shape": list(data.shape),
+        "type": str(data.dtype).removeprefix("torch."),
+        "scale": list(data.range),
+        "lowest": float(values.min()),
+        "highest": float(values.max()),
+        "mean": float(values.double().mean()),
+        "megabytes": data.nbytes / 1e6,
+        "numbers": math.prod(data.shape),
+    }
+    facts |= {f"{part}_part": len(rows) for part, rows in data.parts.items()}
+    if data.labels is not None:
+        facts["labels"] = len(np.unique(data.labels))
+    facts |= {"skipped": len(data.skipped)} if data.skipped else {}
+    spread = np.unique(np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int))
+    sheet = grid(as_pictures(data.floats(spread)))
+    if out is not None:
+        write_picture(out, sheet)
+    facts |= {"notes": data.notes} if data.notes else {}
+    return facts, sheet

@@ -1,0 +1,87 @@
+"""train: a recipe, somebody's data, and a run folder; safe to repeat with resume, as a job queue does."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from isthmus import store
+from isthmus.data import Data, open_data
+from isthmus.errors import BadInput, unknown
+from isthmus.files import claim
+from isthmus.recipes import Recipe, create, find
+from isthmus.training import TRAINING, Run, fit, settle
+
+
+def train(
+    recipe: str,
+    data: Any,
+    *,
+    out: Path | str,
+    code: int | str | None = None,
+    size: int | None = None,
+    gray: bool | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    **keys: Any,
+) -> Run:
+    """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
+
+    size, gray: what pictures are made into. keys: of the recipe and of the training alike.
+    resume: go on where a run is (options come from it; given ones must agree), start where none is.
+    Raises BadInput for anything that cannot be used, before a folder is made.
+    """
+    found, run = find(recipe), Path(out)
+    model_keys, training_keys = sort_keys(found, keys)
+    settle(found.training, training_keys)
+    if resume and store.is_run(run):
+        return go_on(found, run, data, model_keys | ({} if code is None else {"code": code}), training_keys, quiet)
+    claim(run)
+    opened = open_data(data, size=size, gray=gray)
+    tell(opened)
+    seed = training_keys.get("seed", 0)
+    model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
+    model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
+    return fit(model, opened, out=run, resume=resume, quiet=quiet, **training_keys)
+
+
+def sort_keys(recipe: Recipe, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys of the model and those of the training; BadInput for one that is neither."""
+    own = set(recipe.keys) - {"code"}
+    for key in keys:
+        if key not in own and key not in TRAINING:
+            raise unknown(f"key for {recipe.name}", key, own | set(TRAINING))
+    model = {key: value for key, value in keys.items() if key in own}
+    return model, {key: value for key, value in keys.items() if key not in own}
+
+
+def go_on(
+    recipe: Recipe, run: Path, data: Any, model_keys: dict[str, Any], training_keys: dict[str, Any], quiet: bool
+) -> Run:
+    """Take up the run with its own options."""
+    about = store.read_config(run)["about"]
+    if about.get("recipe") != recipe.name:
+        raise BadInput(f"{run}: is a run of {about.get('recipe')}, not of {recipe.name}")
+    asked = about.get("asked", {})
+    for key, value in model_keys.items():
+        if asked.get(key) != value:
+            raise BadInput(f"{run}: was made with {key}={asked.get(key, 'its default')}, not {value}")
+    keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
+    opened = open_data(data, size=asked.get("size"), gray=asked.get("gray"))
+    seed = about["training"]["seed"]
+    model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
+    model.about["asked"] = asked
+    return fit(model, opened, out=run, resume=True, quiet=quiet, **{**about["training"], **training_keys})
+
+
+def tell(data: Data) -> None:
+    """What was noticed about the data, each as one warning."""
+    for note in data.notes:
+        warnings.warn(note, stacklevel=3)
+    if data.skipped:
+        first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
+        more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
+        warnings.warn(f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
+                      stacklevel=3)
