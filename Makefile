@@ -1,0 +1,55 @@
+# `make` alone lists the commands. Each sets itself up: a virtual environment with the pinned versions.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Real data for tests and benchmarks, where somebody has put it beside the checkout.
+ifeq ($(ISTHMUS_DATA),)
+ifneq ($(wildcard ../shared/data),)
+export ISTHMUS_DATA := $(abspath ../shared/data)
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench bench-peers tables clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "isthmus needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' $(PIP_ARGS)
+	@touch $(READY)
+
+demo: $(READY)  ## six types of autoencoder learn real pictures; writes isthmus-demo/index.html (2 minutes)
+	$(BIN)/isthmus demo --out isthmus-demo --force
+
+test: check  ## everything CI runs: lint, types, floors, tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, types and floors alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## put the code into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-peers:  ## the libraries that benchmarks run beside ours, in environments of their own
+	$(PYTHON) -m venv .peers/keras
+	.peers/keras/bin/python -m pip install --quiet keras==3.15.0 jax==0.10.2 jaxlib==0.10.2
+
+bench: $(READY) bench-peers  ## print every figure of the README again (hours on two cores)
+	$(BIN)/python benchmarks/undercomplete.py
+	$(MAKE) tables
+
+tables: $(READY)  ## put benchmarks/results/*.json into the README
+	$(BIN)/python benchmarks/tables.py
+
+clean:  ## remove what these commands made
+	rm -rf $(VENV) .peers isthmus-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
