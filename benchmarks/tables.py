@@ -31,20 +31,44 @@ def types() -> str:
     theirs = start["rows"][1] if len(start["rows"]) > 1 else None
     beside = f"Keras on JAX, same run: {theirs['bce_per_pixel']:.4f} / {theirs['sse_per_image']:.2f}" if theirs else "–"
     figures = f"{ours['bce_per_pixel']:.4f} / {ours['sse_per_image']:.2f}"
-    rows.append([f"`undercomplete`, 24 numbers ({ours['compression_factor']:.1f}-fold): BCE a pixel / squared error a "
-                 "picture", figures, beside])
+    rows.append(
+        [
+            f"`undercomplete`, 24 numbers ({ours['compression_factor']:.1f}-fold): BCE a pixel / squared error a "
+            "picture",
+            figures,
+            beside,
+        ]
+    )
     if "speed" in start:
-        rows.append(["the same, speed of an epoch on 2 cores", f"{start['speed']['times_keras_jax']:.2f} ×", "Keras on JAX = 1"])
+        rows.append(
+            [
+                "the same, speed of an epoch on 2 cores",
+                f"{start['speed']['times_keras_jax']:.2f} ×",
+                "Keras on JAX = 1",
+            ]
+        )
     for row in pca["rows"]:
-        rows.append([f"`{row['model']}`: squared error; largest angle to PCA's subspace",
-                     f"{row['sse_per_image']:.2f}; {row['largest_angle_degrees']:.1f}°",
-                     f"scikit-learn's PCA: {row['pca_sse_per_image']:.2f}"])
-    anchors = {"deep 30": "3.00 (Hinton & Salakhutdinov 2006); 2.65 (a modern re-run)", "deep 24": "PCA 16.35"}
+        rows.append(
+            [
+                f"`{row['model']}`: squared error; largest angle to PCA's subspace",
+                f"{row['sse_per_image']:.2f}; {row['largest_angle_degrees']:.1f}°",
+                f"scikit-learn's PCA: {row['pca_sse_per_image']:.2f}",
+            ]
+        )
+    anchors = {
+        "deep 30": "3.00 (Hinton & Salakhutdinov 2006); 2.65 (a modern re-run)",
+        "deep 24": "PCA 16.35",
+    }
     for row in deep["rows"]:
         rows.append([f"`{row['model']}`: squared error", f"{row['sse_per_image']:.2f}", anchors[row["model"]]])
     for row in quantized["rows"]:
-        rows.append([f"`{row['model']}`, Fashion-MNIST: share of 512 codes in use on the test set",
-                     f"{100 * row['codebook_usage']:.1f} %", "without revival 10-60 %"])
+        rows.append(
+            [
+                f"`{row['model']}`, Fashion-MNIST: share of 512 codes in use on the test set",
+                f"{100 * row['codebook_usage']:.1f} %",
+                "without revival 10-60 %",
+            ]
+        )
     return markdown(rows)
 
 

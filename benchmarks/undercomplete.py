@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import main, write
 
 import isthmus
+from common import main, write
 from isthmus.metrics import subspace_angles
 
 KERAS = Path(__file__).parents[1] / ".peers" / "keras" / "bin" / "python"
@@ -43,7 +43,7 @@ def start() -> None:
     """The starting recipe of Keras' own tutorial, ours and theirs: the same figures, and the time of an epoch."""
     began = time.perf_counter()
     x_train, x_test = isthmus.datasets.mnist()
-    model, figures = trained("undercomplete", code=24)
+    _, figures = trained("undercomplete", code=24)
     rows = [row("isthmus undercomplete", figures, "bce_per_pixel", "sse_per_image", "compression_factor")]
     more: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -55,21 +55,34 @@ def start() -> None:
             ours_seconds, their_seconds = [], []
             for _ in range(ROUNDS):
                 their_seconds += keras(file, ROUND_EPOCHS)["epoch_seconds"][1:]
-                run = isthmus.fit(isthmus.create("undercomplete", shape=(1, 28, 28)), "mnist", quiet=True,
-                                  epochs=ROUND_EPOCHS)
+                run = isthmus.fit(
+                    isthmus.create("undercomplete", shape=(1, 28, 28)),
+                    "mnist",
+                    quiet=True,
+                    epochs=ROUND_EPOCHS,
+                )
                 ours_seconds += [epoch["seconds"] for epoch in run.history[1:]]
             ours, keras_median = statistics.median(ours_seconds), statistics.median(their_seconds)
             more = {
-                "speed": {"isthmus_epoch_seconds": ours, "keras_jax_epoch_seconds": keras_median,
-                          "times_keras_jax": keras_median / ours, "rounds": ROUNDS},
+                "speed": {
+                    "isthmus_epoch_seconds": ours,
+                    "keras_jax_epoch_seconds": keras_median,
+                    "times_keras_jax": keras_median / ours,
+                    "rounds": ROUNDS,
+                },
                 "peers": theirs["versions"],
             }
             print(f"speed: {keras_median / ours:.2f} times Keras on JAX", flush=True)
         else:
             print(f"no Keras in {KERAS}: `make bench-peers` first", flush=True)
-    write("undercomplete-start", "784-24 ReLU-784 sigmoid, per-pixel BCE, Adam 1e-3, batch 256, 50 epochs, 60,000 "
-          "pictures, last weights; speed: epochs of both in turn, median, first epochs left out",
-          rows, time.perf_counter() - began, **more)
+    write(
+        "undercomplete-start",
+        "784-24 ReLU-784 sigmoid, per-pixel BCE, Adam 1e-3, batch 256, 50 epochs, 60,000 "
+        "pictures, last weights; speed: epochs of both in turn, median, first epochs left out",
+        rows,
+        time.perf_counter() - began,
+        **more,
+    )
 
 
 def keras(file: Path, epochs: int) -> dict[str, Any]:
@@ -98,11 +111,23 @@ def pca() -> None:
             span = model.decoder(torch.eye(code)) - model.decoder(torch.zeros(1, code))
         angles = subspace_angles(span.flatten(1).T, torch.from_numpy(exact.components_.T))
         name = " ".join([recipe, str(code), *(f"{key}={value}" for key, value in keys.items())])
-        rows.append(row(name, figures, "sse_per_image", pca_sse_per_image=error,
-                        above_pca_percent=100 * (figures["sse_per_image"] / error - 1),
-                        largest_angle_degrees=float(angles[0])))
-    write("undercomplete-pca", "MNIST, squared error a test picture; principal angles between the span of the decoder "
-          "and that of scikit-learn's PCA", rows, time.perf_counter() - began)
+        rows.append(
+            row(
+                name,
+                figures,
+                "sse_per_image",
+                pca_sse_per_image=error,
+                above_pca_percent=100 * (figures["sse_per_image"] / error - 1),
+                largest_angle_degrees=float(angles[0]),
+            )
+        )
+    write(
+        "undercomplete-pca",
+        "MNIST, squared error a test picture; principal angles between the span of the decoder "
+        "and that of scikit-learn's PCA",
+        rows,
+        time.perf_counter() - began,
+    )
 
 
 def deep() -> None:
@@ -113,21 +138,44 @@ def deep() -> None:
         _, figures = trained("deep", code=code)
         rows.append(row(f"deep {code}", figures, "sse_per_image", "psnr", "ssim", "seconds_per_epoch"))
         print(rows[-1], flush=True)
-    write("undercomplete-deep", "MNIST, 784-1000-500-250-code and back, recipe's own defaults (80 epochs, small affine "
-          "augmentation for the first four fifths), 60,000 pictures, last weights", rows, time.perf_counter() - began)
+    write(
+        "undercomplete-deep",
+        "MNIST, 784-1000-500-250-code and back, recipe's own defaults (80 epochs, small affine "
+        "augmentation for the first four fifths), 60,000 pictures, last weights",
+        rows,
+        time.perf_counter() - began,
+    )
 
 
 def quantized() -> None:
     """The codebook in use: 512 codes on Fashion-MNIST."""
     began = time.perf_counter()
     rows = []
-    for name, keys in (("quantized vq", {"epochs": 10}), ("quantized fsq", {"epochs": 10, "quantizer": "fsq"})):
+    for name, keys in (
+        ("quantized vq", {"epochs": 10}),
+        ("quantized fsq", {"epochs": 10, "quantizer": "fsq"}),
+    ):
         _, figures = trained("quantized", "fashion-mnist", **keys)
-        rows.append(row(name, figures, "codebook_usage", "codebook_perplexity", "sse_per_image", "psnr",
-                        "compression_factor", "seconds_per_epoch"))
+        rows.append(
+            row(
+                name,
+                figures,
+                "codebook_usage",
+                "codebook_perplexity",
+                "sse_per_image",
+                "psnr",
+                "compression_factor",
+                "seconds_per_epoch",
+            )
+        )
         print(rows[-1], flush=True)
-    write("undercomplete-quantized", "Fashion-MNIST, 512 codes, 7×7 symbols a picture, 10 epochs; share of the codes met in the "
-          "10,000 test pictures", rows, time.perf_counter() - began)
+    write(
+        "undercomplete-quantized",
+        "Fashion-MNIST, 512 codes, 7×7 symbols a picture, 10 epochs; share of the codes met in the "
+        "10,000 test pictures",
+        rows,
+        time.perf_counter() - began,
+    )
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ import os
 import sys
 import time
 
-os.environ["KERAS_BACKEND"] = sys.argv[3]
-import keras  # noqa: E402 -- the backend is chosen before Keras is imported
-import numpy as np  # noqa: E402
+os.environ["KERAS_BACKEND"] = sys.argv[3]  # before Keras is imported
+import keras
+import numpy as np
 
 pixels, epochs = np.load(sys.argv[1]), int(sys.argv[2])
 train, test = (pixels[part].reshape(-1, 784).astype("float32") / 255 for part in ("train", "test"))
 
 keras.utils.set_random_seed(0)
-model = keras.Sequential(
-    [keras.Input((784,)), keras.layers.Dense(24, "relu"), keras.layers.Dense(784, "sigmoid")]
-)
+model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(24, "relu"), keras.layers.Dense(784, "sigmoid")])
 model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
 
 

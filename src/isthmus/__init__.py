@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from isthmus.errors import Diverged as Diverged
     from isthmus.errors import IsthmusError as IsthmusError
     from isthmus.recipes import create as create
-    from isthmus.training import Run as Run
     from isthmus.tasks.compare import compare as compare
     from isthmus.tasks.demo import demo as demo
     from isthmus.tasks.describe import describe as describe
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from isthmus.tasks.use import decode as decode
     from isthmus.tasks.use import embed as embed
     from isthmus.tasks.use import reconstruct as reconstruct
+    from isthmus.training import Run as Run
     from isthmus.training import fit as fit
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
 """The few things that the words of the sentence hand to each other.
 
-    x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips);  compare(y, target)
+x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips);  compare(y, target)
 """
 
 from __future__ import annotations

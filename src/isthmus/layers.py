@@ -41,8 +41,10 @@ def head(in_shape: Shape, out_shape: Shape) -> nn.Module:
     if len(in_shape) > 1 and in_shape[1:] == out_shape[1:]:
         return nn.Conv2d(in_shape[0], out_shape[0], 1)
     dense = nn.Linear(math.prod(in_shape), math.prod(out_shape))
-    return nn.Sequential(nn.Flatten(), dense, nn.Unflatten(1, out_shape)) if len(out_shape) > 1 else (
-        nn.Sequential(nn.Flatten(), dense)
+    return (
+        nn.Sequential(nn.Flatten(), dense, nn.Unflatten(1, out_shape))
+        if len(out_shape) > 1
+        else (nn.Sequential(nn.Flatten(), dense))
     )
 
 

@@ -41,9 +41,10 @@ def register(cls: M) -> M:
 def config_of(value: Any) -> Any:
     """The JSON for a registered module (recursively) or a plain value; someone's own module becomes its name."""
     if isinstance(value, nn.Module):
-        if not hasattr(value, "_arguments"):
+        if "_arguments" not in value.__dict__:
             return {"own": type(value).__name__}
-        arguments = {key: config_of(argument) for key, argument in value._arguments.items()}
+        kept: dict[str, Any] = value.__dict__["_arguments"]
+        arguments = {key: config_of(argument) for key, argument in kept.items()}
         return {"name": type(value).__name__, **arguments}
     if isinstance(value, (tuple, list)):
         return [config_of(item) for item in value]

@@ -20,7 +20,12 @@ class Contractive(Bottleneck):
     """
 
     def __init__(
-        self, in_shape: Shape, code: Shape, weight: float = 0.1, activate: str = "sigmoid", closed: bool = False
+        self,
+        in_shape: Shape,
+        code: Shape,
+        weight: float = 0.1,
+        activate: str = "sigmoid",
+        closed: bool = False,
     ) -> None:
         super().__init__(in_shape, code, activate)
         self.weight, self.activate, self.closed = weight, activate, closed

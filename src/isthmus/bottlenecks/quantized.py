@@ -122,7 +122,9 @@ class FSQ(Bottleneck):
             raise BadInput(f"a code of {code[0]} channels with {len(levels)} levels: FSQ takes one level a channel")
         super().__init__(in_shape, code)
         self.levels, self.codes = tuple(levels), math.prod(levels)
-        self.register_buffer("radix", torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]), persistent=False)
+        self.register_buffer(
+            "radix", torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]), persistent=False
+        )
 
     def _per_channel(self, values: Sequence[float] | Tensor, like: Tensor) -> Tensor:
         return torch.as_tensor(values, dtype=like.dtype, device=like.device).view(-1, *[1] * (like.dim() - 2))

@@ -22,7 +22,7 @@ app = typer.Typer(
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, as train writes it")]
 DataName = Annotated[str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .npz")]
 InputName = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or anything that DATA is")]
-Out = Annotated[Path, typer.Option("--out", help="where the result goes")]
+Out = Annotated[Path, typer.Option("--out", help="where the result goes: .png, .gif, .npy ..., or a folder")]
 Split = Annotated[str | None, typer.Option("--split", help="train, validation, test or all")]
 First = Annotated[int | None, typer.Option("--first", min=1, help="only the first N items")]
 Force = Annotated[bool, typer.Option("--force", help="write over what is there")]
@@ -41,7 +41,7 @@ def options(version: Annotated[bool, typer.Option("--version", help="print the v
 
 @app.command()
 def demo(out: Out = Path("isthmus-demo"), force: Force = False) -> None:
-    """The six types learn handwritten digits, in under two minutes and with no download."""
+    """Six types learn handwritten digits, in two minutes."""
     from isthmus.tasks.demo import demo as run_demo
 
     rows, page = run_demo(out, force=force)
@@ -56,7 +56,7 @@ def demo(out: Out = Path("isthmus-demo"), force: Force = False) -> None:
 
 @app.command()
 def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, json: Json = False) -> None:
-    """The types and jobs; with NAME every --set key, its default and its meaning."""
+    """The types and jobs; with NAME, its --set keys."""
     from isthmus.tasks.catalogue import list_keys, list_recipes
 
     rows = list_recipes() if name is None else list_keys(name)
@@ -73,7 +73,7 @@ def show(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """What a set of data is: count, shapes, range, parts, and a contact sheet."""
+    """What is in a set of data, and a contact sheet."""
     from isthmus.report import write_picture
     from isthmus.tasks.show import show as look
 
@@ -209,7 +209,7 @@ def generate(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """New pictures from random codes: .png grid, .gif, .npy, .csv, else a folder."""
+    """New pictures from random codes."""
     from isthmus.tasks.generate import generate as invent
 
     done(f"Written: {invent(run, n, out=out, seed=seed, force=force)}")

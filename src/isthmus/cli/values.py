@@ -24,7 +24,7 @@ def settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """A whole number, a number, yes or no, or else the text itself ('none' is a name; who reads it knows what it means)."""
+    """A whole number, a number, yes or no, or else the text itself; what 'none' means, its reader knows."""
     for read in (int, float):
         try:
             return read(text)

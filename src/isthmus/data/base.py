@@ -119,9 +119,7 @@ class Data:
         if isinstance(indices, Tensor):
             indices = indices.cpu().numpy()
         positions = np.arange(len(self))[_index_array(indices)]  # also makes negative numbers and masks plain
-        return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(
-            -1, *self.shape
-        )
+        return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(-1, *self.shape)
 
     def _pick(self, items: Tensor, indices: Indices) -> Tensor:
         index = indices if isinstance(indices, Tensor) else torch.as_tensor(_index_array(indices))

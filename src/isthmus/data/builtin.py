@@ -155,14 +155,10 @@ def _locate(name: str, index: int, progress: Progress | None) -> Path:
             return path
         path.unlink()  # ours, so ours to fetch again
     try:
-        return fetch(
-            [mirror + filename for mirror in MIRRORS[name]], path, sha256=sha256, size=size, progress=progress
-        )
+        return fetch([mirror + filename for mirror in MIRRORS[name]], path, sha256=sha256, size=size, progress=progress)
     except BadInput as error:
         files = ", ".join(f"{part}.gz" for part in NAMES)
-        raise BadInput(
-            f"{name}: {error}; or put {files} into FOLDER/{name} and set ISTHMUS_DATA=FOLDER"
-        ) from error
+        raise BadInput(f"{name}: {error}; or put {files} into FOLDER/{name} and set ISTHMUS_DATA=FOLDER") from error
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -115,9 +115,7 @@ def read_tiff(path: Path) -> np.ndarray:
             raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
         planar = page.planarconfig == 2 and samples > 1
         pixels = np.asarray(page.asarray()).reshape(
-            (samples, page.imagelength, page.imagewidth)
-            if planar
-            else (page.imagelength, page.imagewidth, samples)
+            (samples, page.imagelength, page.imagewidth) if planar else (page.imagelength, page.imagewidth, samples)
         )
     if planar:
         pixels = np.moveaxis(pixels, 0, -1)
@@ -141,9 +139,7 @@ def _without_extra(pixels: np.ndarray, extra: list[int]) -> np.ndarray:
     if kind == 2:
         return over_white(pixels, alpha)
     if kind == 1:  # multiplied by alpha already
-        return np.minimum(pixels.astype(np.uint32) + (65535 - alpha.astype(np.uint32)), 65535).astype(
-            np.uint16
-        )
+        return np.minimum(pixels.astype(np.uint32) + (65535 - alpha.astype(np.uint32)), 65535).astype(np.uint16)
     return pixels
 
 

@@ -35,9 +35,7 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(
-    urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: Progress | None = None
-) -> Path:
+def fetch(urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: Progress | None = None) -> Path:
     """Download `path` from the first of `urls` that gives `size` bytes of this sha256.
 
     `path` appears only whole. What a cut connection left in `path`.part is gone on from, now or in a later

@@ -62,9 +62,7 @@ def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> La
         raise BadInput(f"{name}: holds no items (shape {times(shape)}); {ACCEPTED}")
     if like is None:
         if not ways:
-            raise BadInput(
-                f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {ACCEPTED}"
-            )
+            raise BadInput(f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {ACCEPTED}")
         return ways[0]
     wanted = shape_of(like)
     singles = [way._replace(single=True) for way in layouts((1, *shape))]
@@ -73,11 +71,7 @@ def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> La
             return way
     for way in [*ways, *singles]:
         pair = sorted((way.shape, wanted), key=len)
-        if (
-            (len(pair[0]), len(pair[1])) == (1, 3)
-            and pair[1][0] == 1
-            and math.prod(pair[0]) == math.prod(pair[1])
-        ):
+        if (len(pair[0]), len(pair[1])) == (1, 3) and pair[1][0] == 1 and math.prod(pair[0]) == math.prod(pair[1]):
             return way
     found = kind_of_item(ways[0].shape) if ways else f"an array of shape {times(shape) or 'one number'}"
     raise BadInput(f"{name}: {found}, but this run takes {times(wanted)}")
@@ -124,9 +118,7 @@ def choose_range_like(dtype: np.dtype, span: Span, like: Mapping[str, Any], note
     elif native is not None and pictures:  # measured floats: their least was black and their greatest white
         chosen = (0.0, native)
     if chosen != run:
-        notes.append(
-            f"values scaled from {chosen[0]:g}..{chosen[1]:g}; the run was trained on {run[0]:g}..{run[1]:g}"
-        )
+        notes.append(f"values scaled from {chosen[0]:g}..{chosen[1]:g}; the run was trained on {run[0]:g}..{run[1]:g}")
     elif span.low < run[0] or span.high > run[1]:
         notes.append(
             f"values from {span.low:g} to {span.high:g} reach outside the {run[0]:g}..{run[1]:g} "

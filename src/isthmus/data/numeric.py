@@ -144,9 +144,7 @@ def check_type(dtype: np.dtype, name: str) -> None:
         raise objects(name)
     if dtype.kind not in "buif":
         words = {"c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "times", "V": "records"}
-        raise BadInput(
-            f"{name}: holds {words.get(dtype.kind, dtype)}; accepted are whole numbers, floats, booleans"
-        )
+        raise BadInput(f"{name}: holds {words.get(dtype.kind, dtype)}; accepted are whole numbers, floats, booleans")
 
 
 def objects(name: str) -> BadInput:
@@ -180,9 +178,7 @@ def scan(array: Any, name: str) -> Span:
                 continue
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
     if bad:
-        raise BadInput(
-            f"{name}: {bad} NaN or infinite values, the first in item {where}; accepted are finite numbers"
-        )
+        raise BadInput(f"{name}: {bad} NaN or infinite values, the first in item {where}; accepted are finite numbers")
     return Span(low, high)
 
 

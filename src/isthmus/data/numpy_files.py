@@ -22,9 +22,7 @@ NPZ_LIMIT = 2**34  # a key of an .npz is unpacked into memory: a few bytes on di
 def open_file(path: Path, like: Mapping[str, Any] | None = None) -> Data:
     """A .npy or .npz file. Nothing is unpickled, so nothing in it can run."""
     array, labels = _load(path)
-    return open_array(
-        array, name=str(path), source={"kind": "file", "path": str(path)}, like=like, labels=labels
-    )
+    return open_array(array, name=str(path), source={"kind": "file", "path": str(path)}, like=like, labels=labels)
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -46,18 +44,14 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, MemoryError, SyntaxError) as error:
         if "object" in str(error).lower():
             raise objects(str(path)) from error
-        raise BadInput(
-            f"{path}: truncated or broken numpy file; accepted is a .npy or .npz of numbers"
-        ) from error
+        raise BadInput(f"{path}: truncated or broken numpy file; accepted is a .npy or .npz of numbers") from error
 
 
 def _header_check(path: Path) -> None:
     """Refuse objects and empty arrays by the header: mapping them fails with words that explain nothing."""
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
     check_type(dtype, str(path))
     if 0 in shape:
@@ -70,9 +64,7 @@ def _from_npz(path: Path, archive: Any, sizes: Mapping[str, int]) -> tuple[np.nd
     others = [key for key in keys if key not in LABELS]
     if not known and len(others) != 1:
         held = f"it holds {', '.join(keys)}" if keys else "it is empty"
-        raise BadInput(
-            f"{path}: which array is the data? {held}; accepted is one array, or a key of {', '.join(KEYS)}"
-        )
+        raise BadInput(f"{path}: which array is the data? {held}; accepted is one array, or a key of {', '.join(KEYS)}")
     key = known[0] if known else others[0]
     if sizes.get(key, 0) > NPZ_LIMIT:
         raise BadInput(f"{path}: {key} is too large to unpack; save it as .npy, which is read from the disk")

@@ -52,9 +52,7 @@ def open_data(
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
-        data = open_array(
-            as_numpy(source), name="array", source={"kind": "array", "name": "array"}, like=like
-        )
+        data = open_array(as_numpy(source), name="array", source={"kind": "array", "name": "array"}, like=like)
     elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
         data = open_dataset(source, like)
     else:
@@ -80,11 +78,7 @@ def _open_path(
             return open_pictures(path, size=size, gray=gray, like=like, first=first)
         if not path.exists():
             close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
-            hint = (
-                f"did you mean {close[0]!r}?"
-                if close
-                else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
-            )
+            hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
             raise BadInput(f"{text}: no such file, folder or built-in set; {hint}")
         if path.suffix.lower() in (".npy", ".npz"):
             return open_file(path, like)

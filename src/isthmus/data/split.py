@@ -13,9 +13,7 @@ def permutation(seed: int, count: int) -> np.ndarray:
     return np.random.RandomState(seed % 2**32).permutation(count)
 
 
-def choose_parts(
-    data: Data, *, seed: int = 0, validation: float = 0.1, test: float = 0.1
-) -> dict[str, np.ndarray]:
+def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: float = 0.1) -> dict[str, np.ndarray]:
     """Sorted index arrays 'train', 'validation' and 'test' that together hold every item once.
 
     Official parts are kept: only the training part is cut, for the validation. Otherwise by a permutation of

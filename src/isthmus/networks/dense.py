@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from isthmus.registry import register
 
 def _layers(sizes: Sequence[int], activation: str, norm: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for wide, narrow in zip(sizes, sizes[1:], strict=False):
+    for wide, narrow in pairwise(sizes):
         layers.append(nn.Linear(wide, narrow))
         if norm:
             layers.append(nn.LayerNorm(narrow))
@@ -29,9 +30,7 @@ class DenseEncoder(nn.Module):
 
     any_size = False
 
-    def __init__(
-        self, shape: Shape, widths: Sequence[int] = (), activation: str = "relu", norm: bool = False
-    ) -> None:
+    def __init__(self, shape: Shape, widths: Sequence[int] = (), activation: str = "relu", norm: bool = False) -> None:
         super().__init__()
         sizes = [math.prod(shape), *widths]
         self.out_shape: Shape = (sizes[-1],)

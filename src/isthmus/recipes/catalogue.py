@@ -59,8 +59,14 @@ def find(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def create(name: str, *, shape: Sequence[int], code: int | str | Sequence[int] | None = None, seed: int = 0,
-           **keys: Any) -> Autoencoder:
+def create(
+    name: str,
+    *,
+    shape: Sequence[int],
+    code: int | str | Sequence[int] | None = None,
+    seed: int = 0,
+    **keys: Any,
+) -> Autoencoder:
     """The model of a recipe, with fresh weights drawn from `seed`.
 
     shape: of one item, (C, H, W), or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's own.

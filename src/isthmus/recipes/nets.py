@@ -70,9 +70,7 @@ def conv(
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
     decoder = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
-    return Autoencoder(
-        shape, encoder, strip, decoder, compare, parse_corruption(corruption), augmentation(augment)
-    )
+    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption), augmentation(augment))
 
 
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, V
 from isthmus.contracts import Shape
 from isthmus.errors import unknown
 from isthmus.recipes.catalogue import recipe
-from isthmus.recipes.nets import Make, conv as conv_net, dense, either, numbers
+from isthmus.recipes.nets import Make, dense, either, numbers
+from isthmus.recipes.nets import conv as conv_net
 
 PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")
@@ -45,7 +46,16 @@ def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
     return dense(shape, code, Plain, activation="none")
 
 
-@recipe(*ANY, epochs=80, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02, weight_decay=1e-2, validation=0.0)
+@recipe(
+    *ANY,
+    epochs=80,
+    batch_size=128,
+    lr=1e-3,
+    schedule="cosine",
+    warmup=0.02,
+    weight_decay=1e-2,
+    validation=0.0,
+)
 def deep(
     shape: Shape,
     code: Shape = (30,),
@@ -65,8 +75,8 @@ def deep(
     augment: affine (pictures turned and shifted a little while learning) or none
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
-    keys = {"activation": activation, "norm": norm, "augment": augment}
-    return dense(shape, code, Plain, widths=widths, loss=loss, **keys)
+    make = partial(dense, activation=activation, norm=norm, augment=augment)
+    return make(shape, code, Plain, widths=widths, loss=loss)
 
 
 @recipe(*PICTURES, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 LAYERS = 4  # the classes of a scatter are drawn in turns, or the last would cover all the others
 
 
-def curves(
-    series: Mapping[str, tuple[Any, Any]], xlabel: str = "", ylabel: str = "", *, log: bool = False
-) -> str:
+def curves(series: Mapping[str, tuple[Any, Any]], xlabel: str = "", ylabel: str = "", *, log: bool = False) -> str:
     """One line a name: {name: (x, y)}, x and y of M numbers each, a gap where y is NaN; `log` is for y."""
     with style():
         figure, axes = new_axes(xlabel, ylabel)
@@ -45,9 +43,7 @@ def curves(
             same_length(name, x, y)
             mark = "o" if len(x) <= 12 else None
             dashes = ("-", "--", ":")[i // len(PALETTE) % 3]
-            (shown[name],) = axes.plot(
-                x, y, dashes, color=colour(i), marker=mark, markersize=4, linewidth=1.8
-            )
+            (shown[name],) = axes.plot(x, y, dashes, color=colour(i), marker=mark, markersize=4, linewidth=1.8)
         if log:
             axes.set_yscale("log")
         whole_steps(axes, [x for x, _ in series.values()])
@@ -74,9 +70,7 @@ def scatter(
     points = np.asarray(points, float)
     if points.ndim != 2 or points.shape[1] != 2:
         raise BadInput(f"points of shape {points.shape} cannot be drawn; N×2 can")
-    classes, index = (
-        np.unique(np.asarray(labels), return_inverse=True) if labels is not None else (np.array([]), None)
-    )
+    classes, index = np.unique(np.asarray(labels), return_inverse=True) if labels is not None else (np.array([]), None)
     if index is not None:
         same_length("labels", points, index)
     called = [str(names[c]) if names is not None else str(c) for c in classes.tolist()]
@@ -164,9 +158,7 @@ def heat(
         height = float(np.clip(0.6 + (width - 0.7) * ratio, 1.4, 5.0))
         figure, axes = new_axes(xlabel, ylabel, width=width, height=height, guides="")
         scale = Normalize(-top if signed else 0.0, top)
-        axes.imshow(
-            cells, cmap=colours, norm=scale, interpolation="none", aspect="auto" if ratio > 3 else "equal"
-        )
+        axes.imshow(cells, cmap=colours, norm=scale, interpolation="none", aspect="auto" if ratio > 3 else "equal")
         for axis, size, names in ((axes.xaxis, cells.shape[1], columns), (axes.yaxis, cells.shape[0], rows)):
             step = math.ceil(size / 16)
             shown = range(0, size, step)

@@ -59,9 +59,7 @@ class Page:
         """A heading, and the paragraphs under it."""
         anchor = re.sub(r"\W+", "-", heading.lower()).strip("-") or "section"
         taken = {name for name, _, _ in self._sections} | {"theme"}
-        fresh = next(
-            a for n in range(1, len(taken) + 2) if (a := f"{anchor}-{n}" if n > 1 else anchor) not in taken
-        )
+        fresh = next(a for n in range(1, len(taken) + 2) if (a := f"{anchor}-{n}" if n > 1 else anchor) not in taken)
         self._sections.append((fresh, heading, []))
         self.text(text)
 
@@ -153,9 +151,7 @@ def _section(anchor: str, heading: str, parts: list[str]) -> str:
 
 
 def _paragraphs(text: str, kind: str = "") -> str:
-    return "".join(
-        f"<p{_class(kind)}>{_line(part)}</p>\n" for part in re.split(r"\n\s*\n", text.strip()) if part
-    )
+    return "".join(f"<p{_class(kind)}>{_line(part)}</p>\n" for part in re.split(r"\n\s*\n", text.strip()) if part)
 
 
 def _line(text: str) -> str:

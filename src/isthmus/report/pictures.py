@@ -89,9 +89,7 @@ def rows(*lines: Any, scale: int | None = None, gap: int = 2) -> Image.Image:
     stacked = [_images(line) for line in lines]
     lengths = {len(line) for line in stacked}
     if len(lengths) != 1:
-        raise BadInput(
-            f"lines of unequal length cannot be stacked: {', '.join(str(len(s)) for s in stacked)}"
-        )
+        raise BadInput(f"lines of unequal length cannot be stacked: {', '.join(str(len(s)) for s in stacked)}")
     return grid([tile for line in stacked for tile in line], columns=lengths.pop(), scale=scale, gap=gap)
 
 
@@ -106,9 +104,7 @@ def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
     suffix = path.suffix.lower()
     accepted = {8: [*PILLOW, *TIFF], 16: [".png", *TIFF]}.get(bits, [])
     if suffix not in accepted:
-        raise BadInput(
-            f"{path}: not a name for a picture of {bits} bits; it can end in {', '.join(accepted)}"
-        )
+        raise BadInput(f"{path}: not a name for a picture of {bits} bits; it can end in {', '.join(accepted)}")
     image = None if bits == 16 or suffix in TIFF else to_image(picture)
     exact = _unit(picture) if image is None else None
     with atomic(path) as temporary:
@@ -119,9 +115,7 @@ def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
     return path
 
 
-def write_gif(
-    path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None
-) -> Path:
+def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None) -> Path:
     """Write what `to_image` takes as frames of an endless film, enlarged to at most 256 pixels.
 
     Raises BadInput where there are none, or of unequal size, or the file cannot be written.
@@ -179,9 +173,7 @@ def _unit(picture: Any) -> Array:
     if pixels.dtype in (np.uint8, np.uint16):
         pixels = pixels / float(np.iinfo(pixels.dtype).max)
     elif not (np.issubdtype(pixels.dtype, np.floating) or pixels.dtype == bool):
-        raise BadInput(
-            f"numbers of type {pixels.dtype} are no picture; float in [0, 1], uint8, uint16 or bool are"
-        )
+        raise BadInput(f"numbers of type {pixels.dtype} are no picture; float in [0, 1], uint8, uint16 or bool are")
     pixels = np.clip(np.nan_to_num(pixels.astype(float), nan=0.0), 0, 1)
     if pixels.ndim == 3:
         pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels.mean(axis=2)
@@ -206,9 +198,7 @@ def _write_exact(path: Path, pixels: Array, suffix: str) -> None:
     """H×W or H×W×3 through libraries that keep all 16 bits: Pillow makes 16-bit colour 8-bit."""
     gray = pixels.ndim == 2
     if suffix in TIFF:
-        tifffile.imwrite(
-            path, pixels, photometric="minisblack" if gray else "rgb", compression="zlib", metadata=None
-        )
+        tifffile.imwrite(path, pixels, photometric="minisblack" if gray else "rgb", compression="zlib", metadata=None)
         return
     writer = png.Writer(width=pixels.shape[1], height=pixels.shape[0], greyscale=gray, bitdepth=16)
     with path.open("wb") as file:

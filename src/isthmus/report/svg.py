@@ -37,9 +37,7 @@ def style() -> Iterator[None]:
         "text.parse_math": False,  # a $ in a name is a $
         "legend.frameon": False,
         "legend.borderaxespad": 0.0,
-        **dict.fromkeys(
-            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
-        ),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     }
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a reader's own matplotlibrc must not change a chart
@@ -62,9 +60,7 @@ def inline(figure: Figure) -> str:
     svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
     svg = re.sub(r"M ((\d+(?:\.\d)?)\d*) ((\d+(?:\.\d)?)\d*) L \1 \3 ?", r"M\2 \4h0", svg)  # a dot
     widest = f"max-width: {figure.get_figwidth() * PIXELS:.0f}px"
-    svg = svg.replace("<svg ", f'<svg stroke-linejoin="round" style="{widest}" ', 1).replace(
-        INK, "currentColor"
-    )
+    svg = svg.replace("<svg ", f'<svg stroke-linejoin="round" style="{widest}" ', 1).replace(INK, "currentColor")
     svg = svg.replace(PAPER, f"var(--paper, {PAPER})")
     for i, colour in enumerate(PALETTE, 1):
         svg = svg.replace(colour, f"var(--c{i}, {colour})")

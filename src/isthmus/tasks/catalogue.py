@@ -13,7 +13,12 @@ def list_recipes() -> list[dict[str, Any]]:
     """A row a recipe: name, other names, what it takes, and what it is."""
     other = {target: alias for alias, target in ALIASES.items()}
     return [
-        {"recipe": name, "alias": other.get(name, ""), "takes": ", ".join(recipe.inputs), "what it is": recipe.summary}
+        {
+            "recipe": name,
+            "alias": other.get(name, ""),
+            "takes": ", ".join(recipe.inputs),
+            "what it is": recipe.summary,
+        }
         for name, recipe in RECIPES.items()
     ]
 

@@ -15,6 +15,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.data import Data
+from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 
@@ -57,9 +58,18 @@ def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     inputs, shape = math.prod(model.shape), model.code_shape
     if getattr(model.bottleneck, "discrete", False):
         indices = math.prod(shape[1:])
-        bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(model.bottleneck.codes))
+        bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(codes_of(model)))
         return {"code_size": indices, "input_size": inputs, "compression_factor": bits}
-    return {"code_size": math.prod(shape), "input_size": inputs, "compression_factor": inputs / math.prod(shape)}
+    return {
+        "code_size": math.prod(shape),
+        "input_size": inputs,
+        "compression_factor": inputs / math.prod(shape),
+    }
+
+
+def codes_of(model: Autoencoder) -> int:
+    """How many symbols a discrete bottleneck has."""
+    return int(model.bottleneck.codes)  # type: ignore[arg-type]
 
 
 @torch.no_grad()
@@ -99,7 +109,7 @@ def per_item(model: Autoencoder, x: Tensor, noise: Noise) -> Iterator[tuple[str,
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     """How the code is used: by its kind, active units, share of units at work, symbols in use, steepness."""
     if getattr(model.bottleneck, "discrete", False):
-        count = torch.zeros(model.bottleneck.codes, dtype=torch.long)
+        count = torch.zeros(codes_of(model), dtype=torch.long)
         for _, x in chunks(data):
             symbols = model.symbols(x)
             assert symbols is not None
@@ -138,7 +148,5 @@ def remember(model: Autoencoder, key: str, figures: dict[str, Any]) -> None:
     known.setdefault("evaluations", {})[key] = figures
     try:
         store.write_json(path, known)
-    except store.BadInput:
+    except BadInput:
         return
-
-

@@ -30,7 +30,7 @@ def generate(
     if model.prior is None:
         name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
         warnings.warn(
-            f"a {name} model has no prior: random codes will decode to what looks like nothing; "
+            f"{name}: this type has no prior, so random codes will decode to what looks like nothing; "
             "`isthmus train variational` makes one that has",
             stacklevel=2,
         )

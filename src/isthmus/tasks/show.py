@@ -34,16 +34,16 @@ def show(
         claim(out, force=force)
     data = open_data(source, size=size, gray=gray, first=first)
     some = data.batch(np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)))
-    values = some.to(dtype=float) if some.is_floating_point() else some.int()
+    values = some.double()
     facts: dict[str, Any] = {
         "name": name_of(data),
         "items": len(data),
         "shape": list(data.shape),
         "type": str(data.dtype).removeprefix("torch."),
-        "scale": list(data.range),
+        "scale": "{:g} to {:g}".format(*data.range),
         "lowest": float(values.min()),
         "highest": float(values.max()),
-        "mean": float(values.double().mean()),
+        "mean": float(values.mean()),
         "megabytes": data.nbytes / 1e6,
         "numbers": math.prod(data.shape),
     }

@@ -58,7 +58,12 @@ def sort_keys(recipe: Recipe, keys: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def go_on(
-    recipe: Recipe, run: Path, data: Any, model_keys: dict[str, Any], training_keys: dict[str, Any], quiet: bool
+    recipe: Recipe,
+    run: Path,
+    data: Any,
+    model_keys: dict[str, Any],
+    training_keys: dict[str, Any],
+    quiet: bool,
 ) -> Run:
     """Take up the run with its own options."""
     about = store.read_config(run)["about"]
@@ -83,5 +88,7 @@ def tell(data: Data) -> None:
     if data.skipped:
         first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
         more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
-        warnings.warn(f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
-                      stacklevel=3)
+        warnings.warn(
+            f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
+            stacklevel=3,
+        )

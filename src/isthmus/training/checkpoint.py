@@ -13,12 +13,19 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights
 from isthmus.errors import BadInput
+from isthmus.registry import config_of
 
 KEPT = 2
 
 
-def write(run: Path, step: int, module: nn.Module, optimizer: torch.optim.Optimizer,
-          extra: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
+def write(
+    run: Path,
+    step: int,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    extra: Mapping[str, Mapping[str, Tensor]],
+    header: Mapping[str, Any],
+) -> None:
     """All that a training needs to go on from `step` as if it had never stopped."""
     tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -55,3 +62,28 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return groups, header
     raise last or BadInput(f"{run}: there is no checkpoint to go on from")
+
+
+def must_agree(run: Path, module: nn.Module) -> None:
+    """Raise BadInput naming the first thing in which the run differs from `module` and how it is to be trained.
+
+    More epochs are no difference where the rate is constant: then the longer training begins like the shorter.
+    """
+    config = store.read_config(run)
+    old: dict[str, Any] = config["about"]
+    new: dict[str, Any] = module.about  # type: ignore[assignment]
+    schedule = old["training"]["schedule"]
+    if new["training"]["epochs"] != old["training"]["epochs"] and schedule != "constant":
+        raise BadInput(f"{run}: epochs cannot be changed, because its {schedule} rate ends with them")
+    agree({"model": config_of(module)}, config, run)
+    agree({"data": new["data"], "training": {**new["training"], "epochs": old["training"]["epochs"]}}, old, run)
+
+
+def agree(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:
+    """Raise BadInput naming the first thing in which a run to be resumed differs from what is asked now."""
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            agree(value, before, run)
+        elif value != before and not (isinstance(value, (tuple, list)) and list(value) == before):
+            raise BadInput(f"{run}: was trained with {key}={before}, not {value}; name another --out for a new run")

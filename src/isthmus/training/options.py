@@ -12,7 +12,10 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "epochs": (20, "times through the training part"),
     "batch_size": (128, "items a step"),
     "lr": (1e-3, "learning rate of Adam at its highest"),
-    "schedule": ("constant", "of the rate: constant, cosine (to 0 at the end) or plateau (halved when nothing improves)"),
+    "schedule": (
+        "constant",
+        "of the rate: constant, cosine (to 0 at the end) or plateau (halved when nothing improves)",
+    ),
     "warmup": (0.0, "share of the steps over which the rate rises from 0"),
     "weight_decay": (0.0, "pull of the weights to 0 (AdamW)"),
     "clip": (None, "largest norm of the gradient; none for no limit"),

@@ -32,7 +32,9 @@ class Progress:
             self.task = self.bar.add_task("", total=self.total, completed=self.done)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bar is not None:
             self.bar.stop()
 
@@ -46,7 +48,8 @@ class Progress:
             self.estimated = True
             whole = (now - self.began) / max(1, step - self.first) * (self.total - self.first)
             if whole > 2 * ESTIMATE_AFTER:
-                self.say(f"about {duration(whole)} in all, until {time.strftime('%H:%M', time.localtime(time.time() + whole))}")
+                end = time.strftime("%H:%M", time.localtime(time.time() + whole))
+                self.say(f"about {duration(whole)} in all, until {end}")
         if self.bar is not None and (last or now - self.shown > 0.25):
             self.shown = now
             self.bar.update(self.task, completed=step, description=text, refresh=True)

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from isthmus import store
-from isthmus.autoencoder import Autoencoder, write_config
+from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
@@ -38,12 +36,15 @@ class Run:
             return {}
         seconds = float(np.median([row["seconds"] for row in self.history]))
         last = {key: value for key, value in self.history[-1].items() if key not in ("epoch", "lr", "seconds")}
-        speed = {"seconds_per_epoch": seconds, "images_per_second": len(self.parts["train"]) / max(seconds, 1e-9)}
+        speed = {
+            "seconds_per_epoch": seconds,
+            "images_per_second": len(self.parts["train"]) / max(seconds, 1e-9),
+        }
         return {"epochs": len(self.history), **last, **speed}
 
     def save(self, path: Path | str) -> Path:
         """Write model and figures as a run folder."""
-        path = self.model.save(path)
+        path = Path(self.model.save(path))
         Run(self.model, path, self.history, self.data, self.parts, self.finished).write()
         return path
 
@@ -76,7 +77,10 @@ class Run:
         }
         if curves:
             page.section("Learning")
-            page.chart(charts.curves(curves, xlabel="epoch", ylabel="loss (nats an item)"), "The loss, epoch by epoch.")
+            page.chart(
+                charts.curves(curves, xlabel="epoch", ylabel="loss (nats an item)"),
+                "The loss, epoch by epoch.",
+            )
         return page
 
     def card(self) -> str:
@@ -84,9 +88,11 @@ class Run:
         about = getattr(self.model, "about", {})
         data = about.get("data", {})
         lines = [f"# {about.get('recipe', type(self.model).__name__)}", ""]
-        lines += [f"- data: {data.get('name') or data.get('path') or data.get('kind', 'unknown')}, "
-                  f"{len(self.parts['train'])} items to train on",
-                  f"- items: {'×'.join(map(str, self.data.shape))}, status: {self.finished}"]
+        lines += [
+            f"- data: {data.get('name') or data.get('path') or data.get('kind', 'unknown')}, "
+            f"{len(self.parts['train'])} items to train on",
+            f"- items: {'×'.join(map(str, self.data.shape))}, status: {self.finished}",
+        ]
         lines += [f"- {key}: {value}" for key, value in about.get("options", {}).items()]
         lines += ["", "| figure | value |", "|---|---|"]
         lines += [f"| {key} | {value:.5g} |" for key, value in self.metrics.items()]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,9 @@ from isthmus.data import Data, choose_parts, open_data, to_unit
 from isthmus.errors import BadInput, Diverged
 from isthmus.files import claim
 from isthmus.layers import seeded
-from isthmus.registry import config_of
 from isthmus.training import checkpoint
 from isthmus.training.average import Average
+from isthmus.training.interrupt import interruptible
 from isthmus.training.options import rate, settle
 from isthmus.training.progress import Progress
 from isthmus.training.run import Run
@@ -74,9 +72,7 @@ def fit(
 class _Training:
     """The state of a training, and the loop over it."""
 
-    def __init__(
-        self, module: nn.Module, data: Data, options: dict[str, Any], out: Path | None, quiet: bool
-    ) -> None:
+    def __init__(self, module: nn.Module, data: Data, options: dict[str, Any], out: Path | None, quiet: bool) -> None:
         from lightning_fabric import Fabric
 
         self.fabric = Fabric(accelerator=options["device"], devices=1, precision=options["precision"])
@@ -95,23 +91,22 @@ class _Training:
         adam = torch.optim.AdamW(module.parameters(), options["lr"], weight_decay=decay, fused=fused)
         self.net, self.optimizer = self.fabric.setup(module, adam)
         self.average = Average(module, options["ema"])
-        self.tally, self.best = Tally(), {}
-        self.step, self.history, self.finished = 0, [], ""
-        self.lowest, self.since, self.factor = math.inf, 0, 1.0  # best loss, epochs since then, the plateau's factor
+        self.tally = Tally()
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, Any]] = []
+        self.step, self.finished = 0, ""
+        self.lowest, self.since = math.inf, 0  # the best loss, and how many epochs ago it was
+        self.factor = 1.0  # of the rate, which a plateau halves
 
     # -- on disk --
 
     def resume(self) -> None:
         """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
         assert self.out is not None
-        config = store.read_config(self.out)
-        agree({"model": config_of(self.module)}, config, self.out)
-        old, new = config["about"], self.module.about
-        extended = dict(old["training"], epochs=new["training"]["epochs"])
-        if extended != old["training"] and old["training"]["schedule"] != "constant":
-            raise BadInput(f"{self.out}: epochs cannot be changed: its {old['training']['schedule']} rate ends with them")
-        agree({"data": new["data"], "training": new["training"]}, {**old, "training": extended}, self.out)
+        checkpoint.must_agree(self.out, self.module)
         if not store.checkpoints(self.out):
+            if (self.out / store.WEIGHTS).exists():
+                raise BadInput(f"{self.out}: has finished weights but no checkpoint to go on from")
             return
         tensors, header = checkpoint.read(self.out, self.module, self.optimizer)
         self.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
@@ -128,7 +123,8 @@ class _Training:
         self.saved = time.perf_counter()
         names = ("step", "history", "finished", "since", "factor")
         lowest = self.lowest if math.isfinite(self.lowest) else None
-        header = {name: getattr(self, name) for name in names} | {"lowest": lowest, "tally": self.tally.state()}
+        header = {name: getattr(self, name) for name in names}
+        header |= {"lowest": lowest, "tally": self.tally.state()}
         extra = {"ema": self.average.mean, "best": self.best}
         checkpoint.write(self.out, self.step, self.module, self.optimizer.optimizer, extra, header)
 
@@ -141,8 +137,8 @@ class _Training:
             write_config(self.out, self.module)
             parts = {part: [self.data.names[i] for i in rows] for part, rows in self.parts.items()}
             store.write_json(self.out / store.PARTS, parts)
-        if self.step == 0 and hasattr(self.module, "start"):
-            self.module.start(self.first_samples())
+        if self.step == 0 and callable(start := getattr(self.module, "start", None)):
+            start(self.first_samples())
         self.good, self.saved = copy_of(self.module), time.perf_counter()
         try:
             with interruptible() as stop, Progress(self.steps, self.step, self.quiet) as progress:
@@ -204,8 +200,8 @@ class _Training:
             self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if hasattr(self.module, "after_step"):
-            self.module.after_step()
+        if callable(after_step := getattr(self.module, "after_step", None)):
+            after_step()
         self.average.update(self.step)
         self.step += 1
 
@@ -279,33 +275,3 @@ class _Training:
             store.write_tensors(self.out / store.WEIGHTS, self.module.state_dict())
             run.write()
         return run
-
-
-def agree(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:
-    """Raise BadInput naming the first thing in which a run to be resumed differs from what is asked now."""
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            agree(value, before, run)
-        elif value != before and not (isinstance(value, (tuple, list)) and list(value) == before):
-            raise BadInput(f"{run}: was trained with {key}={before}, not {value}; name another --out for a new run")
-
-
-@contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that the step at hand is finished first; a second Ctrl-C stops at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
