@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         own_size = not (getattr(self.encoder, "any_size", True) and getattr(self.bottleneck, "any_size", True))
-        if x.shape[1] != self.shape[0] or x.dim() != len(self.shape) + 1 or (own_size and x.shape[1:] != self.shape):
+        if x.dim() != len(self.shape) + 1 or x.shape[1] != self.shape[0] or (own_size and x.shape[1:] != self.shape):
             raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size(self.shape)}")
         h = self.encoder(x)
         return h if isinstance(h, tuple) else (h, None)

@@ -36,14 +36,14 @@ def cannot_write(path: Path, error: OSError) -> BadInput:
     return BadInput(f"{path}: cannot be written ({reason.lower()})")
 
 
-def claim(out: Path | str, *, force: bool = False) -> Path:
+def claim(out: Path | str, *, force: bool = False, hint: str = "--force writes over it") -> Path:
     """Say that `out` is to be written: it must not exist yet (`force` allows it), and its folder must be writable.
 
     Raises BadInput otherwise, before any work has been done.
     """
     out = Path(out)
     if out.exists() and not force and not (out.is_dir() and not any(out.iterdir())):
-        raise BadInput(f"{out}: exists already; name another, or pass --force to write over it")
+        raise BadInput(f"{out}: exists already; name another, or {hint}")
     nearest = next(p for p in [out, *out.absolute().parents] if p.exists())
     if not os.access(nearest, os.W_OK):
         raise BadInput(f"{out}: cannot be written (permission denied)")

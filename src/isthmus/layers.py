@@ -64,8 +64,8 @@ def pad_to(x: Tensor, stride: int) -> Tensor:
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """The value of `hard` with the gradient of `soft` (Bengio et al. 2013)."""
-    return soft + (hard - soft).detach()
+    """The value of `hard`, to the bit, with the gradient of `soft` (Bengio et al. 2013)."""
+    return hard.detach() + (soft - soft.detach())
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -54,7 +54,7 @@ def config_of(value: Any) -> Any:
 def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = "") -> Any:
     """The module that `config_of` described; `own` holds the modules that are not ours, by argument name.
 
-    Raises BadInput for an unknown name, or for someone's own module that was not given.
+    Raises BadInput for an unknown name, for arguments that do not fit, or for someone's own module that was not given.
     """
     if isinstance(config, list):
         return tuple(build(item, own, place) for item in config)
@@ -68,4 +68,7 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = 
     if name not in _constructors:
         raise unknown("module", str(name), _constructors)
     arguments = {key: build(item, own, key) for key, item in config.items() if key != "name"}
-    return _constructors[name](**arguments)
+    try:
+        return _constructors[name](**arguments)
+    except TypeError as error:
+        raise BadInput(f"the config of this run asks for a {name} that cannot be made: {error}") from error

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.output import done, print_json, print_lines, print_table
+from isthmus.cli.output import done, print_json, print_lines, print_table, transposed
 from isthmus.cli.values import settings
 
 app = typer.Typer(
@@ -165,7 +165,10 @@ def compare(
     from isthmus.tasks.compare import compare as stand_beside
 
     rows = stand_beside(runs, out=out, force=force)
-    print_json({"rows": rows}) if json else print_table(rows, BEST)
+    if json:
+        print_json({"rows": rows})
+    else:
+        print_table(transposed(rows) if len(rows) < 6 else rows, BEST)
 
 
 @app.command()

@@ -34,6 +34,15 @@ def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | Non
     Console().print(table(rows, best))
 
 
+def transposed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A column a row, which a narrow terminal has room for: the first key heads the columns."""
+    from isthmus.report import number
+
+    first = next(iter(rows[0]))
+    names = dict.fromkeys(name for row in rows for name in row if name != first)
+    return [{first: name, **{str(row[first]): number(row.get(name)) for row in rows}} for name in names]
+
+
 def done(sentence: str, *commands: str) -> None:
     """A closing sentence, and the next commands to try."""
     print(sentence, file=sys.stderr)

@@ -5,7 +5,7 @@ from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_buil
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
 from isthmus.data.opening import open_data
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
-from isthmus.data.split import choose_parts
+from isthmus.data.split import choose_parts, read_parts, record_parts
 
 __all__ = [
     "open_data",
@@ -13,6 +13,8 @@ __all__ = [
     "to_unit",
     "from_unit",
     "choose_parts",
+    "record_parts",
+    "read_parts",
     "is_builtin",
     "BUILTIN",
     "arrays",

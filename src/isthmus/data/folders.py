@@ -153,12 +153,10 @@ def open_pictures(
         told = "; ".join(f"{name}: {reason}" for name, reason in reasons[:3])
         more = "; …" if len(reasons) > 3 else ""
         raise BadInput(f"{shown}: no picture that can be read ({len(reasons)} broken: {told}{more})")
-    if reasons:
-        notes.append(f"{len(reasons)} broken of {len(paths)} files left out")
     kept = [names[i] for i in places]
     source = {
         "kind": "folder" if path.is_dir() else "file",
-        "path": str(path),
+        "path": str(path.resolve()),
         "fingerprint": fingerprint([paths[i] for i in places], kept),
         "count": len(kept),
         "size": list(shape[1:]),

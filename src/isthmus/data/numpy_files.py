@@ -22,7 +22,9 @@ NPZ_LIMIT = 2**34  # a key of an .npz is unpacked into memory: a few bytes on di
 def open_file(path: Path, like: Mapping[str, Any] | None = None) -> Data:
     """A .npy or .npz file. Nothing is unpickled, so nothing in it can run."""
     array, labels = _load(path)
-    return open_array(array, name=str(path), source={"kind": "file", "path": str(path)}, like=like, labels=labels)
+    return open_array(
+        array, name=str(path), source={"kind": "file", "path": str(path.resolve())}, like=like, labels=labels
+    )
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from isthmus.data.base import Data
+from isthmus.data.base import Data, Numbered
 from isthmus.errors import BadInput
 
 
@@ -59,3 +62,29 @@ def _rest(count: int, taken: np.ndarray) -> np.ndarray:
 
 def _sorted(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
+
+
+def record_parts(data: Data, parts: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The parts as JSON: names where items have them, for files come and go; else row numbers such as "0-4 7 9-12"."""
+    if isinstance(data.names, Numbered):
+        return {part: _ranges(rows) for part, rows in parts.items()}
+    return {part: [data.names[row] for row in rows] for part, rows in parts.items()}
+
+
+def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The index arrays that `record_parts` wrote, as far as the items are still there."""
+    place = {} if isinstance(data.names, Numbered) else {name: row for row, name in enumerate(data.names)}
+    parts = {}
+    for part, kept in recorded.items():
+        if isinstance(kept, str):
+            ends = [(int(first), int(last or first)) for first, _, last in (run.partition("-") for run in kept.split())]
+            rows = [row for first, last in ends for row in range(first, last + 1) if row < len(data)]
+        else:
+            rows = [place[name] for name in kept if name in place]
+        parts[part] = np.array(rows, dtype=np.int64)
+    return parts
+
+
+def _ranges(rows: np.ndarray) -> str:
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

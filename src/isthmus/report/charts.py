@@ -133,15 +133,18 @@ def heat(
     columns: Sequence[Any] | None = None,
     xlabel: str = "",
     ylabel: str = "",
+    *,
+    top: float | None = None,
 ) -> str:
     """An R×C matrix as cells: clear at 0, blue above and orange below; up to 12×12 show their figures.
 
-    `rows` and `columns` name the R and C of it (as many as there is room for are written). Raises BadInput.
+    `rows` and `columns` name the R and C of it (as many as there is room for are written). `top` is the value of
+    the full colour, so that two matrices can be compared; by default the largest. Raises BadInput.
     """
     cells = np.asarray(matrix, float)
     if cells.ndim != 2 or not cells.size:
         raise BadInput(f"a matrix of shape {cells.shape} cannot be drawn; R×C can")
-    top = float(np.nanmax(np.abs(cells))) or 1.0
+    top = top or float(np.nanmax(np.abs(cells))) or 1.0
     told = cells.shape[0] <= 12 and cells.shape[1] <= 12
     with style():
         from matplotlib.cm import ScalarMappable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load
-from isthmus.data import Data, choose_parts, open_data
+from isthmus.data import Data, choose_parts, open_data, read_parts
 from isthmus.errors import BadInput, unknown
 
 RunOrModel = Autoencoder | str | Path
@@ -29,6 +30,8 @@ def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first
     """
     like = model.about.get("input") or {"shape": list(model.shape), "range": [0.0, 1.0]}
     data = open_data(source, like=like)
+    if data is not source:
+        tell(data)
     if split is not None and split != "all":
         parts = parts_of(data, model)
         if split not in parts:
@@ -46,9 +49,7 @@ def parts_of(data: Data, model: Autoencoder) -> dict[str, np.ndarray]:
         shares = {key: about["training"][key] for key in ("seed", "validation", "test")}
         if model.path is None or not (model.path / store.PARTS).is_file():
             return choose_parts(data, **shares)
-        names = store.read_json(model.path / store.PARTS)
-        place = {name: index for index, name in enumerate(data.names)}
-        return {part: np.array([place[n] for n in kept if n in place], int) for part, kept in names.items()}
+        return read_parts(data, store.read_json(model.path / store.PARTS))
     return dict(data.parts)
 
 
@@ -69,3 +70,16 @@ def chunks(data: Data) -> Iterator[tuple[slice, Tensor]]:
 
 def name_of(data: Data) -> str:
     return str(data.source.get("name") or Path(data.source.get("path", "data")).name)
+
+
+def tell(data: Data) -> None:
+    """What was noticed about the data, each as one warning."""
+    for note in data.notes:
+        warnings.warn(note, stacklevel=4)
+    if data.skipped:
+        first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
+        more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
+        warnings.warn(
+            f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
+            stacklevel=4,
+        )

@@ -12,7 +12,7 @@ from PIL import Image
 from isthmus.data import open_data
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
-from isthmus.tasks.inputs import name_of
+from isthmus.tasks.inputs import name_of, tell
 
 SHEET, LOOKED_AT = 64, 2048  # pictures on a sheet; items whose values are measured
 
@@ -33,6 +33,7 @@ def show(
     if out is not None:
         claim(out, force=force)
     data = open_data(source, size=size, gray=gray, first=first)
+    tell(data)
     some = data.batch(np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)))
     values = some.double()
     facts: dict[str, Any] = {
@@ -55,5 +56,4 @@ def show(
     sheet = grid(as_pictures(data.floats(spread)))
     if out is not None:
         write_picture(out, sheet)
-    facts |= {"notes": data.notes} if data.notes else {}
     return facts, sheet

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from isthmus import store
-from isthmus.data import Data, open_data
+from isthmus.data import open_data
 from isthmus.errors import BadInput, unknown
 from isthmus.files import claim
 from isthmus.recipes import Recipe, create, find
+from isthmus.tasks.inputs import tell
 from isthmus.training import TRAINING, Run, fit, settle
 
 
@@ -38,7 +38,7 @@ def train(
     settle(found.training, training_keys)
     if resume and store.is_run(run):
         return go_on(found, run, data, model_keys | ({} if code is None else {"code": code}), training_keys, quiet)
-    claim(run)
+    claim(run, hint="--resume goes on with it")
     opened = open_data(data, size=size, gray=gray)
     tell(opened)
     seed = training_keys.get("seed", 0)
@@ -79,16 +79,3 @@ def go_on(
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
     model.about["asked"] = asked
     return fit(model, opened, out=run, resume=True, quiet=quiet, **{**about["training"], **training_keys})
-
-
-def tell(data: Data) -> None:
-    """What was noticed about the data, each as one warning."""
-    for note in data.notes:
-        warnings.warn(note, stacklevel=3)
-    if data.skipped:
-        first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
-        more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
-        warnings.warn(
-            f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
-            stacklevel=3,
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Context, Noise, Sample
-from isthmus.data import Data, choose_parts, open_data, to_unit
+from isthmus.data import Data, choose_parts, open_data, record_parts, to_unit
 from isthmus.errors import BadInput, Diverged
 from isthmus.files import claim
 from isthmus.layers import seeded
@@ -62,7 +63,7 @@ def fit(
     run = Path(out) if out is not None else None
     going_on = resume and run is not None and store.is_run(run)
     if run is not None and not going_on:
-        claim(run)
+        claim(run, hint="resume goes on with it")
     training = _Training(module, data, options, run, quiet)
     if going_on:
         training.resume()
@@ -133,14 +134,8 @@ class _Training:
     def run(self) -> Run:
         if self.finished:
             return self.close(write=False)
-        if self.out is not None:
-            write_config(self.out, self.module)
-            parts = {part: [self.data.names[i] for i in rows] for part, rows in self.parts.items()}
-            store.write_json(self.out / store.PARTS, parts)
-        if self.step == 0 and callable(start := getattr(self.module, "start", None)):
-            start(self.first_samples())
-        self.good, self.saved = copy_of(self.module), time.perf_counter()
         try:
+            self.begin()
             with interruptible() as stop, Progress(self.steps, self.step, self.quiet) as progress:
                 while self.step < self.steps and not self.finished:
                     self.epoch(progress, stop)
@@ -151,9 +146,21 @@ class _Training:
         except KeyboardInterrupt:
             self.checkpoint()
             raise
+        except BaseException:
+            if self.out is not None and not store.checkpoints(self.out):
+                shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
+            raise
         self.finished = self.finished or "done"
         self.checkpoint()
         return self.close()
+
+    def begin(self) -> None:
+        if self.out is not None:
+            write_config(self.out, self.module)
+            store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
+        if self.step == 0 and callable(start := getattr(self.module, "start", None)):
+            start(self.first_samples())
+        self.good, self.saved = copy_of(self.module), time.perf_counter()
 
     def first_samples(self) -> Iterator[Sample]:
         size = self.options["batch_size"]
