@@ -43,7 +43,8 @@ class Contractive(Bottleneck):
         return slope.square() @ weight.square().sum(1)
 
     def _estimate(self, ctx: Context) -> Tensor:
-        assert ctx.x is not None and ctx.encode is not None
+        assert ctx.x is not None
+        assert ctx.encode is not None
         with torch.enable_grad(), torch.autocast(ctx.x.device.type, enabled=False):
             x = ctx.x.detach().float().requires_grad_()
             z = self.head(ctx.encode(x))

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -112,8 +113,9 @@ def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
 
 def parse_code(code: int | str | Sequence[int]) -> Shape:
     """24, "24", "4x7x7" or (4, 7, 7) -> a shape. Raises BadInput for anything else, and for numbers below 1."""
-    parts = str(code).lower().replace("×", "x").split("x") if isinstance(code, (int, str)) else list(code)
     try:
+        text = isinstance(code, (Integral, str))
+        parts = str(code).lower().replace("×", "x").split("x") if text else list(code)  # type: ignore[arg-type]
         size = tuple(int(part) for part in parts)
     except (TypeError, ValueError):
         raise BadInput(f"code {code!r}: a number such as 24, or a tensor such as 4x7x7 is accepted") from None
