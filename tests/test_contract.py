@@ -1,11 +1,10 @@
-"""What every recipe owes, checked for each of them by one set of tests: a new recipe is here once it is registered."""
+"""What every recipe owes, checked by one set of tests: a new recipe is here once it is registered."""
 
 from __future__ import annotations
 
 import math
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,16 +37,8 @@ VARIANTS = [
     ("quantized", "colour", {"code": "7"}),
     *[("conv", "colour", {"loss": loss}) for loss in LOSSES],
 ]
+pytestmark = pytest.mark.usefixtures("one_thread")
 TRAINING = {"epochs": 4, "batch_size": 8, "device": "cpu", "quiet": True}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Nets this small are many times slower on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def items(shape: tuple[int, ...], count: int = 32) -> Tensor:
