@@ -114,8 +114,8 @@ def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
 def parse_code(code: int | str | Sequence[int]) -> Shape:
     """24, "24", "4x7x7" or (4, 7, 7) -> a shape. Raises BadInput for anything else, and for numbers below 1."""
     try:
-        text = isinstance(code, (Integral, str))
-        parts = str(code).lower().replace("×", "x").split("x") if text else list(code)  # type: ignore[arg-type]
+        one = isinstance(code, (Integral, str))
+        parts: list[Any] = str(code).lower().replace("×", "x").split("x") if one else list(code)  # type: ignore[arg-type]
         size = tuple(int(part) for part in parts)
     except (TypeError, ValueError):
         raise BadInput(f"code {code!r}: a number such as 24, or a tensor such as 4x7x7 is accepted") from None
