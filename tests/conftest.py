@@ -1,11 +1,38 @@
-"""What tests of several folders share."""
+"""What all tests share: real data where it lies, and small pictures where it does not matter which."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; the test is skipped where there is none."""
+    folder = os.environ.get("ISTHMUS_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("ISTHMUS_DATA does not name a folder of real data")
+    return Path(folder)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder as people have them: colour and gray, mixed sizes, a subfolder, a broken file."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for i in range(14):
+        pixels = random.integers(0, 255, (12 + i % 3, 14, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+    Image.fromarray(random.integers(0, 255, (9, 11), dtype=np.uint8)).save(folder / "more" / "gray.png")
+    (folder / "more" / "text.png").write_text("not a picture")
+    return folder
 
 
 @pytest.fixture(scope="module")
