@@ -44,6 +44,9 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
             raise unknown("training key", key, TRAINING)
     given = {key: None if value == "none" else value for key, value in given.items()}
     options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | given
+    for key, (default, _) in TRAINING.items():
+        if options[key] is None and default is not None:
+            raise BadInput(f"{key} is none: a value such as {default} is accepted")
     for key, choices in CHOICES.items():
         if options[key] not in choices:
             raise unknown(key, str(options[key]), choices)
