@@ -1,0 +1,71 @@
+"""A net of a few numbers, so that what a training does to it can be followed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from isthmus.contracts import Context, Losses, Sample
+
+
+class Line(nn.Module):
+    """Its loss is the squared distance of a linear map from the target; `spoil(loss, step)` may change it."""
+
+    def __init__(self, spoil: Callable[[Tensor, int], Tensor] | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 4)
+        self.steps, self.spoil = 0, spoil
+        self.weights: list[Tensor] = []
+
+    def forward(self, sample: Sample, ctx: Context) -> Losses:
+        loss = (self.layer(sample.x) - sample.target).square().sum(1)
+        if self.training and self.spoil is not None:
+            loss = self.spoil(loss, self.steps)
+        return Losses({"reconstruction": loss, "penalty": torch.zeros_like(loss)})
+
+    def after_step(self) -> None:
+        self.steps += 1
+        self.weights.append(self.layer.weight.detach().clone())
+
+
+@pytest.fixture(autouse=True)
+def _quick(one_thread: None) -> None:
+    """Every test here trains something tiny."""
+
+
+@pytest.fixture
+def line() -> type[Line]:
+    return Line
+
+
+@pytest.fixture
+def table() -> np.ndarray:
+    """40 items of 4 numbers between 0 and 1."""
+    return np.random.default_rng(0).uniform(0, 1, (40, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    return {"batch_size": 8, "device": "cpu", "quiet": True, "lr": 0.01}
+
+
+@pytest.fixture
+def seen() -> Iterator[list[dict[str, float]]]:
+    """What the optimiser was told at each step: its rate, and the norm of the gradient."""
+    steps: list[dict[str, float]] = []
+
+    def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+        steps.append({"lr": optimizer.param_groups[0]["lr"], "norm": float(norm)})
+
+    handle = register_optimizer_step_pre_hook(look)
+    yield steps
+    handle.remove()

@@ -1,0 +1,284 @@
+"""The one loop: rates, clipping, averages, stopping, and the parts of the data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from isthmus import create, fit
+from isthmus.contracts import Context, Losses, Sample
+from isthmus.data import open_data, read_parts
+from isthmus.errors import BadInput, Diverged
+from isthmus.training import TRAINING, settle
+
+ALL = {"validation": 0.0, "test": 0.0}  # then 40 items in batches of 8 are 5 steps an epoch
+
+
+# -- the rate --
+
+
+def test_a_constant_rate_is_the_same_at_every_step(line: Any, table: Any, options: Any, seen: Any) -> None:
+    fit(line(), table, **options, **ALL, epochs=2)
+    assert [step["lr"] for step in seen] == [0.01] * 10
+
+
+def test_a_cosine_rate_falls_from_the_top_to_almost_nothing(line: Any, table: Any, options: Any, seen: Any) -> None:
+    fit(line(), table, **options, **ALL, epochs=4, schedule="cosine")
+    assert [step["lr"] for step in seen] == pytest.approx(
+        [0.005 * (1 + math.cos(math.pi * step / 20)) for step in range(20)]
+    )
+
+
+def test_a_rate_rises_from_nothing_over_its_warmup(line: Any, table: Any, options: Any, seen: Any) -> None:
+    fit(line(), table, **options, **ALL, epochs=4, warmup=0.25)
+    assert [step["lr"] for step in seen] == pytest.approx([0.002, 0.004, 0.006, 0.008] + [0.01] * 16)
+
+
+def test_warmup_and_cosine_go_together(line: Any, table: Any, options: Any, seen: Any) -> None:
+    fit(line(), table, **options, **ALL, epochs=4, warmup=0.25, schedule="cosine")
+    exact = [min(1, (s + 1) / 5) * 0.005 * (1 + math.cos(math.pi * s / 20)) for s in range(20)]
+    assert [step["lr"] for step in seen] == pytest.approx(exact)
+
+
+def test_a_plateau_halves_the_rate_when_three_epochs_bring_nothing(line: Any, table: Any, options: Any) -> None:
+    flat = line(lambda loss, step: 0 * loss + 1)
+    run = fit(flat, table, **options, **ALL, epochs=10, schedule="plateau")
+    assert [row["lr"] for row in run.history] == [0.01] * 4 + [0.005] * 3 + [0.0025] * 3
+
+
+def test_a_plateau_leaves_the_rate_alone_while_things_get_better(line: Any, table: Any, options: Any) -> None:
+    run = fit(line(), table, **options, **ALL, epochs=6, schedule="plateau")
+    assert [row["lr"] for row in run.history] == [0.01] * 6
+
+
+# -- gradients and weights --
+
+
+def test_clipping_bounds_the_norm_of_the_gradient(line: Any, table: Any, options: Any, seen: Any) -> None:
+    fit(line(), table, **options, **ALL, epochs=1)
+    free = [step["norm"] for step in seen]
+    seen.clear()
+    fit(line(), table, **options, **ALL, epochs=1, clip=0.1)
+    assert min(free) > 0.2
+    assert [step["norm"] for step in seen] == pytest.approx([0.1] * 5, rel=1e-3)
+
+
+def test_weight_decay_pulls_the_weights_to_nothing(line: Any, table: Any, options: Any) -> None:
+    still = [
+        fit(line(lambda loss, step: 0 * loss), table, **options, **ALL, epochs=2, weight_decay=d) for d in (0, 0.5)
+    ]
+    free, pulled = (run.model.layer.weight for run in still)
+    assert torch.equal(free, line().layer.weight)
+    assert torch.allclose(pulled, free * (1 - 0.01 * 0.5) ** 10, rtol=1e-5)
+
+
+def test_the_mean_of_the_weights_is_kept_where_one_is_asked_for(line: Any, table: Any, options: Any) -> None:
+    module = line()
+    mean = module.layer.weight.detach().double()
+    fit(module, table, **options, **ALL, epochs=4, ema=0.7)
+    for step, weight in enumerate(module.weights):
+        decay = min(0.7, (step + 1) / (step + 10))
+        mean = decay * mean + (1 - decay) * weight.double()
+    assert torch.allclose(module.layer.weight.double(), mean, atol=1e-6)
+    assert not torch.allclose(module.layer.weight, module.weights[-1], atol=1e-4)
+
+
+def test_validation_uses_the_mean_of_the_weights_and_gives_the_own_ones_back(
+    line: Any, table: Any, options: Any
+) -> None:
+    plain, averaged = line(), line()
+    a = fit(plain, table, **options, epochs=3)
+    b = fit(averaged, table, **options, epochs=3, ema=0.9)
+    assert [row["loss"] for row in a.history] == [row["loss"] for row in b.history]
+    assert all(torch.equal(x, y) for x, y in zip(plain.weights, averaged.weights, strict=True))
+    assert a.history[-1]["validation_loss"] != b.history[-1]["validation_loss"]
+    held = torch.from_numpy(table[b.parts["validation"]])
+    with torch.no_grad():
+        exact = float(averaged(Sample.of(held), Context()).total)
+    assert b.history[-1]["validation_loss"] == pytest.approx(exact, rel=1e-5)
+
+
+class Climber(nn.Module):
+    """Training pushes its only weight up by the rate a step; on held-back items 0.3 is best."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, sample: Sample, ctx: Context) -> Losses:
+        loss = -self.weight if self.training else (self.weight - 0.3).square()
+        return Losses({"reconstruction": loss.expand(len(sample.x))})
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_early_stopping_waits_for_its_patience_and_keeps_the_best_weights(
+    patience: int, table: Any, options: Any, tmp_path: Path
+) -> None:
+    run = fit(Climber(), table, **options, epochs=50, patience=patience, out=tmp_path / "run")
+    best = min(run.history, key=lambda row: row["validation_loss"])
+    assert best["epoch"] == 8  # 4 steps of 0.01 an epoch: 0.32 is nearer to 0.3 than 0.28, and a tie goes to the first
+    assert len(run.history) == 8 + patience
+    assert run.finished == "stopped early"
+    assert float(run.model.weight) == pytest.approx(0.32, abs=1e-3)
+    assert float(load_file(tmp_path / "run" / "model.safetensors")["weight"]) == float(run.model.weight)
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["status"] == "stopped early"
+
+
+# -- a loss that is no number --
+
+
+def test_a_loss_that_becomes_nan_stops_the_training_with_the_last_good_weights(
+    line: Any, table: Any, options: Any, tmp_path: Path
+) -> None:
+    module = line(lambda loss, step: loss * (math.nan if step == 7 else 1))
+    with pytest.raises(Diverged, match=r"^step 8: the reconstruction is no number any more") as error:
+        fit(module, table, **options, **ALL, epochs=4, out=tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert torch.equal(module.layer.weight, module.weights[6])
+    kept = load_file(tmp_path / "run" / "model.safetensors")
+    assert torch.equal(kept["layer.weight"], module.weights[6])
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["status"] == "diverged"
+
+
+def test_the_term_that_broke_is_the_one_that_is_named(table: Any, options: Any) -> None:
+    class Priced(Climber):
+        def forward(self, sample: Sample, ctx: Context) -> Losses:
+            fine = super().forward(sample, ctx).terms["reconstruction"]
+            return Losses({"reconstruction": fine, "penalty": fine * math.inf})
+
+    with pytest.raises(Diverged, match="the penalty is no number"):
+        fit(Priced(), table, **options, epochs=1)
+
+
+@pytest.mark.parametrize(
+    "ema",
+    [None, pytest.param(0.9, marks=pytest.mark.xfail(strict=True, reason="close() keeps a mean that holds the NaN"))],
+)
+def test_weights_that_a_bad_gradient_broke_are_those_of_the_last_epoch_again(
+    ema: float | None, line: Any, table: Any, options: Any
+) -> None:
+    def poisoned(loss: Tensor, step: int) -> Tensor:
+        return loss + (0 * loss).sqrt() if step == 7 else loss  # finite itself, but not its derivative
+
+    module = line(poisoned)
+    with pytest.raises(Diverged, match="step 9"):
+        fit(module, table, **options, **ALL, epochs=4, ema=ema)
+    assert module.weights[7].isnan().any()
+    assert module.layer.weight.isfinite().all()
+    if ema is None:
+        assert torch.equal(module.layer.weight, module.weights[4])
+
+
+# -- the parts --
+
+
+def test_the_parts_are_disjoint_hold_everything_and_are_recorded(
+    line: Any, table: Any, options: Any, tmp_path: Path
+) -> None:
+    run = fit(line(), table, **options, epochs=1, validation=0.2, test=0.3, out=tmp_path / "run")
+    assert {part: len(rows) for part, rows in run.parts.items()} == {"train": 20, "validation": 8, "test": 12}
+    assert sorted(np.concatenate(list(run.parts.values()))) == list(range(40))
+    recorded = read_parts(open_data(table), json.loads((tmp_path / "run" / "parts.json").read_text()))
+    assert {part: rows.tolist() for part, rows in recorded.items()} == {
+        part: rows.tolist() for part, rows in run.parts.items()
+    }
+
+
+def test_only_the_training_part_is_learned_from(line: Any, table: Any, options: Any) -> None:
+    met: list[Tensor] = []
+
+    class Watching(line):
+        def forward(self, sample: Sample, ctx: Context) -> Losses:
+            met.extend(sample.x if self.training else [])
+            return super().forward(sample, ctx)
+
+    run = fit(Watching(), table, **options, epochs=3)
+    rows = [int(np.flatnonzero((table == item.numpy()).all(1))[0]) for item in met]
+    assert len(rows) == 3 * len(run.parts["train"])
+    assert set(rows) == set(run.parts["train"].tolist())
+    first, second = rows[: len(rows) // 3], rows[len(rows) // 3 : 2 * len(rows) // 3]
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+# -- history, files, options --
+
+
+def test_the_history_tells_the_means_over_the_items(line: Any, table: Any, options: Any, tmp_path: Path) -> None:
+    run = fit(line(), table, **options | {"lr": 1e-9}, **ALL, epochs=1, out=tmp_path / "run")
+    with torch.no_grad():
+        exact = float(line()(Sample.of(torch.from_numpy(table)), Context()).total)
+    assert run.history[0]["loss"] == pytest.approx(exact, rel=1e-5)
+    with (tmp_path / "run" / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in run.history]
+    assert run.metrics["images_per_second"] == pytest.approx(40 / run.metrics["seconds_per_epoch"])
+
+
+def test_a_folder_that_holds_something_is_not_written_into(line: Any, table: Any, options: Any, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(BadInput, match="exists already"):
+            fit(line(), table, **options, epochs=1, out=tmp_path / "run", resume=resume)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_every_training_option_says_what_it_means() -> None:
+    assert all(meaning for _, meaning in TRAINING.values())
+    assert settle({}, {}) == {key: default for key, (default, _) in TRAINING.items()}
+
+
+def test_what_is_given_goes_before_the_recipe_and_the_recipe_before_the_default() -> None:
+    options = settle({"epochs": 50, "lr": 0.5}, {"lr": 0.25, "clip": "none"})
+    assert (options["epochs"], options["lr"], options["batch_size"], options["clip"]) == (50, 0.25, 128, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"epochs": 0}, "a whole number of 1 or more"),
+        ({"epochs": 2.5}, "a whole number of 1 or more"),
+        ({"batch_size": -1}, "a whole number of 1 or more"),
+        ({"lr": 0}, "a number above 0"),
+        ({"lr": math.nan}, "a number above 0"),
+        ({"lr": "fast"}, "a number above 0"),
+        ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"precision": "bf16"}, "unknown precision"),
+        ({"device": "gpu"}, "unknown device"),
+        ({"validation": 1}, "from 0 up and below 1"),
+        ({"ema": 1.5}, "from 0 up and below 1"),
+        ({"patience": 3, "validation": 0.0}, "patience needs a validation part"),
+        ({"seed": -1}, "a whole number of 0 or more"),
+        ({"epochs": None}, "epochs is none"),
+        ({"lr": "none"}, "lr is none"),
+        ({"warmup": "none"}, "warmup is none"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_in_one_line(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says) as error:
+        settle({}, given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_handful_of_items_is_enough(count: int, line: Any, table: Any, options: Any) -> None:
+    run = fit(line(), table[:count], **options, epochs=1)
+    assert len(run.parts["train"]) >= 1
+    assert math.isfinite(run.history[0]["loss"])
+
+
+@pytest.mark.xfail(strict=True, reason="fit() leaves the weights in double precision; nothing feeds them doubles")
+def test_a_double_precision_training_leaves_a_model_that_can_be_used(table: Any, options: Any) -> None:
+    run = fit(create("undercomplete", shape=(4,), code=2), table, **options, epochs=1, precision="64-true")
+    assert run.model.reconstruct(table).shape == (40, 4)
