@@ -14,6 +14,10 @@ class BadInput(IsthmusError, ValueError):
     """A file, array, option or run folder that cannot be used."""
 
 
+class Note(UserWarning):
+    """Something to know that is no error; the command line prints it in one line."""
+
+
 class Diverged(IsthmusError, ArithmeticError):
     """A training whose loss became NaN or infinite; the last good weights are kept."""
 

@@ -6,19 +6,27 @@ import sys
 import warnings
 from typing import Any
 
+from isthmus.errors import IsthmusError, Note
+
+STOPPED = 130
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     warnings.showwarning = _one_line
-    warnings.filterwarnings("ignore", module=r"(?!isthmus)")
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", Note)
     try:
         code = _run([argument for argument in given if argument != "--debug"])
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
             raise
         code = _told(error)
+    if code == STOPPED:
+        again = "; the same command with --resume goes on" if given[:1] == ["train"] else ""
+        print(f"isthmus: stopped{again}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(code)
 
@@ -31,13 +39,10 @@ def _run(arguments: list[str]) -> int:
 
 def _told(error: BaseException) -> int:
     """Say the error in one line; return the exit code."""
-    from isthmus.errors import IsthmusError
-
     if isinstance(error, SystemExit):
         return int(error.code or 0)
-    if isinstance(error, (KeyboardInterrupt,)) or type(error).__name__ == "Abort":
-        print("isthmus: stopped; the same command with --resume goes on", file=sys.stderr)
-        return 130
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED
     if isinstance(error, BrokenPipeError):
         return 0
     if hasattr(error, "format_message"):  # the command line itself was wrong

@@ -15,7 +15,7 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Shape
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, Note, unknown
 
 RECIPES: dict[str, Recipe] = {}
 ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
@@ -92,7 +92,7 @@ def create(
             raise BadInput(f"{found.name}: {error}") from error
     numbers, inputs = math.prod(model.code_shape), math.prod(shape)
     if numbers > inputs and not getattr(model.bottleneck, "discrete", False):
-        warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", stacklevel=2)
+        warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": dict(found.training)}

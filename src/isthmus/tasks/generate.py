@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.tasks.inputs import RunOrModel, as_model, open_for
 from isthmus.tasks.outputs import Sink
 
@@ -32,6 +32,7 @@ def generate(
         warnings.warn(
             f"{name}: this type has no prior, so random codes will decode to what looks like nothing; "
             "`isthmus train variational` makes one that has",
+            Note,
             stacklevel=2,
         )
     return _written(model, model.sample(n, seed), out, force)
@@ -54,7 +55,7 @@ def interpolate(
         raise BadInput(f"steps is {steps}: 2 or more is accepted")
     model = as_model(run)
     if getattr(model.bottleneck, "discrete", False):
-        warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", stacklevel=2)
+        warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
     ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]))
     share = torch.linspace(0, 1, steps).view(-1, *[1] * (ends.dim() - 1))
     return _written(model, model.decode(torch.lerp(ends[:1], ends[1:], share)), out, force)

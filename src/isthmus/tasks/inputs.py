@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load
 from isthmus.data import Data, choose_parts, open_data, read_parts
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, Note, unknown
 
 RunOrModel = Autoencoder | str | Path
 
@@ -75,11 +75,12 @@ def name_of(data: Data) -> str:
 def tell(data: Data) -> None:
     """What was noticed about the data, each as one warning."""
     for note in data.notes:
-        warnings.warn(note, stacklevel=4)
+        warnings.warn(note, Note, stacklevel=4)
     if data.skipped:
         first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
         more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
         warnings.warn(
             f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
+            Note,
             stacklevel=4,
         )
