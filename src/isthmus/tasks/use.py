@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -107,4 +107,9 @@ def read_codes(codes: Any) -> dict[str, np.ndarray]:
     if z.ndim < 2 or not len(z) or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
         raise BadInput(f"{codes if isinstance(codes, (str, Path)) else 'codes'}: N×K finite numbers are accepted")
     files = found.get("files", np.array([f"{i:05d}" for i in range(len(z))]))
+    paths = [PurePosixPath(str(name)) for name in np.ravel(files)]
+    if len(paths) != len(z) or any(not p.name or p.is_absolute() or ".." in p.parts for p in paths):
+        raise BadInput(
+            f"{codes if isinstance(codes, (str, Path)) else 'codes'}: each code needs one name below the folder"
+        )
     return {"codes": z.astype(np.float32), "files": files, "sixteen": found.get("sixteen", np.array(False))}
