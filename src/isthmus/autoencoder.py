@@ -82,6 +82,8 @@ class Autoencoder(nn.Module):
         return code if isinstance(code, Code) else Code(code, free(code))
 
     def _decoded(self, z: Tensor, skips: list[Tensor] | None, size: Shape | None = None) -> Tensor:
+        # A code from a file lies otherwise in memory than one from the encoder; a convolution would round otherwise.
+        z = z.flatten(1).unflatten(1, z.shape[1:])
         y = self.decoder(z) if skips is None else self.decoder(z, skips)
         # The encoder padded the picture to its stride; what it added is cut off again.
         return y[..., : size[-2], : size[-1]] if size and len(size) == 3 else y
