@@ -57,7 +57,7 @@ def trained_on(data: Data, model: Autoencoder) -> bool:
     """Whether this is what the model was trained on: the same place, or the same contents."""
     own, other = model.about.get("data", {}), data.source
     keys = ("kind", "name", "path")
-    same_place = own.get("kind") != "array" and all(own.get(key) == other.get(key) for key in keys)
+    same_place = own.get("kind") not in ("array", "dataset") and all(own.get(key) == other.get(key) for key in keys)
     return bool(own) and (same_place or own.get("fingerprint") == other.get("fingerprint"))
 
 
