@@ -5,14 +5,16 @@ x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = dec
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
+R = TypeVar("R", bound="Record")
 
 
 class Noise:
@@ -37,39 +39,51 @@ class Noise:
         return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
 
 
-@dataclass
-class Sample:
+class Record:
+    """Named values that travel together. No dataclass: Fabric would walk into it and rebuild it at every step."""
+
+    def but(self: R, **changes: Any) -> R:
+        """The same with some values changed."""
+        new = copy.copy(self)
+        new.__dict__.update(changes)
+        return new
+
+
+class Sample(Record):
     """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions."""
 
-    x: Tensor
-    target: Tensor
-    weight: Tensor | float = 1.0
-    condition: Mapping[str, Tensor] = field(default_factory=dict)
+    def __init__(
+        self,
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor | float = 1.0,
+        condition: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.x, self.target, self.weight = x, target, weight
+        self.condition: Mapping[str, Tensor] = condition or {}
 
     @classmethod
     def of(cls, x: Tensor) -> Sample:
         return cls(x, x)
 
-    def but(self, **changes: Any) -> Sample:
-        return replace(self, **changes)
 
-
-@dataclass
-class Context:
+class Context(Record):
     """What every word may read besides its own input.
 
     noise: None where nothing random is wanted (using a model). progress: share of the training done, 0 to 1.
     encode: x̃ -> h, for a bottleneck that wants a derivative of the encoder.
     """
 
-    noise: Noise | None = None
-    progress: float = 1.0
-    x: Tensor | None = None
-    encode: Callable[[Tensor], Tensor] | None = None
-    condition: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def but(self, **changes: Any) -> Context:
-        return replace(self, **changes)
+    def __init__(
+        self,
+        noise: Noise | None = None,
+        progress: float = 1.0,
+        x: Tensor | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        condition: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.noise, self.progress, self.x, self.encode = noise, progress, x, encode
+        self.condition: Mapping[str, Tensor] = condition or {}
 
 
 @dataclass
@@ -82,12 +96,11 @@ class Code:
     symbols: Tensor | None = None
 
 
-@dataclass
 class Losses:
     """The loss as a typed record, each [N] in nats, so that logs, tests and the NaN guard read the same names."""
 
-    terms: dict[str, Tensor]
-    stats: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(self, terms: dict[str, Tensor], stats: dict[str, Tensor] | None = None) -> None:
+        self.terms, self.stats = terms, stats or {}
 
     @property
     def total(self) -> Tensor:

@@ -24,12 +24,12 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "validation": (0.1, "share of the training part held back to choose on"),
     "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
     "seed": (0, "of the weights, the parts, the order and all noise"),
-    "precision": ("32-true", "32-true, bf16-mixed, 16-mixed or 64-true, as in Lightning Fabric"),
+    "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
     "device": ("auto", "auto, cpu, cuda or mps"),
 }
 CHOICES = {
     "schedule": ("constant", "cosine", "plateau"),
-    "precision": ("32-true", "bf16-mixed", "16-mixed", "64-true"),
+    "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 
