@@ -71,7 +71,7 @@ def test_a_folder_becomes_a_folder_with_the_same_names(run_of: RunOf, folder: Pa
     reconstruct(run_of("conv"), folder, out=tmp_path / "out")
     assert files(tmp_path / "out") == ["a-2.png", "a.png", "b.png", "more/a.png", "more/c.png"]
     with Image.open(tmp_path / "out" / "b.png") as picture:
-        exact = (load(run_of("conv")).reconstruct(np.asarray(Image.open(folder / "b.png"))[None, None]) * 255).round()
+        exact = (load(run_of("conv")).reconstruct(np.array(Image.open(folder / "b.png"))[None, None]) * 255).round()
         assert np.abs(np.asarray(picture).astype(int) - exact[0, 0].numpy()).max() <= 1
 
 
@@ -136,7 +136,7 @@ def test_a_file_of_codes_that_is_none_is_refused_in_one_line(run_of: RunOf, tmp_
         tmp_path / "empty.npy": "not a file of codes",
         tmp_path / "half.npz": "not a file of codes",
         tmp_path / "pickle.npy": "not a file of codes",
-        tmp_path: "",
+        tmp_path: "not a file of codes",
         write(tmp_path / "other.npz", z=np.zeros((3, 5))): "holds z, but no codes",
         write(tmp_path / "row.npz", codes=np.zeros(5)): "finite numbers are accepted",
         write(tmp_path / "none.npz", codes=np.zeros((0, 5))): "finite numbers are accepted",

@@ -81,6 +81,19 @@ def test_a_resumed_run_is_the_undisturbed_one(
     assert same(fit(model(), table, out=tmp_path / "run", resume=True, **RECIPE | options), whole)
 
 
+def test_a_plateau_goes_on_where_it_was(line: Any, table: np.ndarray, tmp_path: Path) -> None:
+    def flat() -> Any:
+        return line(lambda loss, step: 0 * loss + 1)
+
+    options = {**RECIPE, "epochs": 12, "validation": 0.0, "test": 0.0, "schedule": "plateau"}
+    whole = fit(flat(), table, **options)
+    with pytest.raises(KeyboardInterrupt):
+        fit(interrupt(flat(), 28, press_ctrl_c), table, out=tmp_path / "run", **options)
+    resumed = fit(flat(), table, out=tmp_path / "run", resume=True, **options)
+    assert [row["lr"] for row in resumed.history] == [row["lr"] for row in whole.history]
+    assert whole.history[-1]["lr"] < whole.history[5]["lr"] < 0.01
+
+
 def test_a_run_may_be_stopped_and_resumed_again_and_again(table: np.ndarray, tmp_path: Path) -> None:
     whole = fit(model(), table, **RECIPE)
     stop(tmp_path / "run", table, 3)
