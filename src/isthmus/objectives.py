@@ -1,7 +1,8 @@
 """'compare': the decoder's numbers are the parameters of a likelihood over the target.
 
 One scale: `loss` sums over an item, in nats, so β = 1 is the true ELBO. `mean` is the expected target, `picture` the
-same cut to [0, 1]. `channels` is how many numbers the decoder must give for each value of the target.
+same cut to [0, 1]. `channels` is how many numbers the decoder must give for each value of the target; `density` is
+true where the likelihood is of a continuous value, whose nats depend on the unit it is measured in.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Objective(nn.Module):
     """
 
     channels = 1
+    density = False
 
     def __init__(self, link: str = "sigmoid") -> None:
         super().__init__()
@@ -70,11 +72,13 @@ class Gaussian(Objective):
     data (Rybkin et al. 2021), or "pixel" for a σ at each value, which the decoder gives with the mean.
     """
 
+    density = True
+
     def __init__(self, sigma: float | str = math.sqrt(0.5), link: str = "sigmoid") -> None:
         super().__init__(link)
         self.sigma = sigma
         if sigma == "learned":
-            self.log_sigma = nn.Parameter(torch.tensor(-1.0))
+            self.log_sigma = nn.Parameter(torch.tensor(-2.0))  # about what a fair model leaves of a picture
         elif sigma == "pixel":
             self.channels = 2
         elif not isinstance(sigma, (int, float)) or sigma <= 0:
@@ -100,6 +104,8 @@ class Gaussian(Objective):
 @register
 class Laplace(Objective):
     """|target − mean| / scale + log(2·scale): the L1 loss, for sharper edges than the squared error gives."""
+
+    density = True
 
     def __init__(self, scale: float = 0.5, link: str = "sigmoid") -> None:
         super().__init__(link)

@@ -215,7 +215,7 @@ def variational(
     beta_warmup: float = 0.1,
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
-    loss: str = "bce",
+    loss: str = "gaussian",
 ) -> Autoencoder:
     """A code that is a Gaussian, so that random numbers decode to new pictures (Kingma & Welling 2014).
 
@@ -224,7 +224,7 @@ def variational(
     beta_warmup: share of the training over which beta rises from 0
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers
-    loss: bce, gaussian (one learned sigma), mse, l1, categorical or ssim
+    loss: gaussian (one learned sigma, right for gray and colour), bce (black and white), mse, l1, categorical or ssim
     """
     strip = partial(Variational, beta=beta, warmup=beta_warmup)
     return either(net, shape, code, strip, widths=widths, loss=loss)

@@ -76,14 +76,20 @@ def codes_of(model: Autoencoder) -> int:
 def item_means(model: Autoencoder, data: Data) -> dict[str, float]:
     """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
     sums: dict[str, float] = {}
+    low, high = data.range
+    level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
     for place, x in chunks(data):
-        for name, values in per_item(model, x, Noise(0, place.start, len(x))):
+        for name, values in per_item(model, x, Noise(0, place.start, len(x)), level):
             sums[name] = sums.get(name, 0.0) + float(values.double().sum())
     return {name: total / len(data) for name, total in sums.items()}
 
 
-def per_item(model: Autoencoder, x: Tensor, noise: Noise) -> Iterator[tuple[str, Tensor]]:
-    """(name, [N]) of every figure that an item has by itself."""
+def per_item(model: Autoencoder, x: Tensor, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
+    """(name, [N]) of every figure that an item has by itself.
+
+    level: between two neighbouring stored values. The chance of one is its density times that, so the ELBO of a
+    Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
+    """
     sample = Sample.of(x)
     if model.corruption is not None:
         sample = model.corruption(sample, Context(noise))
@@ -103,7 +109,8 @@ def per_item(model: Autoencoder, x: Tensor, noise: Noise) -> Iterator[tuple[str,
         y, code = model.say(sample, Context(noise))
         kl = code.stats["kl_nats"]
         yield "kl_nats", kl
-        yield "elbo_nats", -model.objective.loss(y, x) - kl
+        unit = values * math.log(level) if model.objective.density else 0.0
+        yield "elbo_nats", unit - model.objective.loss(y, x) - kl
 
 
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
