@@ -21,6 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "sparse": {"code": 12},
     "contractive": {"code": 6, "widths": (10,)},
     "variational": {"code": 4, "widths": (20,)},
+    "binary": {"name": "variational", "code": 4, "widths": (20,), "loss": "bce"},
     "quantized": {"codes": 16, "dim": 3, "channels": (4, 8)},
 }
 TRAINING = {"epochs": 3, "batch_size": 16, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.2}
@@ -40,12 +41,12 @@ def digits() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def run_of(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """run_of(recipe) -> a run folder, trained once; tests read it only."""
+    """run_of(kind) -> a run folder, trained once; tests read it only."""
 
     @cache
-    def run(recipe: str) -> Path:
-        out = tmp_path_factory.mktemp("runs") / recipe
-        model = create(recipe, shape=(1, 8, 8), **KINDS[recipe])
+    def run(kind: str) -> Path:
+        out = tmp_path_factory.mktemp("runs") / kind
+        model = create(**{"name": kind, "shape": (1, 8, 8), **KINDS[kind]})
         fit(model, digits, out=out, **TRAINING)
         return out
 

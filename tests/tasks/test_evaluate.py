@@ -31,7 +31,8 @@ KEYS = {
     "denoising": {"bce_per_pixel", "jacobian_norm", "psnr_before"},
     "sparse": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "contractive": {"bce_per_pixel", "jacobian_norm"},
-    "variational": {"bce_per_pixel", "jacobian_norm", "kl_nats", "elbo_nats", "active_units"},
+    "variational": {"jacobian_norm", "kl_nats", "elbo_nats", "active_units"},
+    "binary": {"bce_per_pixel", "jacobian_norm", "kl_nats", "elbo_nats", "active_units"},
     "quantized": {"codebook_usage", "codebook_perplexity"},
 }
 
@@ -93,17 +94,22 @@ def test_units_at_work_are_counted_over_the_data(recipe: str, run_of: RunOf, dig
     assert figures["dead_units"] == int((codes <= 0).all(0).sum())
 
 
-def test_the_elbo_is_that_of_one_draw_with_seed_0(run_of: RunOf, digits: Any, x: torch.Tensor) -> None:
-    model, figures = load(run_of("variational")), evaluate(run_of("variational"), digits, split="all")
+@pytest.mark.parametrize("kind", ["variational", "binary"])
+def test_the_elbo_is_that_of_one_draw_with_seed_0(kind: str, run_of: RunOf, digits: Any, x: torch.Tensor) -> None:
+    model, figures = load(run_of(kind)), evaluate(run_of(kind), digits, split="all")
     with torch.no_grad():
         mu, log_variance = model.bottleneck.head(model.encoder(x)).chunk(2, dim=1)
         sigma = (0.5 * log_variance).exp()
         kl = kl_divergence(Normal(mu, sigma), Normal(0.0, 1.0)).sum(1)
-        z = mu + sigma * Noise(0, 0, 60).normal(4)
-        oracle = Bernoulli(logits=model.decoder(z), validate_args=False)
-    reconstruction = oracle.log_prob(x).sum((1, 2, 3))
+        y = model.decoder(mu + sigma * Noise(0, 0, 60).normal(4))
+        if kind == "binary":
+            log_chance = Bernoulli(logits=y, validate_args=False).log_prob(x)
+        else:  # of one of the 256 stored values, each of which is 1/255 wide
+            width = (-6 + torch.nn.functional.softplus(model.objective.log_sigma + 6)).exp()
+            log_chance = Normal(y.sigmoid(), width).log_prob(x) - math.log(255)
+    elbo = log_chance.sum((1, 2, 3)) - kl
     assert figures["kl_nats"] == pytest.approx(mean(kl), rel=1e-4)
-    assert figures["elbo_nats"] == pytest.approx(mean(reconstruction - kl), rel=1e-5)
+    assert figures["elbo_nats"] == pytest.approx(mean(elbo), rel=1e-5)
     assert figures["elbo_nats"] < 0
     assert figures["active_units"] == int((mu.var(0) > 0.01).sum())
 
