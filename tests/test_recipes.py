@@ -124,7 +124,6 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(recipe: str, keys: dict[s
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="create() checks the kind of a value, not yet its range")
 @pytest.mark.parametrize(
     ("recipe", "keys"),
     [

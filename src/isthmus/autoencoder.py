@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,8 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def decode(self, z: Any, size: Shape | None = None) -> Tensor:
         """Codes N×code_shape (or flat, N×K) -> pictures N×shape in [0, 1]; `size` for a code grid of another size."""
+        if self.has_skips:
+            raise BadInput("a code alone does not decode here: this net hands the decoder skips from the encoder too")
         z = torch.as_tensor(np.asarray(z) if not isinstance(z, Tensor) else z).float()
         expected = getattr(self.bottleneck, "code_shape", tuple(z.shape[1:]))
         if z.dim() == 2 and z.shape[1] == math.prod(expected):
@@ -140,6 +143,12 @@ class Autoencoder(nn.Module):
         known = getattr(self.bottleneck, "code_shape", None)
         return known or tuple(self.encode(torch.zeros(1, *self.shape)).shape[1:])
 
+    @cached_property
+    def has_skips(self) -> bool:
+        """Whether the encoder hands the decoder more than the code; found by a look at one black item."""
+        with torch.no_grad():
+            return self._features(torch.zeros(1, *self.shape, device=self.device))[1] is not None
+
     @property
     def prior(self) -> str | None:
         return getattr(self.bottleneck, "prior", None)
@@ -150,7 +159,7 @@ class Autoencoder(nn.Module):
 
     def tensor(self, x: Any) -> Tensor:
         """Anything array-like -> float32 N×shape: integers are scaled by the range the model was trained on."""
-        x = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
         if not x.is_floating_point():
             x = to_unit(x, tuple(self.about.get("input", {}).get("range", (0, 255))))
         x = x.float()
@@ -177,7 +186,7 @@ class Autoencoder(nn.Module):
             self.bottleneck.after_step()
 
     def save(self, path: Path | str) -> Path:
-        """Write a run folder: config.json, model.safetensors, card.md. Raises BadInput where it cannot be written."""
+        """Write a run folder of config.json and model.safetensors. Raises BadInput where it cannot be written."""
         path = Path(path)
         write_config(path, self)
         store.write_tensors(path / store.WEIGHTS, self.state_dict())

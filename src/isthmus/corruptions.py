@@ -113,6 +113,8 @@ class Affine(nn.Module):
     so that what is learned ends on the data itself. Items that are no pictures are left alone.
     """
 
+    follows_progress = True
+
     def __init__(self, strength: float = 1.0) -> None:
         super().__init__()
         self.strength = strength

@@ -22,6 +22,12 @@ class Diverged(IsthmusError, ArithmeticError):
     """A training whose loss became NaN or infinite; the last good weights are kept."""
 
 
+def at_least(name: str, value: float, least: float) -> None:
+    """Raise BadInput for a number that is too small to make sense."""
+    if value < least:
+        raise BadInput(f"{name} is {value}: {least} or more is accepted")
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> BadInput:
     """The error for a name that is not in a catalogue, with the nearest one that is."""
     choices = sorted(known)

@@ -75,6 +75,16 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / CHECKPOINTS).glob("[0-9]*.safetensors"))
 
 
+def newest(kept: list[Path]) -> tuple[dict[str, Tensor], Any]:
+    """The newest of these files that is whole; BadInput where none is."""
+    for path in reversed(kept[1:]):
+        try:
+            return read_tensors(path)
+        except BadInput:
+            continue
+    return read_tensors(kept[0])
+
+
 def read_config(run: Path | str) -> dict[str, Any]:
     """The config of a run folder; BadInput where there is none, or one of a newer format than this."""
     run = Path(run)
@@ -93,7 +103,7 @@ def read_weights(run: Path | str) -> dict[str, Tensor]:
     run = Path(run)
     kept = checkpoints(run)
     if not (run / WEIGHTS).exists() and kept:
-        tensors, _ = read_tensors(kept[-1])
+        tensors, _ = newest(kept)
         return {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     return read_tensors(run / WEIGHTS)[0]
 

@@ -112,7 +112,17 @@ def test_recipes_lists_types_and_keys(isthmus: Any) -> None:
     code, out, _ = isthmus("recipes", "--json")
     assert code == 0
     names = [row["recipe"] for row in json.loads(out)]
-    assert names == "undercomplete linear deep conv denoising sparse contractive variational quantized".split()
+    assert names == [
+        "undercomplete",
+        "linear",
+        "deep",
+        "conv",
+        "denoising",
+        "sparse",
+        "contractive",
+        "variational",
+        "quantized",
+    ]
     _, out, _ = isthmus("recipes", "vae", "--json")
     rows = {row["key"]: row for row in json.loads(out)}
     assert rows["beta"]["default"] == "1.0"

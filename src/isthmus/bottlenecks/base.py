@@ -15,13 +15,14 @@ class Bottleneck(nn.Module):
 
     `prior` names where new codes come from: "normal" where the penalty pulls codes to N(0, I), else None.
     `discrete` is true where a code is a grid of symbols. `active_above` is the value from which a unit counts as at
-    work, where units can be silent. Two hooks may be overridden, and no others:
+    work, where units can be silent; `follows_progress` is true where ctx.progress is read. Two hooks may be overridden, and no others:
     start(batches of h) before the first step, after_step() after each.
     """
 
     prior: str | None = None
     discrete = False
     active_above: float | None = None
+    follows_progress = False
 
     def __init__(self, in_shape: Shape, code: Shape, activate: str = "none", parameters: int = 1) -> None:
         super().__init__()

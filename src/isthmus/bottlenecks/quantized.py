@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Shape
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, at_least
 from isthmus.layers import straight_through
 from isthmus.registry import register
 
@@ -41,6 +41,7 @@ class VQ(Bottleneck):
         decay: float = 0.99,
         revive: float = 0.03,
     ) -> None:
+        at_least("codes", codes, 2)
         super().__init__(in_shape, code)
         self.codes, self.commitment, self.decay, self.revive = codes, commitment, decay, revive
         book = torch.randn(codes, code[0]) / math.sqrt(code[0])
@@ -120,6 +121,7 @@ class FSQ(Bottleneck):
     def __init__(self, in_shape: Shape, code: Shape, levels: Sequence[int] = (8, 8, 8)) -> None:
         if code[0] != len(levels):
             raise BadInput(f"a code of {code[0]} channels with {len(levels)} levels: FSQ takes one level a channel")
+        at_least("the smallest of levels", min(levels), 2)
         super().__init__(in_shape, code)
         self.levels, self.codes = tuple(levels), math.prod(levels)
         self.register_buffer(

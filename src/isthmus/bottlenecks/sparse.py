@@ -7,6 +7,7 @@ from torch import Tensor
 
 from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Shape
+from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
 
 
@@ -43,6 +44,8 @@ class RateKL(Bottleneck):
     pending: Tensor
 
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 1.0, rate: float = 0.05) -> None:
+        if not 0 < rate < 1:
+            raise BadInput(f"rate is {rate}: a share between 0 and 1 is accepted")
         super().__init__(in_shape, code, "sigmoid")
         self.weight, self.rate = weight, rate
         self.register_buffer("rates", torch.full(self.code_shape, 0.5))
@@ -73,8 +76,10 @@ class TopK(Bottleneck):
     """
 
     active_above = 0.0
+    follows_progress = True
 
     def __init__(self, in_shape: Shape, code: Shape, k: int = 25) -> None:
+        at_least("k", k, 1)
         super().__init__(in_shape, code, "relu")
         self.k = k
 

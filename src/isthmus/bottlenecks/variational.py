@@ -7,6 +7,7 @@ from torch import Tensor
 
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.contracts import Code, Context, Shape
+from isthmus.errors import at_least
 from isthmus.registry import register
 
 
@@ -21,8 +22,9 @@ class Variational(Bottleneck):
     prior = "normal"
 
     def __init__(self, in_shape: Shape, code: Shape, beta: float = 1.0, warmup: float = 0.0) -> None:
+        at_least("beta", beta, 0)
         super().__init__(in_shape, code, parameters=2)
-        self.beta, self.warmup = beta, warmup
+        self.beta, self.warmup, self.follows_progress = beta, warmup, warmup > 0
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         mean, log_variance = self.head(h).float().chunk(2, dim=1)

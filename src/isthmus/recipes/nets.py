@@ -11,7 +11,7 @@ from isthmus.bottlenecks import Bottleneck
 from isthmus.contracts import Shape
 from isthmus.corruptions import augmentation
 from isthmus.corruptions import corruption as parse_corruption
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, at_least, unknown
 from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
 from isthmus.objectives import objective
 
@@ -59,6 +59,8 @@ def conv(
 ) -> Autoencoder:
     """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror."""
     channels = numbers(channels) if channels is not None else stages(shape, code)
+    at_least("blocks", blocks, 0)
+    at_least("the number of channels", len(channels), 1)
     compare = objective(loss)
     encoder = ConvEncoder(shape, channels, blocks, activation, norm, down)
     grid = encoder.out_shape[1:]

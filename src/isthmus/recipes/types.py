@@ -8,7 +8,7 @@ from functools import partial
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, Variational
 from isthmus.contracts import Shape
-from isthmus.errors import unknown
+from isthmus.errors import at_least, unknown
 from isthmus.recipes.catalogue import recipe
 from isthmus.recipes.nets import Make, dense, either, numbers
 from isthmus.recipes.nets import conv as conv_net
@@ -264,5 +264,6 @@ def quantized(
         raise unknown("quantizer", quantizer, quantizers)
     grid = (-(-shape[1] // 4), -(-shape[2] // 4)) if code is None else code
     if len(grid) < 3:
+        at_least("dim", dim, 1)
         grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)
     return conv_net(shape, grid, quantizers[quantizer], channels=channels, blocks=blocks, loss=loss)

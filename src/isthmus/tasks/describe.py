@@ -29,7 +29,7 @@ def describe(run: RunOrModel) -> dict[str, Any]:
                 handles.append(module.register_forward_hook(_noting(layers, part)))
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.say(Sample.of(torch.zeros(1, *model.shape)), Context())
+            model.say(Sample.of(torch.zeros(1, *model.shape, device=model.device)), Context())
     finally:
         for handle in handles:
             handle.remove()

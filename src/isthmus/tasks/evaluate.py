@@ -79,18 +79,18 @@ def item_means(model: Autoencoder, data: Data) -> dict[str, float]:
     low, high = data.range
     level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
     for place, x in chunks(data):
-        for name, values in per_item(model, x, Noise(0, place.start, len(x)), level):
+        for name, values in per_item(model, x.to(model.device), place.start, level):
             sums[name] = sums.get(name, 0.0) + float(values.double().sum())
     return {name: total / len(data) for name, total in sums.items()}
 
 
-def per_item(model: Autoencoder, x: Tensor, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
+def per_item(model: Autoencoder, x: Tensor, first: int, level: float) -> Iterator[tuple[str, Tensor]]:
     """(name, [N]) of every figure that an item has by itself.
 
     level: between two neighbouring stored values. The chance of one is its density times that, so the ELBO of a
     Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
     """
-    sample = Sample.of(x)
+    sample, noise = Sample.of(x), Noise(0, first, len(x), device=x.device)
     if model.corruption is not None:
         sample = model.corruption(sample, Context(noise))
     y, _ = model.say(sample, Context())
@@ -134,7 +134,7 @@ def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
         share = active / len(data)
         figures |= {"mean_active_fraction": float(share.mean()), "dead_units": int((share == 0).sum())}
     if math.prod(model.code_shape) <= STEEPEST:
-        some = data.floats(np.arange(min(STEEP, len(data))))
+        some = data.floats(np.arange(min(STEEP, len(data)))).to(model.device)
         norm = metrics.jacobian_norm(lambda x: model.say(Sample.of(x), Context())[1].z, some)
         figures["jacobian_norm"] = float(norm.mean())
     return figures

@@ -69,7 +69,7 @@ def embed(
     if out is None:
         return found
     with atomic(out) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **found)
+        np.savez(file, **found)
     return Path(out)
 
 

@@ -41,5 +41,7 @@ class Average:
             return
         own = copy_of(self.module)
         self.module.load_state_dict(self.mean)
-        yield
-        self.module.load_state_dict(own)
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(own)

@@ -43,38 +43,34 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
 
     Where the newest is damaged the one before it is taken. Raises BadInput where none fits.
     """
-    last: BadInput | None = None
-    for path in reversed(store.checkpoints(run)):
-        try:
-            tensors, header = store.read_tensors(path)
-        except BadInput as error:
-            last = error
-            continue
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            group, _, rest = name.partition(".")
-            groups.setdefault(group, {})[rest] = tensor
-        load_weights(module, groups.pop("model", {}), path)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups.pop("optimizer", {}).items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return groups, header
-    raise last or BadInput(f"{run}: there is no checkpoint to go on from")
+    tensors, header = store.newest(store.checkpoints(run))
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, {})[rest] = tensor
+    load_weights(module, groups.pop("model", {}), run)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in groups.pop("optimizer", {}).items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return groups, header
 
 
 def must_agree(run: Path, module: nn.Module) -> None:
     """Raise BadInput naming the first thing in which the run differs from `module` and how it is to be trained.
 
-    More epochs are no difference where the rate is constant: then the longer training begins like the shorter.
+    More epochs are no difference where nothing follows the share of the training done, neither the rate nor a word of
+    the sentence: then the longer training begins like the shorter.
     """
     config = store.read_config(run)
     old: dict[str, Any] = config["about"]
     new: dict[str, Any] = module.about  # type: ignore[assignment]
     schedule = old["training"]["schedule"]
-    if new["training"]["epochs"] != old["training"]["epochs"] and schedule != "constant":
-        raise BadInput(f"{run}: epochs cannot be changed, because its {schedule} rate ends with them")
+    bound = [f"{schedule} rate"] if schedule != "constant" else ["warmup"] if old["training"]["warmup"] else []
+    bound += [type(part).__name__ for part in module.modules() if getattr(part, "follows_progress", False)]
+    if new["training"]["epochs"] != old["training"]["epochs"] and bound:
+        raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them")
     agree({"model": config_of(module)}, config, run)
     agree({"data": new["data"], "training": {**new["training"], "epochs": old["training"]["epochs"]}}, old, run)
 

@@ -26,7 +26,7 @@ from isthmus.training.interrupt import interruptible
 from isthmus.training.options import rate, settle
 from isthmus.training.progress import Progress
 from isthmus.training.run import Run
-from isthmus.training.tally import Tally, copy_of
+from isthmus.training.tally import Tally, copy_of, finite
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
@@ -65,6 +65,7 @@ def fit(
     if run is not None and not going_on:
         claim(run, hint="resume goes on with it")
     training = _Training(module, data, options, run, quiet)
+    training.fresh = not going_on
     if going_on:
         training.resume()
     return training.run()
@@ -95,7 +96,7 @@ class _Training:
         self.tally = Tally()
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
-        self.step, self.finished = 0, ""
+        self.step, self.finished, self.fresh = 0, "", True
         self.lowest, self.since = math.inf, 0  # the best loss, and how many epochs ago it was
         self.factor = 1.0  # of the rate, which a plateau halves
 
@@ -115,6 +116,8 @@ class _Training:
         for name in ("step", "history", "finished", "since", "factor"):
             setattr(self, name, header[name])
         self.lowest = math.inf if header["lowest"] is None else header["lowest"]
+        if self.step > self.steps:
+            raise BadInput(f"{self.out}: has trained for more epochs than {self.options['epochs']} already")
         if self.step < self.steps and self.finished == "done":
             self.finished = ""
 
@@ -143,11 +146,8 @@ class _Training:
             self.finished = "diverged"
             self.close()
             raise
-        except KeyboardInterrupt:
-            self.checkpoint()
-            raise
         except BaseException:
-            if self.out is not None and not store.checkpoints(self.out):
+            if self.out is not None and self.fresh and not store.checkpoints(self.out):
                 shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
             raise
         self.finished = self.finished or "done"
@@ -186,7 +186,8 @@ class _Training:
             progress.step(self.step, self.line, self.step == self.steps)
             if last:
                 self.end_epoch(number)
-            if stop.is_set():
+            if stop.is_set():  # between two steps: a second Ctrl-C, which may come within one, saves nothing
+                self.checkpoint()
                 raise KeyboardInterrupt
             if now - self.saved > CHECKPOINT_EVERY:
                 self.checkpoint()
@@ -217,8 +218,10 @@ class _Training:
         broken = self.tally.broken()
         if broken is None:
             return
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in self.module.state_dict().values()):
+        if not finite(self.module.state_dict()):
             self.module.load_state_dict(self.good)
+        if not finite(self.average.mean):
+            self.average.mean = self.good
         raise Diverged(
             f"step {self.step + 1}: the {broken} is no number any more, and the last good weights are kept; "
             f"a lower lr than {self.options['lr']:g} or --set clip=1000 may help"
