@@ -69,7 +69,7 @@ def embed(
     if out is None:
         return found
     with atomic(out) as temporary, temporary.open("wb") as file:
-        np.savez(file, **found)
+        np.savez(file, **found)  # type: ignore[arg-type]
     return Path(out)
 
 
