@@ -60,10 +60,12 @@ def scatter(
     ylabel: str = "",
     *,
     equal: bool = True,
+    height: float = 3.9,
 ) -> str:
     """N×2 points, coloured by their N labels, with lines of M×2 points over them.
 
-    `names` says what a label is called; `equal` keeps both axes to one scale, so that distances are true.
+    `names` says what a label is called; `equal` keeps both axes to one scale, so that distances are true;
+    `height` is in inches, where the width is 5.6.
     More than six classes are also named where they lie, as not everyone tells so many hues apart. Raises
     BadInput.
     """
@@ -75,7 +77,7 @@ def scatter(
         same_length("labels", points, index)
     called = [str(names[c]) if names is not None else str(c) for c in classes.tolist()]
     with style():
-        figure, axes = new_axes(xlabel, ylabel, height=3.9, guides="both")
+        figure, axes = new_axes(xlabel, ylabel, height=height, guides="both")
         shown: dict[str, Artist] = {}
         groups = [points[index == i] for i in range(len(called))] if index is not None else [points]
         for layer in range(LAYERS):
@@ -89,7 +91,8 @@ def scatter(
                 axes.text(x, y, name, ha="center", va="center", weight="bold", bbox=box, color=INK)
         for i, (name, line) in enumerate((lines or {}).items()):
             x, y = np.asarray(line, float).T
-            (shown[name],) = axes.plot(x, y, color=colour(len(called) + i), linewidth=2.4)
+            own = len(called) + i  # a line never wears the colour of a class
+            (shown[name],) = axes.plot(x, y, color=colour(own) if own < len(PALETTE) else INK, linewidth=2.4)
         if equal:
             axes.set_aspect("equal", adjustable="datalim")
         legend(figure, shown, always=True)
@@ -158,10 +161,17 @@ def heat(
         colours = LinearSegmentedColormap.from_list("heat", list(zip(stops, hues, strict=True)))
         ratio = cells.shape[0] / cells.shape[1]
         width = WIDTH if ratio < 0.6 else 4.2
-        height = float(np.clip(0.6 + (width - 0.7) * ratio, 1.4, 5.0))
+        least = max(1.4, 0.7 + 0.16 * min(16, cells.shape[0]))  # a line of letters for each row that is named
+        height = float(np.clip(0.6 + (width - 0.7) * ratio, least, 5.0))
         figure, axes = new_axes(xlabel, ylabel, width=width, height=height, guides="")
         scale = Normalize(-top if signed else 0.0, top)
-        axes.imshow(cells, cmap=colours, norm=scale, interpolation="none", aspect="auto" if ratio > 3 else "equal")
+        axes.imshow(
+            cells,
+            cmap=colours,
+            norm=scale,
+            interpolation="none",
+            aspect="auto" if ratio > 3 or ratio < 0.3 else "equal",
+        )
         for axis, size, names in ((axes.xaxis, cells.shape[1], columns), (axes.yaxis, cells.shape[0], rows)):
             step = math.ceil(size / 16)
             shown = range(0, size, step)
