@@ -45,7 +45,8 @@ def cloud(bench: Bench, page: Page) -> None:
         charts.scatter(test.numpy(), lines=lines),
         f"{len(test)} points that neither has seen. Put back on the line, a point is typically {told(theirs)} away "
         f"from where it was with PCA, and {told(ours)} with the autoencoder, {than(ours, theirs)} with PCA. "
-        f"(Typically: the root of the mean square. The points were strewn so that {SPREAD} across the line is pure chance.)",
+        f"(Typically: the root of the mean square. The points were strewn so that {SPREAD} across the line is "
+        "pure chance.)",
     )
     bench.row("bent line", "1", None, ours, theirs, "distance; PCA's")
 

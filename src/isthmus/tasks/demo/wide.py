@@ -36,8 +36,8 @@ def sparse(bench: Bench, page: Page) -> None:
         page.chart(
             charts.heat(shares, range(10), list(range(1, shares.shape[1] + 1)), "unit", "digit", top=top),
             f"{name}: {shares.shape[1]} of {UNITS} units speak for at least {SILENT:.0%} of the pictures, sorted by "
-            f"their favourite digit. In the middle case the favourite gets {np.median(favourite):.0%} of a unit's activity; "
-            "10% would be no preference at all.",
+            f"their favourite digit. In the middle case the favourite gets {np.median(favourite):.0%} of a unit's "
+            "activity; 10% would be no preference at all.",
         )
     page.picture(
         rows(alone(bench, model)),
