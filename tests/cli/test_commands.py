@@ -17,7 +17,6 @@ from PIL import Image
 
 from isthmus.cli import main
 
-
 TYPES = "undercomplete linear deep conv denoising sparse contractive variational quantized"
 
 
