@@ -52,8 +52,13 @@ def claim(out: Path | str, *, force: bool = False, hint: str = "--force writes o
 
 @contextmanager
 def whole_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `out` that becomes `out` at the end, or vanishes on any error."""
+    """Yield an empty folder beside `out` that becomes `out` at the end, or vanishes on any error.
+
+    With `force` an `out` that holds files already keeps those of other names. Raises BadInput as claim does.
+    """
     out = claim(out, force=force)
+    if out.is_file():
+        raise BadInput(f"{out}: is a file, and a folder is to be written")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -62,9 +67,13 @@ def whole_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if out.is_dir():
-            shutil.rmtree(out)
-        os.replace(temporary, out)
+        if out.is_dir() and any(out.iterdir()):  # forced: what is ours is written over, what is not stays
+            for file in [path for path in temporary.rglob("*") if path.is_file()]:
+                place = out / file.relative_to(temporary)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
+        else:
+            os.replace(temporary, out)
     except OSError as error:
         raise cannot_write(out, error) from error
     finally:

@@ -54,7 +54,7 @@ class Objective(nn.Module):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ softplus(y) − y·t of each row N×D with one sigmoid for the value and the gradient, and a logarithm in a hundred.
+    """Σ softplus(y) − y·t of each row N×D: one sigmoid for the value and the gradient, and a logarithm in a hundred.
 
     softplus(y) = max(y, 0) − log σ(|y|), and σ(|y|) lies in [½, 1]: a product of a hundred of them is a float, so the
     sum of their logarithms is the logarithm of the product. Half the time of the plain formula on a processor.

@@ -98,7 +98,7 @@ def conv(
 
     code: numbers, or channels x height x width as in 4x7x7
     channels: of each stage (each halves the grid), such as 32,64; by default as many as reach the code's grid
-    blocks: residual blocks a stage
+    blocks: residual blocks on the coarsest grid
     activation: silu, relu, gelu, tanh
     norm: a LayerNorm over channels at each position
     down: stride (4x4 convolutions) or pool (maximum of 2x2)
@@ -242,6 +242,7 @@ def quantized(
     commitment: float = 0.25,
     channels: Sequence[int] | None = None,
     blocks: int = 1,
+    norm: bool = True,
     loss: str = "mse",
 ) -> Autoencoder:
     """A grid of symbols from a codebook of its own (van den Oord et al. 2017).
@@ -253,7 +254,8 @@ def quantized(
     levels: with fsq, the levels of each number; their product is the number of codes
     commitment: price of the distance between features and their vectors
     channels: of each stage (each halves the grid); by default as many as reach the code's grid
-    blocks: residual blocks a stage
+    blocks: residual blocks on the coarsest grid
+    norm: a LayerNorm over channels at each position
     loss: mse, bce, gaussian, l1, categorical or ssim
     """
     quantizers: dict[str, Make] = {
@@ -266,4 +268,4 @@ def quantized(
     if len(grid) < 3:
         at_least("dim", dim, 1)
         grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)
-    return conv_net(shape, grid, quantizers[quantizer], channels=channels, blocks=blocks, loss=loss)
+    return conv_net(shape, grid, quantizers[quantizer], channels=channels, blocks=blocks, norm=norm, loss=loss)
