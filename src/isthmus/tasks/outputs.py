@@ -21,7 +21,7 @@ class Sink:
     """Takes pictures chunk by chunk and writes them to `out` by its suffix.
 
     .npy: one array in the numbers of the training data. .gif: a film. A picture suffix: the picture where there is
-    one, else a grid. Anything else: a folder with `names`, as .png, or 16-bit .tif where sixteen.
+    one, else a grid. Anything else: a folder with `names`, as .png, or .tif where they were so and of 16 bits.
     Nothing is left behind when an error is raised inside.
     """
 
@@ -67,12 +67,15 @@ class Sink:
                 np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
 
     def _folder(self, batches: Iterable[Tensor]) -> None:
-        bits, suffix = (16, ".tif") if self.sixteen else (8, ".png")
-        names = iter(unique([str(PurePosixPath(name).with_suffix(suffix)) for name in self.names]))
+        names = iter(unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names]))
         with whole_folder(self.out, force=self.force) as folder:
             for batch in batches:
                 for picture in as_pictures(batch):
-                    write_picture(folder / next(names), picture, bits)
+                    write_picture(folder / next(names), picture, 16 if self.sixteen else 8)
+
+    def _suffix(self, name: str) -> str:
+        deep_tiff = self.sixteen and PurePosixPath(name).suffix.lower() in (".tif", ".tiff")
+        return ".tif" if deep_tiff else ".png"
 
 
 def unique(names: Sequence[str]) -> list[str]:
