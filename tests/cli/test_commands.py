@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from isthmus.cli import main
@@ -136,6 +137,11 @@ def test_recipes_lists_types_and_keys(isthmus: Any) -> None:
         (["train", "undercomplete", "digits", "--lr", "0"], ["lr", "above 0"]),
         (["train", "undercomplete", "digits", "--epochs", "0"], ["epochs", "1 or more"]),
         (["train", "undercomplete", "digits", "--device", "tpu"], ["tpu"]),
+        pytest.param(
+            ["train", "undercomplete", "digits", "--device", "cuda"],
+            ["cuda", "it has cpu"],
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU"),
+        ),
         (["train", "undercomplete", "nowhere"], ["nowhere", "no such"]),
         (["train", "undercomplete", "minst"], ["did you mean 'mnist'"]),
         (["train", "conv", "empty"], ["empty"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import threading
@@ -23,7 +24,7 @@ from isthmus.layers import seeded
 from isthmus.training import checkpoint
 from isthmus.training.average import Average
 from isthmus.training.interrupt import interruptible
-from isthmus.training.options import rate, settle
+from isthmus.training.options import check_device, rate, settle
 from isthmus.training.progress import Progress
 from isthmus.training.run import Run
 from isthmus.training.tally import Tally, copy_of, finite
@@ -77,6 +78,8 @@ class _Training:
     def __init__(self, module: nn.Module, data: Data, options: dict[str, Any], out: Path | None, quiet: bool) -> None:
         from lightning_fabric import Fabric
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        check_device(options["device"])
         self.fabric = Fabric(accelerator=options["device"], devices=1, precision=options["precision"])
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         shares = {key: options[key] for key in ("seed", "validation", "test")}

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from isthmus.errors import BadInput, unknown
 
 TRAINING: dict[str, tuple[Any, str]] = {
@@ -74,3 +76,11 @@ def rate(options: Mapping[str, Any], step: int, steps: int) -> float:
     if options["schedule"] == "cosine":
         factor *= 0.5 * (1 + math.cos(math.pi * step / steps))
     return float(options["lr"] * factor)
+
+
+def check_device(name: str) -> None:
+    """Raise BadInput for a device that this machine does not have."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name, True):
+        has = ", ".join(["cpu", *(device for device, found in there.items() if found)])
+        raise BadInput(f"device {name}: this machine has none that torch can use; it has {has}")
