@@ -60,9 +60,7 @@ def test_types_and_ranges(values, dtype, stored, expected) -> None:
     assert floats.dtype == torch.float32
     assert floats.min() >= 0
     assert floats.max() <= 1
-    assert bool(data.notes) == (
-        expected[1] not in (255, 65535) and dtype not in (np.bool_, np.float64, np.float16)
-    )
+    assert bool(data.notes) == (expected[1] not in (255, 65535) and dtype not in (np.bool_, np.float64, np.float16))
 
 
 def test_torch_and_layout_in_memory(rng) -> None:

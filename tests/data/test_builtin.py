@@ -149,9 +149,7 @@ def test_a_cut_download_goes_on_where_it_stopped(server: str) -> None:
     assert seen[1][0] == seen[1][1]
 
 
-def test_a_later_run_goes_on_too_even_where_ranges_are_ignored(
-    server: str, tmp_path: Path, monkeypatch
-) -> None:
+def test_a_later_run_goes_on_too_even_where_ranges_are_ignored(server: str, tmp_path: Path, monkeypatch) -> None:
     name = "train-images-idx3-ubyte.gz"
     part = tmp_path / "cache" / "mnist" / f"{name}.part"
     part.parent.mkdir(parents=True)
@@ -187,9 +185,7 @@ def test_offline_says_what_was_tried_and_what_to_do(server: str, monkeypatch) ->
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_cache_is_fetched_again_but_ones_own_file_is_not_touched(
-    server, tmp_path, monkeypatch
-) -> None:
+def test_a_damaged_cache_is_fetched_again_but_ones_own_file_is_not_touched(server, tmp_path, monkeypatch) -> None:
     open_data("mnist")
     cached = tmp_path / "cache" / "mnist" / "t10k-labels-idx1-ubyte.gz"
     cached.write_bytes(b"x" * cached.stat().st_size)

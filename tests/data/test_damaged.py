@@ -54,9 +54,7 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     for side, depth in [(60000, 8), (60000, 16), (12000, 8)]:
         header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, 2, 0, 0, 0))
         path = tmp_path / "bomb.png"
-        path.write_bytes(
-            b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
-        )
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b""))
         for read in (peek, read_picture):
             with pytest.raises(BadInput, match=r"bomb\.png: .*too large; accepted are up to 134 megapixels"):
                 read(path)

@@ -102,9 +102,7 @@ def test_broken_files_are_skipped_and_named(photos: Path) -> None:
     assert [name for name, _ in data.skipped] == ["b.png", "text.png", "zero.jpg"]
     assert dict(data.skipped)["text.png"] == "not a picture"
     assert "photos" not in dict(data.skipped)["b.png"]
-    assert torch.equal(data.batch([2]), open_data(photos / "f.webp").batch([0])), (
-        "names and pictures stay in step"
-    )
+    assert torch.equal(data.batch([2]), open_data(photos / "f.webp").batch([0])), "names and pictures stay in step"
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
@@ -117,9 +115,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         open_data(folder)
     for name in ("a.png", "b.png", "c.png", "d.png"):
         (folder / name).write_text("no")
-    with pytest.raises(
-        BadInput, match=r"no picture that can be read \(4 broken: a\.png: not a picture; .*; …\)"
-    ):
+    with pytest.raises(BadInput, match=r"no picture that can be read \(4 broken: a\.png: not a picture; .*; …\)"):
         open_data(folder)
     with pytest.raises(BadInput, match=r"a\.png: not a picture$"):
         open_data(folder / "a.png")

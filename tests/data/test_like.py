@@ -44,9 +44,7 @@ def test_a_run_never_measures_anew() -> None:
     assert beyond.floats().tolist() == [[0.5, 2.0]]
     assert "reach outside" in beyond.notes[0]
     table = open_data(np.array([[1, 5]]), like=like)
-    assert table.floats().tolist() == [[0.5, 1.0]], (
-        "whole numbers in a table are the same quantity as the floats"
-    )
+    assert table.floats().tolist() == [[0.5, 1.0]], "whole numbers in a table are the same quantity as the floats"
     counts = open_data(np.array([[0, 300]]), like={"shape": [2], "range": [0, 255]})
     assert counts.range == (0, 255)
     digits = open_data(np.full((1, 8, 8), 16, np.uint8), like={"shape": [1, 8, 8], "range": [0, 16]})

@@ -30,9 +30,7 @@ def test_resize(rng) -> None:
     assert 0 <= fitting.resize(step, 24, 24).min() <= fitting.resize(step, 24, 24).max() <= 1
     checker = np.indices((32, 32)).sum(0)[None] % 2 * np.uint8(255)
     small = fitting.resize(checker.astype(np.uint8), 8, 8)
-    assert abs(small[:, 2:-2, 2:-2].astype(int) - 127).max() < 12, (
-        "without antialiasing this is black or white"
-    )
+    assert abs(small[:, 2:-2, 2:-2].astype(int) - 127).max() < 12, "without antialiasing this is black or white"
 
 
 def test_gray_as_pillow_makes_it(rng) -> None:

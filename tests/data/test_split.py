@@ -33,9 +33,7 @@ def test_the_seed_decides() -> None:
     one, same, other = (choose_parts(rows(50), seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert not np.array_equal(one["test"], other["test"])
-    assert choose_parts(rows(10), seed=0)["test"].tolist() == [2], (
-        "a run must find its test part again for ever"
-    )
+    assert choose_parts(rows(10), seed=0)["test"].tolist() == [2], "a run must find its test part again for ever"
 
 
 def test_official_parts_are_kept() -> None:

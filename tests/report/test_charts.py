@@ -12,24 +12,18 @@ from isthmus.report.svg import INK, PALETTE, PAPER, with_prefix
 RNG = np.random.default_rng(0)
 POINTS, LABELS = RNG.normal(size=(60, 2)), np.arange(60) % 8
 DRAW = {
-    "curves": lambda: charts.curves(
-        {"a": ([1, 2, 3], [3, 2, 1]), "b": ([1, 2], [2, 2])}, "epoch", "loss", log=True
-    ),
+    "curves": lambda: charts.curves({"a": ([1, 2, 3], [3, 2, 1]), "b": ([1, 2], [2, 2])}, "epoch", "loss", log=True),
     "scatter": lambda: charts.scatter(POINTS, LABELS, lines={"PCA": [[0, 0], [1, 1]]}),
     "bars": lambda: charts.bars({"conv": 22.13, "PCA": -3.0}, "psnr", errors={"conv": 0.2}),
     "heat": lambda: charts.heat(RNG.normal(size=(3, 4)), list("abc"), list("wxyz"), "x", "y"),
     "large heat": lambda: charts.heat(np.eye(30)),
-    "histogram": lambda: charts.histogram(
-        {"good": RNG.normal(size=50), "bad": [5, np.nan]}, "score", {"limit": 2}
-    ),
+    "histogram": lambda: charts.histogram({"good": RNG.normal(size=50), "bad": [5, np.nan]}, "score", {"limit": 2}),
 }
 
 
 def texts(svg):
     return [
-        "".join(node.itertext()).strip()
-        for node in ElementTree.fromstring(svg).iter()
-        if node.tag.endswith("text")
+        "".join(node.itertext()).strip() for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")
     ]
 
 

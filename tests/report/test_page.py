@@ -112,9 +112,7 @@ def test_written_whole_or_not_at_all(page, tmp_path, monkeypatch):
     assert path.read_text("utf-8") == page.html()
     with pytest.raises(BadInput, match="cannot be written"):
         page.write(path / "below.html")
-    monkeypatch.setattr(
-        Page, "html", lambda self: "\ud800"
-    )  # cannot be encoded: fails in the midst of writing
+    monkeypatch.setattr(Page, "html", lambda self: "\ud800")  # cannot be encoded: fails in the midst of writing
     with pytest.raises(UnicodeEncodeError):
         page.write(tmp_path / "broken.html")
     assert [p.name for p in tmp_path.iterdir()] == ["new"]

@@ -35,9 +35,7 @@ def test_tensors_of_every_float_type():
         assert to_image(torch.ones(1, 2, 2, dtype=kind, requires_grad=True)).getpixel((0, 0)) == 255
 
 
-@pytest.mark.parametrize(
-    "wrong", [np.zeros(3), np.zeros((2, 2, 2, 2)), np.zeros((0, 4)), np.zeros((2, 2), int)]
-)
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros((2, 2, 2, 2)), np.zeros((0, 4)), np.zeros((2, 2), int)])
 def test_no_picture(wrong):
     with pytest.raises(BadInput, match=r"(is|are) no picture"):
         to_image(wrong)
@@ -149,6 +147,4 @@ def test_data_uri_is_lossless():
     for image in (grid(np.random.default_rng(0).random((3, 1, 4, 4))), grid(np.random.rand(3, 3, 4, 4))):
         start, data = data_uri(image).split(",")
         assert start == "data:image/png;base64"
-        assert (
-            np.asarray(Image.open(io.BytesIO(b64decode(data))).convert("RGBA")) == np.asarray(image)
-        ).all()
+        assert (np.asarray(Image.open(io.BytesIO(b64decode(data))).convert("RGBA")) == np.asarray(image)).all()

@@ -47,9 +47,7 @@ def test_table_for_the_terminal():
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=60, force_terminal=True)
-    console.print(
-        table([{"name": "[conv]", "psnr": 22.134}, {"name": "pca", "code": 24}], best={"psnr": "max"})
-    )
+    console.print(table([{"name": "[conv]", "psnr": 22.134}, {"name": "pca", "code": 24}], best={"psnr": "max"}))
     text = console.file.getvalue()
     assert "[conv]" in text
     assert "22.13" in text
