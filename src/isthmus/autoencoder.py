@@ -18,6 +18,7 @@ from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
 from isthmus.data import to_unit
 from isthmus.errors import BadInput
+from isthmus.files import claim
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
 
@@ -92,9 +93,12 @@ class Autoencoder(nn.Module):
     # -- using it: arrays or tensors in, tensors on the CPU out; nothing is corrupted, nothing is drawn --
 
     @torch.no_grad()
-    def encode(self, x: Any) -> Tensor:
-        """The code people embed with (a VAE's mean): N×shape -> N×code_shape. Raises BadInput for another shape."""
-        return self._chunks(lambda part: self._code(self._features(part)[0], Context(x=part)).z, self.tensor(x))
+    def encode(self, x: Any, unit: bool = False) -> Tensor:
+        """The code people embed with (a VAE's mean): N×shape -> N×code_shape. Raises BadInput for another shape.
+
+        x: in the numbers of the training data (see `tensor`), or in [0, 1] where `unit` says so.
+        """
+        return self._chunks(lambda part: self._code(self._features(part)[0], Context(x=part)).z, self.tensor(x, unit))
 
     @torch.no_grad()
     def decode(self, z: Any, size: Shape | None = None) -> Tensor:
@@ -110,7 +114,7 @@ class Autoencoder(nn.Module):
         return self._chunks(lambda part: self.objective.picture(self._decoded(part, None, size or self.shape)), z)
 
     @torch.no_grad()
-    def reconstruct(self, x: Any) -> Tensor:
+    def reconstruct(self, x: Any, unit: bool = False) -> Tensor:
         """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x))."""
 
         def once(part: Tensor) -> Tensor:
@@ -118,9 +122,9 @@ class Autoencoder(nn.Module):
             z = self._code(h, Context(x=part)).z
             return self.objective.picture(self._decoded(z, skips, tuple(part.shape[1:])))
 
-        return self._chunks(once, self.tensor(x))
+        return self._chunks(once, self.tensor(x, unit))
 
-    def symbols(self, x: Any) -> Tensor | None:
+    def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
         """The indices N×grid of a discrete code, or None where the code is not discrete."""
         if not getattr(self.bottleneck, "discrete", False):
             return None
@@ -131,7 +135,7 @@ class Autoencoder(nn.Module):
             return symbols
 
         with torch.no_grad():
-            return self._chunks(once, self.tensor(x))
+            return self._chunks(once, self.tensor(x, unit))
 
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
         """n new pictures decoded from N(0, I); they look like something only where `prior` is "normal"."""
@@ -157,11 +161,21 @@ class Autoencoder(nn.Module):
     def device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
-    def tensor(self, x: Any) -> Tensor:
-        """Anything array-like -> float32 N×shape: integers are scaled by the range the model was trained on."""
+    def tensor(self, x: Any, unit: bool = False) -> Tensor:
+        """Anything array-like -> float32 N×shape in [0, 1], by the numbers the model was trained on.
+
+        Integers are taken in the range of the training data where they fit into it, else in that of their type.
+        Floats are in [0, 1] already, unless the training data were floats of another range; `unit` says they are.
+        """
         x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+        about = self.about.get("input", {})
+        low, high = about.get("range", (0.0, 255.0))
         if not x.is_floating_point():
-            x = to_unit(x, tuple(self.about.get("input", {}).get("range", (0, 255))))
+            highest = int(x.long().max()) if x.numel() else 0
+            own = high < 255 and highest <= high and not about.get("float")
+            x = to_unit(x, (low, high) if own else (0.0, 255.0 if x.dtype == torch.uint8 or highest < 256 else 65535.0))
+        elif about.get("float") and not unit:
+            x = to_unit(x, (low, high))
         x = x.float()
         if x.shape == self.shape:
             x = x[None]
@@ -185,9 +199,12 @@ class Autoencoder(nn.Module):
         if isinstance(self.bottleneck, Bottleneck):
             self.bottleneck.after_step()
 
-    def save(self, path: Path | str) -> Path:
-        """Write a run folder of config.json and model.safetensors. Raises BadInput where it cannot be written."""
-        path = Path(path)
+    def save(self, path: Path | str, force: bool = False) -> Path:
+        """Write a run folder of config.json and model.safetensors.
+
+        Raises BadInput where it cannot be written, or is there already (`force` writes over it).
+        """
+        path = claim(path, force=force, hint="force=True writes over it")
         write_config(path, self)
         store.write_tensors(path / store.WEIGHTS, self.state_dict())
         return path
@@ -210,7 +227,14 @@ def load(run: Path | str, **own: nn.Module) -> Autoencoder:
     Raises BadInput where a part of the run is missing or does not fit.
     """
     config = store.read_config(run)
-    model = build(config["model"], own)
+    try:
+        model = build(config["model"], own)
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, RecursionError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{run}: config.json describes a model that cannot be built ({error})") from error
+    if not isinstance(config.get("about", {}), dict):
+        raise BadInput(f"{run}: config.json says nothing of how the model came to be")
     if not isinstance(model, nn.Module):
         raise BadInput(f"{run}: config.json describes no model")
     load_weights(model, store.read_weights(run), run)

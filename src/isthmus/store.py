@@ -18,7 +18,8 @@ from isthmus.files import atomic, cannot_write
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS, PARTS = "config.json", "model.safetensors", "metrics.json", "parts.json"
-CARD, CHECKPOINTS = "card.md", "checkpoints"
+CARD, PAGE, HISTORY, CHECKPOINTS = "card.md", "index.html", "history.csv", "checkpoints"
+RESULTS = (WEIGHTS, METRICS, CARD, PAGE, HISTORY)  # what a finished training leaves
 
 
 def finite(value: Any) -> Any:
@@ -41,7 +42,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path.parent}: {path.name} is missing, so this is no run folder or not a whole one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read ({error})") from error
 
 
@@ -99,12 +100,13 @@ def read_config(run: Path | str) -> dict[str, Any]:
 
 
 def read_weights(run: Path | str) -> dict[str, Tensor]:
-    """The finished weights of a run, or those of its newest checkpoint while it is still training."""
+    """The finished weights of a run, or those its newest checkpoint would keep while it is still training."""
     run = Path(run)
     kept = checkpoints(run)
     if not (run / WEIGHTS).exists() and kept:
         tensors, _ = newest(kept)
-        return {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+        group = next(g for g in ("best.", "ema.", "model.") if any(name.startswith(g) for name in tensors))
+        return {name.removeprefix(group): t for name, t in tensors.items() if name.startswith(group)}
     return read_tensors(run / WEIGHTS)[0]
 
 

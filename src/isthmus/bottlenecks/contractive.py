@@ -40,7 +40,7 @@ class Contractive(Bottleneck):
     def _closed(self, z: Tensor) -> Tensor:
         slope = z * (1 - z) if self.activate == "sigmoid" else (z > 0).to(z.dtype)
         weight = next(layer.weight for layer in self.head.modules() if isinstance(layer, nn.Linear))
-        return slope.square() @ weight.square().sum(1)
+        return slope.square().flatten(1) @ weight.square().sum(1)
 
     def _estimate(self, ctx: Context) -> Tensor:
         assert ctx.x is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 import warnings
 from typing import Any
@@ -15,11 +17,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    for stream in (sys.stdout, sys.stderr):  # a terminal without × and █ gets ? instead of an error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     warnings.showwarning = _one_line
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", Note)
     try:
-        code = _run([argument for argument in given if argument != "--debug"])
+        code = _run([argument for argument in given if argument != "--debug"] or ["--help"])
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
             raise
@@ -27,7 +34,6 @@ def main(arguments: list[str] | None = None) -> None:
     if code == STOPPED:
         again = "; the same command with --resume goes on" if given[:1] == ["train"] else ""
         print(f"isthmus: stopped{again}", file=sys.stderr)
-    sys.stdout.flush()
     sys.exit(code)
 
 
@@ -49,9 +55,14 @@ def _told(error: BaseException) -> int:
         return _line(error.format_message(), 2)
     if isinstance(error, IsthmusError):
         return _line(str(error), 2)
-    if isinstance(error, OSError) and error.filename is not None:
-        return _line(f"{error.filename}: {(error.strerror or str(error)).lower()}", 2)
-    if isinstance(error, (MemoryError,)) or "not enough memory" in str(error) or "out of memory" in str(error):
+    if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
+        return _line(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 2)
+    if (
+        isinstance(error, (MemoryError,))
+        or "not enough memory" in str(error)
+        or "out of memory" in str(error)
+        or "allocate memory" in str(error)
+    ):
         return _line("out of memory: a smaller --batch-size or --size may help", 2)
     text = str(error).strip().splitlines()
     return _line(f"a fault of ours, {type(error).__name__}: {text[0] if text else ''} (--debug shows where)", 1)

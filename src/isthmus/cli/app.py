@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.output import done, print_json, print_lines, print_table, transposed
+from isthmus.cli.output import done, free, print_json, print_lines, print_table, transposed
 from isthmus.cli.values import settings
 
 app = typer.Typer(
@@ -30,13 +30,21 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, a
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 
 
-@app.callback()
-def options(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         from isthmus import __version__
 
         print(f"isthmus {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="print the version")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -78,7 +86,7 @@ def show(
     from isthmus.tasks.show import show as look
 
     facts, sheet = look(data, out=out, size=size, gray=gray or None, first=first, force=force)
-    where = out or write_picture(Path(f"{facts['name']}-sheet.png"), sheet)
+    where = out or write_picture(free(Path(f"{facts['name']}-sheet.png")), sheet)
     if json:
         print_json(facts | {"sheet": str(where)})
     else:
@@ -126,6 +134,7 @@ def train(
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     named |= {"validation": validation, "device": device, "precision": precision}
     keys = {key: value for key, value in named.items() if value is not None} | settings(set_ or [])
+    code = keys.pop("code", code)
     run = make(recipe, data, out=out, code=code, size=size, gray=gray or None, resume=resume, **keys)
     if json:
         print_json({"run": str(out), "status": run.finished, **run.metrics})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -48,3 +49,11 @@ def done(sentence: str, *commands: str) -> None:
     print(sentence, file=sys.stderr)
     for command in commands:
         print(f"  {command}", file=sys.stderr)
+
+
+def free(path: Path) -> Path:
+    """The path, or with -2, -3 ... where something is there already."""
+    number = 1
+    while (place := path if number == 1 else path.with_stem(f"{path.stem}-{number}")).exists():
+        number += 1
+    return place

@@ -18,7 +18,8 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     from PIL import Image
 
     box_height, box_width = height / scale, width / scale
-    top_, left_ = (old_height - box_height) / 2, (old_width - box_width) / 2
+    # Rounding may put the corner a hair outside, which Pillow refuses.
+    top_, left_ = max(0.0, (old_height - box_height) / 2), max(0.0, (old_width - box_width) / 2)
     box = (left_, top_, min(left_ + box_width, old_width), min(top_ + box_height, old_height))
     eight_bits = picture.dtype == np.uint8
     planes = [

@@ -46,7 +46,7 @@ def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
             path = Path(where, name)
             if name.startswith("."):
                 continue
-            if is_picture_name(name):
+            if is_picture_name(name) and (path.is_file() or not path.exists()):  # a pipe would wait for ever
                 names.append(path.relative_to(folder).as_posix())
             else:
                 others[path.suffix.lower() or "files without a suffix"] += 1

@@ -72,8 +72,12 @@ def _open_path(
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
+    if not text:
+        raise BadInput(f"data has no name; {ACCEPTED}")
     path = Path(text)
     try:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise BadInput(f"{text}: is neither a file nor a folder")
         if path.is_dir():
             return open_pictures(path, size=size, gray=gray, like=like, first=first)
         if not path.exists():

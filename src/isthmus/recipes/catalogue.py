@@ -101,7 +101,7 @@ def create(
 
 def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
     """The value of a key, of the same kind as its default; BadInput where it is of another."""
-    if value == "none" and not isinstance(default, str):
+    if value == "none" and default is None:
         return None
     kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
     wanted = kinds.get(type(default))

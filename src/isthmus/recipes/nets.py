@@ -78,6 +78,9 @@ def conv(
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
     """Channels 32, 64, 128 ...: as many stages as bring the picture to the code's grid, or else to about 7×7."""
     goal = max(code[1:]) if len(code) == 3 else 8
+    for count in range(1, 9):
+        if len(code) == 3 and tuple(-(-side // 2**count) for side in shape[1:]) == tuple(code[1:]):
+            return tuple(min(32 * 2**stage, 256) for stage in range(count))
     halvings = max(1, round(math.log2(max(shape[1:]) / goal))) if max(shape[1:]) > goal else 1
     return tuple(min(32 * 2**stage, 256) for stage in range(halvings))
 

@@ -69,8 +69,14 @@ def known_figures(run: Path) -> dict[str, Any]:
     """The figures on the run's own test part: as recorded, or measured now."""
     path = run / store.METRICS
     recorded = store.read_json(path).get("evaluations", {}) if path.is_file() else {}
-    tested = [figures for name, figures in recorded.items() if name.endswith(":test")]
-    return tested[-1] if tested else evaluate(run)
+    data = read_config_data(run)
+    return recorded.get(f"{data}:test") or evaluate(run)
+
+
+def read_config_data(run: Path) -> str:
+    """The name of the data that the run was trained on."""
+    source = store.read_config(run).get("about", {}).get("data", {})
+    return str(source.get("name") or Path(source.get("path", "data")).name)
 
 
 def mean_and_sd(values: Sequence[float]) -> Any:

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from isthmus.contracts import Context, Sample
 from isthmus.tasks.inputs import RunOrModel, as_model
 
 STEPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -29,7 +28,7 @@ def describe(run: RunOrModel) -> dict[str, Any]:
                 handles.append(module.register_forward_hook(_noting(layers, part)))
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.say(Sample.of(torch.zeros(1, *model.shape, device=model.device)), Context())
+            model.reconstruct(torch.zeros(1, *model.shape), unit=True)
     finally:
         for handle in handles:
             handle.remove()

@@ -28,6 +28,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
 
+    Squared errors and cross-entropy are of the likelihood's mean, psnr and ssim of the picture, which is cut to [0, 1].
     The part: `split`, else the official or recorded test part, else everything. A corruption damages the items with
     seed 0 first, and psnr and ssim are of what was made of the damage. Raises BadInput.
     """
@@ -118,7 +119,7 @@ def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     if getattr(model.bottleneck, "discrete", False):
         count = torch.zeros(codes_of(model), dtype=torch.long)
         for _, x in chunks(data):
-            symbols = model.symbols(x)
+            symbols = model.symbols(x, unit=True)
             assert symbols is not None
             count += torch.bincount(symbols.flatten(), minlength=len(count))
         usage, perplexity = metrics.perplexity(count)
@@ -126,11 +127,11 @@ def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     figures: dict[str, float] = {}
     threshold = getattr(model.bottleneck, "active_above", None)
     if isinstance(model.bottleneck, Variational):
-        figures["active_units"] = metrics.active_units(torch.cat([model.encode(x) for _, x in chunks(data)]))
+        figures["active_units"] = metrics.active_units(torch.cat([model.encode(x, unit=True) for _, x in chunks(data)]))
     elif threshold is not None:
         active = torch.zeros(model.code_shape)
         for _, x in chunks(data):
-            active += (model.encode(x) > threshold).sum(0)
+            active += (model.encode(x, unit=True) > threshold).sum(0)
         share = active / len(data)
         figures |= {"mean_active_fraction": float(share.mean()), "dead_units": int((share == 0).sum())}
     if math.prod(model.code_shape) <= STEEPEST:

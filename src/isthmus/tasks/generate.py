@@ -56,7 +56,7 @@ def interpolate(
     model = as_model(run)
     if getattr(model.bottleneck, "discrete", False):
         warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
-    ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]))
+    ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
     share = torch.linspace(0, 1, steps).view(-1, *[1] * (ends.dim() - 1))
     return _written(model, model.decode(torch.lerp(ends[:1], ends[1:], share)), out, force)
 

@@ -29,6 +29,8 @@ def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first
     Raises BadInput where it does not fit, or has no such split.
     """
     like = model.about.get("input") or {"shape": list(model.shape), "range": [0.0, 1.0]}
+    if first is not None and first < 1:
+        raise BadInput(f"first is {first}: 1 or more is accepted")
     data = open_data(source, like=like)
     if data is not source:
         tell(data)

@@ -37,7 +37,8 @@ def train(
     model_keys, training_keys = sort_keys(found, keys)
     settle(found.training, training_keys)
     if resume and store.is_run(run):
-        return go_on(found, run, data, model_keys | ({} if code is None else {"code": code}), training_keys, quiet)
+        given = {key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None}
+        return go_on(found, run, data, model_keys | given, training_keys, quiet)
     claim(run, hint="--resume goes on with it")
     opened = open_data(data, size=size, gray=gray)
     tell(opened)
@@ -72,7 +73,9 @@ def go_on(
     asked = about.get("asked", {})
     for key, value in model_keys.items():
         if asked.get(key) != value:
-            raise BadInput(f"{run}: was made with {key}={asked.get(key, 'its default')}, not {value}")
+            raise BadInput(
+                f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
+            )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
     opened = open_data(data, size=asked.get("size"), gray=asked.get("gray"))
     seed = about["training"]["seed"]

@@ -33,7 +33,7 @@ def reconstruct(
     """
     model = as_model(run)
     data = open_for(model, source, split=split, first=first)
-    batches = (model.reconstruct(x) for _, x in chunks(data))
+    batches = (model.reconstruct(x, unit=True) for _, x in chunks(data))
     if out is None:
         return torch.cat(list(batches))
     return sink_for(data, out, force=force).write(batches)
@@ -59,9 +59,9 @@ def embed(
     discrete = getattr(model.bottleneck, "discrete", False)
     codes, indices = [], []
     for _, x in chunks(data):
-        codes.append(model.encode(x).flatten(1).numpy())
+        codes.append(model.encode(x, unit=True).flatten(1).numpy())
         if discrete:
-            indices.append(np.asarray(model.symbols(x)))
+            indices.append(np.asarray(model.symbols(x, unit=True)))
     found = {"codes": np.concatenate(codes).astype(np.float32), "files": np.array(list(data.names))}
     if discrete:
         found["indices"] = np.concatenate(indices).astype(np.int32)
@@ -92,6 +92,8 @@ def decode(run: RunOrModel, codes: Any, *, out: Path | str | None = None, force:
 def read_codes(codes: Any) -> dict[str, np.ndarray]:
     """codes and files out of what embed made; BadInput for a file that holds none, or numbers that are no number."""
     if isinstance(codes, (str, Path)):
+        if Path(codes).exists() and not Path(codes).is_file():
+            raise BadInput(f"{codes}: not a file of codes; .npz as embed writes it, or .npy is accepted")
         try:
             loaded = np.load(codes, allow_pickle=False)
             found = {key: loaded[key] for key in loaded.files} if hasattr(loaded, "files") else {"codes": loaded}

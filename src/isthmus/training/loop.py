@@ -57,7 +57,12 @@ def fit(
     data = open_data(data, like=about.get("input"))
     data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
     module.about = about | {  # type: ignore[assignment]
-        "input": {"shape": list(data.shape), "range": list(data.range), "gray": data.shape[0] == 1},
+        "input": {
+            "shape": list(data.shape),
+            "range": list(data.range),
+            "float": data.dtype.is_floating_point,
+            "gray": data.shape[0] == 1,
+        },
         "data": data.source,
         "training": options,
     }
@@ -139,12 +144,15 @@ class _Training:
 
     def run(self) -> Run:
         if self.finished:
-            return self.close(write=False)
+            whole = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
+            return self.close(write=not whole)
         try:
             self.begin()
             with interruptible() as stop, Progress(self.steps, self.step, self.quiet) as progress:
                 while self.step < self.steps and not self.finished:
                     self.epoch(progress, stop)
+            self.finished = self.finished or "done"
+            self.checkpoint()
         except Diverged:
             self.finished = "diverged"
             self.close()
@@ -153,8 +161,6 @@ class _Training:
             if self.out is not None and self.fresh and not store.checkpoints(self.out):
                 shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
             raise
-        self.finished = self.finished or "done"
-        self.checkpoint()
         return self.close()
 
     def begin(self) -> None:

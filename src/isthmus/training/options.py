@@ -44,7 +44,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     for key in given:
         if key not in TRAINING:
             raise unknown("training key", key, TRAINING)
-    given = {key: None if value == "none" else value for key, value in given.items()}
+    given = {key: plain(value) for key, value in given.items()}
     options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | given
     for key, (default, _) in TRAINING.items():
         if options[key] is None and default is not None:
@@ -54,7 +54,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
             raise unknown(key, str(options[key]), choices)
     for key, least in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
         value = options[key]
-        if value is not None and (not isinstance(value, int) or value < least):
+        if value is not None and (not isinstance(value, int) or not least <= value < 2**62):
             raise BadInput(f"{key} is {value}: a whole number of {least} or more is accepted")
     for key in ("lr", "clip"):
         value = options[key]
@@ -67,6 +67,13 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     if options["patience"] is not None and not options["validation"]:
         raise BadInput("patience needs a validation part: set validation above 0, or patience=none")
     return options
+
+
+def plain(value: Any) -> Any:
+    """A numpy number as Python's own, 'none' as None; yes and no are no numbers here."""
+    if isinstance(value, bool):
+        return str(value)
+    return None if value == "none" else value.item() if hasattr(value, "item") else value
 
 
 def rate(options: Mapping[str, Any], step: int, steps: int) -> float:

@@ -42,9 +42,9 @@ class Run:
         }
         return {"epochs": len(self.history), **last, **speed}
 
-    def save(self, path: Path | str) -> Path:
-        """Write model and figures as a run folder."""
-        path = Path(self.model.save(path))
+    def save(self, path: Path | str, force: bool = False) -> Path:
+        """Write model and figures as a run folder; raises BadInput as the model's save does."""
+        path = Path(self.model.save(path, force))
         Run(self.model, path, self.history, self.data, self.parts, self.finished).write()
         return path
 
@@ -53,8 +53,8 @@ class Run:
         assert self.path is not None
         metrics = {"status": self.finished, "training": self.metrics}
         store.write_json(self.path / store.METRICS, metrics)
-        write_history(self.path / "history.csv", self.history)
-        self.plot().write(self.path / "index.html")
+        write_history(self.path / store.HISTORY, self.history)
+        self.plot().write(self.path / store.PAGE)
         with atomic(self.path / store.CARD) as temporary:
             temporary.write_text(self.card(), encoding="utf-8")
 
@@ -67,7 +67,7 @@ class Run:
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
             some = self.data.floats(self.parts[held][:SHOWN])
-            made = self.model.reconstruct(some)
+            made = self.model.reconstruct(some, unit=True)
             page.section("Pictures over what the model makes of them")
             page.picture(rows(as_pictures(some), as_pictures(made)), f"Above: from the {held} part. Below: rebuilt.")
         curves = {
