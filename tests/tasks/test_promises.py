@@ -138,6 +138,16 @@ def test_small_things_of_the_command_line(capsys: pytest.CaptureFixture[str]) ->
     assert said("evaluate", "run", "digits", "--first", "0") == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes")
+def test_a_name_that_is_no_text_is_one_skipped_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("photos").mkdir()
+    Image.new("L", (8, 8)).save("photos/a.png")
+    with open(b"photos/\xff\xfe.png", "wb") as file:
+        file.write(Path("photos/a.png").read_bytes())
+    assert said("show", "photos") == 0
+    assert "its name is not UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
 def test_a_pipe_is_no_picture() -> None:
     Path("photos").mkdir()

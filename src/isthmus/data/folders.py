@@ -35,6 +35,8 @@ def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
     names: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise BadInput(f"{folder}: cannot be read (permission denied)")
     for where, folders, files in os.walk(folder, followlinks=True):
         status = os.stat(where)
         if (status.st_dev, status.st_ino) in seen:
@@ -131,7 +133,11 @@ def open_pictures(
 
     def look(place: int) -> None:
         try:
+            names[place].encode()  # a name of stray bytes could be written into no result
             headers[place] = peek(paths[place])
+        except UnicodeEncodeError:
+            names[place] = names[place].encode(errors="replace").decode()
+            skipped[place] = "its name is not UTF-8"
         except BadInput as error:
             skipped[place] = why(error, paths[place])
 
