@@ -233,8 +233,12 @@ def load(run: Path | str, **own: nn.Module) -> Autoencoder:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{run}: config.json describes a model that cannot be built ({error})") from error
-    if not isinstance(config.get("about", {}), dict):
-        raise BadInput(f"{run}: config.json says nothing of how the model came to be")
+    about = config.get("about", {})
+    parts = (
+        [about, *(about.get(key, {}) for key in ("input", "data", "training"))] if isinstance(about, dict) else [None]
+    )
+    if not all(isinstance(part, dict) for part in parts):
+        raise BadInput(f"{run}: config.json does not say how the model came to be")
     if not isinstance(model, nn.Module):
         raise BadInput(f"{run}: config.json describes no model")
     load_weights(model, store.read_weights(run), run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -171,3 +172,12 @@ def test_a_job_queue_that_ends_a_training_leaves_a_run_that_resumes() -> None:
     with pytest.raises(KeyboardInterrupt):
         isthmus.fit(model, "digits", out="run", **QUICK)
     assert list(Path("run/checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("about", [None, [], {"input": None}, {"data": "x"}, {"training": 3}])
+def test_a_config_of_nonsense_is_refused_in_one_line(about: Any) -> None:
+    isthmus.create("undercomplete", shape=(1, 8, 8)).save("run")
+    config = json.loads(Path("run/config.json").read_text())
+    Path("run/config.json").write_text(json.dumps(config | {"about": about}))
+    with pytest.raises(isthmus.BadInput, match="how the model came to be"):
+        isthmus.load("run")

@@ -30,7 +30,6 @@ class VQ(Bottleneck):
     codebook: Tensor
     counts: Tensor
     sums: Tensor
-    started: Tensor
 
     def __init__(
         self,

@@ -133,7 +133,7 @@ def train(
 
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     named |= {"validation": validation, "device": device, "precision": precision}
-    keys = {key: value for key, value in named.items() if value is not None} | settings(set_ or [])
+    keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
     run = make(recipe, data, out=out, code=code, size=size, gray=gray or None, resume=resume, **keys)
     if json:

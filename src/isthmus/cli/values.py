@@ -9,9 +9,9 @@ from isthmus.errors import BadInput
 WORDS = {"true": True, "false": False, "yes": True, "no": False}
 
 
-def settings(pairs: list[str]) -> dict[str, Any]:
-    """["k=25", "kind=topk"] -> {"k": 25, "kind": "topk"}; BadInput for one without '=' or given twice."""
-    result: dict[str, Any] = {}
+def settings(pairs: list[str], flags: dict[str, Any]) -> dict[str, Any]:
+    """["k=25", "kind=topk"] and the flags' values as one; BadInput for a pair without '=' or a key given twice."""
+    result = dict(flags)
     for pair in pairs:
         key, equals, text = pair.partition("=")
         key = key.strip().replace("-", "_")

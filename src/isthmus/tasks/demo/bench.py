@@ -37,7 +37,7 @@ class Bench:
         parts = choose_parts(self.data, validation=TRAINING["validation"])
         self.train, self.validation, self.test = (self.data.floats(parts[p]) for p in ("train", "validation", "test"))
         assert self.data.labels is not None
-        self.train_labels, self.labels = (self.data.labels[parts[p]] for p in ("train", "test"))
+        self.labels = self.data.labels[parts["test"]]
         self.ten = np.array([np.flatnonzero(self.labels == digit)[0] for digit in range(10)])  # one of each, to show
         self.runs: dict[str, Run] = {}
         self.rows: list[dict[str, Any]] = []
