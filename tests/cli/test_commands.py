@@ -114,10 +114,10 @@ def test_show_writes_a_contact_sheet(isthmus: Any, photos: Path) -> None:
 def test_recipes_lists_types_and_keys(isthmus: Any) -> None:
     code, out, _ = isthmus("recipes", "--json")
     assert code == 0
-    names = [row["recipe"] for row in json.loads(out)]
+    names = [row["recipe"] for row in json.loads(out)["recipes"]]
     assert " ".join(names) == TYPES
     _, out, _ = isthmus("recipes", "vae", "--json")
-    rows = {row["key"]: row for row in json.loads(out)}
+    rows = {row["key"]: row for row in json.loads(out)["keys"]}
     assert rows["beta"]["default"] == "1.0"
     assert all(row["meaning"] for row in rows.values())
 

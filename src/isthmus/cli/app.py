@@ -68,7 +68,7 @@ def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None
     from isthmus.tasks.catalogue import list_keys, list_recipes
 
     rows = list_recipes() if name is None else list_keys(name)
-    print_json(rows) if json else print_table(rows)
+    print_json({"recipes" if name is None else "keys": rows}) if json else print_table(rows)
 
 
 @app.command()
