@@ -63,7 +63,7 @@ class Autoencoder(nn.Module):
         y, code = self.say(sample, ctx)
         with torch.autocast(y.device.type, enabled=False):  # losses are float32 whatever the net is
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
-        return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats)
+        return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
 
     def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
         """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""
@@ -195,9 +195,10 @@ class Autoencoder(nn.Module):
             with torch.no_grad():
                 self.bottleneck.start([self._features(sample.x)[0] for sample in samples])
 
-    def after_step(self) -> None:
+    def after_step(self, sums: dict[str, Tensor]) -> None:
+        """Hand the bottleneck what it asked to have added up over the whole batch."""
         if isinstance(self.bottleneck, Bottleneck):
-            self.bottleneck.after_step()
+            self.bottleneck.after_step(sums)
 
     def save(self, path: Path | str, force: bool = False) -> Path:
         """Write a run folder of config.json and model.safetensors.

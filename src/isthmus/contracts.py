@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, reduce
 from typing import Any, TypeVar
 
 import torch
@@ -27,8 +28,11 @@ class Noise:
     def __init__(self, seed: int, step: int, total: int, rows: slice | None = None, device: Any = "cpu") -> None:
         self.total, self.rows, self.device = total, rows or slice(0, total), device
         # A torch generator takes 64 bits; a large odd multiplier keeps the streams of neighbouring steps apart.
-        mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) % 2**63
-        self.generator = torch.Generator(device=device).manual_seed(mixed)
+        self.key = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) % 2**63
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        return torch.Generator(device=self.device).manual_seed(self.key)
 
     def normal(self, *shape: int) -> Tensor:
         """N×shape standard normal numbers, one row an item."""
@@ -37,6 +41,16 @@ class Noise:
     def uniform(self, *shape: int) -> Tensor:
         """N×shape numbers from [0, 1), one row an item."""
         return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
+
+    def places(self, count: int, each: int = 1) -> tuple[Tensor, Tensor]:
+        """`count` random places among all items of the global batch, `each` to an item.
+
+        Returns the places counted from the first of this part, and whether they lie in it: of a batch that is shared
+        out, every place lies in one part.
+        """
+        drawn = torch.rand(count, generator=self.generator, device=self.device)
+        place = (drawn * self.total * each).long() - self.rows.start * each
+        return place, (place >= 0) & (place < (self.rows.stop - self.rows.start) * each)
 
 
 class Record:
@@ -88,21 +102,38 @@ class Context(Record):
 
 @dataclass
 class Code:
-    """What a bottleneck returns: the code z, its price in nats an item, figures to log, symbols if discrete."""
+    """What a bottleneck returns: the code z, its price in nats an item, figures to log, symbols if discrete.
+
+    sums: what the bottleneck wants to be told after the step, added up over the whole global batch, whatever
+    micro-batches and machines it was shared out to (counts of a codebook, activity of units).
+    """
 
     z: Tensor
     penalty: Tensor
     stats: dict[str, Tensor] = field(default_factory=dict)
     symbols: Tensor | None = None
+    sums: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Losses:
-    """The loss as a typed record, each [N] in nats, so that logs, tests and the NaN guard read the same names."""
+    """The loss as a typed record: `terms`, each [N] in nats, so that logs, tests and the NaN guard read the same names.
 
-    def __init__(self, terms: dict[str, Tensor], stats: dict[str, Tensor] | None = None) -> None:
-        self.terms, self.stats = terms, stats or {}
+    stats: means over these items, to log. sums: what after_step is to be told of them (see Code).
+    """
+
+    def __init__(
+        self,
+        terms: dict[str, Tensor],
+        stats: dict[str, Tensor] | None = None,
+        sums: dict[str, Tensor] | None = None,
+    ) -> None:
+        self.terms, self.stats, self.sums = terms, stats or {}, sums or {}
 
     @property
     def total(self) -> Tensor:
         """The mean over the batch of the sum of the terms: one number to differentiate."""
-        return torch.stack([term.float() for term in self.terms.values()]).sum(0).mean()
+        return reduce(torch.add, [term.float() for term in self.terms.values()]).mean()
+
+    def detached(self) -> Losses:
+        """The numbers alone, so that what led to them can be freed."""
+        return Losses(*({name: value.detach() for name, value in group.items()} for group in (self.terms, self.stats)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,20 @@ def read_weights(run: Path | str) -> dict[str, Tensor]:
         group = next(g for g in ("best.", "ema.", "model.") if any(name.startswith(g) for name in tensors))
         return {name.removeprefix(group): t for name, t in tensors.items() if name.startswith(group)}
     return read_tensors(run / WEIGHTS)[0]
+
+
+def clear_unborn(path: Path) -> None:
+    """Remove what a training left that was killed before it had a config: nobody can use it."""
+    ours = {CHECKPOINTS, PARTS}
+    if path.is_dir() and not is_run(path) and all(p.name in ours or p.suffix == ".tmp" for p in path.iterdir()):
+        shutil.rmtree(path)
+
+
+def clear_strays(path: Path) -> None:
+    """Remove the half-written files of a process that was killed while it wrote."""
+    for stray in path.rglob(".*.tmp"):
+        with suppress(OSError):
+            stray.unlink()
 
 
 def is_run(path: Path | str) -> bool:

@@ -164,8 +164,8 @@ def test_a_job_queue_that_ends_a_training_leaves_a_run_that_resumes() -> None:
     model = isthmus.create("undercomplete", shape=(1, 8, 8))
     own = model.after_step
 
-    def after_step() -> None:
-        own()
+    def after_step(sums: dict[str, Any]) -> None:
+        own(sums)
         os.kill(os.getpid(), signal.SIGTERM)
 
     model.after_step = after_step  # type: ignore[method-assign]

@@ -30,7 +30,7 @@ class Line(nn.Module):
             loss = self.spoil(loss, self.steps)
         return Losses({"reconstruction": loss, "penalty": torch.zeros_like(loss)})
 
-    def after_step(self) -> None:
+    def after_step(self, sums: dict[str, Tensor]) -> None:
         self.steps += 1
         self.weights.append(self.layer.weight.detach().clone())
 

@@ -16,7 +16,7 @@ class Bottleneck(nn.Module):
     `prior` names where new codes come from: "normal" where the penalty pulls codes to N(0, I), else None.
     `discrete` is true where a code is a grid of symbols. `active_above` is the value from which a unit counts as at
     work, where units can be silent. `follows_progress` is true where ctx.progress is read. Two hooks may be
-    overridden, and no others: start(batches of h) before the first step, after_step() after each.
+    overridden, and no others: start(batches of h) before the first step, after_step(sums) after each.
     """
 
     prior: str | None = None
@@ -37,8 +37,8 @@ class Bottleneck(nn.Module):
     def start(self, batches: Iterable[Tensor]) -> None:
         """Look at features before the first step (k-means)."""
 
-    def after_step(self) -> None:
-        """Update what is not learned by gradient, from the statistics gathered since the last step."""
+    def after_step(self, sums: dict[str, Tensor]) -> None:
+        """Update what is not learned by gradient. sums: those of the step's codes, over the whole global batch."""
 
 
 def free(z: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Shape
+from isthmus.contracts import Code, Context, Noise, Shape
 from isthmus.errors import BadInput, at_least
 from isthmus.layers import straight_through
 from isthmus.registry import register
@@ -47,7 +47,6 @@ class VQ(Bottleneck):
         self.register_buffer("codebook", book)
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("sums", book.clone())
-        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def _rows(self, z: Tensor) -> Tensor:
         """N×dim×grid -> (N·grid)×dim."""
@@ -67,17 +66,17 @@ class VQ(Bottleneck):
         indices = self.nearest(rows.detach())
         symbols = indices.view(len(h), *continuous.shape[2:])
         z = self.vectors(symbols)
-        if self.training and ctx.noise is not None:
-            self._gather(rows.detach(), indices, ctx)
         distance = (continuous - z).square().flatten(1).sum(1)
-        return Code(straight_through(z, continuous), self.commitment * distance, {}, symbols)
+        sums = self._sums(rows.detach(), indices, ctx.noise) if self.training and ctx.noise is not None else {}
+        return Code(straight_through(z, continuous), self.commitment * distance, {}, symbols, sums)
 
-    def _gather(self, rows: Tensor, indices: Tensor, ctx: Context) -> None:
-        assert ctx.noise is not None
+    def _sums(self, rows: Tensor, indices: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """What each vector was given, and a random feature of the batch for each that may have died."""
         counts = torch.bincount(indices, minlength=self.codes).float()
-        sums = torch.zeros_like(self.sums).index_add_(0, indices, rows)
-        pick = (ctx.noise.uniform(math.ceil(self.codes / ctx.noise.total)).flatten() * len(rows)).long()
-        self._seen.append((counts, sums, rows[pick[: self.codes]]))
+        totals = torch.zeros_like(self.sums).index_add_(0, indices, rows)
+        place, here = noise.places(self.codes, each=len(rows) // (noise.rows.stop - noise.rows.start))
+        spare = rows[place.clamp(0, len(rows) - 1)] * here[:, None]
+        return {"counts": counts, "totals": totals, "spare": spare}
 
     def start(self, batches: Iterable[Tensor]) -> None:
         from sklearn.cluster import KMeans
@@ -92,18 +91,13 @@ class VQ(Bottleneck):
         self.sums.copy_(self.codebook)
         self.counts.fill_(1)
 
-    def after_step(self) -> None:
-        if not self._seen:
-            return
-        counts, sums = (torch.stack([seen[i] for seen in self._seen]).sum(0) for i in (0, 1))
-        spare = torch.cat([seen[2] for seen in self._seen])
-        self._seen.clear()
-        self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
+    def after_step(self, sums: dict[str, Tensor]) -> None:
+        self.counts.lerp_(sums["counts"], 1 - self.decay)
+        self.sums.lerp_(sums["totals"], 1 - self.decay)
         mean = self.counts.mean()
-        dead = (self.counts < self.revive * mean).nonzero().flatten()[: len(spare)]
+        dead = self.counts < self.revive * mean
         self.counts[dead] = mean
-        self.sums[dead] = spare[: len(dead)] * mean
+        self.sums[dead] = sums["spare"][dead] * mean
         self.codebook.copy_(self.sums / self.counts.clamp(min=1e-6)[:, None])
 
 

@@ -41,7 +41,6 @@ class RateKL(Bottleneck):
 
     active_above = 0.5
     rates: Tensor
-    pending: Tensor
 
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 1.0, rate: float = 0.05) -> None:
         if not 0 < rate < 1:
@@ -49,22 +48,18 @@ class RateKL(Bottleneck):
         super().__init__(in_shape, code, "sigmoid")
         self.weight, self.rate = weight, rate
         self.register_buffer("rates", torch.full(self.code_shape, 0.5))
-        self.register_buffer("pending", torch.zeros((2, *self.code_shape)), persistent=False)
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
         r = self.rates.clamp(1e-4, 1 - 1e-4)
         kl = self.rate * (self.rate / r).log() + (1 - self.rate) * ((1 - self.rate) / (1 - r)).log()
         slope = (1 - self.rate) / (1 - r) - self.rate / r
-        if self.training:
-            self.pending += torch.stack([z.detach().float().sum(0), torch.full_like(r, len(z))])
         stats = {"mean_activation": z.detach().mean()}
-        return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats)
+        sums = {"activity": z.detach().float().sum(0), "items": torch.full((), len(z), device=z.device)}
+        return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats, sums=sums)
 
-    def after_step(self) -> None:
-        total, count = self.pending
-        self.rates.lerp_(total / count.clamp(min=1), 0.1)
-        self.pending.zero_()
+    def after_step(self, sums: dict[str, Tensor]) -> None:
+        self.rates.lerp_(sums["activity"] / sums["items"], 0.1)
 
 
 @register

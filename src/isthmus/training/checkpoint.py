@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import load_weights
+from isthmus.data import Data
 from isthmus.errors import BadInput
 from isthmus.registry import config_of
+from isthmus.training.options import HOW
 
 KEPT = 2
 
@@ -57,11 +59,11 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
     return groups, header
 
 
-def must_agree(run: Path, module: nn.Module) -> None:
+def must_agree(run: Path, module: nn.Module, data: Data) -> None:
     """Raise BadInput naming the first thing in which the run differs from `module` and how it is to be trained.
 
     More epochs are no difference where nothing follows the share of the training done, neither the rate nor a word of
-    the sentence: then the longer training begins like the shorter.
+    the sentence: then the longer training begins like the shorter. Nor is HOW it is run: device, processes, logs.
     """
     config = store.read_config(run)
     old: dict[str, Any] = config["about"]
@@ -71,8 +73,17 @@ def must_agree(run: Path, module: nn.Module) -> None:
     bound += [type(part).__name__ for part in module.modules() if getattr(part, "follows_progress", False)]
     if new["training"]["epochs"] != old["training"]["epochs"] and bound:
         raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them")
+    free = ("epochs", *HOW)
     agree({"model": config_of(module)}, config, run)
-    agree({"data": new["data"], "training": {**new["training"], "epochs": old["training"]["epochs"]}}, old, run)
+    agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
+    agree({"data": {key: value for key, value in new["data"].items() if key != "fingerprint"}}, old, run)
+    if new["data"].get("fingerprint") != old["data"].get("fingerprint"):
+        raise BadInput(f"{run}: its data have changed since")
+
+
+def must_not_be_past(run: Path, step: int, steps: int, epochs: float) -> None:
+    if step > steps:
+        raise BadInput(f"{run}: has trained for more epochs than {epochs:g} already")
 
 
 def agree(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:

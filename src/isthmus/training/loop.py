@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import threading
@@ -16,22 +15,26 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
-from isthmus.contracts import Context, Noise, Sample
+from isthmus.contracts import Sample
 from isthmus.data import Data, choose_parts, open_data, record_parts, to_unit
-from isthmus.errors import BadInput, Diverged
+from isthmus.errors import Diverged
 from isthmus.files import claim
-from isthmus.layers import seeded
+from isthmus.machines import fabric_of, first_rank, summed, together
 from isthmus.training import checkpoint
-from isthmus.training.average import Average
+from isthmus.training.batches import Batch, batches, order
+from isthmus.training.budget import epochs_within
 from isthmus.training.interrupt import interruptible
-from isthmus.training.options import check_device, rate, settle
+from isthmus.training.options import rate, settle
 from isthmus.training.progress import Progress
-from isthmus.training.run import Run
+from isthmus.training.run import Run, write_history
+from isthmus.training.step import Step
 from isthmus.training.tally import Tally, copy_of, finite
+from isthmus.training.watch import Callbacks, Watch
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
 VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
+GPU_LOOKS = 20  # steps between two looks at what is on a GPU, each of which waits for it
 
 
 def fit(
@@ -41,21 +44,31 @@ def fit(
     out: Path | str | None = None,
     resume: bool = False,
     quiet: bool = False,
+    callbacks: Callbacks | None = None,
     **given: Any,
 ) -> Run:
     """Train `module`, whose forward(sample, ctx) returns Losses, on `data`; return the Run.
 
     data: anything open_data takes: a folder, an array (N, 784), (N, 28, 28) or N×C×H×W, a torch Dataset, "mnist".
     out: the run folder; it must not exist yet, unless `resume`, which goes on from the last checkpoint, starts where
-    there is none, and returns at once where the run is finished. given: any key of TRAINING, over the recipe's own.
+    there is none, and returns at once where the run is finished. callbacks: a function a moment, as Watch says.
+    given: any key of TRAINING, over the recipe's own.
 
     Raises BadInput for data, options or a folder that cannot be used; Diverged when the loss is no number any more
-    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes.
+    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
+    Lost where another process of the same training ended, likewise.
     """
     about = getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     data = open_data(data, like=about.get("input"))
     data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
+    run = Path(out) if out is not None else None
+    going_on = resume and run is not None and store.is_run(run)
+    if run is not None and not going_on and first_rank():
+        store.clear_unborn(run) if resume else None
+        claim(run, hint="resume goes on with it")
+    if run is not None and going_on and options["budget"] is not None:
+        options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
     module.about = about | {  # type: ignore[assignment]
         "input": {
             "shape": list(data.shape),
@@ -66,26 +79,35 @@ def fit(
         "data": data.source,
         "training": options,
     }
-    run = Path(out) if out is not None else None
-    going_on = resume and run is not None and store.is_run(run)
-    if run is not None and not going_on:
-        claim(run, hint="resume goes on with it")
-    training = _Training(module, data, options, run, quiet)
+    training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
     training.fresh = not going_on
-    if going_on:
-        training.resume()
-    return training.run()
+    with together(training.fabric):
+        if going_on:
+            assert run is not None
+            store.clear_strays(run)
+            training.resume()
+        elif options["budget"] is not None:
+            options["epochs"] = epochs_within(options["budget"], training)
+        return training.run()
 
 
-class _Training:
-    """The state of a training, and the loop over it."""
+class Training:
+    """The state of a training, and the loop over it.
 
-    def __init__(self, module: nn.Module, data: Data, options: dict[str, Any], out: Path | None, quiet: bool) -> None:
-        from lightning_fabric import Fabric
+    What callbacks may read: module, data, options, out, step of steps, history (a dict an epoch), tally (the epoch
+    at hand), finished. What they may do: set finished to a reason, and the training ends after this step.
+    """
 
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        check_device(options["device"])
-        self.fabric = Fabric(accelerator=options["device"], devices=1, precision=options["precision"])
+    def __init__(
+        self,
+        module: nn.Module,
+        data: Data,
+        options: dict[str, Any],
+        out: Path | None,
+        quiet: bool,
+        callbacks: Callbacks | None = None,
+    ) -> None:
+        self.fabric = fabric_of(options)
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         shares = {key: options[key] for key in ("seed", "validation", "test")}
         self.parts = choose_parts(data, **shares)
@@ -94,51 +116,52 @@ class _Training:
             self.train_part = self.train_part.to(self.fabric.device)
             self.validation_part = self.validation_part.to(self.fabric.device)
         self.epoch_steps = math.ceil(len(self.train_part) / options["batch_size"])
-        self.steps = self.epoch_steps * options["epochs"]
 
         self.module = module.train()
-        decay, fused = options["weight_decay"], self.fabric.device.type in ("cpu", "cuda")
-        adam = torch.optim.AdamW(module.parameters(), options["lr"], weight_decay=decay, fused=fused)
-        self.net, self.optimizer = self.fabric.setup(module, adam)
-        self.average = Average(module, options["ema"])
+        self.stepper = Step(self.fabric, module, options, data.range)
         self.tally = Tally()
+        self.watch = Watch(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
         self.lowest, self.since = math.inf, 0  # the best loss, and how many epochs ago it was
         self.factor = 1.0  # of the rate, which a plateau halves
 
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.options["epochs"] * self.epoch_steps))
+
+    @property
+    def step_rate(self) -> float:
+        return rate(self.options, self.step, self.steps) * self.factor
+
     # -- on disk --
 
     def resume(self) -> None:
         """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
         assert self.out is not None
-        checkpoint.must_agree(self.out, self.module)
-        if not store.checkpoints(self.out):
-            if (self.out / store.WEIGHTS).exists():
-                raise BadInput(f"{self.out}: has finished weights but no checkpoint to go on from")
-            return
-        tensors, header = checkpoint.read(self.out, self.module, self.optimizer)
-        self.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
+        checkpoint.must_agree(self.out, self.module, self.data)
+        tensors, header = checkpoint.read(self.out, self.module, self.stepper.optimizer)
+        self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
+        self.stepper.micro = header.get("micro", self.stepper.micro)
         self.tally = Tally(header["tally"])
         for name in ("step", "history", "finished", "since", "factor"):
             setattr(self, name, header[name])
         self.lowest = math.inf if header["lowest"] is None else header["lowest"]
-        if self.step > self.steps:
-            raise BadInput(f"{self.out}: has trained for more epochs than {self.options['epochs']} already")
+        checkpoint.must_not_be_past(self.out, self.step, self.steps, self.options["epochs"])
         if self.step < self.steps and self.finished == "done":
             self.finished = ""
 
     def checkpoint(self) -> None:
-        if self.out is None:
-            return
         self.saved = time.perf_counter()
-        names = ("step", "history", "finished", "since", "factor")
+        if self.out is None or not self.fabric.is_global_zero:
+            return
+        header = {name: getattr(self, name) for name in ("step", "history", "finished", "since", "factor")}
         lowest = self.lowest if math.isfinite(self.lowest) else None
-        header = {name: getattr(self, name) for name in names}
-        header |= {"lowest": lowest, "tally": self.tally.state()}
-        extra = {"ema": self.average.mean, "best": self.best}
-        checkpoint.write(self.out, self.step, self.module, self.optimizer.optimizer, extra, header)
+        header |= {"lowest": lowest, "tally": self.tally.state(), "micro": self.stepper.micro}
+        extra = {"ema": self.stepper.average.mean, "best": self.best}
+        checkpoint.write(self.out, self.step, self.module, self.stepper.optimizer.optimizer, extra, header)
+        self.watch.tell("checkpoint")
 
     # -- the loop --
 
@@ -147,8 +170,9 @@ class _Training:
             whole = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
             return self.close(write=not whole)
         try:
-            self.begin()
             with interruptible() as stop, Progress(self.steps, self.step, self.quiet) as progress:
+                self.begin()
+                self.stepper.say = progress.say
                 while self.step < self.steps and not self.finished:
                     self.epoch(progress, stop)
             self.finished = self.finished or "done"
@@ -158,69 +182,77 @@ class _Training:
             self.close()
             raise
         except BaseException:
-            if self.out is not None and self.fresh and not store.checkpoints(self.out):
+            if self.out is not None and self.fresh and self.step == 0 and self.fabric.is_global_zero:
                 shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
             raise
-        return self.close()
+        run = self.close()
+        self.watch.tell("end")
+        return run
 
     def begin(self) -> None:
-        if self.out is not None:
-            write_config(self.out, self.module)
-            store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
         if self.step == 0 and callable(start := getattr(self.module, "start", None)):
             start(self.first_samples())
-        self.good, self.saved = copy_of(self.module), time.perf_counter()
+            if self.fabric.world_size > 1:
+                self.module.load_state_dict(self.fabric.broadcast(self.module.state_dict()))
+        self.good = copy_of(self.module)
+        if self.fresh:
+            self.checkpoint()  # first: a folder becomes a run with its config, and a run can be loaded at any moment
+        if self.out is not None and self.fabric.is_global_zero:
+            store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
+            write_config(self.out, self.module)
+        self.saved = time.perf_counter()
+        self.watch.tell("start")
 
     def first_samples(self) -> Iterator[Sample]:
-        size = self.options["batch_size"]
-        order = torch.randperm(len(self.train_part), generator=seeded(self.options["seed"]))[:START_ITEMS]
-        return (Sample.of(self.floats(self.train_part, batch)) for batch in order.split(size))
+        rows = torch.randperm(len(self.train_part), generator=torch.Generator().manual_seed(self.options["seed"]))
+        for chosen in rows[:START_ITEMS].split(self.options["batch_size"]):
+            yield Sample.of(to_unit(self.train_part.batch(chosen).to(self.fabric.device), self.data.range))
 
-    def floats(self, part: Data, rows: Tensor) -> Tensor:
-        return to_unit(part.batch(rows).to(self.fabric.device), part.range)
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the step `first` of it on."""
+        size, rows = self.options["batch_size"], order(self.options["seed"], epoch, len(self.train_part))
+        return batches(self.train_part, rows[first * size :], size, self.fabric)
 
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
         """From wherever the step counter stands to the end of its epoch."""
         number, first = divmod(self.step, self.epoch_steps)
-        order = torch.randperm(len(self.train_part), generator=seeded(self.options["seed"] * 1_000_003 + number))
-        if self.train_part.in_memory:
-            order = order.to(self.fabric.device)
         clock = time.perf_counter()
-        for batch in order.split(self.options["batch_size"])[first:]:
+        for batch in self.batches(number, first):
             self.one_step(batch)
             now = time.perf_counter()
             self.tally.seconds += now - clock
             clock = now
-            last = self.step % self.epoch_steps == 0
             progress.step(self.step, self.line, self.step == self.steps)
-            if last:
+            self.watch.tell("step")
+            if self.step % self.epoch_steps == 0 or self.step == self.steps:
                 self.end_epoch(number)
-            if stop.is_set():  # between two steps: a second Ctrl-C, which may come within one, saves nothing
+            stopping, saving = self.agreed(stop.is_set(), now - self.saved > CHECKPOINT_EVERY)
+            if stopping:  # between two steps: a second Ctrl-C, which may come within one, saves nothing
                 self.checkpoint()
                 raise KeyboardInterrupt
-            if now - self.saved > CHECKPOINT_EVERY:
+            if saving:
                 self.checkpoint()
+            if self.step == self.steps or self.finished:
+                return
 
-    def one_step(self, rows: Tensor) -> None:
-        learning_rate = rate(self.options, self.step, self.steps) * self.factor
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        x = self.floats(self.train_part, rows)
-        noise = Noise(self.options["seed"], self.step, len(x), device=self.fabric.device)
-        losses = self.net(Sample.of(x), Context(noise, self.step / self.steps))
-        self.fabric.backward(losses.total)
-        self.tally.add(losses, len(x))
-        # On a GPU every look at the sums would wait for it; a look now and then finds the same.
-        if self.fabric.device.type == "cpu" or self.step % 50 == 49:
+    def one_step(self, batch: Batch) -> None:
+        found, sums = self.stepper.gradient(batch, self.step, self.step / self.steps)
+        for losses, count in found:
+            self.tally.add(losses, count)
+        looks = self.fabric.device.type == "cpu" or self.step % GPU_LOOKS == GPU_LOOKS - 1
+        if looks and not all(math.isfinite(losses.total) for losses, _ in found):
             self.guard()
-        if self.options["clip"] is not None:
-            self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if callable(after_step := getattr(self.module, "after_step", None)):
-            after_step()
-        self.average.update(self.step)
+        self.stepper.apply(self.step, self.step_rate, sums)
         self.step += 1
+
+    def agreed(self, *wishes: bool) -> tuple[bool, ...]:
+        """What at least one rank wishes; on a GPU they ask each other now and then only."""
+        if self.fabric.world_size == 1:
+            return wishes
+        if self.fabric.device.type != "cpu" and self.step % GPU_LOOKS:
+            return (False,) * len(wishes)
+        asked = torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device)
+        return tuple(bool(count) for count in summed(asked, self.fabric).tolist())
 
     def guard(self) -> None:
         """Stop where a loss is no number any more, with weights that still are."""
@@ -229,43 +261,49 @@ class _Training:
             return
         if not finite(self.module.state_dict()):
             self.module.load_state_dict(self.good)
-        if not finite(self.average.mean):
-            self.average.mean = self.good
+        if not finite(self.stepper.average.mean):
+            self.stepper.average.mean = self.good
         raise Diverged(
             f"step {self.step + 1}: the {broken} is no number any more, and the last good weights are kept; "
             f"a lower lr than {self.options['lr']:g} or --set clip=1000 may help"
         )
 
     def end_epoch(self, number: int) -> None:
+        self.tally.share(self.fabric)
         self.guard()
-        row = {"epoch": number + 1, "lr": self.optimizer.param_groups[0]["lr"], **self.tally.means()}
+        row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.tally.means()}
         row["seconds"] = self.tally.seconds
         if len(self.validation_part):
             row |= {f"validation_{name}": value for name, value in self.validate().items()}
         self.history.append(row)
+        if self.out is not None and self.fabric.is_global_zero:
+            write_history(self.out / store.HISTORY, self.history)
         self.tally, self.good = Tally(), copy_of(self.module)
         self.judge(row.get("validation_loss", row["loss"]))
+        self.watch.tell("epoch")
 
     def validate(self) -> dict[str, float]:
         """Mean losses on the validation part with the weights that would be kept, always with the same noise."""
-        tally = Tally()
-        rows = torch.arange(len(self.validation_part))
-        with torch.no_grad(), self.average.in_use():
+        tally, rows = Tally(), torch.arange(len(self.validation_part))
+        with torch.no_grad(), self.stepper.average.in_use():
             self.module.eval()
-            for number, batch in enumerate(rows.split(self.options["batch_size"])):
-                x = self.floats(self.validation_part, batch)
-                noise = Noise(self.options["seed"], VALIDATION + number, len(x), device=self.fabric.device)
-                tally.add(self.net(Sample.of(x), Context(noise)), len(x))
+            held = batches(self.validation_part, rows, self.options["batch_size"], self.fabric)
+            for number, batch in enumerate(held):
+                for part in batch.split(self.stepper.micro):
+                    tally.add(self.stepper.losses(part, VALIDATION + number), part.counted)
             self.module.train()
+        tally.share(self.fabric)
         return tally.means()
 
     def judge(self, loss: float) -> None:
         """Is it the best so far, should the rate fall, is it time to stop?"""
-        patience = self.options["patience"]
+        patience, budget = self.options["patience"], self.options["budget"]
+        if budget is not None and sum(row["seconds"] for row in self.history) > budget and self.step < self.steps:
+            self.finished = "stopped: the budget is spent"
         if loss < self.lowest:
             self.lowest, self.since = loss, 0
             if patience is not None:
-                self.best = {name: tensor.clone() for name, tensor in self.average.weights().items()}
+                self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
             return
         self.since += 1
         if self.options["schedule"] == "plateau" and self.since % 3 == 0:
@@ -273,24 +311,24 @@ class _Training:
         if patience is not None and self.since >= patience:
             self.finished = "stopped early"
 
-    @property
     def line(self) -> str:
         """Where the training stands, in one line."""
-        number = (self.step - 1) // self.epoch_steps + 1
+        number, means = (self.step - 1) // self.epoch_steps + 1, self.tally.means()
         speed = self.tally.items / max(self.tally.seconds, 1e-9)
-        text = f"epoch {number}/{self.options['epochs']}  {speed:,.0f}/s  loss {self.tally.means()['loss']:.4g}"
+        text = f"epoch {number}/{math.ceil(self.options['epochs'])}  {speed:,.0f}/s  loss {means['loss']:.4g}"
         if self.history and "validation_loss" in self.history[-1]:
             text += f"  validation {self.history[-1]['validation_loss']:.4g}"
         return text
 
     def close(self, write: bool = True) -> Run:
         """Put the weights to be kept into the module, and the results into the run folder."""
-        kept = self.best or self.average.weights()
+        kept = self.best or self.stepper.average.weights()
         load_weights(self.module, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.module.eval()
         self.module.path = self.out  # type: ignore[assignment]
         run = Run(self.module, self.out, self.history, self.data, self.parts, self.finished)
-        if write and self.out is not None:
+        if write and self.out is not None and self.fabric.is_global_zero:
             store.write_tensors(self.out / store.WEIGHTS, self.module.state_dict())
             run.write()
+        self.fabric.barrier()  # no rank reads results before they are there
         return run

@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from isthmus.errors import BadInput, unknown
 
 TRAINING: dict[str, tuple[Any, str]] = {
-    "epochs": (20, "times through the training part"),
+    "epochs": (20, "times through the training part; may be a fraction"),
+    "budget": (None, "time for the training, as in 90s, 10m or 2h, from which the epochs follow"),
     "batch_size": (128, "items a step"),
     "lr": (1e-3, "learning rate of Adam at its highest"),
     "schedule": (
@@ -27,12 +26,22 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
     "seed": (0, "of the weights, the parts, the order and all noise"),
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
+    "micro_batch": (None, "items at once, where a batch does not fit into memory; the result is the same"),
+    "compile": (False, "compile the net first (torch.compile): it pays in long trainings; needs a C++ compiler"),
     "device": ("auto", "auto, cpu, cuda or mps"),
+    "devices": (1, "processes on this machine that share each batch"),
+    "nodes": (1, "machines that share each batch"),
+    "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part; GPUs only)"),
+    "log": (None, "tensorboard, wandb or mlflow, several joined by +; history.csv is always written"),
 }
+# How a training is run, not what comes out of it: these may be others when it goes on.
+HOW = ("device", "devices", "nodes", "strategy", "log", "micro_batch", "compile")
 CHOICES = {
     "schedule": ("constant", "cosine", "plateau"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "strategy": ("auto", "ddp", "fsdp"),
+    "compile": (True, False),
 }
 
 
@@ -51,28 +60,45 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
             raise BadInput(f"{key} is none: a value such as {default} is accepted")
     for key, choices in CHOICES.items():
         if options[key] not in choices:
-            raise unknown(key, str(options[key]), choices)
-    for key, least in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
+            raise unknown(key, str(options[key]), map(str, choices))
+    whole = {"batch_size": 1, "micro_batch": 1, "devices": 1, "nodes": 1, "patience": 1, "seed": 0}
+    for key, least in whole.items():
         value = options[key]
-        if value is not None and (not isinstance(value, int) or not least <= value < 2**62):
+        if value is not None and (not number(value, int) or not least <= value < 2**62):
             raise BadInput(f"{key} is {value}: a whole number of {least} or more is accepted")
-    for key in ("lr", "clip"):
+    for key in ("epochs", "lr", "clip"):
         value = options[key]
-        if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+        if value is not None and not (number(value) and 0 < value < math.inf):
             raise BadInput(f"{key} is {value}: a number above 0 is accepted")
     for key in ("warmup", "weight_decay", "ema", "validation", "test"):
         value = options[key]
-        if value is not None and not (isinstance(value, (int, float)) and 0 <= value < 1):
+        if value is not None and not (number(value) and 0 <= value < 1):
             raise BadInput(f"{key} is {value}: a number from 0 up and below 1 is accepted")
     if options["patience"] is not None and not options["validation"]:
         raise BadInput("patience needs a validation part: set validation above 0, or patience=none")
+    if options["budget"] is not None:
+        options["budget"] = seconds(options["budget"])
     return options
 
 
+def seconds(text: str | float) -> float:
+    """90, "90s", "10m" or "2h" as seconds. Raises BadInput for anything else."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(str(text)[-1:], 0)
+    try:
+        value = float(str(text)[:-1]) * unit if unit else float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise BadInput(f"budget is {text}: a time such as 90s, 10m or 2h is accepted")
+    return value
+
+
+def number(value: Any, kind: Any = (int, float)) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def plain(value: Any) -> Any:
-    """A numpy number as Python's own, 'none' as None; yes and no are no numbers here."""
-    if isinstance(value, bool):
-        return str(value)
+    """A numpy number as Python's own, 'none' as None."""
     return None if value == "none" else value.item() if hasattr(value, "item") else value
 
 
@@ -83,11 +109,3 @@ def rate(options: Mapping[str, Any], step: int, steps: int) -> float:
     if options["schedule"] == "cosine":
         factor *= 0.5 * (1 + math.cos(math.pi * step / steps))
     return float(options["lr"] * factor)
-
-
-def check_device(name: str) -> None:
-    """Raise BadInput for a device that this machine does not have."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name, True):
-        has = ", ".join(["cpu", *(device for device, found in there.items() if found)])
-        raise BadInput(f"device {name}: this machine has none that torch can use; it has {has}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -38,8 +39,8 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def step(self, step: int, text: str, last: bool = False) -> None:
-        """`step` steps are done in all; `text` says how it goes and is shown a few times a second at most."""
+    def step(self, step: int, line: Callable[[], str], last: bool = False) -> None:
+        """`step` steps are done in all; `line` says how it goes, and is asked a few times a second at most."""
         self.done = step
         if self.quiet:
             return
@@ -52,11 +53,11 @@ class Progress:
                 self.say(f"about {duration(whole)} in all, until {end}")
         if self.bar is not None and (last or now - self.shown > 0.25):
             self.shown = now
-            self.bar.update(self.task, completed=step, description=text, refresh=True)
+            self.bar.update(self.task, completed=step, description=line(), refresh=True)
         elif self.bar is None and (last or now - self.shown > LINE_EVERY):
             self.shown = now
             left = (now - self.began) / max(1, step - self.first) * (self.total - step)
-            print(f"{text}  {duration(left)} left" if left > 1 else text, file=sys.stderr, flush=True)
+            print(f"{line()}  {duration(left)} left" if left > 1 else line(), file=sys.stderr, flush=True)
 
     def say(self, sentence: str) -> None:
         if self.quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def tell() -> tuple[list[dict[str, Any]], Page]:
     with Progress(sum(share for _, share, _ in CHAPTERS)) as progress:
         done = 0
         for number, (name, share, chapter) in enumerate(CHAPTERS, 1):
-            progress.step(done, f"{number}/{len(CHAPTERS)} {name} …", last=True)
+            progress.step(done, partial(str, f"{number}/{len(CHAPTERS)} {name} …"), last=True)
             chapter(bench, page)
             done += share
     learning(bench, page)

@@ -1,0 +1,112 @@
+"""Which processes share the work: one, several on a machine, or many machines. Lightning Fabric starts and joins them.
+
+The same everywhere: each global batch is cut into as many slices as there are ranks, each rank draws the noise of the
+whole batch and keeps its slice, and what is summed is summed over all. So two processes equal one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from isthmus.errors import BadInput, IsthmusError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+LOST = ("closed by peer", "connection reset", "broken pipe", "nccl", "processgroup", "timed out", "socket", "gloo")
+
+
+class Lost(IsthmusError):
+    """Another process of this training is gone; the run goes on from its last checkpoint."""
+
+
+def first_rank() -> bool:
+    """Whether this process is the one that speaks and writes; known before anything is started."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return int(next((rank for rank in ranks if rank), "0")) == 0
+
+
+def fabric_of(options: Mapping[str, Any]) -> Fabric:
+    """Fabric for the keys device, precision, devices, nodes and strategy; several processes are started here.
+
+    Under torchrun and SLURM the processes are there already, and their number counts. Raises BadInput for a device
+    that this machine does not have, or a number of processes that does not agree with what was started.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    check_device(options["device"])
+    devices, nodes = started() or (options["devices"], options["nodes"])
+    strategy: Any = options["strategy"]
+    if devices * nodes == 1:
+        strategy = "auto"
+    elif strategy != "fsdp":
+        # Buffers are equal on all ranks, because what changes them is summed over the ranks first.
+        strategy = DDPStrategy(broadcast_buffers=False)
+    try:
+        fabric = Fabric(
+            accelerator=options["device"],
+            strategy=strategy,
+            devices=devices,
+            num_nodes=nodes,
+            precision=options["precision"],
+        )
+        fabric.launch()
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{devices} devices on {nodes} nodes: {str(error).splitlines()[0]}") from error
+    return fabric
+
+
+def started() -> tuple[int, int] | None:
+    """Processes a node and nodes, where torchrun or SLURM has started them; else None."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect():
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        return local, int(os.environ["WORLD_SIZE"]) // local
+    if SLURMEnvironment.detect():
+        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
+    return None
+
+
+def check_device(name: str) -> None:
+    """Raise BadInput for a device that this machine does not have."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name, True):
+        has = ", ".join(["cpu", *(device for device, found in there.items() if found)])
+        raise BadInput(f"device {name}: this machine has none that torch can use; it has {has}")
+
+
+def summed(value: Tensor, fabric: Fabric) -> Tensor:
+    """The sum of `value` over all ranks."""
+    found: Any = fabric.all_reduce(value, reduce_op="sum") if fabric.world_size > 1 else value
+    return found
+
+
+def share(count: int, fabric: Fabric) -> slice:
+    """The rows of a global batch of `count` that are this rank's; a rank may have none."""
+    each, over = divmod(count, fabric.world_size)
+    first = fabric.global_rank * each + min(fabric.global_rank, over)
+    return slice(first, first + each + (fabric.global_rank < over))
+
+
+@contextmanager
+def together(fabric: Fabric) -> Iterator[None]:
+    """Inside, the end of another process is Lost, one line, instead of whatever the network says of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        told = str(error).lower()
+        if fabric.world_size > 1 and any(word in told for word in LOST):
+            raise Lost("another process of this job ended; the same command with --resume goes on") from error
+        raise

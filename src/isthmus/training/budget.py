@@ -1,0 +1,44 @@
+"""--budget: how many epochs fit into a time, found by timing a few steps before the training begins."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from isthmus.training.tally import copy_of
+
+if TYPE_CHECKING:
+    from isthmus.training.loop import Training
+
+MOST = 5  # times the recipe's own epochs: more of the same teaches little, and may spoil
+SHARE = 0.9  # of the time is planned, because the machine may have other things to do
+
+
+def epochs_within(budget: float, training: Training) -> float:
+    """Epochs that fit into `budget` seconds: whole ones from 3 on, at most MOST times those asked for.
+
+    The steps that are timed are real ones; afterwards everything is as it was before them.
+    """
+    step, began = training.stepper, time.perf_counter()
+    weights, limit = copy_of(training.module), min(5.0, 0.05 * budget)
+    mean = {name: tensor.clone() for name, tensor in step.average.mean.items()}
+    times: list[float] = []
+    for number, batch in enumerate(training.batches(0)):
+        clock = time.perf_counter()
+        _, sums = step.gradient(batch, number, 0.0)
+        step.apply(number, training.options["lr"], sums)
+        times.append(time.perf_counter() - clock)
+        if time.perf_counter() - began > limit and len(times) > 2:
+            break
+    a_step = sum(times[1:]) / max(1, len(times) - 1) or times[0]  # the first one also sets things up
+    training.module.load_state_dict(weights)
+    step.average.mean = mean
+    step.optimizer.state.clear()
+    checked = 0.4 * a_step * -(-len(training.validation_part) // training.options["batch_size"])  # no gradient
+    an_epoch = a_step * training.epoch_steps + checked
+    found = SHARE * (budget - (time.perf_counter() - began)) / an_epoch
+    found = max(1 / training.epoch_steps, min(found, MOST * training.options["epochs"]))
+    agreed = training.fabric.broadcast(torch.tensor(float(int(found)) if found >= 3 else found, dtype=torch.float64))
+    return float(agreed)

@@ -1,0 +1,95 @@
+"""One step: the gradient of a global batch, in micro-batches where memory asks for it, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.contracts import Context, Losses, Noise, Sample
+from isthmus.data import to_unit
+from isthmus.machines import summed
+from isthmus.training.average import Average
+from isthmus.training.batches import Batch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Found = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # of each micro-batch its losses and items; sums of all
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+class Step:
+    """A module that learns from batches. `micro` items are passed at once, fewer when memory does not suffice."""
+
+    def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any], range: tuple[float, float]):
+        self.fabric, self.module, self.options, self.range = fabric, module, options, range
+        self.micro: int = options["micro_batch"] or options["batch_size"]
+        self.say: Callable[[str], None] = lambda sentence: None
+        whole: Any = torch.compile(module) if options["compile"] else module
+        self.net = fabric.setup_module(whole)  # before the optimiser: FSDP makes the parameters new
+        decay, fused = options["weight_decay"], fabric.device.type in ("cpu", "cuda")
+        adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
+        self.optimizer: Any = fabric.setup_optimizers(adam)
+        self.average = Average(module, options["ema"])
+
+    def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
+        """The losses of a batch with the noise of step `number`."""
+        x = to_unit(batch.items.to(self.fabric.device), self.range)
+        noise = Noise(self.options["seed"], number, batch.total, batch.rows, self.fabric.device)
+        return self.net(Sample.of(x), Context(noise, progress))
+
+    def gradient(self, batch: Batch, number: int, progress: float) -> Found:
+        """Add up the gradient of a global batch: what the micro-batches lost, and the sums over all of it.
+
+        Where memory does not suffice, again with half as many items at once: the result is the same but for
+        rounding, because no layer looks at more than one item and all noise is drawn for the whole batch.
+        """
+        while True:
+            try:
+                return self._passes(batch, number, progress)
+            except (RuntimeError, MemoryError) as error:
+                size = min(self.micro, len(batch.items))
+                if size == 1 or self.fabric.world_size > 1 or not lacks_memory(error):
+                    raise
+            # Not in the except clause, where the error would keep what filled the memory alive.
+            self.optimizer.zero_grad()
+            self.micro = math.ceil(size / 2)
+            self.say(f"memory does not suffice for {size} items at once: {self.micro} from now on, the same result")
+
+    def _passes(self, batch: Batch, number: int, progress: float) -> Found:
+        found: list[tuple[Losses, int]] = []
+        sums: dict[str, Tensor] = {}
+        parts, shared = list(batch.split(self.micro)), self.fabric.world_size > 1
+        for place, part in enumerate(parts, 1):
+            with self.fabric.no_backward_sync(self.net, enabled=place < len(parts)) if shared else nullcontext():
+                losses = self.losses(part, number, progress)
+                # Fabric takes the mean over the ranks of what each makes of its share.
+                weight = part.counted / part.total * self.fabric.world_size
+                self.fabric.backward(losses.total if weight == 1 else losses.total * weight)
+            for name, value in losses.sums.items():
+                value = value if part.counted else torch.zeros_like(value)
+                sums[name] = sums[name] + value if name in sums else value
+            found.append((losses.detached(), part.counted))
+        return found, {name: summed(value, self.fabric) for name, value in sums.items()}
+
+    def apply(self, number: int, rate: float, sums: dict[str, Tensor]) -> None:
+        """Change the weights by the gradient that has been added up."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.options["clip"] is not None:
+            self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if callable(after_step := getattr(self.module, "after_step", None)):
+            after_step(sums)
+        self.average.update(number)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether this is how torch, or Python, says that there is no memory left."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
