@@ -129,11 +129,13 @@ class Losses:
     ) -> None:
         self.terms, self.stats, self.sums = terms, stats or {}, sums or {}
 
-    @property
+    @cached_property
     def total(self) -> Tensor:
         """The mean over the batch of the sum of the terms: one number to differentiate."""
         return reduce(torch.add, [term.float() for term in self.terms.values()]).mean()
 
     def detached(self) -> Losses:
         """The numbers alone, so that what led to them can be freed."""
-        return Losses(*({name: value.detach() for name, value in group.items()} for group in (self.terms, self.stats)))
+        bare = Losses(*({name: value.detach() for name, value in group.items()} for group in (self.terms, self.stats)))
+        bare.total = self.total.detach()
+        return bare

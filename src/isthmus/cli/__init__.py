@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from isthmus.errors import IsthmusError, Note
+from isthmus.machines import Lost, first_rank
 
 STOPPED = 130
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug and not isinstance(error, SystemExit):
             raise
         code = _told(error)
-    if code == STOPPED:
+    if code == STOPPED and first_rank():
         again = "; the same command with --resume goes on" if given[:1] == ["train"] else ""
         print(f"isthmus: stopped{again}", file=sys.stderr)
     sys.exit(code)
@@ -53,6 +54,8 @@ def _told(error: BaseException) -> int:
         return 0
     if hasattr(error, "format_message"):  # the command line itself was wrong
         return _line(error.format_message(), 2)
+    if isinstance(error, Lost):
+        return _line(str(error), STOPPED)
     if isinstance(error, IsthmusError):
         return _line(str(error), 2)
     if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):

@@ -28,6 +28,9 @@ First = Annotated[int | None, typer.Option("--first", min=1, help="only the firs
 Force = Annotated[bool, typer.Option("--force", help="write over what is there")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, and nothing else there")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps")]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="processes on this machine that share the work")]
+Nodes = Annotated[int, typer.Option("--nodes", min=1, help="machines that share the work")]
 
 
 def _version(asked: bool) -> None:
@@ -115,27 +118,36 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="the run folder to make")],
     code: Annotated[str | None, typer.Option("--code", help="numbers in the code: 24, or 4x7x7")] = None,
     loss: Annotated[str | None, typer.Option("--loss", help="bce, mse, gaussian, l1, categorical, ssim")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="train as well as 90s, 10m or 2h allow")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="learning rate")] = None,
     size: Annotated[int | None, typer.Option("--size", min=1, help="pictures become N×N")] = None,
     gray: Annotated[bool, typer.Option("--gray", help="pictures become gray")] = False,
     validation: Annotated[float | None, typer.Option("--validation", help="share held back to choose on")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="any key of the recipe")] = None,
+    init: Annotated[Path | None, typer.Option("--init", metavar="RUN", help="start from its weights")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="of weights, parts, order and noise")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where RUN stopped")] = False,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps")] = None,
     precision: Annotated[str | None, typer.Option("--precision", help="32-true, bf16-mixed, 16-mixed")] = None,
+    devices: Annotated[int | None, typer.Option("--devices", help="processes on this machine")] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", help="machines")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="ddp or fsdp")] = None,
     json: Json = False,
 ) -> None:
     """Train a recipe on your data."""
+    from isthmus.machines import first_rank
     from isthmus.tasks.train import train as make
 
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    named |= {"validation": validation, "device": device, "precision": precision}
+    named |= {"validation": validation, "device": device, "precision": precision, "budget": budget}
+    named |= {"devices": devices, "nodes": nodes, "strategy": strategy}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
-    run = make(recipe, data, out=out, code=code, size=size, gray=gray or None, resume=resume, **keys)
+    run = make(recipe, data, out=out, code=code, size=size, gray=gray or None, init=init, resume=resume, **keys)
+    if not first_rank():  # of several processes one speaks
+        return
     if json:
         print_json({"run": str(out), "status": run.finished, **run.metrics})
     else:
@@ -182,22 +194,40 @@ def compare(
 
 @app.command()
 def reconstruct(
-    run: RunPath, source: InputName, out: Out, split: Split = None, first: First = None, force: Force = False
+    run: RunPath,
+    source: InputName,
+    out: Out,
+    split: Split = None,
+    first: First = None,
+    force: Force = False,
+    device: Device = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
 ) -> None:
     """What a run makes of pictures."""
     from isthmus.tasks.use import reconstruct as rebuild
 
-    done(f"Written: {rebuild(run, source, out=out, split=split, first=first, force=force)}")
+    how = {"device": device, "devices": devices, "nodes": nodes}
+    done(f"Written: {rebuild(run, source, out=out, split=split, first=first, force=force, **how)}")
 
 
 @app.command()
 def embed(
-    run: RunPath, source: InputName, out: Out, split: Split = None, first: First = None, force: Force = False
+    run: RunPath,
+    source: InputName,
+    out: Out,
+    split: Split = None,
+    first: First = None,
+    force: Force = False,
+    device: Device = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
 ) -> None:
     """The codes of pictures, as .npz."""
     from isthmus.tasks.use import embed as encode
 
-    done(f"Written: {encode(run, source, out=out, split=split, first=first, force=force)}")
+    how = {"device": device, "devices": devices, "nodes": nodes}
+    done(f"Written: {encode(run, source, out=out, split=split, first=first, force=force, **how)}")
 
 
 @app.command()

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from isthmus.machines import first_rank
+
 
 def print_json(value: Any) -> None:
     from isthmus.store import finite
@@ -45,7 +47,9 @@ def transposed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def done(sentence: str, *commands: str) -> None:
-    """A closing sentence, and the next commands to try."""
+    """A closing sentence, and the next commands to try; of several processes the first one speaks."""
+    if not first_rank():
+        return
     print(sentence, file=sys.stderr)
     for command in commands:
         print(f"  {command}", file=sys.stderr)

@@ -14,6 +14,7 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load
 from isthmus.data import Data, choose_parts, open_data, read_parts
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.machines import first_rank
 
 RunOrModel = Autoencoder | str | Path
 
@@ -63,10 +64,11 @@ def trained_on(data: Data, model: Autoencoder) -> bool:
     return bool(own) and (same_place or own.get("fingerprint") == other.get("fingerprint"))
 
 
-def chunks(data: Data) -> Iterator[tuple[slice, Tensor]]:
-    """The items as float32 in [0, 1], a bounded number at a time; every verb cuts at the same places."""
-    for first in range(0, len(data), CHUNK):
-        place = slice(first, min(first + CHUNK, len(data)))
+def chunks(data: Data, rows: slice | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """The items (of `rows`) as float32 in [0, 1], a bounded number at a time; every verb cuts at the same places."""
+    rows = rows or slice(0, len(data))
+    for first in range(rows.start, rows.stop, CHUNK):
+        place = slice(first, min(first + CHUNK, rows.stop))
         yield place, data.floats(np.arange(place.start, place.stop))
 
 
@@ -75,7 +77,9 @@ def name_of(data: Data) -> str:
 
 
 def tell(data: Data) -> None:
-    """What was noticed about the data, each as one warning."""
+    """What was noticed about the data, each as one warning; of several processes the first one speaks."""
+    if not first_rank():
+        return
     for note in data.notes:
         warnings.warn(note, Note, stacklevel=4)
     if data.skipped:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,7 +14,12 @@ from torch import Tensor
 from isthmus.data import Data, from_unit
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim, whole_folder
+from isthmus.machines import first_rank
 from isthmus.report import as_pictures, grid, write_gif, write_picture
+from isthmus.tasks.ranks import gathered
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -35,13 +42,19 @@ class Sink:
         force: bool = False,
     ) -> None:
         self.out, self.names, self.range, self.sixteen, self.force = Path(out), names, range, sixteen, force
-        claim(self.out, force=force)
+        if first_rank():
+            claim(self.out, force=force)
 
-    def write(self, batches: Iterable[Tensor]) -> Path:
-        """Write all of the batches N×shape in [0, 1]; return where."""
+    def write(self, batches: Iterable[Tensor], fabric: Fabric | None = None, first: int = 0) -> Path:
+        """Write all of the batches N×shape in [0, 1]; return where.
+
+        With a fabric of several ranks these are the batches from item `first` on, and all write one result.
+        """
         suffix = self.out.suffix.lower()
         if suffix in (".npy", ".gif", ".csv", *PICTURES):
-            items = torch.cat(list(batches))
+            items = gathered(batches, self.out, "items", fabric) if fabric else torch.cat(list(batches))
+            if items is None:
+                return self.out
             if suffix in (".npy", ".csv"):
                 self._array(items)
             elif suffix == ".gif":
@@ -55,7 +68,7 @@ class Sink:
             kinds = ", ".join((".npy", ".csv", ".gif", *PICTURES))
             raise BadInput(f"{self.out}: nothing here writes {suffix}; {kinds} or a folder is accepted")
         else:
-            self._folder(batches)
+            self._folder(batches, fabric, first)
         return self.out
 
     def _array(self, items: Tensor) -> None:
@@ -66,12 +79,18 @@ class Sink:
             else:
                 np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
 
-    def _folder(self, batches: Iterable[Tensor]) -> None:
-        names = iter(unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names]))
-        with whole_folder(self.out, force=self.force) as folder:
+    def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
+        names = unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
+        alone = fabric is None or fabric.is_global_zero
+        with whole_folder(self.out, force=self.force) if alone else nullcontext() as own:
+            folder = Path(fabric.broadcast(str(own))) if fabric else own
+            assert folder is not None
+            places = iter(names[first:])
             for batch in batches:
                 for picture in as_pictures(batch):
-                    write_picture(folder / next(names), picture, 16 if self.sixteen else 8)
+                    write_picture(folder / next(places), picture, 16 if self.sixteen else 8)
+            if fabric:
+                fabric.barrier()
 
     def _suffix(self, name: str) -> str:
         deep_tiff = self.sixteen and PurePosixPath(name).suffix.lower() in (".tif", ".tiff")

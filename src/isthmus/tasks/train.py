@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from isthmus import store
+from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
+from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
 from isthmus.tasks.inputs import tell
 from isthmus.training import TRAINING, Run, fit, settle
+from isthmus.training.watch import Callbacks
 
 
 def train(
@@ -23,13 +27,16 @@ def train(
     code: int | str | None = None,
     size: int | None = None,
     gray: bool | None = None,
+    init: Path | str | None = None,
     resume: bool = False,
     quiet: bool = False,
+    callbacks: Callbacks | None = None,
     **keys: Any,
 ) -> Run:
     """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
 
-    size, gray: what pictures are made into. keys: of the recipe and of the training alike.
+    size, gray: what pictures are made into. init: a run whose weights are begun with, as far as they fit.
+    callbacks: a function a moment, as fit takes them. keys: of the recipe and of the training alike.
     resume: go on where a run is (options come from it; given ones must agree), start where none is.
     Raises BadInput for anything that cannot be used, before a folder is made.
     """
@@ -38,14 +45,35 @@ def train(
     settle(found.training, training_keys)
     if resume and store.is_run(run):
         given = {key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None}
-        return go_on(found, run, data, model_keys | given, training_keys, quiet)
-    claim(run, hint="--resume goes on with it")
+        return go_on(found, run, data, model_keys | given, training_keys, quiet, callbacks)
+    if first_rank():
+        store.clear_unborn(run) if resume else None
+        claim(run, hint="--resume goes on with it")
     opened = open_data(data, size=size, gray=gray)
     tell(opened)
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
-    return fit(model, opened, out=run, resume=resume, quiet=quiet, **training_keys)
+    if init is not None:
+        model.about["init"] = borrow(model, init)
+    return fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
+
+
+def borrow(model: Autoencoder, run: Path | str) -> str:
+    """Put the weights of `run` into `model` where name and shape agree, and say what was left; return the run's name.
+
+    Raises BadInput where nothing agrees.
+    """
+    weights, own = store.read_weights(run), model.state_dict()
+    fitting = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
+    if not fitting:
+        raise BadInput(f"{run}: none of its weights fit into this model")
+    if len(fitting) < len(own):
+        left = [name for name in own if name not in fitting]
+        some = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
+        warnings.warn(f"{run}: {len(left)} of {len(own)} weights do not fit and begin anew: {some}", Note, stacklevel=3)
+    model.load_state_dict(own | fitting)
+    return Path(run).name
 
 
 def sort_keys(recipe: Recipe, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -65,6 +93,7 @@ def go_on(
     model_keys: dict[str, Any],
     training_keys: dict[str, Any],
     quiet: bool,
+    callbacks: Callbacks | None,
 ) -> Run:
     """Take up the run with its own options."""
     about = store.read_config(run)["about"]
@@ -81,4 +110,6 @@ def go_on(
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
     model.about["asked"] = asked
-    return fit(model, opened, out=run, resume=True, quiet=quiet, **{**about["training"], **training_keys})
+    return fit(
+        model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}
+    )

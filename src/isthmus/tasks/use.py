@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
+from isthmus.data import Data
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim
+from isthmus.machines import first_rank, together
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, open_for
 from isthmus.tasks.outputs import Sink, sink_for
+from isthmus.tasks.ranks import gathered, rows_of, workers
 
 
 def reconstruct(
@@ -26,17 +29,22 @@ def reconstruct(
     split: str | None = None,
     first: int | None = None,
     force: bool = False,
+    **processes: Any,
 ) -> Tensor | Path:
     """What the model makes of `source`: N×shape in [0, 1], or, with `out`, the path of what was written.
 
-    Raises BadInput for a run, data or an out that cannot be used.
+    processes: device, devices and nodes, which share what is written to `out`. Raises BadInput for a run, data or an
+    out that cannot be used.
     """
     model = as_model(run)
     data = open_for(model, source, split=split, first=first)
-    batches = (model.reconstruct(x, unit=True) for _, x in chunks(data))
     if out is None:
-        return torch.cat(list(batches))
-    return sink_for(data, out, force=force).write(batches)
+        return torch.cat([model.reconstruct(x, unit=True) for _, x in chunks(data)])
+    sink, fabric = sink_for(data, out, force=force), workers(**processes)
+    rows, model = rows_of(data, fabric), model.to(fabric.device)
+    with together(fabric):
+        batches = (model.reconstruct(x, unit=True) for _, x in chunks(data, rows))
+        return sink.write(batches, fabric, rows.start)
 
 
 def embed(
@@ -47,30 +55,41 @@ def embed(
     split: str | None = None,
     first: int | None = None,
     force: bool = False,
+    **processes: Any,
 ) -> dict[str, np.ndarray] | Path:
     """The codes of `source`: {"codes": N×K float32, "files": N names, "indices": N×grid where discrete}.
 
-    With `out` they are written as .npz (the arrays), and the path is returned. Raises BadInput as reconstruct does.
+    With `out` they are written as .npz (the arrays), and the path is returned. processes, errors: as reconstruct.
     """
     model = as_model(run)
-    if out is not None:
+    if out is not None and first_rank():
         claim(out, force=force)
     data = open_for(model, source, split=split, first=first)
+    fabric = workers(**processes) if out is not None else None
+    model = model.to(fabric.device) if fabric else model
     discrete = getattr(model.bottleneck, "discrete", False)
     codes, indices = [], []
-    for _, x in chunks(data):
-        codes.append(model.encode(x, unit=True).flatten(1).numpy())
+    for _, x in chunks(data, rows_of(data, fabric) if fabric else None):
+        codes.append(model.encode(x, unit=True).flatten(1).float())
         if discrete:
-            indices.append(np.asarray(model.symbols(x, unit=True)))
-    found = {"codes": np.concatenate(codes).astype(np.float32), "files": np.array(list(data.names))}
-    if discrete:
-        found["indices"] = np.concatenate(indices).astype(np.int32)
-    found["sixteen"] = np.array(data.dtype == torch.uint16)
-    if out is None:
-        return found
-    with atomic(out) as temporary, temporary.open("wb") as file:
-        np.savez(file, **found)  # type: ignore[arg-type]
+            indices.append(model.symbols(x, unit=True))
+    made: dict[str, list[Any]] = {"codes": codes} | ({"indices": indices} if discrete else {})
+    if fabric is None or out is None:
+        return described({name: torch.cat(parts) for name, parts in made.items()}, data)
+    with together(fabric):
+        whole = {name: gathered(parts, Path(out), name, fabric) for name, parts in made.items()}
+        if fabric.is_global_zero:
+            with atomic(out) as temporary, temporary.open("wb") as file:
+                np.savez(file, **described(whole, data))  # type: ignore[arg-type]
+        fabric.barrier()
     return Path(out)
+
+
+def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
+    """What codes.npz holds: codes, indices where there are some, names, and the depth of the pictures."""
+    types = {"codes": np.float32, "indices": np.int32}
+    arrays = {name: tensor.numpy().astype(types[name]) for name, tensor in codes.items()}
+    return {**arrays, "files": np.array(list(data.names)), "sixteen": np.array(data.dtype == torch.uint16)}
 
 
 def decode(run: RunOrModel, codes: Any, *, out: Path | str | None = None, force: bool = False) -> Tensor | Path:

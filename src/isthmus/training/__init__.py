@@ -1,7 +1,8 @@
 """fit(): the only loop, through which every model of every type and job is trained."""
 
-from isthmus.training.loop import fit
+from isthmus.training.begin import fit
+from isthmus.training.loop import Training
 from isthmus.training.options import TRAINING, settle
 from isthmus.training.run import Run
 
-__all__ = ["TRAINING", "Run", "fit", "settle"]
+__all__ = ["TRAINING", "Run", "Training", "fit", "settle"]

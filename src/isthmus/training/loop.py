@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Sample
-from isthmus.data import Data, choose_parts, open_data, record_parts, to_unit
+from isthmus.data import Data, choose_parts, record_parts, to_unit
 from isthmus.errors import Diverged
-from isthmus.files import claim
-from isthmus.machines import fabric_of, first_rank, summed, together
+from isthmus.machines import fabric_of, summed
 from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order
-from isthmus.training.budget import epochs_within
 from isthmus.training.interrupt import interruptible
-from isthmus.training.options import rate, settle
+from isthmus.training.judge import Judge
+from isthmus.training.options import rate
 from isthmus.training.progress import Progress
 from isthmus.training.run import Run, write_history
 from isthmus.training.step import Step
@@ -35,60 +34,6 @@ CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
 VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
 GPU_LOOKS = 20  # steps between two looks at what is on a GPU, each of which waits for it
-
-
-def fit(
-    module: nn.Module,
-    data: Any,
-    *,
-    out: Path | str | None = None,
-    resume: bool = False,
-    quiet: bool = False,
-    callbacks: Callbacks | None = None,
-    **given: Any,
-) -> Run:
-    """Train `module`, whose forward(sample, ctx) returns Losses, on `data`; return the Run.
-
-    data: anything open_data takes: a folder, an array (N, 784), (N, 28, 28) or N×C×H×W, a torch Dataset, "mnist".
-    out: the run folder; it must not exist yet, unless `resume`, which goes on from the last checkpoint, starts where
-    there is none, and returns at once where the run is finished. callbacks: a function a moment, as Watch says.
-    given: any key of TRAINING, over the recipe's own.
-
-    Raises BadInput for data, options or a folder that cannot be used; Diverged when the loss is no number any more
-    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
-    Lost where another process of the same training ended, likewise.
-    """
-    about = getattr(module, "about", {})
-    options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
-    data = open_data(data, like=about.get("input"))
-    data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
-    run = Path(out) if out is not None else None
-    going_on = resume and run is not None and store.is_run(run)
-    if run is not None and not going_on and first_rank():
-        store.clear_unborn(run) if resume else None
-        claim(run, hint="resume goes on with it")
-    if run is not None and going_on and options["budget"] is not None:
-        options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
-    module.about = about | {  # type: ignore[assignment]
-        "input": {
-            "shape": list(data.shape),
-            "range": list(data.range),
-            "float": data.dtype.is_floating_point,
-            "gray": data.shape[0] == 1,
-        },
-        "data": data.source,
-        "training": options,
-    }
-    training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
-    training.fresh = not going_on
-    with together(training.fabric):
-        if going_on:
-            assert run is not None
-            store.clear_strays(run)
-            training.resume()
-        elif options["budget"] is not None:
-            options["epochs"] = epochs_within(options["budget"], training)
-        return training.run()
 
 
 class Training:
@@ -124,8 +69,7 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
-        self.lowest, self.since = math.inf, 0  # the best loss, and how many epochs ago it was
-        self.factor = 1.0  # of the rate, which a plateau halves
+        self.judge = Judge(options)
 
     @property
     def steps(self) -> int:
@@ -133,7 +77,7 @@ class Training:
 
     @property
     def step_rate(self) -> float:
-        return rate(self.options, self.step, self.steps) * self.factor
+        return rate(self.options, self.step, self.steps) * self.judge.factor
 
     # -- on disk --
 
@@ -145,9 +89,8 @@ class Training:
         self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
         self.stepper.micro = header.get("micro", self.stepper.micro)
         self.tally = Tally(header["tally"])
-        for name in ("step", "history", "finished", "since", "factor"):
-            setattr(self, name, header[name])
-        self.lowest = math.inf if header["lowest"] is None else header["lowest"]
+        self.step, self.history, self.finished = (header[name] for name in ("step", "history", "finished"))
+        self.judge.restore(header)
         checkpoint.must_not_be_past(self.out, self.step, self.steps, self.options["epochs"])
         if self.step < self.steps and self.finished == "done":
             self.finished = ""
@@ -156,9 +99,8 @@ class Training:
         self.saved = time.perf_counter()
         if self.out is None or not self.fabric.is_global_zero:
             return
-        header = {name: getattr(self, name) for name in ("step", "history", "finished", "since", "factor")}
-        lowest = self.lowest if math.isfinite(self.lowest) else None
-        header |= {"lowest": lowest, "tally": self.tally.state(), "micro": self.stepper.micro}
+        header = {"step": self.step, "history": self.history, "finished": self.finished, **self.judge.state()}
+        header |= {"tally": self.tally.state(), "micro": self.stepper.micro}
         extra = {"ema": self.stepper.average.mean, "best": self.best}
         checkpoint.write(self.out, self.step, self.module, self.stepper.optimizer.optimizer, extra, header)
         self.watch.tell("checkpoint")
@@ -279,7 +221,10 @@ class Training:
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
         self.tally, self.good = Tally(), copy_of(self.module)
-        self.judge(row.get("validation_loss", row["loss"]))
+        if self.judge.better(row.get("validation_loss", row["loss"])) and self.options["patience"] is not None:
+            self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
+        if self.step < self.steps:
+            self.finished = self.judge.verdict(sum(epoch["seconds"] for epoch in self.history))
         self.watch.tell("epoch")
 
     def validate(self) -> dict[str, float]:
@@ -294,22 +239,6 @@ class Training:
             self.module.train()
         tally.share(self.fabric)
         return tally.means()
-
-    def judge(self, loss: float) -> None:
-        """Is it the best so far, should the rate fall, is it time to stop?"""
-        patience, budget = self.options["patience"], self.options["budget"]
-        if budget is not None and sum(row["seconds"] for row in self.history) > budget and self.step < self.steps:
-            self.finished = "stopped: the budget is spent"
-        if loss < self.lowest:
-            self.lowest, self.since = loss, 0
-            if patience is not None:
-                self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
-            return
-        self.since += 1
-        if self.options["schedule"] == "plateau" and self.since % 3 == 0:
-            self.factor *= 0.5
-        if patience is not None and self.since >= patience:
-            self.finished = "stopped early"
 
     def line(self) -> str:
         """Where the training stands, in one line."""

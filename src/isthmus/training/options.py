@@ -76,6 +76,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
             raise BadInput(f"{key} is {value}: a number from 0 up and below 1 is accepted")
     if options["patience"] is not None and not options["validation"]:
         raise BadInput("patience needs a validation part: set validation above 0, or patience=none")
+    options["epochs"] = int(options["epochs"]) if options["epochs"] % 1 == 0 else options["epochs"]
     if options["budget"] is not None:
         options["budget"] = seconds(options["budget"])
     return options

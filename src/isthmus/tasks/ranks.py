@@ -1,0 +1,48 @@
+"""Several processes use one model together: each takes a run of chunks, and the first one writes one result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.autoencoder import CHUNK
+from isthmus.data import Data
+from isthmus.machines import fabric_of, share
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def workers(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
+    """The processes that share the work, started where they are not there yet. Raises BadInput as fabric_of does."""
+    how = {"device": device, "devices": devices, "nodes": nodes, "strategy": "ddp", "precision": "32-true"}
+    return fabric_of(how)
+
+
+def rows_of(data: Data, fabric: Fabric) -> slice:
+    """The rows of this rank: whole chunks, cut where one process would cut, so that every number is the same."""
+    chunks = share(-(-len(data) // CHUNK), fabric)
+    return slice(chunks.start * CHUNK, min(chunks.stop * CHUNK, len(data)))
+
+
+def gathered(batches: Iterable[Tensor], out: Path, name: str, fabric: Fabric) -> Tensor | None:
+    """What all ranks made, in order, on the first of them; None on the others. They meet in files beside `out`."""
+    mine = list(batches)
+    if fabric.world_size == 1:
+        return torch.cat(mine)
+    places = [out.with_name(f".{out.name}.{name}.{rank}.tmp") for rank in range(fabric.world_size)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with places[fabric.global_rank].open("wb") as file:
+        np.save(file, torch.cat(mine).numpy() if mine else np.empty(0, np.float32), allow_pickle=False)
+    fabric.barrier()
+    if not fabric.is_global_zero:
+        return None
+    parts = [torch.from_numpy(np.load(place)) for place in places]
+    for place in places:
+        place.unlink()
+    return torch.cat([part for part in parts if len(part)])

@@ -1,0 +1,72 @@
+"""fit(): a module and somebody's data become a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isthmus import store
+from isthmus.data import open_data
+from isthmus.files import claim
+from isthmus.machines import first_rank, together
+from isthmus.training.budget import epochs_within
+from isthmus.training.loop import Training
+from isthmus.training.options import settle
+from isthmus.training.run import Run
+from isthmus.training.watch import Callbacks
+
+
+def fit(
+    module: nn.Module,
+    data: Any,
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    callbacks: Callbacks | None = None,
+    **given: Any,
+) -> Run:
+    """Train `module`, whose forward(sample, ctx) returns Losses, on `data`; return the Run.
+
+    data: anything open_data takes: a folder, an array (N, 784), (N, 28, 28) or N×C×H×W, a torch Dataset, "mnist".
+    out: the run folder; it must not exist yet, unless `resume`, which goes on from the last checkpoint, starts where
+    there is none, and returns at once where the run is finished. callbacks: a function a moment, as Watch says.
+    given: any key of TRAINING, over the recipe's own.
+
+    Raises BadInput for data, options or a folder that cannot be used; Diverged when the loss is no number any more
+    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
+    Lost where another process of the same training ended, likewise.
+    """
+    about = getattr(module, "about", {})
+    options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
+    data = open_data(data, like=about.get("input"))
+    data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
+    run = Path(out) if out is not None else None
+    going_on = resume and run is not None and store.is_run(run)
+    if run is not None and not going_on and first_rank():
+        store.clear_unborn(run) if resume else None
+        claim(run, hint="resume goes on with it")
+    if run is not None and going_on and options["budget"] is not None:
+        options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
+    module.about = about | {  # type: ignore[assignment]
+        "input": {
+            "shape": list(data.shape),
+            "range": list(data.range),
+            "float": data.dtype.is_floating_point,
+            "gray": data.shape[0] == 1,
+        },
+        "data": data.source,
+        "training": options,
+    }
+    training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
+    training.fresh = not going_on
+    with together(training.fabric):
+        if going_on:
+            assert run is not None
+            store.clear_strays(run)
+            training.resume()
+        elif options["budget"] is not None:
+            options["epochs"] = epochs_within(options["budget"], training)
+        return training.run()
