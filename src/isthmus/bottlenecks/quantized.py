@@ -64,7 +64,7 @@ class VQ(Bottleneck):
         continuous = self.head(h).float()
         rows = self._rows(continuous)
         indices = self.nearest(rows.detach())
-        symbols = indices.view(len(h), *continuous.shape[2:])
+        symbols = indices.view(h.shape[0], *continuous.shape[2:])
         z = self.vectors(symbols)
         distance = (continuous - z).square().flatten(1).sum(1)
         sums = self._sums(rows.detach(), indices, ctx.noise) if self.training and ctx.noise is not None else {}

@@ -55,7 +55,7 @@ class RateKL(Bottleneck):
         kl = self.rate * (self.rate / r).log() + (1 - self.rate) * ((1 - self.rate) / (1 - r)).log()
         slope = (1 - self.rate) / (1 - r) - self.rate / r
         stats = {"mean_activation": z.detach().mean()}
-        sums = {"activity": z.detach().float().sum(0), "items": torch.full((), len(z), device=z.device)}
+        sums = {"activity": z.detach().float().sum(0), "items": torch.full((), z.shape[0], device=z.device)}
         return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats, sums=sums)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
