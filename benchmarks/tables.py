@@ -72,7 +72,37 @@ def types() -> str:
     return markdown(rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"types": types}
+SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what is done
+    ("dense", "isthmus", "isthmus", "784-24-784 on MNIST, an epoch on 2 cores"),
+    ("conv", "isthmus", "isthmus", "a convolutional VAE on {pictures}, an epoch on 2 cores"),
+    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px, {epoch} epoch on 2 cores"),
+    ("folder", "large", "isthmus, large", "the same as if too large for memory, {epoch} epoch"),
+    ("gpu", "isthmus", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
+    ("startup", "isthmus", "import isthmus", "`import isthmus`"),
+    ("startup", "help", "isthmus --help", "`isthmus --help`"),
+]
+
+
+def speed() -> str:
+    """Every figure of benchmarks/speed.py that has been measured: theirs over ours, from one run."""
+    head = ["", "beside it", "seconds, isthmus / it", "isthmus is × as fast as it (lowest–highest round)"]
+    lines = [[*head, "with `compile=True`"]]
+    for part, key, name, job in SPEED:
+        if not (HERE / "results" / f"speed-{part}.json").exists():
+            continue
+        rows = results(f"speed-{part}")["rows"]
+        ours = {job.format(**row): row["seconds"] for row in rows if row["model"] == name}
+        for row in rows:
+            if f"{key}_times" not in row or row["model"] == "python alone":
+                continue
+            title, (low, high) = job.format(**row), row[f"{key}_range"]
+            compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
+            times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
+            lines.append([title, row["model"], f"{ours[title]:.3g} / {row['seconds']:.3g}", times, compiled])
+    return markdown(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {"types": types, "speed": speed}
 
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
