@@ -136,7 +136,7 @@ def test_recipes_lists_types_and_keys(isthmus: Any) -> None:
         (["train", "conv", "digits", "--code", "4x3x3"], ["4x3x3", "4x4x4"]),
         (["train", "undercomplete", "digits", "--loss", "bec"], ["bec", "did you mean 'bce'"]),
         (["train", "undercomplete", "digits", "--lr", "0"], ["lr", "above 0"]),
-        (["train", "undercomplete", "digits", "--epochs", "0"], ["epochs", "1 or more"]),
+        (["train", "undercomplete", "digits", "--epochs", "0"], ["epochs", "a number above 0"]),
         (["train", "undercomplete", "digits", "--device", "tpu"], ["tpu"]),
         pytest.param(
             ["train", "undercomplete", "digits", "--device", "cuda"],
