@@ -16,7 +16,7 @@ from isthmus.errors import BadInput, IsthmusError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch import Tensor
+    from torch import Tensor, nn
 
 LOST = ("closed by peer", "connection reset", "broken pipe", "nccl", "processgroup", "timed out", "socket", "gloo")
 
@@ -39,6 +39,7 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 
     keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -47,7 +48,9 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
     strategy: Any = options["strategy"]
     if devices * nodes == 1:
         strategy = "auto"
-    elif strategy != "fsdp":
+    elif strategy == "fsdp":
+        strategy = ModelParallelStrategy(sharded, data_parallel_size=devices * nodes, tensor_parallel_size=1)
+    else:
         # Buffers are equal on all ranks, because what changes them is summed over the ranks first.
         strategy = DDPStrategy(broadcast_buffers=False)
     try:
@@ -62,6 +65,33 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{devices} devices on {nodes} nodes: {str(error).splitlines()[0]}") from error
     return fabric
+
+
+def sharded(module: nn.Module, mesh: Any) -> nn.Module:
+    """The module with the parameters of each of its words, and what is left of them, shared out over the ranks."""
+    from torch.distributed.fsdp import fully_shard
+
+    for part in [*module.children(), module]:
+        if any(True for _ in part.parameters()):
+            fully_shard(part, mesh=mesh["data_parallel"])
+    return module
+
+
+def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that are shared out over the ranks, as each rank would have them alone; all ranks must ask."""
+    return {name: getattr(tensor, "full_tensor", lambda tensor=tensor: tensor)() for name, tensor in tensors.items()}
+
+
+def parted(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors, shared out over the ranks as those of the same name in `like` are."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    found = dict(tensors)
+    for name, tensor in found.items():
+        pattern = like.get(name)
+        if isinstance(pattern, DTensor):
+            found[name] = distribute_tensor(tensor.to(pattern.device), pattern.device_mesh, pattern.placements)
+    return found
 
 
 def keep_freed_memory() -> None:

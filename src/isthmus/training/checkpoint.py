@@ -14,26 +14,25 @@ from isthmus import store
 from isthmus.autoencoder import load_weights
 from isthmus.data import Data
 from isthmus.errors import BadInput
+from isthmus.machines import parted, whole
 from isthmus.registry import config_of
 from isthmus.training.options import HOW
 
 KEPT = 2
 
 
-def write(
-    run: Path,
-    step: int,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    extra: Mapping[str, Mapping[str, Tensor]],
-    header: Mapping[str, Any],
-) -> None:
-    """All that a training needs to go on from `step` as if it had never stopped."""
-    tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
+def tensors_of(
+    module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """All the numbers that a training needs to go on as if it had never stopped; all ranks must ask."""
+    groups = {"model": module.state_dict(), **extra}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    for group, items in extra.items():
-        tensors |= {f"{group}.{name}": tensor for name, tensor in items.items()}
+        groups[f"optimizer.{index}"] = {name: torch.as_tensor(value) for name, value in state.items()}
+    return {f"{group}.{name}": t for group, tensors in groups.items() for name, t in whole(tensors).items()}
+
+
+def write(run: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """The checkpoint of `step`; those before the last two go."""
     store.write_tensors(run / store.CHECKPOINTS / f"{step:010d}.safetensors", tensors, header)
     for old in store.checkpoints(run)[:-KEPT]:
         with suppress(OSError):
@@ -50,11 +49,15 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
         groups.setdefault(group, {})[rest] = tensor
+    own = module.state_dict()
+    groups = {name: parted(kept, own) if name in ("model", "ema", "best") else kept for name, kept in groups.items()}
     load_weights(module, groups.pop("model", {}), run)
+    weights: list[Tensor] = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in groups.pop("optimizer", {}).items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        alike = weights[int(index)] if tensor.dim() else tensor  # Adam's means are parted as the weights are
+        state.setdefault(int(index), {})[key] = parted({key: tensor}, {key: alike})[key]
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return groups, header
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import threading
@@ -18,7 +19,7 @@ from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Sample
 from isthmus.data import Data, choose_parts, record_parts, to_unit
 from isthmus.errors import Diverged
-from isthmus.machines import fabric_of, summed
+from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order
 from isthmus.training.interrupt import interruptible
@@ -62,7 +63,10 @@ class Training:
             self.validation_part = self.validation_part.to(self.fabric.device)
         self.epoch_steps = math.ceil(len(self.train_part) / options["batch_size"])
 
-        self.module = module.train()
+        self.module = self.plain = module.train()
+        if options["strategy"] == "fsdp":  # which makes the module one that only trains
+            self.plain = copy.deepcopy(module)
+            self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options, data.range)
         self.tally = Tally()
         self.watch = Watch(callbacks, options["log"], self)
@@ -84,7 +88,7 @@ class Training:
     def resume(self) -> None:
         """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
         assert self.out is not None
-        checkpoint.must_agree(self.out, self.module, self.data)
+        checkpoint.must_agree(self.out, self.plain, self.data)
         tensors, header = checkpoint.read(self.out, self.module, self.stepper.optimizer)
         self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
         self.stepper.micro = header.get("micro", self.stepper.micro)
@@ -97,12 +101,15 @@ class Training:
 
     def checkpoint(self) -> None:
         self.saved = time.perf_counter()
-        if self.out is None or not self.fabric.is_global_zero:
+        if self.out is None:
+            return
+        extra = {"ema": self.stepper.average.mean, "best": self.best}
+        tensors = checkpoint.tensors_of(self.module, self.stepper.optimizer.optimizer, extra)
+        if not self.fabric.is_global_zero:
             return
         header = {"step": self.step, "history": self.history, "finished": self.finished, **self.judge.state()}
         header |= {"tally": self.tally.state(), "micro": self.stepper.micro}
-        extra = {"ema": self.stepper.average.mean, "best": self.best}
-        checkpoint.write(self.out, self.step, self.module, self.stepper.optimizer.optimizer, extra, header)
+        checkpoint.write(self.out, self.step, tensors, header)
         self.watch.tell("checkpoint")
 
     # -- the loop --
@@ -132,16 +139,19 @@ class Training:
         return run
 
     def begin(self) -> None:
-        if self.step == 0 and callable(start := getattr(self.module, "start", None)):
+        if self.step == 0 and callable(start := getattr(self.plain, "start", None)):
+            self.plain.to(self.fabric.device)
             start(self.first_samples())
+            state = self.plain.state_dict()
             if self.fabric.world_size > 1:
-                self.module.load_state_dict(self.fabric.broadcast(self.module.state_dict()))
+                state = parted(self.fabric.broadcast(state), self.module.state_dict())
+            self.module.load_state_dict(state)
         self.good = copy_of(self.module)
         if self.fresh:
             self.checkpoint()  # first: a folder becomes a run with its config, and a run can be loaded at any moment
         if self.out is not None and self.fabric.is_global_zero:
             store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
-            write_config(self.out, self.module)
+            write_config(self.out, self.plain)
         self.saved = time.perf_counter()
         self.watch.tell("start")
 
@@ -201,9 +211,9 @@ class Training:
         broken = self.tally.broken()
         if broken is None:
             return
-        if not finite(self.module.state_dict()):
+        if not finite(whole(self.module.state_dict())):
             self.module.load_state_dict(self.good)
-        if not finite(self.stepper.average.mean):
+        if not finite(whole(self.stepper.average.mean)):
             self.stepper.average.mean = self.good
         raise Diverged(
             f"step {self.step + 1}: the {broken} is no number any more, and the last good weights are kept; "
@@ -251,13 +261,13 @@ class Training:
 
     def close(self, write: bool = True) -> Run:
         """Put the weights to be kept into the module, and the results into the run folder."""
-        kept = self.best or self.stepper.average.weights()
-        load_weights(self.module, {name: tensor.clone() for name, tensor in kept.items()}, "training")
-        self.module.eval()
-        self.module.path = self.out  # type: ignore[assignment]
-        run = Run(self.module, self.out, self.history, self.data, self.parts, self.finished)
+        kept = whole(self.best or self.stepper.average.weights())
+        load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
+        self.plain.eval()
+        self.plain.path = self.out  # type: ignore[assignment]
+        run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished)
         if write and self.out is not None and self.fabric.is_global_zero:
-            store.write_tensors(self.out / store.WEIGHTS, self.module.state_dict())
+            store.write_tensors(self.out / store.WEIGHTS, self.plain.state_dict())
             run.write()
         self.fabric.barrier()  # no rank reads results before they are there
         return run

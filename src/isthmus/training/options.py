@@ -31,7 +31,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "device": ("auto", "auto, cpu, cuda or mps"),
     "devices": (1, "processes on this machine that share each batch"),
     "nodes": (1, "machines that share each batch"),
-    "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part; GPUs only)"),
+    "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part)"),
     "log": (None, "tensorboard, wandb or mlflow, several joined by +; history.csv is always written"),
 }
 # How a training is run, not what comes out of it: these may be others when it goes on.

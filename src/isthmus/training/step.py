@@ -32,7 +32,8 @@ class Step:
         self.say: Callable[[str], None] = lambda sentence: None
         whole: Any = torch.compile(module) if options["compile"] else module
         self.net = fabric.setup_module(whole)  # before the optimiser: FSDP makes the parameters new
-        decay, fused = options["weight_decay"], fabric.device.type in ("cpu", "cuda")
+        decay = options["weight_decay"]
+        fused = fabric.device.type in ("cpu", "cuda") and options["strategy"] != "fsdp"
         adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
         self.optimizer: Any = fabric.setup_optimizers(adam)
         self.average = Average(module, options["ema"])
