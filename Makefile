@@ -42,10 +42,14 @@ format: $(READY)  ## put the code into the house's form
 
 bench-peers:  ## the libraries that benchmarks run beside ours, in environments of their own
 	$(PYTHON) -m venv .peers/keras
-	.peers/keras/bin/python -m pip install --quiet keras==3.15.0 jax==0.10.2 jaxlib==0.10.2
+	.peers/keras/bin/python -m pip install --quiet keras==3.15.0 jax==0.10.2 jaxlib==0.10.2 torch==2.13.0 $(PIP_ARGS)
+	$(PYTHON) -m venv .peers/pythae
+	.peers/pythae/bin/python -m pip install --quiet torch==2.13.0 pythae==0.1.2 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of the README again (hours on two cores)
 	$(BIN)/python benchmarks/undercomplete.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/kill.py
 	$(MAKE) tables
 
 tables: $(READY)  ## put benchmarks/results/*.json into the README

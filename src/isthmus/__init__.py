@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from isthmus.errors import BadInput as BadInput
     from isthmus.errors import Diverged as Diverged
     from isthmus.errors import IsthmusError as IsthmusError
+    from isthmus.export import export as export
+    from isthmus.hub import from_hub as from_hub
+    from isthmus.hub import push_to_hub as push_to_hub
     from isthmus.recipes import create as create
     from isthmus.tasks.compare import compare as compare
     from isthmus.tasks.demo import demo as demo
@@ -52,6 +55,9 @@ _places = {
     "create": "recipes",
     "fit": "training",
     "Run": "training",
+    "export": "export",
+    "push_to_hub": "hub",
+    "from_hub": "hub",
     "IsthmusError": "errors",
     "BadInput": "errors",
     "Diverged": "errors",

@@ -6,6 +6,7 @@ whole batch and keeps its slice, and what is summed is summed over all. So two p
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,8 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
             precision=options["precision"],
         )
         fabric.launch()
+        if fabric.world_size > 1:
+            atexit.register(leave)
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{devices} devices on {nodes} nodes: {str(error).splitlines()[0]}") from error
     return fabric
@@ -106,6 +109,14 @@ def keep_freed_memory() -> None:
         tell = ctypes.CDLL(None).mallopt
         tell(-3, 2**25)  # M_MMAP_THRESHOLD: the most that glibc accepts
         tell(-1, 2**30)  # M_TRIM_THRESHOLD
+
+
+def leave() -> None:
+    """Take leave of the other processes, or their threads may complain when Python ends."""
+    import torch.distributed as group
+
+    with suppress(Exception):
+        group.destroy_process_group()
 
 
 def started() -> tuple[int, int] | None:
