@@ -52,8 +52,10 @@ class Tally:
         """Make the sums those of all ranks."""
         self.settle()
         if fabric.world_size > 1:
-            own = torch.tensor([*self.sums.values(), self.items], dtype=torch.float64, device=fabric.device)
-            *sums, self.items = summed(own, fabric).tolist()
+            own = [*self.sums.values(), self.items, self.seconds / fabric.world_size]  # seconds: of all ranks the mean
+            *sums, self.items, self.seconds = summed(
+                torch.tensor(own, dtype=torch.float64, device=fabric.device), fabric
+            ).tolist()
             self.sums = dict(zip(self.sums, sums, strict=True))
 
     def broken(self) -> str | None:
