@@ -65,7 +65,7 @@ def fit(
     with together(training.fabric):
         if going_on:
             assert run is not None
-            store.clear_strays(run)
+            store.clear_strays(run) if first_rank() else None  # a slower rank would take what the first one is writing
             training.resume()
         elif options["budget"] is not None:
             options["epochs"] = epochs_within(options["budget"], training)
