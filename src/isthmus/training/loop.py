@@ -91,7 +91,7 @@ class Training:
         checkpoint.must_agree(self.out, self.plain, self.data)
         tensors, header = checkpoint.read(self.out, self.module, self.stepper.optimizer)
         self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
-        self.stepper.micro = header.get("micro", self.stepper.micro)
+        self.stepper.micro = min(self.stepper.micro, header.get("micro", self.stepper.micro))
         self.tally = Tally(header["tally"])
         self.step, self.history, self.finished = (header[name] for name in ("step", "history", "finished"))
         self.judge.restore(header)
@@ -162,7 +162,8 @@ class Training:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the step `first` of it on."""
-        size, rows = self.options["batch_size"], order(self.options["seed"], epoch, len(self.train_part))
+        size = self.options["batch_size"]
+        rows = order(self.train_part, self.options["seed"], epoch, size)
         return batches(self.train_part, rows[first * size :], size, self.fabric)
 
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
