@@ -182,6 +182,7 @@ class Training:
             stopping, saving = self.agreed(stop.is_set(), now - self.saved > CHECKPOINT_EVERY)
             if stopping:  # between two steps: a second Ctrl-C, which may come within one, saves nothing
                 self.checkpoint()
+                self.fabric.barrier()  # a rank that ends before it is written would take the first one with it
                 raise KeyboardInterrupt
             if saving:
                 self.checkpoint()
