@@ -59,7 +59,7 @@ def glorot(module: nn.Module) -> None:
 
 def pad_to(x: Tensor, stride: int) -> Tensor:
     """Repeat the last row and column of N×C×H×W until `stride` divides the height and the width."""
-    down, right = -x.shape[-2] % stride, -x.shape[-1] % stride
+    down, right = ((side + stride - 1) // stride * stride - side for side in x.shape[-2:])
     known = isinstance(down, int) and isinstance(right, int)  # an export leaves a size open: then always pad
     return x if known and not (down or right) else F.pad(x, (0, right, 0, down), mode="replicate")
 
