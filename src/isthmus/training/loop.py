@@ -162,8 +162,7 @@ class Training:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the step `first` of it on."""
-        size = self.options["batch_size"]
-        rows = order(self.train_part, self.options["seed"], epoch, size)
+        size, rows = self.options["batch_size"], order(self.options["seed"], epoch, len(self.train_part))
         return batches(self.train_part, rows[first * size :], size, self.fabric)
 
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
