@@ -28,8 +28,8 @@ class Lost(IsthmusError):
 
 def first_rank() -> bool:
     """Whether this process is the one that speaks and writes; known before anything is started."""
-    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return int(next((rank for rank in ranks if rank), "0")) == 0
+    names = ("RANK",) if os.environ.get("RANK") else ("NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
+    return not any(int(os.environ.get(name) or 0) for name in names)
 
 
 def fabric_of(options: Mapping[str, Any]) -> Fabric:
