@@ -20,8 +20,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        if self.decay is None:
-            return
+        assert self.decay is not None
         decay = min(self.decay, (step + 1) / (step + 10))
         for name, tensor in self.module.state_dict().items():
             mean = self.mean[name]
