@@ -235,7 +235,7 @@ class Training:
         if self.judge.better(row.get("validation_loss", row["loss"])) and self.options["patience"] is not None:
             self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
         if self.step < self.steps:
-            self.finished = self.judge.verdict(sum(epoch["seconds"] for epoch in self.history))
+            self.finished = self.finished or self.judge.verdict(sum(epoch["seconds"] for epoch in self.history))
         self.watch.tell("epoch")
 
     def validate(self) -> dict[str, float]:
