@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data import base, fitting
+from isthmus.data import base, cache
 from isthmus.data.base import Data, numpy_type, range_of, shape_of, times
+from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
-from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, read_picture
+from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.errors import BadInput
 
 MIXED_SIZE = 64  # the side where sizes are mixed and none was asked for
-ENDS = 65536  # bytes of each end of a file that go into the fingerprint
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
@@ -44,61 +39,16 @@ def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(where).relative_to(folder).as_posix().removeprefix(".")
         for name in files:
-            path = Path(where, name)
+            path = os.path.join(where, name)
             if name.startswith("."):
                 continue
-            if is_picture_name(name) and (path.is_file() or not path.exists()):  # a pipe would wait for ever
-                names.append(path.relative_to(folder).as_posix())
+            if is_picture_name(name) and (os.path.isfile(path) or not os.path.exists(path)):  # a pipe would never end
+                names.append(f"{below}/{name}" if below else name)
             else:
-                others[path.suffix.lower() or "files without a suffix"] += 1
+                others[Path(name).suffix.lower() or "files without a suffix"] += 1
     return sorted(names), others
-
-
-def parallel(function: Callable[[In], Out], inputs: Iterable[In]) -> list[Out]:
-    """In order, in a few threads: Pillow lets go of the interpreter while it decodes."""
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
-        return list(pool.map(function, inputs))
-
-
-@dataclass
-class Files:
-    """Picture files that all become one shape and type, read when asked for."""
-
-    paths: Sequence[Path]
-    shape: tuple[int, int, int]
-    dtype: torch.dtype
-
-    def one(self, path: Path) -> np.ndarray:
-        _, height, width = self.shape
-        picture = read_picture(path, shorter=max(height, width))
-        return fitting.fit(picture, self.shape, numpy_type(self.dtype))
-
-    def read(self, indices: np.ndarray) -> Tensor:
-        """N×C×H×W. Raises BadInput naming the file for one that has broken since it was opened."""
-        pictures = parallel(self.one, [self.paths[i] for i in indices])
-        whole = np.stack(pictures) if pictures else np.empty((0, *self.shape), numpy_type(self.dtype))
-        return torch.from_numpy(whole)
-
-    def read_all(self) -> tuple[Tensor, dict[int, str]]:
-        """Everything that can be read, and why the others cannot, by their place."""
-        whole = np.empty((len(self.paths), *self.shape), numpy_type(self.dtype))
-
-        def fill(place: int) -> str:
-            try:
-                whole[place] = self.one(self.paths[place])
-            except BadInput as error:
-                return why(error, self.paths[place])
-            return ""
-
-        reasons = parallel(fill, range(len(self.paths)))
-        broken = {place: reason for place, reason in enumerate(reasons) if reason}
-        good = [place for place in range(len(self.paths)) if place not in broken]
-        return torch.from_numpy(whole[good] if broken else whole), broken
-
-
-def why(error: BadInput, path: Path) -> str:
-    return str(error).removeprefix(f"{path}: ")
 
 
 def open_pictures(
@@ -117,59 +67,46 @@ def open_pictures(
 
     Raises BadInput where no picture can be read.
     """
-    shown = str(path)
+    shown, folder, names = str(path), path.parent, [path.name]
     if path.is_dir():
-        shown = shown.rstrip("/") + "/"
+        shown, folder = shown.rstrip("/") + "/", path
         names, others = find_pictures(path)
         if not names:
             raise nothing_in(shown, others)
-        paths = [path / name for name in names]
-    else:
-        names, paths = [path.name], [path]
-    names, paths = names[:first], paths[:first]
-
-    headers: dict[int, Header] = {}
-    skipped: dict[int, str] = {}
-
-    def look(place: int) -> None:
-        try:
-            names[place].encode()  # a name of stray bytes could be written into no result
-            headers[place] = peek(paths[place])
-        except UnicodeEncodeError:
-            names[place] = names[place].encode(errors="replace").decode()
-            skipped[place] = "its name is not UTF-8"
-        except BadInput as error:
-            skipped[place] = why(error, paths[place])
-
-    parallel(look, range(len(paths)))
+    names = names[:first]
+    looks, reasons = look_at(folder, names)
     notes: list[str] = []
-    if headers:
-        places = sorted(headers)
-        shape, dtype = choose_shape(list(headers.values()), size, gray, like, notes, shown)
-        files = Files([paths[i] for i in places], shape, dtype)
+    rows = None
+    if looks:
+        headers = [Header(*seen[:4]) for seen in looks.values()]
+        shape, dtype = choose_shape(headers, size, gray, like, notes, shown)
+        files = Files(folder, list(looks), list(looks.values()), shape, dtype)
         items: Tensor | Files = files
-        if len(places) * int(np.prod(shape)) * dtype.itemsize <= base.MEMORY_BUDGET:
+        small = files.nbytes <= base.MEMORY_BUDGET
+        if path.is_dir() and files.nbytes >= cache.WORTH:
+            files.cache = cache.reserve(files.key, shape, numpy_type(dtype), len(looks), [] if small else notes)
+        if small:
             items, broken = files.read_all()
-            skipped |= {places[i]: reason for i, reason in broken.items()}
-            places = [place for place in places if place not in skipped]
-    reasons = [(names[i], skipped[i]) for i in sorted(skipped)]
-    if len(skipped) == len(paths):
+            reasons |= {files.names[place]: reason for place, reason in broken.items()}
+            rows = np.array([place for place in range(len(looks)) if place not in broken]) if broken else None
+    skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
+    if len(skipped) == len(names):
         if path.is_file():
-            raise BadInput(f"{path}: {reasons[0][1]}")
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons[:3])
-        more = "; …" if len(reasons) > 3 else ""
-        raise BadInput(f"{shown}: no picture that can be read ({len(reasons)} broken: {told}{more})")
-    kept = [names[i] for i in places]
+            raise BadInput(f"{path}: {skipped[0][1]}")
+        told = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        more = "; …" if len(skipped) > 3 else ""
+        raise BadInput(f"{shown}: no picture that can be read ({len(skipped)} broken: {told}{more})")
+    kept = [name for name in looks if name not in reasons]
     source = {
         "kind": "folder" if path.is_dir() else "file",
         "path": str(path.resolve()),
-        "fingerprint": fingerprint([paths[i] for i in places], kept),
+        "fingerprint": fingerprint(kept, [looks[name] for name in kept]),
         "count": len(kept),
         "size": list(shape[1:]),
         "gray": shape[0] == 1,
     }
     data_range = (0.0, 65535.0 if dtype == torch.uint16 else 255.0)
-    return Data(items, shape, data_range, kept, skipped=reasons, notes=notes, source=source)
+    return Data(items, shape, data_range, kept, skipped=skipped, notes=notes, source=source, rows=rows)
 
 
 def choose_shape(
@@ -211,20 +148,3 @@ def nothing_in(shown: str, others: Counter[str]) -> BadInput:
         return BadInput(f"{shown}: is empty")
     kinds = ", ".join(suffix for suffix, _ in others.most_common(5))
     return BadInput(f"{shown}: holds no pictures ({', '.join(SUFFIXES)}); it holds {kinds}")
-
-
-def fingerprint(paths: Sequence[Path], names: Sequence[str]) -> str:
-    """sha256 over each name, length, and the first and last 64 KiB of the file.
-
-    A renamed, added, removed or re-encoded picture changes it; reading every byte would not pay.
-    """
-    digest = hashlib.sha256()
-    for path, name in zip(paths, names, strict=True):
-        length = path.stat().st_size
-        digest.update(f"{name}\0{length}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(ENDS))
-            if length > ENDS:
-                file.seek(max(ENDS, length - ENDS))
-                digest.update(file.read(ENDS))
-    return digest.hexdigest()

@@ -1,0 +1,198 @@
+"""Picture files: looked at, then items, from the cache or else decoded and kept there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import fitting
+from isthmus.data.base import numpy_type
+from isthmus.data.cache import Decoded
+from isthmus.data.parallel import MANY, in_processes, in_threads, shared
+from isthmus.data.pictures import peek, read_picture
+from isthmus.errors import BadInput
+
+ENDS = 65536  # bytes of each end of a file that go into the fingerprint
+SMALL = 2e-3  # seconds: pictures that take longer are decoded as fast by threads
+AHEAD = 3  # items decoded in advance for each that was asked for
+BLOCK = 2048  # items decoded together in advance, at most
+
+
+class Look(NamedTuple):
+    """What is known of a file before it is decoded: its Header, and what tells it from another."""
+
+    height: int
+    width: int
+    gray: bool
+    deep: bool
+    length: int
+    modified: int  # ns
+    digest: str  # sha256 of the first and last 64 KiB
+
+
+def look_at(folder: Path, names: Sequence[str]) -> tuple[dict[str, Look], dict[str, str]]:
+    """The files that are pictures, and why the others are none, by name."""
+
+    def look(name: str) -> Look | str:
+        path = folder / name
+        try:
+            name.encode()  # a name of stray bytes could be written into no result
+            header = peek(path)
+            with path.open("rb", buffering=0) as file:
+                status = os.stat(file.fileno())
+                digest = hashlib.sha256(file.read(ENDS))
+                if status.st_size > ENDS:
+                    file.seek(max(ENDS, status.st_size - ENDS))
+                    digest.update(file.read(ENDS))
+        except UnicodeEncodeError:
+            return "its name is not UTF-8"
+        except BadInput as error:
+            return why(error, path)
+        except OSError as error:
+            return f"cannot be read ({(error.strerror or str(error)).lower()})"
+        return Look(*header, status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+    told = dict(zip(names, in_processes(look, names), strict=True))
+    reasons = {name: seen for name, seen in told.items() if isinstance(seen, str)}
+    return {name: Look(*seen) for name, seen in told.items() if not isinstance(seen, str)}, reasons
+
+
+def fingerprint(names: Sequence[str], looks: Sequence[Look]) -> str:
+    """sha256 over each name, length, and the first and last 64 KiB of the file.
+
+    A renamed, added, removed or re-encoded picture changes it; reading every byte would not pay.
+    """
+    digest = hashlib.sha256()
+    for name, seen in zip(names, looks, strict=True):
+        digest.update(f"{name}\0{seen.length}\0{seen.digest}\0".encode())
+    return digest.hexdigest()
+
+
+@dataclass
+class Files:
+    """Picture files that all become one shape and type, read when asked for."""
+
+    folder: Path
+    names: Sequence[str]
+    looks: Sequence[Look]
+    shape: tuple[int, int, int]
+    dtype: torch.dtype
+    cache: Decoded | None = None
+
+    def __post_init__(self) -> None:
+        self.asked, self.seconds = 0, 0.0  # items decoded because they were asked for, and how long that took
+        self.tried = np.zeros(len(self.names), bool)  # decoded in advance, or broken
+        # Several ranks begin at several places, and so decode for each other.
+        self.begin = os.getpid() * 7919 % max(1, len(self.names))
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.names) * int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def key(self) -> str:
+        """The fingerprint, what the pictures become, by which decoder, and when files not read whole were written.
+
+        So a picture retouched in its middle is decoded again, at the price that a copied folder of large ones is, too.
+        """
+        import PIL
+
+        written = [seen.modified for seen in self.looks if seen.length > 2 * ENDS]
+        whole = f"{fingerprint(self.names, self.looks)} {self.shape} {self.dtype} {PIL.__version__} {written}"
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+    def decode(self, place: int, row: np.ndarray) -> None:
+        """Raises BadInput naming the file."""
+        path = self.folder / self.names[place]
+        row[...] = fitting.fit(read_picture(path, shorter=max(self.shape[1:])), self.shape, row.dtype)
+        if self.cache is not None and self.same(path, self.looks[place]):
+            self.cache.keep(place, row)
+
+    def same(self, path: Path, seen: Look) -> bool:
+        """Whether a file is the one that was looked at: another content must not be kept under its key."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (seen.length, seen.modified)
+
+    def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:
+        """Why it cannot be read, and why the cache was lost; each '' where all is well."""
+        row = np.empty(self.shape, numpy_type(self.dtype)) if row is None else row
+        broken = ""
+        if self.cache is None or self.cache.take([place], [row]):
+            try:
+                self.decode(place, row)
+            except BadInput as error:
+                broken = why(error, self.folder / self.names[place])
+        return broken, self.cache.lost if self.cache is not None else ""
+
+    def many(self, places: Sequence[int], whole: np.ndarray | None = None) -> list[str]:
+        """`one` for each, into `whole` where it is shared memory for all of the set: why they cannot be read."""
+        results = in_processes(lambda place: self.one(place, None if whole is None else whole[place]), places)
+        if self.cache is not None and (lost := next((lost for _, lost in results if lost), "")):
+            self.cache.lose(lost)
+        return [broken for broken, _ in results]
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        """N×C×H×W. Raises BadInput naming the file for one that has broken since it was opened."""
+        whole = np.empty((len(indices), *self.shape), numpy_type(self.dtype))
+        rows, places = list(whole), [int(index) for index in indices]
+        missing = self.missing(places, rows, range(len(rows)))
+        if missing and self.in_advance():
+            missing = self.missing(places, rows, missing)
+        began = time.perf_counter()
+        in_threads(lambda i: self.decode(places[i], rows[i]), missing)
+        self.asked, self.seconds = self.asked + len(missing), self.seconds + time.perf_counter() - began
+        return torch.from_numpy(whole)
+
+    def missing(self, places: Sequence[int], rows: Sequence[np.ndarray], of: Sequence[int]) -> Sequence[int]:
+        """Which of these positions the cache could not fill."""
+        if self.cache is None:
+            return of
+        return [of[i] for i in self.cache.take([places[i] for i in of], [rows[i] for i in of])]
+
+    def in_advance(self) -> bool:
+        """Decode what will be asked for in the first epoch too, now, with processes. Whether it has."""
+        count = min(AHEAD * self.asked - int(self.tried.sum()), BLOCK)
+        slow = sys.platform != "linux" or self.seconds > SMALL * self.asked
+        if self.cache is None or self.cache.lost or slow or count < MANY:
+            return False
+        absent = self.cache.absent()
+        absent = absent[~self.tried[absent]]
+        block = np.roll(absent, -int(np.searchsorted(absent, self.begin)))[:count].tolist()
+        self.tried[block] = True
+        self.many(block)
+        return True
+
+    def read_all(self) -> tuple[Tensor, dict[int, str]]:
+        """Everything, N×C×H×W, and why some of it cannot be read (and has no meaning), by place.
+
+        A map of the cache where that holds all: memory that the system may take back, and that processes share.
+        """
+        count = len(self.names)
+        places = np.roll(np.arange(count), -self.begin).tolist()
+        for cached in (True, False) if self.cache is not None else (False,):
+            whole = None if cached else shared((count, *self.shape), numpy_type(self.dtype))
+            reasons = zip(places, self.many(places, whole), strict=True)
+            broken = {place: reason for place, reason in sorted(reasons) if reason}
+            if cached and self.cache is not None:
+                whole = self.cache.mapped(but=broken)
+            if whole is not None:
+                break
+        assert whole is not None, "always so without the cache"
+        return torch.from_numpy(whole), broken
+
+
+def why(error: BadInput, path: Path) -> str:
+    return str(error).removeprefix(f"{path}: ")
