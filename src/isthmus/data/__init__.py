@@ -5,7 +5,8 @@ from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_buil
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
 from isthmus.data.opening import open_data
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
-from isthmus.data.split import choose_parts, read_parts, record_parts
+from isthmus.data.shards import write_shards
+from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 
 __all__ = [
     "open_data",
@@ -31,4 +32,6 @@ __all__ = [
     "to_channels",
     "to_depth",
     "MEMORY_BUDGET",
+    "shards_of",
+    "write_shards",
 ]

@@ -23,7 +23,8 @@ Indices = Sequence[int] | np.ndarray | Tensor
 def to_unit(x: Tensor, range: Range) -> Tensor:
     """Stored numbers as float32, `range` = (lo, hi) going to (0, 1). What lies outside stays outside."""
     low, high = range
-    x = x.to(torch.float32)
+    if low or x.dtype != torch.uint8:  # bytes become float as they are divided, in one pass
+        x = x.to(torch.float32)
     return (x - low if low else x) / ((high - low) or 1.0)
 
 

@@ -21,6 +21,7 @@ from isthmus.data.folders import open_pictures
 from isthmus.data.numeric import as_numpy, open_array, open_dataset
 from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.data.shards import is_shards, open_shards
 from isthmus.errors import BadInput
 
 ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz"
@@ -75,6 +76,8 @@ def _open_path(
     if not text:
         raise BadInput(f"data has no name; {ACCEPTED}")
     path = Path(text)
+    if is_shards(text):
+        return open_shards(text, size=size, gray=gray, like=like)
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
             raise BadInput(f"{text}: is neither a file nor a folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,14 +72,29 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
             _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
             pixels = deep.read_ppm(path)
         else:
-            with _open(path) as image:
-                if shorter:
-                    scale = 2 * shorter / min(image.size)
-                    image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
-                pixels = pixels_of(image, path)
+            pixels = _by_pillow(path, path, shorter)
     except Exception as error:
         raise _reason(path, error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
+    """As read_picture, for a picture that is in memory. Colour of 16 bits, which Pillow cannot decode, is refused."""
+    try:
+        if deep.png_is_deep_colour(data[:4096]):
+            raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
+        pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
+    except Exception as error:
+        raise _reason(Path(name), error) from error
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None) -> np.ndarray:
+    with _open(source, path) as image:
+        if shorter:
+            scale = 2 * shorter / min(image.size)
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        return pixels_of(image, path)
 
 
 def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
@@ -148,15 +164,15 @@ def _deep_png(path: Path) -> np.ndarray:
     return deep.upright(pixels, orientation)
 
 
-def _open(path: Path) -> Image:
+def _open(source: Path | io.BytesIO, path: Path | None = None) -> Image:
     from PIL import Image
 
     # What is wrong with a file, or that it is too large, is said below in our own words, not twice.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    image = Image.open(path, formats=FORMATS)
+    image = Image.open(source, formats=FORMATS)
     try:
-        _bounded(path, Header(image.height, image.width, gray=False, deep=False))
+        _bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
     except BadInput:
         image.close()
         raise

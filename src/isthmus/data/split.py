@@ -10,6 +10,8 @@ import numpy as np
 from isthmus.data.base import Data, Numbered
 from isthmus.errors import BadInput
 
+MANY_SHARDS = 10  # from which on whole shards are held back, instead of items
+
 
 def permutation(seed: int, count: int) -> np.ndarray:
     """One order for one (seed, count), for ever: of numpy's streams only RandomState's is frozen."""
@@ -21,7 +23,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
 
     Official parts are kept: only the training part is cut, for the validation. Otherwise by a permutation of
     the seed. From three items on, a fraction above 0 gets one item at least; the training part is never
-    empty.
+    empty. Of many shards whole ones are held back.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
     """
@@ -34,11 +36,12 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     count = len(data)
     official = {name: np.sort(part) for name, part in data.parts.items() if len(part)}
     if "test" not in official and "train" not in official:
-        order = permutation(seed, count)
-        tested, held = _share(test, count, keep=1), _share(validation, count, keep=1)
-        while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training part goes first
-            tested, held = (tested, held - 1) if held >= tested else (tested - 1, held)
-        return _sorted(order[tested + held :], order[tested : tested + held], order[:tested])
+        homes = shards_of(data)
+        if homes is None or homes[-1] - homes[0] < MANY_SHARDS:
+            return _drawn(seed, count, validation, test)
+        kinds, homes = np.unique(homes, return_inverse=True)  # a shard is read as one piece, so it is of one part
+        shards = _drawn(seed, len(kinds), validation, test)
+        return {part: np.flatnonzero(np.isin(homes, chosen)) for part, chosen in shards.items()}
 
     tests = official.get("test", np.empty(0, np.int64))
     if "validation" in official:
@@ -48,6 +51,23 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     order = train[permutation(seed, len(train))]
     held = _share(validation, len(train), keep=1)
     return _sorted(order[held:], order[:held], tests)
+
+
+def shards_of(data: Data) -> np.ndarray | None:
+    """The number of the shard that each item lies in; None for items that each lie by themselves."""
+    starts = getattr(data.items, "starts", None)
+    if starts is None:
+        return None
+    rows = np.arange(len(data)) if data.rows is None else data.rows
+    return np.searchsorted(starts, rows, side="right") - 1
+
+
+def _drawn(seed: int, count: int, validation: float, test: float) -> dict[str, np.ndarray]:
+    order = permutation(seed, count)
+    tested, held = _share(test, count, keep=1), _share(validation, count, keep=1)
+    while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training part goes first
+        tested, held = (tested, held - 1) if held >= tested else (tested - 1, held)
+    return _sorted(order[tested + held :], order[tested : tested + held], order[:tested])
 
 
 def _share(fraction: float, count: int, keep: int) -> int:

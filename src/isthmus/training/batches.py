@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data import Data
+from isthmus.data import Data, shards_of
 from isthmus.layers import seeded
 from isthmus.machines import share
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 AHEAD = 3  # batches read while the one before is learned from
+LANES = 64  # shards open at a time, over all ranks: a power of two, as numbers of ranks mostly are
+MIXED = 4  # shards of a lane that are shuffled together
 
 
 class Batch(NamedTuple):
@@ -39,9 +44,36 @@ class Batch(NamedTuple):
             yield Batch(items, slice(start, start + len(items)), self.total, min(self.counted, len(items)))
 
 
-def order(seed: int, epoch: int, count: int) -> Tensor:
-    """The permutation of an epoch, which follows from (seed, epoch) alone."""
-    return torch.randperm(count, generator=seeded(seed * 1_000_003 + epoch))
+def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:
+    """The permutation of an epoch, which follows from (seed, epoch) alone; in shards a few are open at a time."""
+    shards = shards_of(data)
+    if shards is None or data.in_memory:
+        return torch.randperm(len(data), generator=seeded(seed * 1_000_003 + epoch))
+    return torch.from_numpy(shard_order(shards, seed, epoch, size))
+
+
+def shard_order(shards: np.ndarray, seed: int, epoch: int, size: int) -> np.ndarray:
+    """Rows in an order that reads a few shards at a time. shards: the shard of each row, ascending.
+
+    The shards are dealt to lanes; each lane shuffles MIXED shards together, and each batch of `size` takes the same
+    number from every lane, lane by lane. A rank takes a run of a batch, so a rank has lanes, and thereby shards, of
+    its own, while the batches are the same for any number of ranks. What the longer lanes have left comes last.
+    """
+    random = np.random.RandomState((seed * 1_000_003 + epoch) % 2**32)
+    edges = np.flatnonzero(np.diff(shards, prepend=-1, append=shards[-1] + 1))
+    runs = [np.arange(first, stop) for first, stop in pairwise(edges)]
+    lanes: list[list[np.ndarray]] = [[] for _ in range(min(math.gcd(size, LANES), 2 ** int(math.log2(len(runs)))))]
+    for number in random.permutation(len(runs)):
+        min(lanes, key=lambda lane: sum(map(len, lane))).append(runs[number])
+    mixed = []
+    for lane in lanes:
+        groups = [np.concatenate(lane[first : first + MIXED]) for first in range(0, len(lane), MIXED)]
+        mixed.append(np.concatenate([group[random.permutation(len(group))] for group in groups]))
+    each = size // len(lanes)
+    full = min(map(len, mixed)) // each
+    even = np.stack([lane[: full * each].reshape(full, each) for lane in mixed], axis=1).reshape(-1)
+    rest = np.concatenate([lane[full * each :] for lane in mixed])
+    return np.concatenate([even, rest[random.permutation(len(rest))]])
 
 
 def batches(data: Data, rows: Tensor, size: int, fabric: Fabric) -> Iterator[Batch]:

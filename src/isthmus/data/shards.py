@@ -1,0 +1,211 @@
+"""Shards: tar files of pictures, as webdataset has them, on a disk or behind an address. For more than files can hold.
+
+A folder (or an address, such as s3://bucket/set) with index.json and shard-00000.tar, shard-00001.tar ...; the index
+holds the name, count, length and sha256 of each. What lies behind an address is fetched a shard at a time through
+fsspec, checked, and kept in the cache up to KEPT bytes. Local tar files of somebody else need no index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import fitting
+from isthmus.data.base import Data, Numbered, numpy_type
+from isthmus.data.deep import Header
+from isthmus.data.download import cache_folder, checksum
+from isthmus.data.folders import choose_shape, find_pictures
+from isthmus.data.parallel import in_threads
+from isthmus.data.pictures import is_picture_name, read_bytes
+from isthmus.errors import BadInput
+from isthmus.files import atomic, claim
+
+INDEX = "index.json"
+KEPT = 50 * 10**9  # bytes of fetched shards on this disk
+LOOKED_AT = 64  # pictures of the first shard that tell the shape
+
+
+class Shards:
+    """The pictures of many tar files as items; `starts` are the numbers of the first item of each."""
+
+    def __init__(self, place: str, shards: Sequence[Mapping[str, Any]]) -> None:
+        self.place, self.shards = place, shards
+        self.starts = np.cumsum([0, *(shard["count"] for shard in shards)])[:-1]
+        self.shape: tuple[int, int, int] = (0, 0, 0)
+        self.dtype = torch.uint8
+        self.lock = threading.Lock()
+        self.members = lru_cache(maxsize=64)(self._members)
+
+    def local(self, number: int) -> Path:
+        """The tar file on this disk, fetched first where it lies elsewhere. Raises BadInput for wrong bytes."""
+        shard = self.shards[number]
+        if "://" not in self.place:
+            return Path(self.place, shard["name"])
+        path = cache_folder() / "shards" / f"{shard['sha256'][:32]}.tar"
+        with self.lock:
+            if not path.exists():
+                make_room(path.parent, shard["bytes"])
+                with atomic(path) as temporary:
+                    fetch(f"{self.place}/{shard['name']}", temporary)
+                    if checksum(temporary) != shard["sha256"]:
+                        raise BadInput(f"{self.place}/{shard['name']}: is not what {INDEX} says (its sha256 differs)")
+            os.utime(path)
+        return path
+
+    def _members(self, number: int) -> list[tuple[str, int, int]]:
+        return members_of(self.local(number))
+
+    def bytes_of(self, number: int, places: Sequence[int]) -> list[tuple[str, bytes]]:
+        """Name and contents of pictures of one shard."""
+        found = [self.members(number)[place] for place in places]
+        with self.local(number).open("rb") as file:
+            return [(f"{self.shards[number]['name']}/{name}", _read(file, first, size)) for name, first, size in found]
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        """N×C×H×W. Raises BadInput naming the shard and the picture for one that cannot be read."""
+        whole = np.empty((len(indices), *self.shape), numpy_type(self.dtype))
+        homes = np.searchsorted(self.starts, indices, side="right") - 1
+        contents: list[tuple[int, str, bytes]] = []
+        for home in np.unique(homes):
+            rows = np.flatnonzero(homes == home)
+            found = self.bytes_of(int(home), [int(place) for place in indices[rows] - self.starts[home]])
+            contents += [(int(row), name, data) for row, (name, data) in zip(rows, found, strict=True)]
+
+        def decode(item: tuple[int, str, bytes]) -> None:
+            row, name, data = item
+            whole[row] = fitting.fit(read_bytes(data, name, max(self.shape[1:])), self.shape, whole.dtype)
+
+        in_threads(decode, contents)
+        return torch.from_numpy(whole)
+
+
+def _read(file: Any, first: int, size: int) -> bytes:
+    file.seek(first)
+    return file.read(size)
+
+
+def is_shards(place: str) -> bool:
+    """Whether this is an address, or a folder that holds tar files."""
+    return "://" in place or (Path(place).is_dir() and any(Path(place).glob("*.tar")))
+
+
+def open_shards(
+    place: str, *, size: int | None = None, gray: bool | None = None, like: Mapping[str, Any] | None = None
+) -> Data:
+    """All pictures of a folder or address of shards, of one shape, chosen as for a folder of pictures.
+
+    Raises BadInput for an address without an index, for shards that hold no pictures, and as open_pictures does.
+    """
+    place = place.rstrip("/")
+    shards = read_index(place)
+    if not sum(shard["count"] for shard in shards):
+        raise BadInput(f"{place}: its shards hold no pictures")
+    items, notes = Shards(place, shards), list[str]()
+    first = next(number for number, shard in enumerate(shards) if shard["count"])
+    seen = items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"])))
+    looks = [read_bytes(data, name) for name, data in seen]
+    headers = [Header(p.shape[1], p.shape[2], p.shape[0] == 1, p.dtype == np.uint16) for p in looks]
+    items.shape, items.dtype = choose_shape(headers, size, gray, like, notes, place)
+    told = [[shard["name"], shard["count"], shard["bytes"]] for shard in shards]
+    count = sum(shard["count"] for shard in shards)
+    source = {
+        "kind": "shards",
+        "path": place if "://" in place else str(Path(place).resolve()),
+        "fingerprint": hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+        "count": count,
+        "size": list(items.shape[1:]),
+        "gray": items.shape[0] == 1,
+    }
+    highest = 65535.0 if items.dtype == torch.uint16 else 255.0
+    names = Numbered(range(count), len(str(count)))
+    return Data(items, items.shape, (0.0, highest), names, notes=notes, source=source)
+
+
+def read_index(place: str) -> list[dict[str, Any]]:
+    """What index.json says; for local shards without one, what the tar files say."""
+    if "://" in place:
+        path = cache_folder() / "shards" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
+        with atomic(path) as temporary:
+            fetch(f"{place}/{INDEX}", temporary)
+    else:
+        path = Path(place, INDEX)
+    try:
+        if path.exists():
+            return list(json.loads(path.read_text(encoding="utf-8"))["shards"])
+        tars = sorted(Path(place).glob("*.tar"))
+        return [{"name": p.name, "count": len(members_of(p)), "bytes": p.stat().st_size} for p in tars]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{place}: {INDEX} cannot be read ({error})") from error
+
+
+def members_of(path: Path) -> list[tuple[str, int, int]]:
+    """(name, first byte, bytes) of each picture in a tar file."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return [(m.name, m.offset_data, m.size) for m in tar if m.isfile() and is_picture_name(m.name)]
+    except (OSError, tarfile.TarError) as error:
+        raise BadInput(f"{path}: not a whole tar file ({error})") from error
+
+
+def fetch(address: str, path: Path) -> None:
+    """Copy what lies at an address that fsspec knows (s3://, gs://, https:// ...) to `path`."""
+    import fsspec
+
+    try:
+        with fsspec.open(address, "rb") as far, path.open("wb") as near:
+            shutil.copyfileobj(far, near, 2**20)
+    except ImportError as error:
+        raise BadInput(f"{address}: {error}") from error
+    except Exception as error:  # each kind of address fails in its own ways
+        raise BadInput(
+            f"{address}: cannot be fetched ({str(error).splitlines()[0] if str(error) else error!r})"
+        ) from error
+
+
+def make_room(folder: Path, wanted: int) -> None:
+    """Remove the shards that were used longest ago, until `wanted` bytes more are within KEPT."""
+    kept = sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in kept)
+    for path in kept:
+        if total + wanted <= KEPT:
+            return
+        total -= path.stat().st_size
+        with suppress(OSError):
+            path.unlink()
+
+
+def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000) -> Path:
+    """Pack the pictures of a folder, in an order drawn once, into `out`/shard-00000.tar ... and index.json.
+
+    In an order drawn once, so that a shard holds some of everything and may be read as one piece. Returns `out`;
+    raises BadInput where it exists or the folder holds no pictures.
+    """
+    names, _ = find_pictures(Path(folder))
+    if not names:
+        raise BadInput(f"{folder}: holds no pictures")
+    out = claim(out)
+    names = [names[i] for i in np.random.RandomState(0).permutation(len(names))]
+    told = []
+    for first in range(0, len(names), per_shard):
+        path = out / f"shard-{first // per_shard:05d}.tar"
+        with atomic(path) as temporary, tarfile.open(temporary, "w") as tar:
+            for name in names[first : first + per_shard]:
+                tar.add(Path(folder, name), arcname=name, recursive=False)
+        count = len(names[first : first + per_shard])
+        told.append({"name": path.name, "count": count, "bytes": path.stat().st_size, "sha256": checksum(path)})
+    with atomic(out / INDEX) as temporary:
+        temporary.write_text(json.dumps({"format": 1, "shards": told}, indent=1), encoding="utf-8")
+    return out
