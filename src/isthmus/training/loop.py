@@ -162,7 +162,8 @@ class Training:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the step `first` of it on."""
-        size, rows = self.options["batch_size"], order(self.options["seed"], epoch, len(self.train_part))
+        size = self.options["batch_size"]
+        rows = order(self.train_part, self.options["seed"], epoch, size)
         return batches(self.train_part, rows[first * size :], size, self.fabric)
 
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
@@ -171,6 +172,8 @@ class Training:
         clock = time.perf_counter()
         for batch in self.batches(number, first):
             self.one_step(batch)
+            if self.step % self.epoch_steps == 0:
+                self.tally.settle()  # which waits for a GPU, so that the time is that of the work
             now = time.perf_counter()
             self.tally.seconds += now - clock
             clock = now
