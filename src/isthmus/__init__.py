@@ -9,7 +9,13 @@ Names are imported when they are first used, so that `import isthmus` and `isthm
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# torch's threads wait for each other by spinning. Where other programs use the cores as well, a thread that spins keeps
+# the one it waits for from running: 20 to 60 times as slow was measured (docs/performance.md). Read by torch when it is
+# imported, so it is said here; whoever has said otherwise is left alone.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
