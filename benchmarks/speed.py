@@ -67,6 +67,7 @@ def dense() -> None:
                 "bare PyTorch loop, DataLoader": script("bare", "loader", file, 256, "cpu", epochs),
                 "pythae": script("pythae_training", "dense", file, 256, epochs, python=PYTHAE),
                 "Keras on torch": script("keras_undercomplete", file, epochs, "torch", python=KERAS),
+                "floor: the products alone": script("floor", epochs, count, 256),
             }
         )
     rows = beside(told, later, **OURS)
