@@ -66,7 +66,7 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
         if fabric.world_size > 1:
             atexit.register(leave)
             if fabric.device.type == "cpu":  # where a lost rank is an error, Fabric need not kill us before we say so
-                fabric.strategy.launcher.procs.clear()  # type: ignore[union-attr]
+                getattr(fabric.strategy.launcher, "procs", []).clear()
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{devices} devices on {nodes} nodes: {str(error).splitlines()[0]}") from error
     return fabric
