@@ -270,3 +270,16 @@ def interpolate(
     from isthmus.tasks.generate import interpolate as walk
 
     done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force)}")
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option("--out", help="the file to write, .onnx")],
+    part: Annotated[str | None, typer.Option("--part", help="encoder or decoder; both by default")] = None,
+    force: Force = False,
+) -> None:
+    """A run as ONNX, for other languages and machines."""
+    from isthmus.export import export as write
+
+    done(f"Written: {write(run, out, part=part, force=force)}")
