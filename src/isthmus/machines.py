@@ -73,12 +73,13 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
 
 
 def sharded(module: nn.Module, mesh: Any) -> nn.Module:
-    """The module with the parameters of each of its words, and what is left of them, shared out over the ranks."""
+    """The module with the parameters of its nets, and those that are left, shared out over the ranks."""
     from torch.distributed.fsdp import fully_shard
 
-    for part in [*module.children(), module]:
-        if any(True for _ in part.parameters()):
-            fully_shard(part, mesh=mesh["data_parallel"])
+    # Gathered while a net's forward runs; an objective has none, so its σ is gathered with what is left.
+    nets = (getattr(module, name, None) for name in ("encoder", "bottleneck", "decoder"))
+    for part in [*(net for net in nets if net is not None and any(True for _ in net.parameters())), module]:
+        fully_shard(part, mesh=mesh["data_parallel"])
     return module
 
 

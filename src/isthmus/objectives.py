@@ -110,7 +110,7 @@ class Gaussian(Objective):
         super().__init__(link)
         self.sigma = sigma
         if sigma == "learned":
-            self.log_sigma = nn.Parameter(torch.tensor(-2.0))  # about what a fair model leaves of a picture
+            self.log_sigma = nn.Parameter(torch.tensor([-2.0]))  # about what a fair model leaves of a picture
         elif sigma == "pixel":
             self.channels = 2
         elif not isinstance(sigma, (int, float)) or sigma <= 0:

@@ -77,4 +77,5 @@ def _line(text: str, code: int) -> int:
 
 
 def _one_line(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
-    print(f"isthmus: note: {message}", file=sys.stderr)
+    if first_rank():  # of several processes, which all notice the same, one speaks
+        print(f"isthmus: note: {message}", file=sys.stderr)

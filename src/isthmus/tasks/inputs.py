@@ -14,7 +14,6 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load
 from isthmus.data import Data, choose_parts, open_data, read_parts
 from isthmus.errors import BadInput, Note, unknown
-from isthmus.machines import first_rank
 
 RunOrModel = Autoencoder | str | Path
 
@@ -77,9 +76,7 @@ def name_of(data: Data) -> str:
 
 
 def tell(data: Data) -> None:
-    """What was noticed about the data, each as one warning; of several processes the first one speaks."""
-    if not first_rank():
-        return
+    """What was noticed about the data, each as one warning."""
     for note in data.notes:
         warnings.warn(note, Note, stacklevel=4)
     if data.skipped:
