@@ -46,7 +46,7 @@ class RateKL(Bottleneck):
         if not 0 < rate < 1:
             raise BadInput(f"rate is {rate}: a share between 0 and 1 is accepted")
         super().__init__(in_shape, code, "sigmoid")
-        self.weight, self.rate = weight, rate
+        self.weight, self.rate, self.any_size = weight, rate, False  # each place of the code has a rate of its own
         self.register_buffer("rates", torch.full(self.code_shape, 0.5))
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
@@ -82,7 +82,8 @@ class TopK(Bottleneck):
         z = self.head(h)
         flat = z.flatten(1)
         still = max(0.0, 1 - 2 * ctx.progress)
-        k = min(flat.shape[1], round(self.k + still * (flat.shape[1] - self.k)))
+        k = round(self.k + still * (flat.shape[1] - self.k)) if still else self.k
+        k = torch.sym_min(flat.shape[1], k)  # a size may be open while a net is exported
         values, places = flat.topk(k, dim=1)
         z = torch.zeros_like(flat).scatter(1, places, values).view_as(z)
         return Code(z, free(z), _activity(z))
