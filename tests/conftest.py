@@ -21,6 +21,15 @@ def real_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the cache of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ISTHMUS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("ISTHMUS_CACHE_GB", raising=False)
+        yield
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder as people have them: colour and gray, mixed sizes, a subfolder, a broken file."""

@@ -30,6 +30,7 @@ from isthmus.errors import BadInput, Note
 FORMAT = 1  # to be raised whenever a picture is read or fitted to other numbers than before
 WORTH = 2**24  # bytes: below, decoding again is as fast as one can see
 BOUND = 20.0  # GB
+REMOVED = "it was removed"
 HEAD = 4096  # bytes of the head, and of every multiple that the items begin at
 
 
@@ -66,14 +67,12 @@ class Decoded:
         return missing
 
     def _get(self, file: int, place: int, row: np.ndarray) -> bool:
-        known = bool(self.checked[place])
-        code = b"" if known else os.pread(file, 4, HEAD + 4 * place)
-        if code == bytes(4) or os.preadv(file, [row.data], self.first + place * self.size) != self.size:
+        code = os.pread(file, 4, HEAD + 4 * place)  # even of an item that is known: the file may have been made again
+        if code in (b"", bytes(4)) or os.preadv(file, [row.data], self.first + place * self.size) != self.size:
             return False
-        if not known and code != _crc(row):
-            return False
-        self.checked[place] = True
-        return True
+        if not self.checked[place]:
+            self.checked[place] = code == _crc(row)
+        return bool(self.checked[place])
 
     def keep(self, place: int, item: np.ndarray) -> None:
         """Write an item, for `take` of any process to find."""
@@ -91,7 +90,7 @@ class Decoded:
         """The places that nobody has written yet."""
         try:
             with _opened(self.path, os.O_RDONLY) as file:
-                codes = np.frombuffer(os.pread(file, 4 * self.count, HEAD), np.uint32)
+                codes = np.frombuffer(os.pread(file, 4 * self.count, HEAD).ljust(4 * self.count, b"\0"), np.uint32)
         except OSError as error:
             self.lose(error)
             return np.arange(self.count)
@@ -103,20 +102,23 @@ class Decoded:
             return None
         try:
             return np.memmap(self.path, self.dtype, "c", self.first, (self.count, *self.shape))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.lose(error)
             return None
 
-    def lose(self, why: OSError | str) -> None:
+    def lose(self, why: Exception | str) -> None:
         """Go on without writing, and say so once. On a full disk the file makes room: a checkpoint needs it more."""
+        full = isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT)
         if isinstance(why, OSError):
-            if why.errno in (errno.ENOSPC, errno.EDQUOT):
-                with suppress(OSError):
-                    self.path.unlink()
-            why = "it was removed" if why.errno == errno.ENOENT else (why.strerror or str(why)).lower()
+            why = REMOVED if why.errno == errno.ENOENT else (why.strerror or str(why)).lower()
+        reason = str(why)
         if not self.lost:
-            self.lost = why
-            warnings.warn(f"{self.path}: decoded pictures are not kept any more ({why})", Note, stacklevel=2)
+            self.lost = reason
+            told = f"{self.path}: decoded pictures cannot be kept ({reason}), and are decoded again when needed"
+            warnings.warn(told, Note, stacklevel=2)
+        if full:
+            with suppress(OSError):
+                self.path.unlink()
 
 
 def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes: list[str]) -> Decoded | None:
@@ -126,10 +128,13 @@ def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes
     Raises BadInput for an ISTHMUS_CACHE_GB that is no number.
     """
     allowed = _allowed()
+    try:
+        folder = cache_folder() / "decoded"
+    except RuntimeError:  # somebody without a home folder
+        return None
     if not hasattr(os, "preadv"):
         return None
-    folder = cache_folder() / "decoded"
-    decoded = Decoded(folder / f"{key}.items", shape, dtype, count)
+    decoded = Decoded(folder / f"{key}.{FORMAT}.items", shape, dtype, count)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = {path: status for path in folder.iterdir() if (status := _status(path))}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from isthmus.data import fitting
 from isthmus.data.base import numpy_type
-from isthmus.data.cache import Decoded
+from isthmus.data.cache import REMOVED, Decoded
 from isthmus.data.parallel import MANY, in_processes, in_threads, shared
 from isthmus.data.pictures import peek, read_picture
 from isthmus.errors import BadInput
@@ -140,8 +140,8 @@ class Files:
     def many(self, places: Sequence[int], whole: np.ndarray | None = None) -> list[str]:
         """`one` for each, into `whole` where it is shared memory for all of the set: why they cannot be read."""
         results = in_processes(lambda place: self.one(place, None if whole is None else whole[place]), places)
-        if self.cache is not None and (lost := next((lost for _, lost in results if lost), "")):
-            self.cache.lose(lost)
+        if self.cache is not None and (lost := {lost for _, lost in results if lost}):
+            self.cache.lose(min(lost, key=lambda reason: reason == REMOVED))  # one found no space, and others no file
         return [broken for broken, _ in results]
 
     def read(self, indices: np.ndarray) -> Tensor:

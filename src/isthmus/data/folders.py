@@ -148,3 +148,21 @@ def nothing_in(shown: str, others: Counter[str]) -> BadInput:
         return BadInput(f"{shown}: is empty")
     kinds = ", ".join(suffix for suffix, _ in others.most_common(5))
     return BadInput(f"{shown}: holds no pictures ({', '.join(SUFFIXES)}); it holds {kinds}")
+
+
+def changed(data: Data, before: Mapping[str, Any], parts: Mapping[str, Any]) -> str | None:
+    """How a set differs from the one whose source was `before` and whose `record_parts` were `parts`; None: in nothing.
+
+    One line: files that are gone, broken or new, by name; else that what is in them has changed.
+    """
+    if data.source.get("fingerprint") == before.get("fingerprint"):
+        return None
+    old = {name for kept in parts.values() if not isinstance(kept, str) for name in kept}
+    now, broken = set(data.names) if old else set(), {name for name, _ in data.skipped}
+    kinds = {"gone": old - now - broken, "broken": old & broken, "new": now - old}
+    told = []
+    for kind, names in kinds.items():
+        if names:
+            first = ", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else "")
+            told.append(f"{len(names)} {'file is' if len(names) == 1 else 'files are'} {kind} ({first})")
+    return ", ".join(told) or ("the contents of some file have changed" if old else "its contents have changed")
