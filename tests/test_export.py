@@ -42,12 +42,12 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("deep", "table", {"loss": "categorical"}),
     ("conv", "gray", {"code": "2x4x5", "down": "pool", "up": "transpose"}),
     ("sparse", "gray", {}),
-    ("sparse", "table", {"kind": "kl"}),
-    ("sparse", "gray", {"kind": "topk"}),
-    ("contractive", "gray", {}),
+    ("sparse", "table", {"kind": "topk"}),
+    ("sparse", "gray", {"kind": "kl", "net": "conv", "code": "3x4x5"}),
+    ("contractive", "table", {}),
     ("contractive", "gray", {"widths": (6,)}),
     ("variational", "colour", {"net": "conv", "loss": "bce"}),
-    ("quantized", "gray", {"channels": (4, 6), "code": "2x3", "blocks": 1}),
+    ("quantized", "gray", {"blocks": 1}),
     ("quantized", "colour", {"quantizer": "fsq"}),
     ("quantized", "colour", {"code": "5"}),
 ]
@@ -122,8 +122,8 @@ class Case:
 
     @property
     def open(self) -> bool:
-        """Whether the code is a grid, and not a row of numbers or symbols."""
-        return len(self.model.code_shape) == 3
+        """Whether the code is a grid, and not a row; but a place has a rate of its own where its activity is priced."""
+        return len(self.model.code_shape) == 3 and self.keys.get("kind") != "kl"
 
     @property
     def discrete(self) -> bool:
@@ -249,6 +249,14 @@ def test_data_of_another_range_does_not_change_what_the_input_is(tmp_path: Path)
 def test_the_verb_is_a_function_of_the_package(tmp_path: Path) -> None:
     verb: Any = sys.modules["isthmus.export"]
     assert verb(new("linear", (5,)), tmp_path / "it.onnx", part="encoder").is_file()
+
+
+def test_of_the_k_largest_there_may_be_as_few_as_a_small_picture_has(tmp_path: Path) -> None:
+    model = create("sparse", shape=(1, 6, 6), kind="topk", k=9, net="conv", code="2x3x3")
+    session = session_of(export(model, tmp_path / "it.onnx", "encoder"))
+    for sides in ((6, 6), (1, 1), (9, 4)):
+        x = items(2, (1, *sides))
+        assert_close(run(session, x)["code"], model.encode(x))
 
 
 def test_a_codebook_that_holds_a_vector_twice_is_no_fault_of_the_file(tmp_path: Path) -> None:
