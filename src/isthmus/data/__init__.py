@@ -3,6 +3,7 @@
 from isthmus.data.base import MEMORY_BUDGET, Data, from_unit, to_unit
 from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_builtin, mnist
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
+from isthmus.data.folders import changed
 from isthmus.data.opening import open_data
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
 from isthmus.data.shards import write_shards
@@ -10,6 +11,7 @@ from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 
 __all__ = [
     "open_data",
+    "changed",
     "Data",
     "to_unit",
     "from_unit",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import load_weights
-from isthmus.data import Data
+from isthmus.data import Data, changed
 from isthmus.errors import BadInput
 from isthmus.machines import parted, whole
 from isthmus.registry import config_of
@@ -79,9 +79,10 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
     free = ("epochs", *HOW)
     agree({"model": config_of(module)}, config, run)
     agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
-    agree({"data": {key: value for key, value in new["data"].items() if key != "fingerprint"}}, old, run)
-    if new["data"].get("fingerprint") != old["data"].get("fingerprint"):
-        raise BadInput(f"{run}: its data have changed since")
+    counted = ("fingerprint", "count")
+    agree({"data": {key: value for key, value in new["data"].items() if key not in counted}}, old, run)
+    if difference := changed(data, old["data"], store.read_json(run / store.PARTS)):
+        raise BadInput(f"{run}: its data have changed since: {difference}; name another --out for a new run")
 
 
 def must_not_be_past(run: Path, step: int, steps: int, epochs: float) -> None:
