@@ -437,6 +437,9 @@ def test_results_come_in_order_whoever_makes_them(monkeypatch) -> None:
         assert every(str, range(9)) == list("012345678")
         with pytest.raises(ZeroDivisionError):
             every(lambda n: 1 // (n - 7), range(50))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", lambda: (_ for _ in ()).throw(OSError(errno.EAGAIN, "no more processes")))
+        assert parallel.in_processes(str, range(9)) == list("012345678")
     whole = parallel.shared((50, 2), np.dtype("u2"))
 
     def fill(n: int) -> None:

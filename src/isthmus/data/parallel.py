@@ -62,22 +62,25 @@ def in_processes(function: Callable[[In], Out], inputs: Sequence[In]) -> list[Ou
     try:
         for first in range(count):
             ours, theirs = os.pipe()
-            if (child := os.fork()) == 0:
-                _work(function, inputs[first::count], theirs, parent)
+            children.append((0, ours))
+            with suppress(OSError):  # no memory or number for one more process
+                if (child := os.fork()) == 0:
+                    _work(function, inputs[first::count], theirs, parent)
+                children[-1] = child, ours
             os.close(theirs)
-            children.append((child, ours))
         for first, (_, pipe) in enumerate(children):
             with open(pipe, closefd=False) as file:
                 told = file.read()
-            # A child that was killed, or met an error, has told nothing: its share is done, or raises, here.
+            # A child that was not born, was killed or met an error told nothing: its share is done, or raises, here.
             share = inputs[first::count]
             results[1 + first :: count] = json.loads(told) if told else [function(each) for each in share]
     finally:
         for child, pipe in children:
             os.close(pipe)
-            with suppress(OSError):
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+            with suppress(OSError):  # where the system buries children by itself
+                if child:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
     return results
 
 
