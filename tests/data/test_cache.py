@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -105,6 +106,14 @@ def test_gray_and_16_bits(save, rng, held, decodings, kind: str, dtype: type) ->
     for count in (5, 0):
         assert torch.equal(pixels(open_data(path.parent)), torch.from_numpy(made))
         assert decodings() == count
+
+
+def test_a_set_goes_to_other_processes(folder: Path, held, decodings) -> None:
+    data = open_data(folder)
+    expected = pixels(data)
+    decodings()
+    assert torch.equal(pixels(pickle.loads(pickle.dumps(data))), expected)
+    assert decodings() == 0
 
 
 def test_small_sets_and_single_files_are_not_kept(folder: Path, kept: Path, monkeypatch) -> None:

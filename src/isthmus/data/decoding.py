@@ -92,8 +92,11 @@ class Files:
     def __post_init__(self) -> None:
         self.asked, self.seconds = 0, 0.0  # items decoded because they were asked for, and how long that took
         self.tried = np.zeros(len(self.names), bool)  # decoded in advance, or broken
-        # Several ranks begin at several places, and so decode for each other.
-        self.begin = os.getpid() * 7919 % max(1, len(self.names))
+
+    @property
+    def begin(self) -> int:
+        """Where this process begins to decode: several ranks do so at several places, and decode for each other."""
+        return os.getpid() * 7919 % max(1, len(self.names))
 
     @property
     def nbytes(self) -> int:
