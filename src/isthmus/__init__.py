@@ -13,9 +13,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 # torch's threads wait for each other by spinning. Where other programs use the cores as well, a thread that spins keeps
-# the one it waits for from running: 20 to 60 times as slow was measured (docs/performance.md). Read by torch when it is
-# imported, so it is said here; whoever has said otherwise is left alone.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# the one it waits for from running: 20 to 60 times as slow was measured, and giving way soon costs a seventh on a quiet
+# machine (docs/performance.md). Read by torch when it is imported, so it is said here, unless somebody has said it.
+if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
