@@ -1,0 +1,125 @@
+"""--budget: as many epochs as fit into a time, and then nothing but a training of that many epochs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from isthmus import create, fit
+from isthmus.autoencoder import Autoencoder
+from isthmus.errors import BadInput
+from isthmus.training import Run, Training
+
+HOW: dict[str, Any] = {"batch_size": 8, "device": "cpu", "quiet": True, "lr": 0.01, "validation": 0.2, "test": 0.0}
+LONG = HOW | {"epochs": 100_000}  # so that the time, not the recipe's epochs, is what counts
+KEPT = {
+    "cosine": {"schedule": "cosine", "warmup": 0.1},
+    "ema": {"ema": 0.9},
+    "patience": {"patience": 10_000},
+}
+
+
+def model() -> Autoencoder:
+    return create("undercomplete", shape=(4,), code=2)
+
+
+def epochs_of(run: Path) -> float:
+    return float(json.loads((run / "config.json").read_text())["about"]["training"]["epochs"])
+
+
+def until(count: int) -> dict[str, Any]:
+    """Callbacks that end a training after `count` epochs, as the clock ended another one."""
+    return {"epoch": lambda training: setattr(training, "finished", "enough") if len(training.history) == count else 0}
+
+
+def same(a: Run, b: Run) -> bool:
+    figures = ([{k: v for k, v in row.items() if k != "seconds"} for row in run.history] for run in (a, b))
+    weights = (run.model.state_dict().values() for run in (a, b))
+    return next(figures) == next(figures) and all(torch.equal(x, y) for x, y in zip(*weights, strict=True))
+
+
+def test_a_training_ends_in_about_its_time(tmp_path: Path) -> None:
+    def train(name: str, **how: Any) -> Run:
+        module = create("conv", shape=(1, 8, 8), channels=(8, 16))
+        return fit(module, "digits", out=tmp_path / name, batch_size=256, device="cpu", quiet=True, **how)
+
+    train("first", epochs=0.1)  # what is imported and read once is not the training's
+    began = time.perf_counter()
+    run = train("run", budget="3s", epochs=1000)
+    assert 0.3 * 3 < time.perf_counter() - began < 1.6 * 3
+    assert run.finished in ("done", "stopped: the budget is spent")
+    assert len(run.history) > 3
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_it_is_the_training_of_that_many_epochs(kind: str, table: np.ndarray, tmp_path: Path) -> None:
+    """The steps that were timed leave nothing behind, in weights, means, moments or the order of the items."""
+    run = fit(model(), table, out=tmp_path / "run", budget=0.25, **LONG | KEPT[kind])
+    found = epochs_of(tmp_path / "run")
+    assert found == int(found) > 3
+    plain = fit(model(), table, callbacks=until(len(run.history)), **HOW | KEPT[kind] | {"epochs": found})
+    assert same(run, plain)
+
+
+def test_the_codebook_is_as_it_was_too(tmp_path: Path) -> None:
+    def quantized() -> Autoencoder:
+        return create("quantized", shape=(1, 8, 8), codes=16, dim=3, channels=(4, 8))
+
+    how = {"batch_size": 128, "device": "cpu", "quiet": True, "ema": 0.9}
+    run = fit(quantized(), "digits", out=tmp_path / "run", budget="1s", epochs=1000, **how)
+    found = epochs_of(tmp_path / "run")
+    assert same(run, fit(quantized(), "digits", epochs=found, callbacks=until(len(run.history)), **how))
+
+
+def test_a_stopped_run_goes_on_to_the_epochs_that_were_found(table: np.ndarray, tmp_path: Path) -> None:
+    def stop(training: Training) -> None:
+        if training.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    how = LONG | {"schedule": "cosine"}
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), table, out=tmp_path / "run", budget=0.4, callbacks={"step": stop}, **how)
+    found = epochs_of(tmp_path / "run")
+    run = fit(model(), table, out=tmp_path / "run", budget="0.4s", resume=True, **how)
+    assert epochs_of(tmp_path / "run") == found
+    assert same(run, fit(model(), table, callbacks=until(len(run.history)), **how | {"epochs": found}))
+    again = fit(model(), table, out=tmp_path / "run", budget="0.4s", resume=True, **how)
+    assert (again.finished, again.history) == (run.finished, run.history)
+
+
+def test_another_budget_is_another_run(table: np.ndarray, tmp_path: Path) -> None:
+    fit(model(), table, out=tmp_path / "run", budget="1m", epochs=1, **HOW)
+    with pytest.raises(BadInput, match=r"was trained with budget=60\.0, not 5\.0; name another --out"):
+        fit(model(), table, out=tmp_path / "run", budget="5s", epochs=1, resume=True, **HOW)
+
+
+def test_more_than_five_times_the_epochs_is_not_trained_however_much_time_there_is(
+    table: np.ndarray, tmp_path: Path
+) -> None:
+    run = fit(model(), table, out=tmp_path / "run", budget="2h", epochs=2, **HOW)
+    assert epochs_of(tmp_path / "run") == 10
+    assert (len(run.history), run.finished) == (10, "done")
+
+
+def test_no_time_at_all_is_one_step(table: np.ndarray, tmp_path: Path) -> None:
+    run = fit(model(), table, out=tmp_path / "run", budget=1e-4, **LONG)
+    assert epochs_of(tmp_path / "run") == 1 / 4
+    assert len(run.history) == 1
+    assert same(run, fit(model(), table, **HOW | {"epochs": 1 / 4}))
+
+
+def test_a_machine_that_becomes_slow_stops_at_the_end_of_the_epoch(table: np.ndarray) -> None:
+    slow = {"step": lambda training: time.sleep(0.02)}
+    began = time.perf_counter()
+    run = fit(model(), table, budget=0.6, callbacks=slow, **LONG)
+    assert run.finished == "stopped: the budget is spent"
+    assert 0.6 < sum(row["seconds"] for row in run.history) < time.perf_counter() - began < 1.6
+    assert len(run.history) < 12
