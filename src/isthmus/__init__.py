@@ -12,11 +12,23 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# torch's threads wait for each other by spinning. Where other programs use the cores as well, a thread that spins keeps
-# the one it waits for from running: 20 to 60 times as slow was measured, and giving way soon costs a seventh on a quiet
-# machine (docs/performance.md). Read by torch when it is imported, so it is said here, unless somebody has said it.
-if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+def _give_way() -> None:
+    """Where other programs use the cores, let torch's threads wait for each other asleep.
+
+    A thread that spins keeps the one it waits for from running: 20 to 60 times as slow was measured. On a quiet machine
+    giving way costs a seventh, so there it is left (docs/performance.md). torch reads it when it is imported.
+    """
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            others = int(file.read().split()[3].partition("/")[0]) - 1  # that run at this moment, besides us
+    except (OSError, ValueError, IndexError):
+        return
+    if others / (os.cpu_count() or 1) > 0.25:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+_give_way()
 
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
