@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ class Autoencoder(nn.Module):
         if self.corruption is not None and ctx.noise is not None:
             sample = self.corruption(sample, ctx)
         y, code = self.say(sample, ctx)
-        with torch.autocast(y.device.type, enabled=False):  # losses are float32 whatever the net is
+        # Losses are float32 whatever the net is; to switch off what is off takes time at every step.
+        mixed = torch.is_autocast_enabled(y.device.type)
+        with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
         return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
 
@@ -87,8 +90,10 @@ class Autoencoder(nn.Module):
         # A code from a file lies otherwise in memory than one from the encoder; a convolution would round otherwise.
         z = z.flatten(1).unflatten(1, z.shape[1:])
         y = self.decoder(z) if skips is None else self.decoder(z, skips)
-        # The encoder padded the picture to its stride; what it added is cut off again.
-        return y[..., : size[-2], : size[-1]] if size and len(size) == 3 else y
+        # The encoder padded the picture to its stride; what it added is cut off again. Only then: even a cut of
+        # nothing copies the gradient on its way back.
+        cut = size is not None and len(size) == 3 and (torch.compiler.is_exporting() or y.shape[-2:] != size[-2:])
+        return y[..., : size[-2], : size[-1]] if size and cut else y
 
     # -- using it: arrays or tensors in, tensors on the CPU out; nothing is corrupted, nothing is drawn --
 

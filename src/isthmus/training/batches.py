@@ -38,6 +38,9 @@ class Batch(NamedTuple):
 
     def split(self, size: int) -> Iterator[Batch]:
         """The same in micro-batches of at most `size` items."""
+        if len(self.items) <= size:
+            yield self
+            return
         for first in range(0, len(self.items), size):
             items = self.items[first : first + size]
             start = self.rows.start + first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +35,13 @@ class Step:
         decay = options["weight_decay"]
         fused = fabric.device.type in ("cpu", "cuda") and options["strategy"] != "fsdp"
         adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
-        self.optimizer: Any = fabric.setup_optimizers(adam)
+        self.optimizer = cast(Any, fabric.setup_optimizers(adam))
         self.weights = [weight for group in adam.param_groups for weight in group["params"]]
         self.average = Average(module, options["ema"])
         # One process in full precision: what Fabric would put around each call does nothing, and takes its time.
         self.alone = fabric.world_size == 1 and options["precision"] == "32-true"
         self.call = whole if self.alone else self.net
+        self.change = adam.step if self.alone else self.optimizer.step
 
     def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
         """The losses of a batch with the noise of step `number`."""
@@ -89,7 +90,7 @@ class Step:
             group["lr"] = rate
         if self.options["clip"] is not None:
             self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
-        self.optimizer.step()
+        self.change()
         self.forget()
         if callable(after_step := getattr(self.module, "after_step", None)):
             after_step(sums)
