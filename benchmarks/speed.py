@@ -92,8 +92,8 @@ def conv() -> None:
     began = time.perf_counter()
     epochs = 2 if QUICK else 3
     x_train, _ = isthmus.datasets.mnist()
-    sets = {"1×28×28": x_train[: 256 if QUICK else 6000, None]}
-    if (cropped := crops(128 if QUICK else 2000, 64)) is not None:
+    sets = {"1×28×28": x_train[: 256 if QUICK else 3000, None]}
+    if (cropped := crops(128 if QUICK else 1000, 64)) is not None:
         sets["3×64×64"] = cropped
     rows, told, same = [], {}, {}
     for name, pixels in sets.items():

@@ -39,14 +39,6 @@ def types() -> str:
             beside,
         ]
     )
-    if "speed" in start:
-        rows.append(
-            [
-                "the same, speed of an epoch on 2 cores",
-                f"{start['speed']['times_keras_jax']:.2f} ×",
-                "Keras on JAX = 1",
-            ]
-        )
     for row in pca["rows"]:
         rows.append(
             [
@@ -85,20 +77,19 @@ SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what
 
 def speed() -> str:
     """Every figure of benchmarks/speed.py that has been measured: theirs over ours, from one run."""
-    head = ["", "beside it", "seconds, isthmus / it", "isthmus is × as fast as it (lowest–highest round)"]
+    head = ["", "beside it", "isthmus is × as fast (lowest–highest round)"]
     lines = [[*head, "with `compile=True`"]]
-    for part, key, name, job in SPEED:
+    for part, key, _, job in SPEED:
         if not (HERE / "results" / f"speed-{part}.json").exists():
             continue
         rows = results(f"speed-{part}")["rows"]
-        ours = {job.format(**row): row["seconds"] for row in rows if row["model"] == name}
         for row in rows:
             if f"{key}_times" not in row or row["model"] == "python alone":
                 continue
             title, (low, high) = job.format(**row), row[f"{key}_range"]
             compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
             times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
-            lines.append([title, row["model"], f"{ours[title]:.3g} / {row['seconds']:.3g}", times, compiled])
+            lines.append([title, row["model"], times, compiled])
     return markdown(lines)
 
 

@@ -1,4 +1,4 @@
-"""What 784-24-784 cannot do without: its five products, one exponential a pixel, and the bytes once. Prints one JSON line.
+"""What 784-24-784 cannot do without: five products, one exponential a pixel, the bytes once. Prints one JSON line.
 
     python floor.py EPOCHS PICTURES BATCH
 

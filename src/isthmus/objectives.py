@@ -54,7 +54,7 @@ class Objective(nn.Module):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ softplus(y) − y·t of each row N×D, in as few passes over y as can be; what is kept for the gradient is σ(y) − t.
+    """Σ softplus(y) − y·t of each row N×D, in as few passes over y as can be; kept for the gradient is σ(y) − t.
 
     Two threads wait for each other at the end of every pass, which for small nets costs more than the arithmetic.
     """
