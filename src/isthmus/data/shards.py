@@ -47,7 +47,7 @@ class Shards:
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.dtype = torch.uint8
         self.lock = threading.Lock()
-        self.members = lru_cache(maxsize=64)(self._members)
+        self.members = lru_cache(maxsize=320)(self._members)  # more than the shards that are open at a time, 256
 
     def local(self, number: int) -> Path:
         """The tar file on this disk, fetched first where it lies elsewhere. Raises BadInput for wrong bytes."""
