@@ -190,6 +190,14 @@ def test_a_file_changed_since_the_opening_is_not_kept(folder: Path, save, monkey
     assert decodings() == 1
 
 
+def test_nor_are_rotten_bytes_believed_in_its_place(folder: Path, kept: Path, held, monkeypatch) -> None:
+    expected = pixels(open_data(folder))
+    (file,) = kept.iterdir()
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    monkeypatch.setattr(decoding, "same", lambda path, seen: False)
+    assert torch.equal(pixels(open_data(folder)), expected)
+
+
 def test_broken_files_are_named_every_time(folder: Path, monkeypatch) -> None:
     (folder / "05.png").write_bytes((folder / "05.png").read_bytes()[:200])
     (folder / "06.png").write_text("hello")
@@ -208,18 +216,19 @@ def test_broken_files_are_named_every_time(folder: Path, monkeypatch) -> None:
 
 def test_the_least_recently_used_makes_room(folder: Path, kept: Path, monkeypatch) -> None:
     sizes = {side: cache.Decoded(Path(), (3, side, side), np.dtype("u1"), COUNT).nbytes for side in (40, 41, 42)}
+    (kept / "a folder of somebody").mkdir(parents=True)
     monkeypatch.setenv("ISTHMUS_CACHE_GB", str((sizes[41] + sizes[42] + 1000) / 1e9))
     files = {}
     for side in (40, 41):
         before = set(kept.glob("*"))
         open_data(folder, size=side)
-        (files[side],) = set(kept.iterdir()) - before
+        (files[side],) = set(kept.glob("*")) - before
         os.utime(files[side], (side, side))
     open_data(folder, size=40)  # used again, and so the later of the two
     open_data(folder, size=42)
     assert files[40].exists()
     assert not files[41].exists()
-    assert sum(file.stat().st_size for file in kept.iterdir()) < sizes[41] + sizes[42] + 1000
+    assert sum(file.stat().st_size for file in kept.glob("*.items")) < sizes[41] + sizes[42] + 1000
 
 
 @pytest.mark.parametrize("bound", ["0", "0.00001"])
@@ -419,8 +428,8 @@ def test_a_first_epoch_is_decoded_in_advance(folder: Path, monkeypatch, decoding
     monkeypatch.setattr(base, "MEMORY_BUDGET", 100)
     expected = uncached(folder, monkeypatch)
     monkeypatch.setattr(decoding, "SMALL", 1e9)
-    for module in (parallel, decoding):
-        monkeypatch.setattr(module, "MANY", 12)
+    monkeypatch.setattr(decoding, "BLOCK", 40)
+    monkeypatch.setattr(parallel, "MANY", 8)
     data = open_data(folder)
     decodings()
     order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0)).split(4)

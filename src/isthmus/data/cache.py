@@ -4,8 +4,8 @@
 
 One file, for two could come apart. An item is written first and its CRC then, and an item is believed only if the two
 agree: so a process that is killed, a full disk and rotten bytes cost a decoding and nothing else, and any number of
-threads and processes fill one file without locks, because under one key they all write the same. Nothing is mapped: a
-map of a file that shrinks or of a disk that is full ends in a signal, a read or a write in an error.
+threads and processes fill one file without locks, because under one key they all write the same. Only a file that is
+whole is mapped: a map of one that lacks something ends in a signal where the disk is full, a read or write in an error.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 import zlib
@@ -74,15 +75,15 @@ class Decoded:
             self.checked[place] = code == _crc(row)
         return bool(self.checked[place])
 
-    def keep(self, place: int, item: np.ndarray) -> None:
-        """Write an item, for `take` of any process to find."""
+    def keep(self, place: int, item: np.ndarray | None) -> None:
+        """Write an item, for `take` of any process to find; None: see to it that there is none."""
         if self.lost:
             return
         try:
             with _opened(self.path, os.O_WRONLY) as file:
-                if os.pwrite(file, item.data, self.first + place * self.size) != self.size:
+                if item is not None and os.pwrite(file, item.data, self.first + place * self.size) != self.size:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.pwrite(file, _crc(item), HEAD + 4 * place)
+                os.pwrite(file, bytes(4) if item is None else _crc(item), HEAD + 4 * place)
         except OSError as error:
             self.lose(error)
 
@@ -137,7 +138,7 @@ def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes
     decoded = Decoded(folder / f"{key}.{FORMAT}.items", shape, dtype, count)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = {path: status for path in folder.iterdir() if (status := _status(path))}
+        held = {path: status for path in folder.iterdir() if (status := _file(path))}
         free = shutil.disk_usage(folder).free + sum(status.st_blocks * 512 for status in held.values())
         most = min(allowed, free // 2)
         if decoded.nbytes > most:
@@ -190,10 +191,10 @@ def _allowed() -> float:
     return gigabytes * 1e9
 
 
-def _status(path: Path) -> os.stat_result | None:
-    with suppress(OSError):
-        return path.stat()
-    return None  # another process has just removed it
+def _file(path: Path) -> os.stat_result | None:
+    with suppress(OSError):  # another process has just removed it
+        return status if stat.S_ISREG((status := path.stat()).st_mode) else None
+    return None
 
 
 @contextmanager

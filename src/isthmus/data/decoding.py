@@ -18,14 +18,14 @@ from torch import Tensor
 from isthmus.data import fitting
 from isthmus.data.base import numpy_type
 from isthmus.data.cache import REMOVED, Decoded
-from isthmus.data.parallel import MANY, in_processes, in_threads, shared
+from isthmus.data.parallel import in_processes, in_threads, shared
 from isthmus.data.pictures import peek, read_picture
 from isthmus.errors import BadInput
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
 SMALL = 2e-3  # seconds: pictures that take longer are decoded as fast by threads
-AHEAD = 3  # items decoded in advance for each that was asked for
-BLOCK = 2048  # items decoded together in advance, at most
+AHEAD = 7  # items decoded in advance for each that is asked for
+BLOCK = 2048  # items decoded together in advance, at most; a quarter of it at least
 
 
 class Look(NamedTuple):
@@ -90,7 +90,8 @@ class Files:
     cache: Decoded | None = None
 
     def __post_init__(self) -> None:
-        self.asked, self.seconds = 0, 0.0  # items decoded because they were asked for, and how long that took
+        self.asked = 0  # items that were asked for and had to be decoded
+        self.timed, self.seconds = 0, 0.0  # those of them that threads decoded, and how long that took
         self.tried = np.zeros(len(self.names), bool)  # decoded in advance, or broken
 
     @property
@@ -118,16 +119,8 @@ class Files:
         """Raises BadInput naming the file."""
         path = self.folder / self.names[place]
         row[...] = fitting.fit(read_picture(path, shorter=max(self.shape[1:])), self.shape, row.dtype)
-        if self.cache is not None and self.same(path, self.looks[place]):
-            self.cache.keep(place, row)
-
-    def same(self, path: Path, seen: Look) -> bool:
-        """Whether a file is the one that was looked at: another content must not be kept under its key."""
-        try:
-            status = os.stat(path)
-        except OSError:
-            return False
-        return (status.st_size, status.st_mtime_ns) == (seen.length, seen.modified)
+        if self.cache is not None:
+            self.cache.keep(place, row if same(path, self.looks[place]) else None)
 
     def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:
         """Why it cannot be read, and why the cache was lost; each '' where all is well."""
@@ -152,11 +145,12 @@ class Files:
         whole = np.empty((len(indices), *self.shape), numpy_type(self.dtype))
         rows, places = list(whole), [int(index) for index in indices]
         missing = self.missing(places, rows, range(len(rows)))
-        if missing and self.in_advance():
+        self.asked += len(missing)
+        if missing and self.in_advance([places[i] for i in missing]):
             missing = self.missing(places, rows, missing)
         began = time.perf_counter()
         in_threads(lambda i: self.decode(places[i], rows[i]), missing)
-        self.asked, self.seconds = self.asked + len(missing), self.seconds + time.perf_counter() - began
+        self.timed, self.seconds = self.timed + len(missing), self.seconds + time.perf_counter() - began
         return torch.from_numpy(whole)
 
     def missing(self, places: Sequence[int], rows: Sequence[np.ndarray], of: Sequence[int]) -> Sequence[int]:
@@ -165,18 +159,19 @@ class Files:
             return of
         return [of[i] for i in self.cache.take([places[i] for i in of], [rows[i] for i in of])]
 
-    def in_advance(self) -> bool:
-        """Decode what will be asked for in the first epoch too, now, with processes. Whether it has."""
+    def in_advance(self, wanted: list[int]) -> bool:
+        """Decode what is wanted, and with it what a first epoch will ask for, in processes. Whether it has."""
         count = min(AHEAD * self.asked - int(self.tried.sum()), BLOCK)
-        slow = sys.platform != "linux" or self.seconds > SMALL * self.asked
-        if self.cache is None or self.cache.lost or slow or count < MANY:
+        slow = sys.platform != "linux" or self.seconds > SMALL * self.timed or not self.timed
+        if self.cache is None or self.cache.lost or slow or count < BLOCK // 4:
             return False
         absent = self.cache.absent()
-        absent = absent[~self.tried[absent]]
+        absent = absent[~self.tried[absent]] if not self.cache.lost else absent[:0]
         block = np.roll(absent, -int(np.searchsorted(absent, self.begin)))[:count].tolist()
         self.tried[block] = True
-        self.many(block)
-        return True
+        if block:
+            self.many(list(dict.fromkeys(wanted + block)))
+        return bool(block)
 
     def read_all(self) -> tuple[Tensor, dict[int, str]]:
         """Everything, N×C×H×W, and why some of it cannot be read (and has no meaning), by place.
@@ -195,6 +190,15 @@ class Files:
                 break
         assert whole is not None, "always so without the cache"
         return torch.from_numpy(whole), broken
+
+
+def same(path: Path, seen: Look) -> bool:
+    """Whether a file is still the one that was looked at: another content must not be kept under its key."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (seen.length, seen.modified)
 
 
 def why(error: BadInput, path: Path) -> str:
