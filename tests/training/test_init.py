@@ -70,7 +70,6 @@ def test_the_same_recipe_begins_with_the_same_weights(
     assert run.history[0]["loss"] < 0.8 * fresh.history[0]["loss"]
 
 
-@pytest.mark.xfail(strict=True, reason="the k-means of the first features is written over it")
 def test_a_codebook_is_borrowed_too(trained: dict[str, Path], digits: Path, tmp_path: Path) -> None:
     _, first = begun("quantized", digits, tmp_path / "run", init=trained["quantized"])
     weights = load(trained["quantized"]).state_dict()
@@ -143,7 +142,6 @@ def test_a_run_that_borrowed_goes_on_from_its_own_weights(
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.xfail(strict=True, reason="the config is written anew without it")
 def test_a_run_that_goes_on_still_says_with_what_it_began(
     trained: dict[str, Path], digits: Path, tmp_path: Path
 ) -> None:

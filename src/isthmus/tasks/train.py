@@ -109,7 +109,7 @@ def go_on(
     opened = open_data(data, size=asked.get("size"), gray=asked.get("gray"))
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
-    model.about["asked"] = asked
+    model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
     return fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}
     )

@@ -139,7 +139,8 @@ class Training:
         return run
 
     def begin(self) -> None:
-        if self.step == 0 and callable(start := getattr(self.plain, "start", None)):
+        borrowed = "init" in getattr(self.plain, "about", {})  # a k-means would write over another run's codebook
+        if self.step == 0 and not borrowed and callable(start := getattr(self.plain, "start", None)):
             self.plain.to(self.fabric.device)
             start(self.first_samples())
             state = self.plain.state_dict()
