@@ -51,12 +51,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 WAYS = ("within", "before", "after")  # a file's writing, its new name, or that
 PROTOCOL = (
     "A training on digits is killed with SIGKILL. Three of five trials: after a time drawn uniformly from the length "
-    "of an undisturbed training, from the call of train() to its return. Two of five: in the writing of a file, drawn "
-    "uniformly from all kinds of file that a training writes and from the times that it is written: when a random "
-    "share of its bytes is there, when it is whole but has not its name yet, or just when it has it. After every kill "
-    "isthmus.load() of the folder; then --resume, which is killed again, up to three times, with probability 1/2; the "
-    "last session ends by itself. Its model.safetensors and history are compared with those of an undisturbed "
-    "training, byte for byte (of the history all but the seconds). Checkpoints every 0.2 s, one thread, one machine."
+    "of an undisturbed training, from the call of train() to its return; drawn again where it was over before. Two of "
+    "five: in the writing of a file, drawn uniformly from all kinds of file that a training writes and from the times "
+    "that it is written: when a random share of its bytes is there, when it is whole but has not its name yet, or just "
+    "when it has it. After every kill isthmus.load() of the folder; then --resume, which is killed again, up to three "
+    "times, with probability 1/2; the last session ends by itself. Its model.safetensors and history are compared with "
+    "those of an undisturbed training, byte for byte (of the history all but the seconds). Checkpoints every 0.2 s, "
+    "one thread, one machine."
 )
 
 
@@ -91,7 +92,6 @@ class Found:
 
     trials: int = 0
     kills: Counter[str] = field(default_factory=Counter)
-    sessions: int = 0
     not_yet: int = 0
     loaded: int = 0
     newest: int = 0
@@ -219,17 +219,18 @@ def newest_step(run: Path) -> int:
     return int(store.newest(store.checkpoints(run))[1]["step"])
 
 
-def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: Found) -> None:
-    """Kill, load, go on, kill again perhaps; at last compare."""
+def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: Found) -> bool:
+    """Kill, load, go on, kill again perhaps; at last compare. False where the training was over before its moment."""
     folder = Path(tempfile.mkdtemp(dir=whole.run.parent))
     run, log, story = folder / "run", folder / "log", []
-    found.trials += 1
     wound: Wound | None = draw(chance, number, whole)
     expected: int | None = None  # the step from which the next session has to go on
-    for time_over in range(AGAIN + 2):
+    for attempt in range(AGAIN + 2):
         (folder / "step").unlink(missing_ok=True)
         code = hurt(recipe, run, wound, log)
-        found.sessions += 1
+        if code == 0 and not story:
+            return False
+        found.trials += not story
         story.append(str(wound) if wound and code == -signal.SIGKILL else "to the end")
         if expected is not None and (folder / "step").exists():
             found.resumed += 1
@@ -238,7 +239,7 @@ def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: 
             break
         if code != -signal.SIGKILL:
             found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {log.read_text().strip().splitlines()[-1]}")
-            return
+            return True
         assert wound is not None
         found.kills["in time" if wound.seconds is not None else f"{wound.way} {wound.name}"] += 1
         expected = None
@@ -253,12 +254,13 @@ def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: 
                 found.failures.append(f"{recipe} {number}: {'; '.join(story)}: does not load")
         else:
             found.not_yet += 1
-        wound = draw(chance, chance.randrange(TRIALS), whole) if time_over < AGAIN and chance.random() < 0.5 else None
+        wound = draw(chance, chance.randrange(TRIALS), whole) if attempt < AGAIN and chance.random() < 0.5 else None
     apart = different(run, whole.run)
     found.equal += not apart
     if apart:
         found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {apart}")
     shutil.rmtree(folder)
+    return True
 
 
 def main() -> None:
@@ -270,7 +272,8 @@ def main() -> None:
         wholes = {recipe: undisturbed(recipe, Path(folder)) for recipe in RECIPES}
         for number in range(trials):
             recipe = list(RECIPES)[number % len(RECIPES)]
-            trial(recipe, number, wholes[recipe], chance, found[recipe])
+            while not trial(recipe, number, wholes[recipe], chance, found[recipe]):
+                pass
     rows = [each.row(recipe) for recipe, each in found.items()]
     failures = [failure for each in found.values() for failure in each.failures]
     if trials == TRIALS:
