@@ -95,7 +95,7 @@ class Line(torch.nn.Module):
 
 how = {"devices": 2, "device": "cpu", "batch_size": 8, "validation": 0.0, "test": 0.0, "quiet": True}
 def late(training):
-    if argument["clocks"] and os.environ["RANK"] == "1":
+    if argument["clocks"] and os.environ["RANK"] == "0":
         training.tally.seconds += 100.0
 try:
     run = fit(Line(), np.random.default_rng(0).uniform(0, 1, (40, 4)).astype(np.float32), out=argument["out"],
