@@ -115,13 +115,13 @@ def read_weights(run: Path | str) -> dict[str, Tensor]:
 def clear_unborn(path: Path) -> None:
     """Remove what a training left that was killed before it had a config: nobody can use it."""
     ours = {CHECKPOINTS, PARTS}
-    if path.is_dir() and not is_run(path) and all(p.name in ours or p.suffix == ".tmp" for p in path.iterdir()):
+    if path.is_dir() and not is_run(path) and all(p.name in ours or p.name.startswith(".") for p in path.iterdir()):
         shutil.rmtree(path)
 
 
 def clear_strays(path: Path) -> None:
     """Remove the half-written files of a process that was killed while it wrote."""
-    for stray in path.rglob(".*.tmp"):
+    for stray in [*path.rglob(".*.tmp"), *path.rglob(".tmp*")]:  # ours, and those of safetensors
         with suppress(OSError):
             stray.unlink()
 
