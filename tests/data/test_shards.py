@@ -194,6 +194,11 @@ def test_nothing_in_a_tar_is_ever_put_on_the_disk(tmp_path: Path, monkeypatch: p
     assert files_below(tmp_path) == before
 
 
+def test_a_tar_beside_pictures_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    tar_of(folder / "backup.tar", {"a.png": picture()})
+    assert len(open_data(folder)) == 24
+
+
 @pytest.mark.parametrize("members", [{}, {"a.txt": b"x.png"}], ids=["empty", "texts"])
 def test_shards_without_pictures(members: dict[str, bytes | None], tmp_path: Path) -> None:
     tar_of(tmp_path / "tars" / "0.tar", members)
@@ -201,13 +206,21 @@ def test_shards_without_pictures(members: dict[str, bytes | None], tmp_path: Pat
         open_data(tmp_path / "tars")
 
 
-@pytest.mark.parametrize("kept", [0, 100, 600, 700, 1600, 3000], ids=lambda kept: f"first {kept} bytes")
+@pytest.mark.parametrize(
+    "kept", [0, 100, 600, 700, 1024, 1100, 1600, 2048, 3000, 3072, 3300], ids=lambda kept: f"first {kept} bytes"
+)
 def test_a_tar_that_was_cut_off(kept: int, tmp_path: Path) -> None:
     path = tar_of(tmp_path / "tars" / "0.tar", {f"{i}.png": picture(value=i) for i in range(3)})
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(BadInput, match=r"0\.tar: not a whole tar file \(.+\)$") as error:
         open_data(tmp_path / "tars")
     assert "\n" not in str(error.value)
+
+
+def test_hidden_members_are_left_out_as_hidden_files_are(tmp_path: Path) -> None:
+    members: dict[str, bytes | None] = {"./a.png": picture(value=1), "./._a.png": b"of a Mac", "b/._c.png": b"too"}
+    tar_of(tmp_path / "tars" / "0.tar", members | {"b/c.png": picture(value=2)})
+    assert open_data(tmp_path / "tars").batch([0, 1])[:, 0, 0, 0].tolist() == [1, 2]
 
 
 def test_what_is_no_tar_at_all(tmp_path: Path) -> None:
@@ -245,6 +258,13 @@ def test_16_bit_colour_is_refused_not_cut_to_8_bits(tmp_path: Path) -> None:
 # -- an index that lies --
 
 
+def test_16_bit_colour_of_a_ppm_is_refused_too(tmp_path: Path) -> None:
+    data = b"P6 2 2 65535\n" + np.full(12, 300, ">u2").tobytes()
+    tar_of(tmp_path / "tars" / "0.tar", {"a.ppm": data})
+    with pytest.raises(BadInput, match=r"0\.tar/a\.ppm: 16-bit colour"):
+        open_data(tmp_path / "tars")
+
+
 def index(packed: Path) -> dict[str, Any]:
     return json.loads((packed / "index.json").read_text())
 
@@ -276,6 +296,47 @@ def test_wrong_lengths_change_no_picture(packed: Path, folder: Path) -> None:
         shard["bytes"] = length
     rewrite(packed, told)
     same_as_folder(packed, folder)
+
+
+@pytest.mark.parametrize("count", [0, 4, 6, 100])
+def test_an_index_that_counts_wrongly(count: int, packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MEMORY_BUDGET", 0)
+    told = index(packed)
+    told["shards"][1]["count"] = count
+    rewrite(packed, told)
+    data = open_data(packed)
+    with pytest.raises(BadInput, match=rf"shard-00001\.tar: holds 5 pictures, not {count} as was told$"):
+        data.items.members(1)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "../elsewhere.tar"},
+        {"name": "/etc/elsewhere.tar"},
+        {"count": -1},
+        {"count": 2.5},
+        {"count": "5"},
+        {"bytes": None},
+        {"sha256": "../../elsewhere"},
+        {"sha256": None},
+    ],
+    ids=str,
+)
+def test_an_index_that_cannot_be(entry: dict[str, Any], packed: Path, server: Server) -> None:
+    told = index(packed)
+    told["shards"][2] |= entry
+    rewrite(packed, told)
+    for place in (server.address, *([] if "sha256" in entry else [packed])):
+        with pytest.raises(BadInput, match=r"index\.json cannot be read") as error:
+            open_data(place)
+        assert "\n" not in str(error.value)
+
+
+def test_the_index_of_another_library(packed: Path) -> None:
+    rewrite(packed, {"version": 2, "shards": [{"raw_data": {"basename": "shard.00000.mds"}, "samples": 5}]})
+    with pytest.raises(BadInput, match=r"index\.json cannot be read"):
+        open_data(packed)
 
 
 # -- behind an address --

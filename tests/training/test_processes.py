@@ -321,7 +321,6 @@ def test_ctrl_c_stops_both_between_two_steps_and_two_go_on(
     must_equal(run, tmp_path / "whole", but=stopped // 5)
 
 
-@pytest.mark.xfail(strict=True, reason="a checkpoint holds the first rank's share of the epoch's sums")
 def test_the_epoch_in_which_two_were_stopped_is_told_whole(digits: Path, tmp_path: Path) -> None:
     """Each rank counts its own share of an epoch; a checkpoint in the middle of one holds all of it."""
     runs = []

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,10 @@ from isthmus.data import Data, base, choose_parts, open_data, read_parts, record
 from isthmus.data import shards as module
 from isthmus.data.base import Numbered
 from isthmus.data.shards import Shards
+from isthmus.tasks.show import show
+from isthmus.training import settle
 from isthmus.training.batches import LANES, MIXED, batches, order, shard_order
+from isthmus.training.loop import Training
 
 RECIPE: dict[str, Any] = {"epochs": 2, "batch_size": 64, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.1}
 # Uneven shards, as they are where somebody's tars are of a size in bytes: of most of them a last one is left over.
@@ -197,6 +201,28 @@ def test_a_tar_is_looked_through_once_an_epoch(tmp_path: Path, lazily: None, mon
     assert sorted(looked) == list(range(384))
 
 
+def test_before_the_first_step_few_shards_are_looked_into(tmp_path: Path, lazily: None) -> None:
+    """A codebook starts from the first features: drawn from everywhere they would lie in every shard there is."""
+    counts = [500] * 40
+    data = plain(counts)
+    training = Training(create("undercomplete", shape=(1,), code=1), data, settle({}, {"device": "cpu"}), None, True)
+    assert sum(len(sample.x) for sample in training.first_samples()) == 4096
+    assert len(np.unique(homes(counts)[np.concatenate(data.items.asked)])) <= 10
+
+
+def test_a_look_at_shards_looks_into_few(lazily: None) -> None:
+    data = plain([500] * 40)
+    data.shape = (1, 1, 1)
+    assert show(data)[0]["items"] == 20_000
+    assert len(np.unique(homes([500] * 40)[np.concatenate(data.items.asked)])) <= 5
+
+
+def test_thousands_of_shards_are_dealt_at_once() -> None:
+    began = time.perf_counter()
+    shard_order(homes([2] * 20_000), 0, 0, 64)
+    assert time.perf_counter() - began < 3
+
+
 # -- the parts --
 
 
@@ -228,6 +254,13 @@ def test_a_part_is_learned_from_shard_by_shard(lazily: None) -> None:
     assert np.array_equal(np.sort(rows), np.arange(len(train)))
     items = train.batch(rows[:64])[:, 0]
     assert set(homes(counts)[items]) <= set(shards)
+
+
+@pytest.mark.parametrize(("shards", "of_whole"), [(9, False), (10, True)])
+def test_from_ten_on_shards_are_held_back_whole(shards: int, of_whole: bool) -> None:
+    counts = [30] * shards
+    parts = choose_parts(plain(counts), validation=0.1, test=0.1)
+    assert of_whole != bool(set(homes(counts)[parts["train"]]) & set(homes(counts)[parts["test"]]))
 
 
 def test_of_few_shards_items_are_held_back() -> None:

@@ -119,8 +119,15 @@ class Data:
             return self._pick(self.items, indices)
         if isinstance(indices, Tensor):
             indices = indices.cpu().numpy()
-        positions = np.arange(len(self))[_index_array(indices)]  # also makes negative numbers and masks plain
+        positions = self._positions(indices)
         return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(-1, *self.shape)
+
+    def _positions(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Negative numbers and masks made plain, without an array as long as the data, which may be very long."""
+        index = _index_array(indices)
+        if index.dtype == bool or (index < 0).any() or index.max(initial=-1) >= len(self):
+            return np.arange(len(self))[index]  # raises IndexError for what is not there
+        return index
 
     def _pick(self, items: Tensor, indices: Indices) -> Tensor:
         index = indices if isinstance(indices, Tensor) else torch.as_tensor(_index_array(indices))
@@ -142,10 +149,14 @@ class Data:
         """A view of some items, in that order; names, labels and parts follow, nothing is copied."""
         if isinstance(indices, Tensor):
             indices = indices.cpu().numpy()
-        chosen = np.arange(len(self))[_index_array(indices)]
+        chosen = self._positions(indices)
         rows = chosen if self.rows is None else self.rows[chosen]
         if isinstance(self.names, Numbered):
-            names: Sequence[str] = Numbered(np.asarray(self.names.numbers)[chosen], self.names.width)
+            numbers = self.names.numbers  # an array of them all is as long as the data: none is made in vain
+            taken = (
+                chosen if isinstance(numbers, range) and numbers == range(len(self)) else np.asarray(numbers)[chosen]
+            )
+            names: Sequence[str] = Numbered(taken, self.names.width)
         else:
             names = [self.names[i] for i in chosen]
         labels = None if self.labels is None else self.labels[chosen]

@@ -81,7 +81,8 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
     """As read_picture, for a picture that is in memory. Colour of 16 bits, which Pillow cannot decode, is refused."""
     try:
-        if deep.png_is_deep_colour(data[:4096]):
+        ppm = deep.ppm_header(data[:4096])
+        if deep.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
             raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
         pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
     except Exception as error:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,12 @@ class Shards:
         return path
 
     def _members(self, number: int) -> list[tuple[str, int, int]]:
-        return members_of(self.local(number))
+        found, shard = members_of(self.local(number)), self.shards[number]
+        if len(found) != shard["count"]:
+            raise BadInput(
+                f"{self.place}/{shard['name']}: holds {len(found)} pictures, not {shard['count']} as was told"
+            )
+        return found
 
     def bytes_of(self, number: int, places: Sequence[int]) -> list[tuple[str, bytes]]:
         """Name and contents of pictures of one shard."""
@@ -98,8 +104,10 @@ def _read(file: Any, first: int, size: int) -> bytes:
 
 
 def is_shards(place: str) -> bool:
-    """Whether this is an address, or a folder that holds tar files."""
-    return "://" in place or (Path(place).is_dir() and any(Path(place).glob("*.tar")))
+    """Whether this is an address, or a folder that holds tar files, and no pictures beside them."""
+    if "://" in place or not Path(place).is_dir():
+        return "://" in place
+    return any(Path(place).glob("*.tar")) and not any(map(is_picture_name, Path(place).iterdir()))
 
 
 def open_shards(
@@ -144,18 +152,32 @@ def read_index(place: str) -> list[dict[str, Any]]:
         path = Path(place, INDEX)
     try:
         if path.exists():
-            return list(json.loads(path.read_text(encoding="utf-8"))["shards"])
+            shards = list(json.loads(path.read_text(encoding="utf-8"))["shards"])
+            if not all(is_sound(shard, "://" in place) for shard in shards):
+                raise ValueError("each shard needs a name below it, a count, bytes and, behind an address, its sha256")
+            return shards
         tars = sorted(Path(place).glob("*.tar"))
         return [{"name": p.name, "count": len(members_of(p)), "bytes": p.stat().st_size} for p in tars]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{place}: {INDEX} cannot be read ({error})") from error
 
 
+def is_sound(shard: Mapping[str, Any], far: bool) -> bool:
+    """Whether an entry of an index holds what is needed, and names nothing that lies elsewhere."""
+    name = PurePosixPath(shard["name"])
+    numbers = all(type(shard[key]) is int and shard[key] >= 0 for key in ("count", "bytes"))
+    known = not far or re.fullmatch("[0-9a-f]{64}", shard["sha256"])
+    return bool(numbers and known and not name.is_absolute() and ".." not in name.parts)
+
+
 def members_of(path: Path) -> list[tuple[str, int, int]]:
-    """(name, first byte, bytes) of each picture in a tar file."""
+    """(name, first byte, bytes) of each picture in a tar file; as in a folder, hidden ones (._a.jpg) are left out."""
     try:
-        with tarfile.open(path, "r:") as tar:
-            return [(m.name, m.offset_data, m.size) for m in tar if m.isfile() and is_picture_name(m.name)]
+        with tarfile.open(path, "r:") as tar, path.open("rb") as file:
+            found = [(m.name, m.offset_data, m.size) for m in tar if m.isfile() and is_picture_name(m.name)]
+            if _read(file, tar.offset, 512) != bytes(512):  # tarfile takes a cut between two members for the end
+                raise tarfile.ReadError("it has no end mark")
+            return [member for member in found if not PurePosixPath(member[0]).name.startswith(".")]
     except (OSError, tarfile.TarError) as error:
         raise BadInput(f"{path}: not a whole tar file ({error})") from error
 

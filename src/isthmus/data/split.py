@@ -37,11 +37,11 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     official = {name: np.sort(part) for name, part in data.parts.items() if len(part)}
     if "test" not in official and "train" not in official:
         homes = shards_of(data)
-        if homes is None or homes[-1] - homes[0] < MANY_SHARDS:
+        if homes is None or len(kinds := np.flatnonzero(np.bincount(homes))) < MANY_SHARDS:
             return _drawn(seed, count, validation, test)
-        kinds, homes = np.unique(homes, return_inverse=True)  # a shard is read as one piece, so it is of one part
+        # A shard is read as one piece, so it is of one part.
         shards = _drawn(seed, len(kinds), validation, test)
-        return {part: np.flatnonzero(np.isin(homes, chosen)) for part, chosen in shards.items()}
+        return {part: np.flatnonzero(np.isin(homes, kinds[chosen])) for part, chosen in shards.items()}
 
     tests = official.get("test", np.empty(0, np.int64))
     if "validation" in official:
@@ -98,7 +98,8 @@ def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]
     for part, kept in recorded.items():
         if isinstance(kept, str):
             ends = [(int(first), int(last or first)) for first, _, last in (run.partition("-") for run in kept.split())]
-            rows = [row for first, last in ends for row in range(first, last + 1) if row < len(data)]
+            runs = [np.arange(first, min(last + 1, len(data))) for first, last in ends]
+            rows: Any = np.concatenate(runs) if runs else []
         else:
             rows = [place[name] for name in kept if name in place]
         parts[part] = np.array(rows, dtype=np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from isthmus.data import open_data
+from isthmus.data import open_data, shards_of
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
 from isthmus.tasks.inputs import name_of, tell
@@ -34,7 +34,10 @@ def show(
         claim(out, force=force)
     data = open_data(source, size=size, gray=gray, first=first)
     tell(data)
-    some = data.batch(np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)))
+    near = (
+        len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
+    )  # shards from everywhere would be fetched
+    some = data.batch(np.unique(np.linspace(0, near - 1, min(LOOKED_AT, near)).astype(int)))
     values = some.double()
     facts: dict[str, Any] = {
         "name": name_of(data),
@@ -52,7 +55,7 @@ def show(
     if data.labels is not None:
         facts["labels"] = len(np.unique(data.labels))
     facts |= {"skipped": len(data.skipped)} if data.skipped else {}
-    spread = np.unique(np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int))
+    spread = np.unique(np.linspace(0, near - 1, min(SHEET, near)).astype(int))
     sheet = grid(as_pictures(data.floats(spread)))
     if out is not None:
         write_picture(out, sheet)

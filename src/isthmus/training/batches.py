@@ -66,8 +66,10 @@ def shard_order(shards: np.ndarray, seed: int, epoch: int, size: int) -> np.ndar
     edges = np.flatnonzero(np.diff(shards, prepend=-1, append=shards[-1] + 1))
     runs = [np.arange(first, stop) for first, stop in pairwise(edges)]
     lanes: list[list[np.ndarray]] = [[] for _ in range(min(math.gcd(size, LANES), 2 ** int(math.log2(len(runs)))))]
+    held = np.zeros(len(lanes), np.int64)
     for number in random.permutation(len(runs)):
-        min(lanes, key=lambda lane: sum(map(len, lane))).append(runs[number])
+        lanes[held.argmin()].append(runs[number])
+        held[held.argmin()] += len(runs[number])
     mixed = []
     for lane in lanes:
         groups = [np.concatenate(lane[first : first + MIXED]) for first in range(0, len(lane), MIXED)]

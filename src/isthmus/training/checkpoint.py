@@ -22,13 +22,22 @@ KEPT = 2
 
 
 def tensors_of(
-    module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]]
+    module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]], keep: bool = True
 ) -> dict[str, Tensor]:
-    """All the numbers that a training needs to go on as if it had never stopped; all ranks must ask."""
+    """All the numbers that a training needs to go on as if it had never stopped; all ranks must ask, one may `keep`.
+
+    One tensor after the other becomes whole and leaves the GPU: all at once they may be more than it can hold.
+    """
     groups = {"model": module.state_dict(), **extra}
     for index, state in optimizer.state_dict()["state"].items():
         groups[f"optimizer.{index}"] = {name: torch.as_tensor(value) for name, value in state.items()}
-    return {f"{group}.{name}": t for group, tensors in groups.items() for name, t in whole(tensors).items()}
+    found: dict[str, Tensor] = {}
+    for group, tensors in groups.items():
+        for name, tensor in tensors.items():
+            entire = whole({name: tensor})[name]
+            if keep:
+                found[f"{group}.{name}"] = entire.cpu()
+    return found
 
 
 def write(run: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:

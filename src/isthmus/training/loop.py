@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Sample
-from isthmus.data import Data, choose_parts, record_parts, to_unit
+from isthmus.data import Data, choose_parts, record_parts, shards_of, to_unit
 from isthmus.errors import Diverged
 from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
@@ -92,7 +92,7 @@ class Training:
         tensors, header = checkpoint.read(self.out, self.module, self.stepper.optimizer)
         self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
         self.stepper.micro = min(self.stepper.micro, header.get("micro", self.stepper.micro))
-        self.tally = Tally(header["tally"])
+        self.tally = Tally(header["tally"] if self.fabric.is_global_zero else Tally(header["tally"]).emptied())
         self.step, self.history, self.finished = (header[name] for name in ("step", "history", "finished"))
         self.judge.restore(header)
         checkpoint.must_not_be_past(self.out, self.step, self.steps, self.options["epochs"])
@@ -104,11 +104,13 @@ class Training:
         if self.out is None:
             return
         extra = {"ema": self.stepper.average.mean, "best": self.best}
-        tensors = checkpoint.tensors_of(self.module, self.stepper.optimizer.optimizer, extra)
-        if not self.fabric.is_global_zero:
+        keep, whole = self.fabric.is_global_zero, Tally(self.tally.state())
+        tensors = checkpoint.tensors_of(self.module, self.stepper.optimizer.optimizer, extra, keep)
+        whole.share(self.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
+        if not keep:
             return
         header = {"step": self.step, "history": self.history, "finished": self.finished, **self.judge.state()}
-        header |= {"tally": self.tally.state(), "micro": self.stepper.micro}
+        header |= {"tally": whole.state(), "micro": self.stepper.micro}
         checkpoint.write(self.out, self.step, tensors, header)
         self.watch.tell("checkpoint")
 
@@ -157,7 +159,11 @@ class Training:
         self.watch.tell("start")
 
     def first_samples(self) -> Iterator[Sample]:
-        rows = torch.randperm(len(self.train_part), generator=torch.Generator().manual_seed(self.options["seed"]))
+        count = len(self.train_part)
+        if self.train_part.in_memory or shards_of(self.train_part) is None:
+            rows = torch.randperm(count, generator=torch.Generator().manual_seed(self.options["seed"]))
+        else:  # drawn from everywhere they would lie in thousands of shards, each of which had to be fetched
+            rows = torch.arange(min(START_ITEMS, count))
         for chosen in rows[:START_ITEMS].split(self.options["batch_size"]):
             yield Sample.of(to_unit(self.train_part.batch(chosen).to(self.fabric.device), self.data.range))
 

@@ -69,6 +69,10 @@ class Tally:
         means = {name: total / max(1, self.items) for name, total in self.sums.items()}
         return {"loss": sum(means[name] for name in terms if name in means), **means}
 
+    def emptied(self) -> dict[str, Any]:
+        """The state of a rank other than the first, when the first takes up what all had seen."""
+        return {"sums": dict.fromkeys(self.sums, 0.0), "items": 0, "seconds": self.seconds}
+
     def state(self) -> dict[str, Any]:
         self.settle()
         return {"sums": self.sums, "items": self.items, "seconds": self.seconds}
