@@ -56,8 +56,8 @@ PROTOCOL = (
     "that it is written: when a random share of its bytes is there, when it is whole but has not its name yet, or just "
     "when it has it. After every kill isthmus.load() of the folder; then --resume, which is killed again, up to three "
     "times, with probability 1/2; the last session ends by itself. Its model.safetensors and history are compared with "
-    "those of an undisturbed training, byte for byte (of the history all but the seconds). Checkpoints every 0.2 s, "
-    "one thread, one machine."
+    "those of an undisturbed training, byte for byte (of the history all but the seconds), and no half-written file may "
+    "be left. Checkpoints every 0.2 s, one thread, one machine."
 )
 
 
@@ -97,6 +97,7 @@ class Found:
     newest: int = 0
     resumed: int = 0
     equal: int = 0
+    clean: int = 0
     failures: list[str] = field(default_factory=list)
 
     def row(self, recipe: str) -> dict[str, Any]:
@@ -108,6 +109,7 @@ class Found:
             "loads": f"{self.loaded} of {self.kills.total() - self.not_yet}",
             "resumed_from_newest": f"{self.newest} of {self.resumed}",
             "bit_equal": f"{self.equal} of {self.trials}",
+            "nothing_left_behind": f"{self.clean} of {self.trials}",
             "kills_by_moment": dict(sorted(self.kills.items())),
         }
 
@@ -188,12 +190,17 @@ def history(run: Path) -> list[str]:
 
 
 def different(run: Path, whole: Path) -> str:
-    """In which file a finished run differs from the undisturbed one, or what it has left behind."""
+    """In which file a finished run differs from the undisturbed one."""
     if (run / store.WEIGHTS).read_bytes() != (whole / store.WEIGHTS).read_bytes():
         return store.WEIGHTS
     if history(run) != history(whole):
         return store.HISTORY
-    return next((f"left behind: {path.name}" for path in run.rglob(".*")), "")
+    return ""
+
+
+def left_behind(run: Path) -> list[str]:
+    """The half-written files in a run: ours, and those of safetensors. Their names all begin with a dot."""
+    return sorted(path.name for path in run.rglob(".*"))
 
 
 def draw(chance: random.Random, trial: int, whole: Whole) -> Wound:
@@ -255,10 +262,12 @@ def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: 
         else:
             found.not_yet += 1
         wound = draw(chance, chance.randrange(TRIALS), whole) if attempt < AGAIN and chance.random() < 0.5 else None
-    apart = different(run, whole.run)
+    apart, strays = different(run, whole.run), left_behind(run)
     found.equal += not apart
-    if apart:
-        found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {apart}")
+    found.clean += not strays
+    if apart or strays:
+        told = [*([f"{apart} differs"] if apart else []), *(f"{name} is left behind" for name in strays)]
+        found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {', '.join(told)}")
     shutil.rmtree(folder)
     return True
 
