@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,53 @@ from isthmus.errors import BadInput
 from isthmus.machines import parted, whole
 from isthmus.registry import config_of
 from isthmus.training.options import HOW
+from isthmus.training.tally import Tally
+
+if TYPE_CHECKING:
+    from isthmus.training.loop import Training
 
 KEPT = 2
 
 
+def save(training: Training) -> None:
+    """All that a training needs to go on as if it had never stopped; all ranks must ask, and the first one writes."""
+    if training.out is None:
+        return
+    step, first = training.stepper, training.fabric.is_global_zero
+    extra = {"ema": step.average.mean, "best": training.best}
+    tensors = tensors_of(training.module, step.optimizer.optimizer, extra, keep=first)
+    tally = Tally(training.tally.state())
+    tally.share(training.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
+    if not first:
+        return
+    header = {"step": training.step, "history": training.history, "finished": training.finished}
+    header |= {"tally": tally.state(), "micro": step.micro, **training.judge.state()}
+    write(training.out, training.step, tensors, header)
+    training.watch.tell("checkpoint")
+
+
+def take_up(training: Training) -> None:
+    """Put the newest checkpoint into the training; BadInput where it is of another model, other data or options."""
+    run, step = training.out, training.stepper
+    assert run is not None
+    must_agree(run, training.plain, training.data)
+    tensors, header = read(run, training.module, step.optimizer)
+    step.average.mean, training.best = tensors.get("ema", {}), tensors.get("best", {})
+    step.micro = min(step.micro, header.get("micro", step.micro))
+    tally = Tally(header["tally"])
+    training.tally = tally if training.fabric.is_global_zero else Tally(tally.emptied())
+    training.step, training.history, training.finished = (header[name] for name in ("step", "history", "finished"))
+    training.judge.restore(header)
+    if training.step > training.steps:
+        raise BadInput(f"{run}: has trained for more epochs than {training.options['epochs']:g} already")
+    if training.step < training.steps and training.finished == "done":
+        training.finished = ""
+
+
 def tensors_of(
-    module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]], keep: bool = True
+    module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]], keep: bool
 ) -> dict[str, Tensor]:
-    """All the numbers that a training needs to go on as if it had never stopped; all ranks must ask, one may `keep`.
+    """Weights, the moments of the optimiser and what is extra; all ranks must ask, one may `keep` them.
 
     One tensor after the other becomes whole and leaves the GPU: all at once they may be more than it can hold.
     """
@@ -92,11 +131,6 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
     agree({"data": {key: value for key, value in new["data"].items() if key not in counted}}, old, run)
     if difference := changed(data, old["data"], store.read_json(run / store.PARTS)):
         raise BadInput(f"{run}: its data have changed since: {difference}; name another --out for a new run")
-
-
-def must_not_be_past(run: Path, step: int, steps: int, epochs: float) -> None:
-    if step > steps:
-        raise BadInput(f"{run}: has trained for more epochs than {epochs:g} already")
 
 
 def agree(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:

@@ -83,38 +83,13 @@ class Training:
     def step_rate(self) -> float:
         return rate(self.options, self.step, self.steps) * self.judge.factor
 
-    # -- on disk --
-
     def resume(self) -> None:
         """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
-        assert self.out is not None
-        checkpoint.must_agree(self.out, self.plain, self.data)
-        tensors, header = checkpoint.read(self.out, self.module, self.stepper.optimizer)
-        self.stepper.average.mean, self.best = tensors.get("ema", {}), tensors.get("best", {})
-        self.stepper.micro = min(self.stepper.micro, header.get("micro", self.stepper.micro))
-        self.tally = Tally(header["tally"] if self.fabric.is_global_zero else Tally(header["tally"]).emptied())
-        self.step, self.history, self.finished = (header[name] for name in ("step", "history", "finished"))
-        self.judge.restore(header)
-        checkpoint.must_not_be_past(self.out, self.step, self.steps, self.options["epochs"])
-        if self.step < self.steps and self.finished == "done":
-            self.finished = ""
+        checkpoint.take_up(self)
 
     def checkpoint(self) -> None:
         self.saved = time.perf_counter()
-        if self.out is None:
-            return
-        extra = {"ema": self.stepper.average.mean, "best": self.best}
-        keep, whole = self.fabric.is_global_zero, Tally(self.tally.state())
-        tensors = checkpoint.tensors_of(self.module, self.stepper.optimizer.optimizer, extra, keep)
-        whole.share(self.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
-        if not keep:
-            return
-        header = {"step": self.step, "history": self.history, "finished": self.finished, **self.judge.state()}
-        header |= {"tally": whole.state(), "micro": self.stepper.micro}
-        checkpoint.write(self.out, self.step, tensors, header)
-        self.watch.tell("checkpoint")
-
-    # -- the loop --
+        checkpoint.save(self)
 
     def run(self) -> Run:
         if self.finished:
