@@ -5,7 +5,6 @@ x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = dec
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -58,8 +57,8 @@ class Record:
 
     def but(self: R, **changes: Any) -> R:
         """The same with some values changed."""
-        new = copy.copy(self)
-        new.__dict__.update(changes)
+        new = object.__new__(type(self))  # a fourth of the time of copy.copy
+        new.__dict__.update(self.__dict__ | changes)
         return new
 
 

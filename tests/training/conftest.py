@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from isthmus.contracts import Context, Losses, Sample
 
@@ -57,15 +56,16 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
-def seen() -> Iterator[list[dict[str, float]]]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     """What the optimiser was told at each step: its rate, and the norm of the gradient."""
     steps: list[dict[str, float]] = []
+    step = torch.optim.AdamW.step
 
-    def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def look(optimizer: torch.optim.Optimizer, *given: Any) -> Any:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
         steps.append({"lr": optimizer.param_groups[0]["lr"], "norm": float(norm)})
+        return step(optimizer, *given)
 
-    handle = register_optimizer_step_pre_hook(look)
-    yield steps
-    handle.remove()
+    monkeypatch.setattr(torch.optim.AdamW, "step", look)
+    return steps

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -38,10 +40,11 @@ class Step:
         self.optimizer = cast(Any, fabric.setup_optimizers(adam))
         self.weights = [weight for group in adam.param_groups for weight in group["params"]]
         self.average = Average(module, options["ema"])
-        # One process in full precision: what Fabric would put around each call does nothing, and takes its time.
+        # One process in full precision: what Fabric would put around each call does nothing, and takes its time, and
+        # so does what torch puts around a step of the optimiser: a record for the profiler, and hooks that are none.
         self.alone = fabric.world_size == 1 and options["precision"] == "32-true"
         self.call = whole if self.alone else self.net
-        self.change = adam.step if self.alone else self.optimizer.step
+        self.change = partial(inspect.unwrap(type(adam).step), adam) if self.alone else self.optimizer.step
 
     def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
         """The losses of a batch with the noise of step `number`."""
@@ -90,7 +93,8 @@ class Step:
             group["lr"] = rate
         if self.options["clip"] is not None:
             self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
-        self.change()
+        with torch.no_grad():
+            self.change()
         self.forget()
         if callable(after_step := getattr(self.module, "after_step", None)):
             after_step(sums)
