@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 
@@ -20,11 +21,14 @@ def _give_way() -> None:
     giving way costs a seventh, so there it is left (docs/performance.md). torch reads it when it is imported.
     """
     try:
-        with open("/proc/loadavg", encoding="ascii") as file:
-            others = int(file.read().split()[3].partition("/")[0]) - 1  # that run at this moment, besides us
+        looks = []
+        for _ in range(3):  # at one moment, who started us may still be running
+            with open("/proc/loadavg", encoding="ascii") as file:
+                looks.append(int(file.read().split()[3].partition("/")[0]) - 1)  # that run now, besides us
+            time.sleep(0.001)
     except (OSError, ValueError, IndexError):
         return
-    if others / (os.cpu_count() or 1) > 0.25:
+    if min(looks) / (os.cpu_count() or 1) > 0.25:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
