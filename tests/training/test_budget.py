@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus import create, fit
+from isthmus import create, fit, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput
 from isthmus.training import Run, Training
@@ -35,9 +35,19 @@ def epochs_of(run: Path) -> float:
     return float(json.loads((run / "config.json").read_text())["about"]["training"]["epochs"])
 
 
-def until(count: int) -> dict[str, Any]:
-    """Callbacks that end a training after `count` epochs, as the clock ended another one."""
-    return {"epoch": lambda training: setattr(training, "finished", "enough") if len(training.history) == count else 0}
+def step_of(run: Path) -> int:
+    """The step at which a training ended."""
+    return int(store.checkpoints(run)[-1].stem)
+
+
+def until(step: int) -> dict[str, Any]:
+    """Callbacks that end a training after `step` steps, as the clock ended another one."""
+    return {"step": lambda training: setattr(training.judge, "budget", 0.0) if training.step == step else None}
+
+
+def waits(seconds: float) -> dict[str, Any]:
+    """Callbacks that make each step take so long at least."""
+    return {"step": lambda training: time.sleep(seconds)}
 
 
 def same(a: Run, b: Run) -> bool:
@@ -65,7 +75,7 @@ def test_it_is_the_training_of_that_many_epochs(kind: str, table: np.ndarray, tm
     run = fit(model(), table, out=tmp_path / "run", budget=0.25, **LONG | KEPT[kind])
     found = epochs_of(tmp_path / "run")
     assert found == int(found) > 3
-    plain = fit(model(), table, callbacks=until(len(run.history)), **HOW | KEPT[kind] | {"epochs": found})
+    plain = fit(model(), table, callbacks=until(step_of(tmp_path / "run")), **HOW | KEPT[kind] | {"epochs": found})
     assert same(run, plain)
 
 
@@ -76,7 +86,7 @@ def test_the_codebook_is_as_it_was_too(tmp_path: Path) -> None:
     how = {"batch_size": 128, "device": "cpu", "quiet": True, "ema": 0.9}
     run = fit(quantized(), "digits", out=tmp_path / "run", budget="1s", epochs=1000, **how)
     found = epochs_of(tmp_path / "run")
-    assert same(run, fit(quantized(), "digits", epochs=found, callbacks=until(len(run.history)), **how))
+    assert same(run, fit(quantized(), "digits", epochs=found, callbacks=until(step_of(tmp_path / "run")), **how))
 
 
 def test_a_stopped_run_goes_on_to_the_epochs_that_were_found(table: np.ndarray, tmp_path: Path) -> None:
@@ -90,7 +100,7 @@ def test_a_stopped_run_goes_on_to_the_epochs_that_were_found(table: np.ndarray, 
     found = epochs_of(tmp_path / "run")
     run = fit(model(), table, out=tmp_path / "run", budget="0.4s", resume=True, **how)
     assert epochs_of(tmp_path / "run") == found
-    assert same(run, fit(model(), table, callbacks=until(len(run.history)), **how | {"epochs": found}))
+    assert same(run, fit(model(), table, callbacks=until(step_of(tmp_path / "run")), **how | {"epochs": found}))
     again = fit(model(), table, out=tmp_path / "run", budget="0.4s", resume=True, **how)
     assert (again.finished, again.history) == (run.finished, run.history)
 
@@ -116,20 +126,47 @@ def test_no_time_at_all_is_one_step(table: np.ndarray, tmp_path: Path) -> None:
     assert same(run, fit(model(), table, **HOW | {"epochs": 1 / 4}))
 
 
-def test_a_machine_that_becomes_slow_stops_at_the_end_of_the_epoch(table: np.ndarray) -> None:
-    slow = {"step": lambda training: time.sleep(0.02)}
+def test_a_machine_that_becomes_slow_stops_within_a_step(table: np.ndarray) -> None:
     began = time.perf_counter()
-    run = fit(model(), table, budget=0.6, callbacks=slow, **LONG)
+    run = fit(model(), table, budget=1.0, callbacks=waits(0.05), **LONG | {"batch_size": 1})  # 32 steps an epoch
+    assert 0.9 < time.perf_counter() - began < 1.05 + 2 * 0.05
     assert run.finished == "stopped: the budget is spent"
-    assert 0.6 < time.perf_counter() - began < 1.6
-    assert len(run.history) < 12
+    assert len(run.history) == 1
+    assert {"loss", "validation_loss"} <= set(run.history[0])
 
 
-@pytest.mark.xfail(strict=True, reason="the seconds of the steps alone are counted")
 def test_what_is_done_between_epochs_counts_too(table: np.ndarray) -> None:
     def wait(training: Training) -> None:
         time.sleep(0.1)
         training.finished = training.finished or ("too late" if len(training.history) == 12 else "")
 
+    began = time.perf_counter()
     run = fit(model(), table, budget=0.5, callbacks={"epoch": wait}, **LONG)
     assert run.finished == "stopped: the budget is spent"
+    assert time.perf_counter() - began < 0.6
+
+
+def test_what_is_done_before_the_first_step_counts_too(table: np.ndarray) -> None:
+    began = time.perf_counter()
+    run = fit(model(), table, budget=1.0, callbacks={"start": lambda _: time.sleep(0.8)}, **LONG)
+    assert run.finished == "stopped: the budget is spent"
+    assert 0.9 < time.perf_counter() - began < 1.1
+
+
+def test_a_stopped_run_goes_on_with_the_time_that_is_left(table: np.ndarray, tmp_path: Path) -> None:
+    def stop(training: Training) -> None:
+        time.sleep(0.05)
+        if training.step == 12:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    how = LONG | {"budget": 1.5, "out": tmp_path / "run"}
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), table, callbacks={"step": stop}, **how)
+    first = time.perf_counter() - began
+    time.sleep(0.5)  # which nobody has trained
+    began = time.perf_counter()
+    run = fit(model(), table, resume=True, callbacks=waits(0.05), **how)
+    assert run.finished == "stopped: the budget is spent"
+    assert 1.35 < first + time.perf_counter() - began < 2.2
+    assert 16 < step_of(tmp_path / "run") < 34

@@ -37,8 +37,10 @@ def epochs_within(budget: float, training: Training) -> float:
     step.average.mean = mean
     step.optimizer.state.clear()
     checked = 0.4 * a_step * -(-len(training.validation_part) // training.options["batch_size"])  # no gradient
-    an_epoch = a_step * training.epoch_steps + checked
-    found = SHARE * (budget - (time.perf_counter() - began)) / an_epoch
+    learned = a_step * training.epoch_steps
+    training.judge.spare = checked
+    whole, rest = divmod(SHARE * (training.judge.left(time.perf_counter()) + checked), learned + checked)
+    found = whole + max(0.0, rest - checked) / learned  # what is begun is checked, too
     found = max(1 / training.epoch_steps, min(found, MOST * training.options["epochs"]))
     agreed = training.fabric.broadcast(torch.tensor(float(int(found)) if found >= 3 else found, dtype=torch.float64))
     return float(agreed)

@@ -1,17 +1,24 @@
-"""Is it the best so far, should the rate fall, is it time to stop? Asked after every epoch."""
+"""Is it the best so far, should the rate fall, is it time to stop?"""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
 
 class Judge:
-    """Knows the lowest loss so far, how many epochs ago it was (`since`), and the plateau's `factor` of the rate."""
+    """Knows the lowest loss so far, how many epochs ago it was (`since`), and the plateau's `factor` of the rate.
+
+    It also holds the clock of --budget, which runs from here on, through everything that a training does and over all
+    its sittings. `spare` seconds are kept back for what the end of an epoch costs.
+    """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
+        self.began, self.spare = time.perf_counter(), 0.0
+        self.budget: float = math.inf if options["budget"] is None else options["budget"]
         self.lowest, self.since, self.factor = math.inf, 0, 1.0
 
     def better(self, loss: float) -> bool:
@@ -24,17 +31,21 @@ class Judge:
             self.factor *= 0.5
         return False
 
-    def verdict(self, seconds: float) -> str:
-        """Why the training should end now, after `seconds` of it, or nothing."""
-        patience, budget = self.options["patience"], self.options["budget"]
-        if patience is not None and self.since >= patience:
-            return "stopped early"
-        return "stopped: the budget is spent" if budget is not None and seconds > budget else ""
+    def verdict(self) -> str:
+        """Why the training should end after this epoch, or nothing."""
+        patience = self.options["patience"]
+        return "stopped early" if patience is not None and self.since >= patience else ""
+
+    def left(self, now: float) -> float:
+        """Seconds in which there may be another step."""
+        return self.began + self.budget - self.spare - now
 
     def state(self) -> dict[str, Any]:
         lowest = self.lowest if math.isfinite(self.lowest) else None
-        return {"lowest": lowest, "since": self.since, "factor": self.factor}
+        spent = time.perf_counter() - self.began
+        return {"lowest": lowest, "since": self.since, "factor": self.factor, "spent": spent}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.lowest = math.inf if state["lowest"] is None else state["lowest"]
         self.since, self.factor = state["since"], state["factor"]
+        self.began -= state.get("spent", 0.0)

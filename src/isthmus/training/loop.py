@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from isthmus.training.batches import Batch, batches, order
 from isthmus.training.interrupt import interruptible
 from isthmus.training.judge import Judge
 from isthmus.training.options import rate
-from isthmus.training.progress import Progress
+from isthmus.training.progress import Progress, line_of
 from isthmus.training.run import Run, write_history
 from isthmus.training.step import Step
 from isthmus.training.tally import Tally, copy_of, finite
@@ -33,7 +34,6 @@ from isthmus.training.watch import Callbacks, Watch
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
-VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
 GPU_LOOKS = 20  # steps between two looks at what is on a GPU, each of which waits for it
 
 
@@ -53,6 +53,7 @@ class Training:
         quiet: bool,
         callbacks: Callbacks | None = None,
     ) -> None:
+        self.judge = Judge(options)  # first, because its clock runs from now on
         self.fabric = fabric_of(options)
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         shares = {key: options[key] for key in ("seed", "validation", "test")}
@@ -73,7 +74,6 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
-        self.judge = Judge(options)
 
     @property
     def steps(self) -> int:
@@ -151,19 +151,29 @@ class Training:
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
         """From wherever the step counter stands to the end of its epoch."""
         number, first = divmod(self.step, self.epoch_steps)
-        clock = time.perf_counter()
+        clock, line = time.perf_counter(), partial(line_of, self)
         for batch in self.batches(number, first):
-            self.one_step(batch)
-            if self.step % self.epoch_steps == 0:
+            broken = self.one_step(batch)
+            ends = self.step % self.epoch_steps == 0 or self.step == self.steps
+            if ends:
                 self.tally.settle()  # which waits for a GPU, so that the time is that of the work
             now = time.perf_counter()
             self.tally.seconds += now - clock
             clock = now
-            progress.step(self.step, self.line, self.step == self.steps)
+            progress.step(self.step, line, self.step == self.steps)
             self.watch.tell("step")
-            if self.step % self.epoch_steps == 0 or self.step == self.steps:
+            if ends:
                 self.end_epoch(number)
-            stopping, saving = self.agreed(stop.is_set(), now - self.saved > CHECKPOINT_EVERY)
+                now = time.perf_counter()
+            broken, stopping, saving, late = self.agreed(
+                broken, stop.is_set(), now - self.saved > CHECKPOINT_EVERY, self.judge.left(now) < 0
+            )
+            if broken:
+                raise self.diverged()
+            if late and not self.finished and self.step < self.steps:
+                self.finished = "stopped: the budget is spent"
+                if not ends:
+                    self.end_epoch(number)
             if stopping:  # between two steps: a second Ctrl-C, which may come within one, saves nothing
                 self.checkpoint()
                 self.fabric.barrier()  # a rank that ends before it is written would take the first one with it
@@ -173,15 +183,18 @@ class Training:
             if self.step == self.steps or self.finished:
                 return
 
-    def one_step(self, batch: Batch) -> None:
+    def one_step(self, batch: Batch) -> bool:
+        """Learn from a batch; whether its loss, where it was looked at, is no number on this rank."""
         found, sums = self.stepper.gradient(batch, self.step, self.step / self.steps)
         for losses, count in found:
             self.tally.add(losses, count)
         looks = self.fabric.device.type == "cpu" or self.step % GPU_LOOKS == GPU_LOOKS - 1
-        if looks and not all(math.isfinite(losses.total) for losses, _ in found):
-            self.guard()
+        broken = looks and not all(math.isfinite(losses.total) for losses, _ in found)
+        if broken and self.fabric.world_size == 1:
+            raise self.diverged(self.step + 1)  # while the weights are good; several ranks agree on it after the step
         self.stepper.apply(self.step, self.step_rate, sums)
         self.step += 1
+        return broken
 
     def agreed(self, *wishes: bool) -> tuple[bool, ...]:
         """What at least one rank wishes; on a GPU they ask each other now and then only."""
@@ -192,27 +205,29 @@ class Training:
         asked = torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device)
         return tuple(bool(count) for count in summed(asked, self.fabric).tolist())
 
-    def guard(self) -> None:
-        """Stop where a loss is no number any more, with weights that still are."""
-        broken = self.tally.broken()
-        if broken is None:
-            return
+    def diverged(self, step: int | None = None) -> Diverged:
+        """That a loss is no number any more at `step`, with weights that still are; all ranks must ask."""
+        self.tally.share(self.fabric)  # one rank alone may know its name
+        broken = self.tally.broken() or "loss"
         if not finite(whole(self.module.state_dict())):
             self.module.load_state_dict(self.good)
         if not finite(whole(self.stepper.average.mean)):
             self.stepper.average.mean = self.good
-        raise Diverged(
-            f"step {self.step + 1}: the {broken} is no number any more, and the last good weights are kept; "
+        return Diverged(
+            f"step {step or self.step}: the {broken} is no number any more, and the last good weights are kept; "
             f"a lower lr than {self.options['lr']:g} or --set clip=1000 may help"
         )
 
     def end_epoch(self, number: int) -> None:
+        began = time.perf_counter()
         self.tally.share(self.fabric)
-        self.guard()
+        if self.tally.broken():
+            raise self.diverged()
         row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.tally.means()}
         row["seconds"] = self.tally.seconds
         if len(self.validation_part):
-            row |= {f"validation_{name}": value for name, value in self.validate().items()}
+            held = self.stepper.validate(self.validation_part)
+            row |= {f"validation_{name}": value for name, value in held.items()}
         self.history.append(row)
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
@@ -220,30 +235,9 @@ class Training:
         if self.judge.better(row.get("validation_loss", row["loss"])) and self.options["patience"] is not None:
             self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
         if self.step < self.steps:
-            self.finished = self.finished or self.judge.verdict(sum(epoch["seconds"] for epoch in self.history))
+            self.finished = self.finished or self.judge.verdict()
         self.watch.tell("epoch")
-
-    def validate(self) -> dict[str, float]:
-        """Mean losses on the validation part with the weights that would be kept, always with the same noise."""
-        tally, rows = Tally(), torch.arange(len(self.validation_part))
-        with torch.no_grad(), self.stepper.average.in_use():
-            self.module.eval()
-            held = batches(self.validation_part, rows, self.options["batch_size"], self.fabric)
-            for number, batch in enumerate(held):
-                for part in batch.split(self.stepper.micro):
-                    tally.add(self.stepper.losses(part, VALIDATION + number), part.counted)
-            self.module.train()
-        tally.share(self.fabric)
-        return tally.means()
-
-    def line(self) -> str:
-        """Where the training stands, in one line."""
-        number, means = (self.step - 1) // self.epoch_steps + 1, self.tally.means()
-        speed = self.tally.items / max(self.tally.seconds, 1e-9)
-        text = f"epoch {number}/{math.ceil(self.options['epochs'])}  {speed:,.0f}/s  loss {means['loss']:.4g}"
-        if self.history and "validation_loss" in self.history[-1]:
-            text += f"  validation {self.history[-1]['validation_loss']:.4g}"
-        return text
+        self.judge.spare = time.perf_counter() - began
 
     def close(self, write: bool = True) -> Run:
         """Put the weights to be kept into the module, and the results into the run folder."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.training.loop import Training
 
 ESTIMATE_AFTER = 3.0  # seconds of training before the whole is estimated
 LINE_EVERY = 10.0  # seconds between plain lines
@@ -66,6 +70,16 @@ class Progress:
             self.bar.console.print(sentence, highlight=False, markup=False)
         else:
             print(sentence, file=sys.stderr, flush=True)
+
+
+def line_of(training: Training) -> str:
+    """Where a training stands, in one line."""
+    number, tally, last = (training.step - 1) // training.epoch_steps + 1, training.tally, training.history[-1:]
+    speed, loss = tally.items / max(tally.seconds, 1e-9), tally.means()["loss"]
+    text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s  loss {loss:.4g}"
+    if last and "validation_loss" in last[0]:
+        text += f"  validation {last[0]['validation_loss']:.4g}"
+    return text
 
 
 def duration(seconds: float) -> str:

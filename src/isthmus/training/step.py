@@ -13,15 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.contracts import Context, Losses, Noise, Sample
-from isthmus.data import to_unit
+from isthmus.data import Data, to_unit
 from isthmus.machines import summed
 from isthmus.training.average import Average
-from isthmus.training.batches import Batch
+from isthmus.training.batches import Batch, batches
+from isthmus.training.tally import Tally
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Found = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # of each micro-batch its losses and items; sums of all
+VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
@@ -92,7 +94,9 @@ class Step:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.options["clip"] is not None:
-            self.fabric.clip_gradients(self.net, self.optimizer, max_norm=self.options["clip"])
+            # A norm that is no number is the loss's to tell; half precision skips such a step by itself.
+            bound: dict[str, Any] = {"max_norm": self.options["clip"], "error_if_nonfinite": False}
+            self.fabric.clip_gradients(self.net, self.optimizer, **bound)
         with torch.no_grad():
             self.change()
         self.forget()
@@ -100,6 +104,18 @@ class Step:
             after_step(sums)
         if self.average.decay is not None:
             self.average.update(number)
+
+    def validate(self, data: Data) -> dict[str, float]:
+        """Mean losses of held-back items with the weights that would be kept, always with the same noise."""
+        tally, rows = Tally(), torch.arange(len(data))
+        with torch.no_grad(), self.average.in_use():
+            self.module.eval()
+            for number, batch in enumerate(batches(data, rows, self.options["batch_size"], self.fabric)):
+                for part in batch.split(self.micro):
+                    tally.add(self.losses(part, VALIDATION + number), part.counted)
+            self.module.train()
+        tally.share(self.fabric)
+        return tally.means()
 
     def forget(self) -> None:
         """Drop the gradient; torch's own zero_grad takes twenty times as long, which shows in a small net."""
