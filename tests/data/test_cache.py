@@ -438,35 +438,6 @@ def test_a_first_epoch_is_decoded_in_advance(folder: Path, monkeypatch, decoding
     assert 0 < decodings() < COUNT - 8, "the others were decoded in other processes"
 
 
-def test_results_come_in_order_whoever_makes_them(monkeypatch) -> None:
-    monkeypatch.setattr(parallel, "MANY", 1)
-    parent = os.getpid()
-    assert parallel.in_processes(lambda n: [n, "é"], range(1000)) == [[n, "é"] for n in range(1000)]
-    assert parallel.in_processes(str, ["one"]) == ["one"]
-
-    def killed(n: int) -> int:
-        if n == 7 and os.getpid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return -n
-
-    assert parallel.in_processes(killed, range(50)) == [-n for n in range(50)]
-    for every in (parallel.in_processes, parallel.in_threads):
-        assert every(str, []) == []
-        assert every(str, range(9)) == list("012345678")
-        with pytest.raises(ZeroDivisionError):
-            every(lambda n: 1 // (n - 7), range(50))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fork", lambda: (_ for _ in ()).throw(OSError(errno.EAGAIN, "no more processes")))
-        assert parallel.in_processes(str, range(9)) == list("012345678")
-    whole = parallel.shared((50, 2), np.dtype("u2"))
-
-    def fill(n: int) -> None:
-        whole[n] = n
-
-    parallel.in_processes(fill, range(50))
-    assert whole[:, 1].tolist() == list(range(50))
-
-
 # -- what has changed --
 
 
