@@ -423,19 +423,113 @@ def test_forked_processes_give_the_same(folder: Path, held, monkeypatch) -> None
     assert torch.equal(pixels(data), expected), "and nothing is decoded any more"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there it forks")
-def test_a_first_epoch_is_decoded_in_advance(folder: Path, monkeypatch, decodings) -> None:
+class Ahead:
+    """A set that is read in batches of 4 in a drawn order, most of it decoded in processes before it is asked for."""
+
+    def __init__(self, folder: Path, expected: torch.Tensor) -> None:
+        self.data, self.expected = open_data(folder), expected
+        self.order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0)).tolist()
+
+    def epoch(self, but: int | None = None) -> None:
+        for first in range(0, COUNT, 4):
+            rows = [row for row in self.order[first : first + 4] if row != but]
+            assert torch.equal(self.data.batch(rows), self.expected[rows])
+
+
+@pytest.fixture
+def ahead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Ahead]:
     monkeypatch.setattr(base, "MEMORY_BUDGET", 100)
-    expected = uncached(folder, monkeypatch)
     monkeypatch.setattr(decoding, "SMALL", 1e9)
     monkeypatch.setattr(decoding, "BLOCK", 40)
     monkeypatch.setattr(parallel, "MANY", 8)
-    data = open_data(folder)
+    expected = uncached(folder, monkeypatch)
+    return lambda: Ahead(folder, expected)
+
+
+forks = pytest.mark.skipif(sys.platform != "linux", reason="only there it forks")
+
+
+@forks
+def test_a_first_epoch_is_decoded_in_advance(ahead, decodings) -> None:
+    reader = ahead()
     decodings()
-    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0)).split(4)
-    for rows in order:
-        assert torch.equal(data.batch(rows), expected[rows])
+    reader.epoch()
     assert 0 < decodings() < COUNT - 8, "the others were decoded in other processes"
+    reader.epoch()
+    assert decodings() == 0
+
+
+@forks
+def test_not_where_there_are_other_ranks(ahead, decodings, tmp_path: Path) -> None:
+    from torch import distributed
+
+    reader = ahead()
+    decodings()
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+    try:
+        reader.epoch()
+    finally:
+        distributed.destroy_process_group()
+    assert decodings() == COUNT
+
+
+@forks
+@pytest.mark.parametrize("what", ["broken", "gone", "another", "touched"])
+def test_what_becomes_of_a_file_before_it_is_decoded_in_advance(ahead, folder: Path, save, decodings, what) -> None:
+    reader = ahead()
+    row = reader.order[-1]
+    path = folder / f"{row:02d}.png"
+    content, status = path.read_bytes(), path.stat()
+    if what == "broken":
+        path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    elif what == "gone":
+        path.unlink()
+    elif what == "another":
+        save(np.zeros((10, 12, 3), np.uint8), f"photos/{path.name}")
+    else:
+        os.utime(path, (1, 1))
+    reader.epoch(but=row)
+    if what in ("broken", "gone"):
+        for _ in range(2):
+            with pytest.raises(BadInput, match=f"{path.name}: "):
+                reader.data.batch([row])
+    else:
+        assert torch.equal(reader.data.batch([row])[0], reader.expected[row] * (what == "touched"))
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    decodings()
+    again = open_data(folder)
+    assert torch.equal(pixels(again), reader.expected)
+    assert decodings() == 1, "what it was meanwhile has not been kept"
+
+
+@forks
+@pytest.mark.parametrize("how", ["full", "removed", "killed"])
+def test_what_becomes_of_the_cache_while_it_is_filled_in_advance(
+    ahead, kept: Path, monkeypatch, decodings, how: str
+) -> None:
+    reader, write, parent = ahead(), os.pwrite, os.getpid()
+
+    def struck(file: int, content: bytes, place: int) -> int:
+        if os.getpid() != parent:
+            if how == "full":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            shutil.rmtree(kept, ignore_errors=True)
+        return write(file, content, place)
+
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        patch.setattr(os, "pwrite", struck)
+        reader.epoch()
+        reader.epoch()
+    if how != "killed":
+        assert f"cannot be kept ({'no space' if how == 'full' else 'it was removed'}" in one_note(caught)
+        assert not list(kept.glob("*"))
+    decodings()
+    reader.epoch()
+    assert (decodings() > 0) == (how != "killed"), "where all is well with the cache, it is filled by threads"
 
 
 # -- what has changed --

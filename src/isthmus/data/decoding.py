@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from isthmus.data import fitting
 from isthmus.data.base import numpy_type
 from isthmus.data.cache import REMOVED, Decoded
-from isthmus.data.parallel import in_processes, in_threads, shared
+from isthmus.data.parallel import can_fork, in_processes, in_threads, shared
 from isthmus.data.pictures import peek, read_picture
 from isthmus.errors import BadInput
 
@@ -64,7 +63,7 @@ def look_at(folder: Path, names: Sequence[str]) -> tuple[dict[str, Look], dict[s
 
     told = dict(zip(names, in_processes(look, names), strict=True))
     reasons = {name: seen for name, seen in told.items() if isinstance(seen, str)}
-    return {name: Look(*seen) for name, seen in told.items() if not isinstance(seen, str)}, reasons
+    return {name: seen for name, seen in told.items() if not isinstance(seen, str)}, reasons
 
 
 def fingerprint(names: Sequence[str], looks: Sequence[Look]) -> str:
@@ -160,18 +159,24 @@ class Files:
         return [of[i] for i in self.cache.take([places[i] for i in of], [rows[i] for i in of])]
 
     def in_advance(self, wanted: list[int]) -> bool:
-        """Decode what is wanted, and with it what a first epoch will ask for, in processes. Whether it has."""
+        """Decode what is wanted, and with it what a first epoch will ask for, in processes. Whether it has.
+
+        Not where a training has several ranks: their network (NCCL, InfiniBand) does not bear forks, and they are
+        processes themselves.
+        """
         count = min(AHEAD * self.asked - int(self.tried.sum()), BLOCK)
-        slow = sys.platform != "linux" or self.seconds > SMALL * self.timed or not self.timed
-        if self.cache is None or self.cache.lost or slow or count < BLOCK // 4:
+        slow = not self.timed or self.seconds > SMALL * self.timed
+        several = distributed.is_available() and distributed.is_initialized()
+        if self.cache is None or self.cache.lost or slow or several or count < BLOCK // 4 or not can_fork():
             return False
         absent = self.cache.absent()
-        absent = absent[~self.tried[absent]] if not self.cache.lost else absent[:0]
+        absent = absent[~self.tried[absent]]
+        if self.cache.lost or not len(absent):
+            return False
         block = np.roll(absent, -int(np.searchsorted(absent, self.begin)))[:count].tolist()
         self.tried[block] = True
-        if block:
-            self.many(list(dict.fromkeys(wanted + block)))
-        return bool(block)
+        self.many(list(dict.fromkeys(wanted + block)))
+        return True
 
     def read_all(self) -> tuple[Tensor, dict[int, str]]:
         """Everything, N×C×H×W, and why some of it cannot be read (and has no meaning), by place.
