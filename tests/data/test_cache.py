@@ -190,6 +190,16 @@ def test_a_file_changed_since_the_opening_is_not_kept(folder: Path, save, monkey
     assert decodings() == 1
 
 
+@pytest.mark.parametrize("seconds", [-(10**8), 10**10])
+def test_files_of_another_century(folder: Path, held, decodings, seconds: int) -> None:
+    """Before 1970, and after 2262, where 64 bits of nanoseconds end."""
+    os.utime(folder / "03.png", (seconds, seconds))
+    expected = pixels(open_data(folder))
+    decodings()
+    assert torch.equal(pixels(open_data(folder)), expected)
+    assert decodings() == 0
+
+
 def test_nor_are_rotten_bytes_believed_in_its_place(folder: Path, kept: Path, held, monkeypatch) -> None:
     expected = pixels(open_data(folder))
     (file,) = kept.iterdir()

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,25 +26,29 @@ AHEAD = 7  # items decoded in advance for each that is asked for
 BLOCK = 2048  # items decoded together in advance, at most; a quarter of it at least
 
 
-class Look(NamedTuple):
-    """What is known of a file before it is decoded: its Header, and what tells it from another."""
+# What is known of a file before it is decoded: its Header, and what tells it from another. Of millions of files it
+# stays in memory, so it is an array.
+LOOK = np.dtype(
+    [
+        ("height", "i4"),
+        ("width", "i4"),
+        ("gray", "?"),
+        ("deep", "?"),
+        ("length", "i8"),
+        ("modified", "i8"),  # ns
+        ("digest", "u1", 32),  # sha256 of the first and last 64 KiB
+    ]
+)
 
-    height: int
-    width: int
-    gray: bool
-    deep: bool
-    length: int
-    modified: int  # ns
-    digest: str  # sha256 of the first and last 64 KiB
 
+def look_at(folder: Path, names: Sequence[str]) -> tuple[Sequence[str], np.ndarray, dict[str, str]]:
+    """The files that are pictures, a LOOK of each, and why the others are none, by name."""
+    looks = shared((len(names),), LOOK)
 
-def look_at(folder: Path, names: Sequence[str]) -> tuple[dict[str, Look], dict[str, str]]:
-    """The files that are pictures, and why the others are none, by name."""
-
-    def look(name: str) -> Look | str:
-        path = folder / name
+    def look(place: int) -> str:
+        path = folder / names[place]
         try:
-            name.encode()  # a name of stray bytes could be written into no result
+            names[place].encode()  # a name of stray bytes could be written into no result
             header = peek(path)
             with path.open("rb", buffering=0) as file:
                 status = os.stat(file.fileno())
@@ -59,21 +62,24 @@ def look_at(folder: Path, names: Sequence[str]) -> tuple[dict[str, Look], dict[s
             return why(error, path)
         except OSError as error:
             return f"cannot be read ({(error.strerror or str(error)).lower()})"
-        return Look(*header, status.st_size, status.st_mtime_ns, digest.hexdigest())
+        looks[place] = (*header, *stamp(status), np.frombuffer(digest.digest(), np.uint8))
+        return ""
 
-    told = dict(zip(names, in_processes(look, names), strict=True))
-    reasons = {name: seen for name, seen in told.items() if isinstance(seen, str)}
-    return {name: seen for name, seen in told.items() if not isinstance(seen, str)}, reasons
+    told = in_processes(look, range(len(names)))
+    reasons = {name: reason for name, reason in zip(names, told, strict=True) if reason}
+    if not reasons:
+        return names, looks, reasons
+    return [name for name in names if name not in reasons], looks[[not reason for reason in told]], reasons
 
 
-def fingerprint(names: Sequence[str], looks: Sequence[Look]) -> str:
+def fingerprint(names: Sequence[str], looks: np.ndarray) -> str:
     """sha256 over each name, length, and the first and last 64 KiB of the file.
 
     A renamed, added, removed or re-encoded picture changes it; reading every byte would not pay.
     """
     digest = hashlib.sha256()
-    for name, seen in zip(names, looks, strict=True):
-        digest.update(f"{name}\0{seen.length}\0{seen.digest}\0".encode())
+    for name, length, ends in zip(names, looks["length"], looks["digest"], strict=True):
+        digest.update(f"{name}\0{length}\0{ends.tobytes().hex()}\0".encode())
     return digest.hexdigest()
 
 
@@ -83,7 +89,7 @@ class Files:
 
     folder: Path
     names: Sequence[str]
-    looks: Sequence[Look]
+    looks: np.ndarray
     shape: tuple[int, int, int]
     dtype: torch.dtype
     cache: Decoded | None = None
@@ -110,7 +116,7 @@ class Files:
         """
         import PIL
 
-        written = [seen.modified for seen in self.looks if seen.length > 2 * ENDS]
+        written = self.looks["modified"][self.looks["length"] > 2 * ENDS].tolist()
         whole = f"{fingerprint(self.names, self.looks)} {self.shape} {self.dtype} {PIL.__version__} {written}"
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
@@ -197,13 +203,17 @@ class Files:
         return torch.from_numpy(whole), broken
 
 
-def same(path: Path, seen: Look) -> bool:
+def same(path: Path, seen: np.void) -> bool:
     """Whether a file is still the one that was looked at: another content must not be kept under its key."""
     try:
-        status = os.stat(path)
+        return stamp(os.stat(path)) == (seen["length"], seen["modified"])
     except OSError:
         return False
-    return (status.st_size, status.st_mtime_ns) == (seen.length, seen.modified)
+
+
+def stamp(status: os.stat_result) -> tuple[int, int]:
+    """Length and time of writing, of which a file system may know later ones than 64 bits of nanoseconds hold."""
+    return status.st_size, status.st_mtime_ns % 2**63
 
 
 def why(error: BadInput, path: Path) -> str:

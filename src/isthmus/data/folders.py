@@ -74,20 +74,20 @@ def open_pictures(
         if not names:
             raise nothing_in(shown, others)
     names = names[:first]
-    looks, reasons = look_at(folder, names)
+    kept, looks, reasons = look_at(folder, names)
     notes: list[str] = []
     rows = None
-    if looks:
-        headers = [Header(*seen[:4]) for seen in looks.values()]
-        shape, dtype = choose_shape(headers, size, gray, like, notes, shown)
-        files = Files(folder, list(looks), list(looks.values()), shape, dtype)
+    if kept:
+        kinds = np.unique(looks[["height", "width", "gray", "deep"]]).tolist()
+        shape, dtype = choose_shape([Header(*kind) for kind in kinds], size, gray, like, notes, shown)
+        files = Files(folder, kept, looks, shape, dtype)
         items: Tensor | Files = files
         small = files.nbytes <= base.MEMORY_BUDGET
         if path.is_dir() and files.nbytes >= cache.WORTH:
             files.cache = cache.reserve(files.key, shape, numpy_type(dtype), len(looks), [] if small else notes)
         if small:
             items, broken = files.read_all()
-            reasons |= {files.names[place]: reason for place, reason in broken.items()}
+            reasons |= {kept[place]: reason for place, reason in broken.items()}
             rows = np.array([place for place in range(len(looks)) if place not in broken]) if broken else None
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
@@ -96,11 +96,12 @@ def open_pictures(
         told = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         more = "; …" if len(skipped) > 3 else ""
         raise BadInput(f"{shown}: no picture that can be read ({len(skipped)} broken: {told}{more})")
-    kept = [name for name in looks if name not in reasons]
+    if rows is not None:
+        kept, looks = [kept[row] for row in rows], looks[rows]
     source = {
         "kind": "folder" if path.is_dir() else "file",
         "path": str(path.resolve()),
-        "fingerprint": fingerprint(kept, [looks[name] for name in kept]),
+        "fingerprint": fingerprint(kept, looks),
         "count": len(kept),
         "size": list(shape[1:]),
         "gray": shape[0] == 1,
