@@ -42,10 +42,10 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         lowest = self.lowest if math.isfinite(self.lowest) else None
-        spent = time.perf_counter() - self.began
-        return {"lowest": lowest, "since": self.since, "factor": self.factor, "spent": spent}
+        clock = {"spent": time.perf_counter() - self.began, "spare": self.spare}
+        return {"lowest": lowest, "since": self.since, "factor": self.factor, **clock}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.lowest = math.inf if state["lowest"] is None else state["lowest"]
         self.since, self.factor = state["since"], state["factor"]
-        self.began -= state.get("spent", 0.0)
+        self.began, self.spare = self.began - state.get("spent", 0.0), state.get("spare", 0.0)
