@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,10 @@ LOST = ("closed by peer", "connection reset", "broken pipe", "nccl", "processgro
 
 
 class Lost(IsthmusError):
-    """Another process of this training is gone; the run goes on from its last checkpoint."""
+    """Another process of this job is gone; a training goes on from its last checkpoint."""
+
+    def __init__(self, said: str = "another process of this job ended, and so does this one") -> None:
+        super().__init__(said)
 
 
 def first_rank() -> bool:
@@ -161,11 +166,21 @@ def share(count: int, fabric: Fabric) -> slice:
 
 @contextmanager
 def together(fabric: Fabric) -> Iterator[None]:
-    """Inside, the end of another process is Lost, one line, instead of whatever the network says of it."""
+    """Inside, the end of another process is Lost, one line, instead of whatever the network says of it.
+
+    And a SIGTERM, which a job queue says, is a KeyboardInterrupt, so that nothing half-written is left behind.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    ours = main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except RuntimeError as error:
         told = str(error).lower()
         if fabric.world_size > 1 and any(word in told for word in LOST):
-            raise Lost("another process of this job ended, and so does this one") from error
+            raise Lost from error
         raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
 from isthmus.data import Data
-from isthmus.machines import fabric_of, share
+from isthmus.machines import Lost, fabric_of, share
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -31,18 +33,32 @@ def rows_of(data: Data, fabric: Fabric) -> slice:
 
 
 def gathered(batches: Iterable[Tensor], out: Path, name: str, fabric: Fabric) -> Tensor | None:
-    """What all ranks made, in order, on the first of them; None on the others. They meet in files beside `out`."""
-    mine = list(batches)
-    if fabric.world_size == 1:
-        return torch.cat(mine)
-    places = [out.with_name(f".{out.name}.{name}.{rank}.tmp") for rank in range(fabric.world_size)]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with places[fabric.global_rank].open("wb") as file:
-        np.save(file, torch.cat(mine).numpy() if mine else np.empty(0, np.float32), allow_pickle=False)
-    fabric.barrier()
-    if not fabric.is_global_zero:
-        return None
-    parts = [torch.from_numpy(np.load(place)) for place in places]
-    for place in places:
-        place.unlink()
-    return torch.cat([part for part in parts if len(part)])
+    """What all ranks made, in order, on the first of them; None on the others. They meet in files beside `out`.
+
+    Whichever rank is left, it removes the files of all, and those of processes that were killed when this was last
+    tried.
+    """
+    try:
+        mine = list(batches)
+        if fabric.world_size == 1:
+            return torch.cat(mine)
+        places = [out.with_name(f".{out.name}.{name}.{rank}.tmp") for rank in range(fabric.world_size)]
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with places[fabric.global_rank].open("wb") as file:
+            np.save(file, torch.cat(mine).numpy() if mine else np.empty(0, np.float32), allow_pickle=False)
+        fabric.barrier()
+        parts = [part_in(place) for place in places] if fabric.is_global_zero else []
+        fabric.barrier()  # all have been read, and may go
+        return torch.cat([part for part in parts if len(part)]) if parts else None
+    finally:
+        for part in out.parent.glob(f".{escape(out.name)}.{name}.[0-9]*.tmp"):
+            with suppress(OSError):
+                part.unlink()
+
+
+def part_in(place: Path) -> Tensor:
+    """What a rank has left there; Lost where it is gone, because a rank that fails clears up."""
+    try:
+        return torch.from_numpy(np.load(place, allow_pickle=False))
+    except FileNotFoundError as error:
+        raise Lost from error
