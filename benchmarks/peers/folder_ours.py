@@ -14,10 +14,12 @@ from importlib.metadata import version
 import torch
 
 from isthmus.data import base, open_data, to_unit
+from isthmus.machines import keep_freed_memory
 
 batch, epochs = int(sys.argv[2]), int(sys.argv[3])
 if "large" in sys.argv:
     base.MEMORY_BUDGET = 0
+keep_freed_memory()  # as fit() does
 seconds, began = [], time.perf_counter()
 data = open_data(sys.argv[1])
 if data.in_memory:

@@ -107,7 +107,7 @@ def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
     if image.mode in DEEP_GRAY:
         orientation = image.getexif().get(0x0112, 1)
         return deep.upright(deep.to_uint16(np.asarray(image), path)[..., None], orientation)
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # or it copies what stands upright already
     if image.mode in TRANSPARENT or "transparency" in image.info:
         step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         image = (image.convert(step) if step else image).convert("RGBA")
@@ -117,7 +117,7 @@ def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
         return np.array(image.convert("L"))[..., None]
-    return np.array(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _is_gray(image: Image) -> bool:
