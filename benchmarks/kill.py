@@ -56,8 +56,8 @@ PROTOCOL = (
     "that it is written: when a random share of its bytes is there, when it is whole but has not its name yet, or just "
     "when it has it. After every kill isthmus.load() of the folder; then --resume, which is killed again, up to three "
     "times, with probability 1/2; the last session ends by itself. Its model.safetensors and history are compared with "
-    "those of an undisturbed training, byte for byte (of the history all but the seconds), and no half-written file may "
-    "be left. Checkpoints every 0.2 s, one thread, one machine."
+    "those of an undisturbed training, byte for byte (of the history all but the seconds), and no half-written file "
+    "may be left. Checkpoints every 0.2 s, one thread, one machine."
 )
 
 
