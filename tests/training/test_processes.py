@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from isthmus import create, fit, load, store
-from isthmus.machines import first_rank, started
+from isthmus.machines import first_rank, started, together
 from isthmus.tasks.train import train
 
 LIMIT = 30.0  # seconds: whatever takes longer hangs
@@ -390,6 +391,20 @@ def test_the_command_line_starts_two_and_torchrun_goes_on_with_them(launched: di
 def test_what_is_to_be_noted_is_noted_once(launched: dict[str, Any]) -> None:
     for _, _, err in (launched["stopped"], launched["done"]):
         assert err.count("no bottleneck any more") == 1
+
+
+def test_a_sigterm_is_a_ctrl_c_where_nobody_else_hears_it() -> None:
+    with pytest.raises(KeyboardInterrupt), together(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    heard: list[int] = []
+    own = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with together(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, own)
+    assert heard == [signal.SIGTERM]
 
 
 SLURM = {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
