@@ -64,7 +64,7 @@ def test_a_training_ends_in_about_its_time(tmp_path: Path) -> None:
     train("first", epochs=0.1)  # what is imported and read once is not the training's
     began = time.perf_counter()
     run = train("run", budget="3s", epochs=1000)
-    assert 0.3 * 3 < time.perf_counter() - began < 1.6 * 3
+    assert 0.3 * 3 < time.perf_counter() - began < 1.2 * 3
     assert run.finished in ("done", "stopped: the budget is spent")
     assert len(run.history) > 3
 
