@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.machines import first_rank
 from isthmus.report import as_pictures, grid, write_gif, write_picture
-from isthmus.tasks.ranks import gathered
+from isthmus.tasks.ranks import gathered, shared_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -81,16 +80,12 @@ class Sink:
 
     def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
         names = unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
-        alone = fabric is None or fabric.is_global_zero
-        with whole_folder(self.out, force=self.force) if alone else nullcontext() as own:
-            folder = Path(fabric.broadcast(str(own))) if fabric else own
-            assert folder is not None
+        own = shared_folder(self.out, fabric, force=self.force) if fabric else whole_folder(self.out, force=self.force)
+        with own as folder:
             places = iter(names[first:])
             for batch in batches:
                 for picture in as_pictures(batch):
                     write_picture(folder / next(places), picture, 16 if self.sixteen else 8)
-            if fabric:
-                fabric.barrier()
 
     def _suffix(self, name: str) -> str:
         deep_tiff = self.sixteen and PurePosixPath(name).suffix.lower() in (".tif", ".tiff")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
 from isthmus.data import Data
+from isthmus.files import whole_folder
 from isthmus.machines import Lost, fabric_of, share
 
 if TYPE_CHECKING:
@@ -62,3 +64,23 @@ def part_in(place: Path) -> Tensor:
         return torch.from_numpy(np.load(place, allow_pickle=False))
     except FileNotFoundError as error:
         raise Lost from error
+
+
+@contextmanager
+def shared_folder(out: Path, fabric: Fabric, *, force: bool = False) -> Iterator[Path]:
+    """The folder of whole_folder for all ranks, which becomes `out` when all are done with it.
+
+    The first rank that fails removes it. One that is writing then may make it anew, and so removes it as well, or may
+    find that what it wrote has no place any more: it raises Lost.
+    """
+    with whole_folder(out, force=force) if fabric.is_global_zero else nullcontext() as own:
+        folder = Path(fabric.broadcast(str(own)))
+        try:
+            yield folder
+            fabric.barrier()
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone = error.__cause__
+            if fabric.world_size > 1 and isinstance(gone, FileNotFoundError) and str(folder) in str(gone.filename):
+                raise Lost from error
+            raise

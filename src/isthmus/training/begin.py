@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def fit(
     (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
     Lost where another process of the same training ended, likewise.
     """
-    about = getattr(module, "about", {})
+    began, about = time.perf_counter(), getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     data = open_data(data, like=about.get("input"))
     data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
@@ -61,7 +62,7 @@ def fit(
         "training": options,
     }
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
-    training.fresh = not going_on
+    training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
     with together(training.fabric):
         if going_on:
             assert run is not None
