@@ -72,7 +72,7 @@ def test_a_training_ends_in_about_its_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KEPT)
 def test_it_is_the_training_of_that_many_epochs(kind: str, table: np.ndarray, tmp_path: Path) -> None:
     """The steps that were timed leave nothing behind, in weights, means, moments or the order of the items."""
-    run = fit(model(), table, out=tmp_path / "run", budget=0.25, **LONG | KEPT[kind])
+    run = fit(model(), table, out=tmp_path / "run", budget=0.75, **LONG | KEPT[kind])
     found = epochs_of(tmp_path / "run")
     assert found == int(found) > 3
     plain = fit(model(), table, callbacks=until(step_of(tmp_path / "run")), **HOW | KEPT[kind] | {"epochs": found})
