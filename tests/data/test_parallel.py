@@ -178,7 +178,8 @@ def test_within_a_process_that_may_have_no_children() -> None:
 # -- a whole program --
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
 sys.path.insert(0, sys.argv[1])
 import parallel  # alone: torch need not be there
 parallel.MANY = 2
