@@ -1,9 +1,11 @@
-"""Where memory does not suffice for a batch: fewer items at once, the same result, said once."""
+"""Where memory does not suffice for a batch: fewer items at once, the same result, said once. Nor need a set fit in."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 
@@ -199,3 +202,57 @@ def test_fewer_items_at_once_may_be_asked_for_when_a_run_goes_on(digits: np.ndar
     run = fit(module, digits, quiet=True, out=tmp_path / "run", resume=True, micro_batch=5, **HOW)
     assert max(sizes) == 5
     assert far(run, whole) < 1e-5
+
+
+# -- a set that is larger than memory --
+
+DRIVER = """
+import sys
+import numpy as np
+from torch import nn
+import isthmus
+from isthmus.contracts import Losses
+from isthmus.data import base
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.code = nn.Conv2d(3, 4, 16, stride=16)
+
+    def forward(self, sample, ctx):
+        return Losses({"reconstruction": self.code(sample.x).square().flatten(1).sum(1)})
+
+def most():
+    status = open("/proc/self/status").read()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+base.MEMORY_BUDGET = 2**24
+how = {"batch_size": 4, "device": "cpu", "quiet": True, "validation": 0.0, "test": 0.0}
+isthmus.fit(Tiny(), np.zeros((4, 3, 128, 128), np.uint8), epochs=100, **how)
+before = most()
+run = isthmus.fit(Tiny(), sys.argv[1], epochs=100 * 4 / 8000, **how)
+print(run.data.in_memory, run.data.nbytes, most() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that says how much memory it was at most")
+def test_a_folder_larger_than_what_is_held_takes_next_to_none(tmp_path: Path) -> None:
+    """8,000 pictures, 0.4 GB decoded, in less than 60 MB more than the same training on four of them."""
+    (tmp_path / "photos").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).resize((128, 128)).save(tmp_path / "one.jpg")
+    for number in range(8000):
+        os.link(tmp_path / "one.jpg", tmp_path / "photos" / f"{number}.jpg")
+    given = {
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "ISTHMUS_CACHE": str(tmp_path),
+        "ISTHMUS_CACHE_GB": "0",
+    }
+    command = [sys.executable, "-W", "ignore", "-c", DRIVER, str(tmp_path / "photos")]
+    done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    held, size, more = done.stdout.split()
+    assert held == "False"
+    assert int(size) == 8000 * 3 * 128 * 128
+    assert int(more) < 60e6
