@@ -83,7 +83,7 @@ def _window(first: int, end: int, length: int, reach: int | None, stride: int) -
 
 
 def _part(array: np.ndarray, top: int, tall: int, left: int, wide: int) -> Tensor:
-    """1×C×tall×wide float32, whole numbers as shares of their range; past the end the last row or column is repeated."""
+    """1×C×tall×wide float32, whole numbers as shares of their range; past the end the last row is repeated."""
     part = np.array(array[:, top : top + tall, left : left + wide], np.float32)[None]
     if array.dtype.kind == "u":
         part /= np.iinfo(array.dtype).max
