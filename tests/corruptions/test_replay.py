@@ -120,6 +120,13 @@ def test_a_config_makes_the_same_one_again(text: str) -> None:
     assert torch.equal(damaged(again, step=2).x, damaged(module, step=2).x)
 
 
+@pytest.mark.parametrize("text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian"])
+def test_it_is_the_same_inside_of_what_is_compiled(text: str) -> None:
+    module = made(text)
+    compiled = torch.compile(module, backend="eager")
+    assert torch.equal(damaged(compiled, step=2).x, damaged(module, step=2).x)
+
+
 def test_every_corruption_has_a_name_and_a_config() -> None:
     from isthmus.corruptions.base import Compose, OneOf
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.errors import BadInput, unknown
 from isthmus.registry import register
 
+F = TypeVar("F", bound=Callable[..., Any])
 Range = float | Sequence[float]  # one number, or (low, high) to draw one an item
 
 
@@ -115,6 +117,11 @@ class Chosen(Noise):
 
 
 # -- what the families share --
+
+
+def uncompiled(forward: F) -> F:
+    """Marks a forward in which Pillow and numpy draw: --compile leaves it as it is."""
+    return torch.compiler.disable(forward)  # type: ignore[no-any-return]
 
 
 def drawn(ctx: Context) -> Noise:

@@ -12,7 +12,18 @@ from torch import Tensor
 
 from isthmus.contracts import Context, Sample
 from isthmus.corruptions import lettering
-from isthmus.corruptions.base import Corruption, Range, an_item, drawn, pictures, positions, seeds, span, within
+from isthmus.corruptions.base import (
+    Corruption,
+    Range,
+    an_item,
+    drawn,
+    pictures,
+    positions,
+    seeds,
+    span,
+    uncompiled,
+    within,
+)
 from isthmus.errors import BadInput, unknown
 from isthmus.registry import register
 
@@ -57,6 +68,7 @@ class Holes(Corruption):
     def read(text: str) -> str:
         return text
 
+    @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x, noise = pictures(sample.x, "making holes"), drawn(ctx)
         kinds = [self.kinds[number] for number in (noise.uniform() * len(self.kinds)).long().tolist()]

@@ -10,7 +10,18 @@ from PIL import Image
 from torch import Tensor
 
 from isthmus.contracts import Context, Noise, Sample
-from isthmus.corruptions.base import Corruption, Range, an_item, drawn, pictures, positions, seeds, span, within
+from isthmus.corruptions.base import (
+    Corruption,
+    Range,
+    an_item,
+    drawn,
+    pictures,
+    positions,
+    seeds,
+    span,
+    uncompiled,
+    within,
+)
 from isthmus.registry import register
 
 
@@ -112,6 +123,7 @@ class Jpeg(Corruption):
         super().__init__()
         self.quality = span("quality", quality, 1, 100)
 
+    @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x = pictures(sample.x, "JPEG")
         quality = within(self.quality, drawn(ctx).uniform()).round()

@@ -12,7 +12,18 @@ from PIL import Image
 
 from isthmus.contracts import Context, Sample
 from isthmus.corruptions import stamps
-from isthmus.corruptions.base import Corruption, Range, an_item, drawn, pictures, seeds, span, to_bytes, within
+from isthmus.corruptions.base import (
+    Corruption,
+    Range,
+    an_item,
+    drawn,
+    pictures,
+    seeds,
+    span,
+    to_bytes,
+    uncompiled,
+    within,
+)
 from isthmus.registry import register
 
 LUMA = (0.299, 0.587, 0.114)
@@ -47,6 +58,7 @@ class Watermark(Corruption):
     def read(text: str) -> str:
         return text
 
+    @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x, noise = pictures(sample.x, "a watermark"), drawn(ctx)
         files = stamps.listed(self.overlay)

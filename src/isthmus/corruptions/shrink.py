@@ -8,7 +8,7 @@ from isthmus.corruptions.base import Corruption, pictures, to_bytes
 from isthmus.errors import BadInput
 from isthmus.registry import register
 
-__all__ = ["Shrink", "enlarge"]
+__all__ = ["Shrink", "shrink", "enlarge"]
 
 
 @register
