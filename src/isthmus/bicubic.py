@@ -31,11 +31,17 @@ def _along(x: Tensor, dim: int, phases: list[list[float]], step: int) -> Tensor:
     """One dimension: at every `step`-th place, a weighted sum of the neighbours for each row of weights in `phases`."""
     side, taps = x.shape[dim], len(phases[0])
     pad = (taps - step) // 2
-    places = torch.arange(-pad, side + pad, device=x.device) % (2 * side)
-    mirrored = x.index_select(dim, torch.where(places < side, places, 2 * side - 1 - places))
+    mirrored = x.index_select(dim, _mirrored(torch.arange(-pad, side + pad, device=x.device), side))
     windows = mirrored.unfold(dim, taps, step).unbind(-1)
     sums = [_sum(windows, row) for row in phases]
     return torch.stack(sums, dim + 1).flatten(dim, dim + 1)
+
+
+def _mirrored(places: Tensor, side: int) -> Tensor:
+    """Places up to 2·side outside of 0..side-1 -> the pixels that lie there. No remainder: an export knows none."""
+    inside = torch.maximum(places, -1 - places)
+    inside = torch.minimum(inside, 2 * side - 1 - inside)
+    return torch.maximum(inside, -1 - inside)
 
 
 def _sum(parts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
