@@ -491,10 +491,10 @@ def test_what_is_in_the_way_is_told_before_the_work() -> None:
 
 
 def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stripe at a time, and those of the metrics all the same."""
+    """A part at a time, and those of the metrics all the same."""
     from isthmus.tasks import beside
 
-    monkeypatch.setattr(beside, "AT_ONCE", 200)
+    monkeypatch.setattr(beside, "PART", 9)
     for shape in ((40, 31, 3), (12, 11, 1), (5, 40, 3), (40, 5, 1), (1, 1, 1)):
         clean, noisy = noise(*shape), noise(*shape)
         rows: list[dict[str, Any]] = []

@@ -36,8 +36,9 @@ def blocks_of(channels: int, count: int, bias: bool) -> nn.Sequential:
 
 
 def start(module: nn.Module) -> None:
-    """Orthogonal weights, three tenths of that where a branch ends: without a norm, He-normal weights (He et al. 2015) were
-    behind by 2 dB after a minute of learning to denoise.
+    """Orthogonal weights, three tenths of that where a branch ends.
+
+    Without a norm, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):

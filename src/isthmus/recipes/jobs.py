@@ -26,7 +26,7 @@ def denoise(
     *,
     sigma: str = "0-55",
     channels: Sequence[int] = (48, 96, 192),
-    blocks: Sequence[int] = (1, 1, 1),
+    blocks: Sequence[int] = (1,),
     fold: int = 2,
     crop: int = 64,
     loss: str = "l1",
@@ -36,29 +36,32 @@ def denoise(
     code: none: the skips of a U-Net go past any bottleneck
     sigma: of the noise it learns from, of 255: 25, or 0-55 for any in between
     channels: of each stage, each half as fine as the one before
-    blocks: residual blocks of each stage
+    blocks: residual blocks of each stage; one number is meant for all of them
     fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
     crop: side of the squares that are learned from
     loss: l1, mse or ssim
     """
     low, _, high = str(sigma).partition("-")
     noise = GaussianNoise((float(low) / 255, float(high or low) / 255))
-    return unet(shape, noise, numbers(channels), numbers(blocks), fold, crop, loss)
+    return unet(shape, noise, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
 def unet(
     shape: Shape,
     corruption: Corruption,
-    channels: Sequence[int],
-    blocks: Sequence[int],
+    channels: tuple[int, ...],
+    blocks: tuple[int, ...],
     fold: int,
     crop: int,
     loss: str,
 ) -> Autoencoder:
-    """A U-Net from what `corruption` leaves to the picture."""
+    """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
     if len(shape) != 3:
         raise BadInput(f"items of shape {shape}: this job is done on pictures")
+    blocks = blocks * len(channels) if len(blocks) == 1 else blocks
     encoder = UNetEncoder((shape[0] + getattr(corruption, "extra", 0), *shape[1:]), channels, blocks, fold)
     decoder = UNetDecoder(shape[0], channels[::-1], blocks[-2::-1], fold)
     compare = objective(loss, "identity")
-    return Autoencoder(shape, encoder, Open(encoder.out_shape), decoder, compare, corruption, Crop(crop))
+    return Autoencoder(
+        shape, encoder, Open(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
+    )
