@@ -17,6 +17,7 @@ from torch import Tensor
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Context, Noise, Sample
+from isthmus.errors import BadInput
 from isthmus.objectives import LOSSES
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
