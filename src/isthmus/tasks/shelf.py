@@ -10,7 +10,7 @@ import torch
 from isthmus import models
 from isthmus.autoencoder import load
 from isthmus.errors import BadInput, unknown
-from isthmus.machines import check_device
+from isthmus.machines import check_device, keep_freed_memory
 
 
 class Models:
@@ -24,6 +24,7 @@ class Models:
         self, given: Any = None, device: str = "auto", *names: str, scales: bool = False, masks: bool = False
     ) -> None:
         check_device(device)
+        keep_freed_memory()
         there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         self.device = next((name for name, found in there.items() if found), "cpu") if device == "auto" else device
         self.kept: dict[str, Any] = {}
