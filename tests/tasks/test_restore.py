@@ -346,6 +346,15 @@ def test_upscale_by_a_factor(scale: int, deep: bool) -> None:
     assert (found.alpha == 9).all()
 
 
+def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus.tasks import frame
+
+    monkeypatch.setattr(frame, "LARGE", 100)
+    x = noise(5, 7, 3)
+    found = isthmus.upscale(x, model=nearest(2))
+    assert np.array_equal(found, x.repeat(2, 0).repeat(2, 1))
+
+
 @pytest.mark.parametrize("to", ["50x40", "51x41", "14x10", "8x5", "300x200"])
 def test_upscale_to_a_size(to: str) -> None:
     x = np.broadcast_to(np.linspace(0, 250, 7).astype(np.uint8)[None, :, None], (5, 7, 3))
@@ -366,6 +375,7 @@ def test_a_size_or_a_factor_that_makes_no_sense_is_refused() -> None:
         ({"to": "7x5"}, "7×5 pixels already"),
         ({"to": "wide"}, "as in 1920x1080"),
         ({"to": "0x9"}, "as in 1920x1080"),
+        ({"to": "900000x900000"}, "pixels are too many"),
         ({"scale": 5}, "2, 3 or 4"),
         ({"scale": 3}, "enlarges ×2, not ×3"),
         ({"scale": 2, "to": "50x40"}, "one of the two"),
@@ -475,6 +485,7 @@ def test_what_is_in_the_way_is_told_before_the_work() -> None:
         ("a.png", {"out": "b.gif"}, "it can end in .png"),
         ("a.png", {"out": "folder"}, "it can end in .png"),
         ("folder", {"out": "out"}, "is empty"),
+        ("folder", {"out": "out.png"}, "a folder is written"),
         ("folder", {}, "name an out"),
         ("nothing.png", {"out": "b.png"}, "no such file"),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -155,6 +157,10 @@ def in_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An empty array, in a temporary file where it is LARGE."""
-    if np.prod(shape, dtype=np.int64) * dtype.itemsize < LARGE:
+    size = math.prod(shape) * dtype.itemsize
+    if size < LARGE:
         return np.empty(shape, dtype)
-    return np.memmap(tempfile.TemporaryFile(), dtype, "w+", shape=shape)  # gone with the array
+    with tempfile.TemporaryFile() as file:  # gone with the array, which holds it open
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # or a full disk would end the process without a word
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from isthmus.data import peek
+from isthmus.data import is_picture_name, peek
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
 from isthmus.errors import BadInput, Note
@@ -62,6 +62,7 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     """
     if strange := set(how) - set(How.__annotations__):
         raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
+    how = {**how, "truth": truths(how.get("truth"))}
     if not isinstance(source, (str, Path)):
         return _arrays(source, work, how, save_mask)
     path, out = Path(source), how.get("out")
@@ -87,6 +88,8 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
 
 
 def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
+    if is_picture_name(out):
+        raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
     names, others = find_pictures(path)
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
     if not names:
@@ -129,9 +132,8 @@ def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     height, width = done.after.size
     done.figures = {"file": name, "width": width, "height": height, **done.figures}
     done.figures["seconds"] = time.perf_counter() - began
-    if how.get("truth") is not None:
-        truth = truth_of(how["truth"], name).pixels
-        place = done.changed
+    if how["truth"]:
+        truth, place = how["truth"](name).pixels, done.changed
         done.figures |= scores(done.after.pixels, truth, place)
         done.figures |= {f"{key}_before": value for key, value in scores(done.before.pixels, truth, place).items()}
     if told := how.get("each"):
@@ -139,11 +141,15 @@ def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     return done
 
 
-def truth_of(truth: Any, name: str) -> Photo:
+def truths(truth: Any) -> Callable[[str], Photo] | None:
+    """From the name of a picture to what it should be."""
+    if truth is None:
+        return None
     if isinstance(truth, (str, Path)):
-        return read_photo(partner(truth, "truth")(name))
+        find = partner(truth, "truth")
+        return lambda name: read_photo(find(name))
     photos = photos_of(truth)[0]
-    return photos[int(name)] if len(photos) > 1 else photos[0]
+    return lambda name: photos[int(name)] if len(photos) > 1 else photos[0]
 
 
 def places_of(results: list[str]) -> list[Places]:
@@ -170,8 +176,8 @@ def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) 
         figures, ending = done.figures, "_before"
         before = {key.removesuffix(ending): value for key, value in figures.items() if key.endswith(ending)}
         panels = [(caption("before", before), done.before), (caption("after", figures), done.after)]
-        if how.get("truth") is not None:
-            panels.append(("truth", truth_of(how["truth"], figures["file"])))
+        if how["truth"]:
+            panels.append(("truth", how["truth"](figures["file"])))
         write_beside(beside, panels)
     write_photo(result, done.after)
 

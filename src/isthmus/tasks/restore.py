@@ -17,6 +17,7 @@ from isthmus.tasks.photos import Done, How, over
 from isthmus.tasks.shelf import Models
 
 FACTORS = (2, 3, 4)
+MOST = 2**29  # pixels of a result, 1.6 GB of them: a photo of 33 megapixels four times as wide and high
 
 
 def denoise(source: Any, *, strength: float = 1.0, **how: Unpack[How]) -> Any:
@@ -111,6 +112,8 @@ def upscale(
         goal = wanted or (height * (scale or 2), width * (scale or 2))
         if goal[0] <= height and goal[1] <= width:
             raise BadInput(f"{name}: has {width}×{height} pixels already, and {goal[1]}×{goal[0]} are asked for")
+        if goal[0] * goal[1] > MOST:
+            raise BadInput(f"{name}: {goal[1]}×{goal[0]} pixels are too many; accepted are {MOST // 10**6} megapixels")
         if abs(goal[1] * height / (goal[0] * width) - 1) > 0.01:
             warnings.warn(f"{name}: {width}×{height} pixels are stretched to {goal[1]}×{goal[0]}", Note, stacklevel=4)
         pixels = photo.pixels

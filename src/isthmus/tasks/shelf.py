@@ -11,6 +11,7 @@ from isthmus import models
 from isthmus.autoencoder import load
 from isthmus.errors import BadInput, unknown
 from isthmus.machines import check_device, keep_freed_memory
+from isthmus.store import is_run
 
 
 class Models:
@@ -43,7 +44,8 @@ class Models:
         if name not in self.kept:
             if not Path(name).is_dir() and name not in shipped:
                 raise unknown("model or run folder", name, [*shipped, "RUN"])
-            self.kept[name] = load(name if Path(name).is_dir() else models.folder_of(name))
+            own = is_run(name) or name not in shipped  # a folder of pictures may be called as a model is
+            self.kept[name] = load(name if own else models.folder_of(name))
         return self._fit(name, self.kept[name]).to(self.device)
 
     def _fit(self, name: str, model: Any) -> Any:
