@@ -1,8 +1,9 @@
 """Classical restorers on pictures, in an environment of its own: JOB.npz in, OUT.npz out, versions on the last line.
 
-    python restore.py JOB.npz OUT.npz '[["nlm", {"h": 0.8}], ...]'
+    python restore.py JOB.npz OUT.npz
 
-JOB.npz: x0, x1, ... C×H×W float64 and, for holes, m0, m1, ... 1×H×W of bool. OUT.npz: y{run}-{picture}, C×H×W uint8.
+JOB.npz: x0, x1, ... C×H×W float64; for holes m0, m1, ... 1×H×W of bool; and runs, a JSON text [[function of this file,
+its options], ...]. OUT.npz: y{run}-{picture}, C×H×W uint8.
 `sigma` is always the standard deviation of the noise, of 1.
 """
 
@@ -85,9 +86,9 @@ def wavelets(x, strength, sigma):
 
 
 if __name__ == "__main__":
-    job, out, runs = np.load(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    job, out = np.load(sys.argv[1]), sys.argv[2]
     results, seconds = {}, []
-    for run, (method, options) in enumerate(runs):
+    for run, (method, options) in enumerate(json.loads(str(job["runs"]))):
         began = time.perf_counter()
         for key in (key for key in job.files if key[0] == "x"):
             mask = job["m" + key[1:]] if "m" + key[1:] in job.files else None

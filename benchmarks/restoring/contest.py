@@ -104,9 +104,10 @@ class Contest:
         with tempfile.TemporaryDirectory() as folder:
             job, out = Path(folder) / "job.npz", Path(folder) / "out.npz"
             arrays = {f"x{i}": picture for i, picture in enumerate(pictures)}
-            np.savez(job, **arrays, **{f"m{i}": hole for i, hole in enumerate(holes or [])})
+            arrays |= {f"m{i}": hole for i, hole in enumerate(holes or [])}
+            np.savez(job, runs=json.dumps(methods), **arrays)
             try:
-                said = answer(script("restore", job, out, json.dumps(methods), python=str(PYTHON)), dict(os.environ))
+                said = answer(script("restore", job, out, python=str(PYTHON)), dict(os.environ))
             except Absent as reason:
                 self.lacks(f"no {', '.join(name for name, _ in methods)} ({reason})")
                 return []
