@@ -493,7 +493,7 @@ def test_what_is_in_the_way_is_told_before_the_work() -> None:
         with pytest.raises(BadInput, match=says) as error:
             isthmus.denoise(source, model=never, **keys)
         assert "\n" not in str(error.value)
-    for bad, says in (("nowhere", "unknown model"), ("folder", "config.json is missing")):
+    for bad, says in (("nowhere", "nowhere: no run folder"), ("folder", "config.json is missing")):
         with pytest.raises(BadInput, match=says):
             isthmus.denoise("a.png", model=bad, out="b.png")
 
@@ -575,7 +575,7 @@ def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert isthmus.denoise(noise(20, 20, 3)).shape == (20, 20, 3)
     with pytest.raises(BadInput, match="no model upscale-3 is shipped"):
         isthmus.upscale(noise(20, 20), scale=3)
-    with pytest.raises(BadInput, match="did you mean 'denoise-gray'"):
+    with pytest.raises(BadInput, match="denoise-grey: no run folder, and no shipped model; shipped are denoise-gray"):
         isthmus.denoise(noise(20, 20), model="denoise-grey")
 
 

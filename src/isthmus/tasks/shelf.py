@@ -9,7 +9,7 @@ import torch
 
 from isthmus import models
 from isthmus.autoencoder import load
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput
 from isthmus.machines import check_device, keep_freed_memory
 from isthmus.store import is_run
 
@@ -43,7 +43,9 @@ class Models:
             self.kept.setdefault(name, given)
         if name not in self.kept:
             if not Path(name).is_dir() and name not in shipped:
-                raise unknown("model or run folder", name, [*shipped, "RUN"])
+                raise BadInput(
+                    f"{name}: no run folder, and no shipped model; shipped are {', '.join(shipped) or 'none'}"
+                )
             own = is_run(name) or name not in shipped  # a folder of pictures may be called as a model is
             self.kept[name] = load(name if own else models.folder_of(name))
         return self._fit(name, self.kept[name]).to(self.device)
