@@ -45,11 +45,15 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 	.peers/keras/bin/python -m pip install --quiet keras==3.15.0 jax==0.10.2 jaxlib==0.10.2 torch==2.13.0 $(PIP_ARGS)
 	$(PYTHON) -m venv .peers/pythae
 	.peers/pythae/bin/python -m pip install --quiet torch==2.13.0 pythae==0.1.2 $(PIP_ARGS)
+	$(PYTHON) -m venv .peers/restoration
+	.peers/restoration/bin/python -m pip install --quiet bm3d==4.0.3 bm4d==4.2.5 opencv-python-headless==5.0.0.93 \
+		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of the README again (hours on two cores)
 	$(BIN)/python benchmarks/undercomplete.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill.py
+	$(BIN)/python benchmarks/restoration.py
 	$(MAKE) tables
 
 tables: $(READY)  ## put benchmarks/results/*.json into the README

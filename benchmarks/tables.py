@@ -93,7 +93,46 @@ def speed() -> str:
     return markdown(lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"types": types, "speed": speed}
+def restoration() -> str:
+    """Every figure of benchmarks/restoration.py whose part has been run with its model: ours, beside it, published."""
+    lines = [["", "ours", "run beside it", "published"]]
+
+    def line(title: str, part: str, ours: str, figure: str, form: str = ".2f", **only: Any) -> None:
+        """Figures of all rows for which `only` holds, by contender, in the order they were measured."""
+        if not (HERE / "results" / f"restoration-{part}.json").exists():
+            return
+        told: dict[str, list[str]] = {}
+        for row in results(f"restoration-{part}")["rows"]:
+            if figure in row and only.items() <= row.items():
+                name = re.sub(r"^(upscale)-\d", r"\1", row["model"])  # one model a scale
+                told.setdefault(name, []).append(format(row[figure], form))
+        figures = {name: " / ".join(values) for name, values in told.items()}
+        cited = [
+            f"{name.removesuffix(' (published)')} {told}" for name, told in figures.items() if "(published)" in name
+        ]
+        beside = [f"{name} {told}" for name, told in figures.items() if name != ours and "(published)" not in name]
+        if ours in figures:
+            lines.append([title, f"**{figures[ours]}**", "; ".join(beside) or "–", "; ".join(cited) or "–"])
+
+    noise, sizes = "σ 15 / 25 / 50, PSNR", "×2 / ×3 / ×4, PSNR on Y"
+    line(f"Set12, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="set12")
+    line(f"BSD68, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="bsd68")
+    line(f"CBSD68, colour, blind, {noise}", "color", "denoise-color", "psnr", set="cbsd68")
+    line(f"Set5, {sizes}", "upscale", "upscale", "psnr_y", set="set5")
+    line(f"Set14, {sizes}", "upscale", "upscale", "psnr_y", set="set14")
+    line("Set5 + Set14, holes of 50 % / 80 % / text / boxes, PSNR in the hole", "inpaint", "inpaint", "psnr_in_hole")
+    line("Kodak, 240 watermarks, PSNR in the mask", "watermark", "unwatermark", "psnr_in_mask")
+    line("the same, whole picture", "watermark", "unwatermark", "psnr_whole")
+    for dose in ("high", "middle", "low"):
+        line(f"12 X-rays, {dose} dose, PSNR", "xray", "xray", "psnr", dose=dose)
+    for name, peer in (("denoise-gray", "BM3D"), ("denoise-color", "CBM3D")):
+        line(f"{name}, times as fast as {peer} on 2 cores", "speed", f"isthmus {name}", "times", ".3g", beside=peer)
+    photo = "isthmus denoise-color, a photo of 24 megapixels"
+    line("a colour photo of 24 megapixels, peak memory in GB", "speed", photo, "peak_gb")
+    return markdown(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {"types": types, "speed": speed, "restoration": restoration}
 
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")

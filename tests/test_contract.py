@@ -17,6 +17,7 @@ from torch import Tensor
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Context, Noise, Sample
+from isthmus.errors import BadInput
 from isthmus.objectives import LOSSES
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
@@ -133,7 +134,8 @@ def test_what_comes_out_has_the_shape_of_what_went_in(case: Case) -> None:
         rebuilt, code = model.reconstruct(x[:count]), model.encode(x[:count])
         assert rebuilt.shape == x[:count].shape
         assert code.shape == (count, *model.code_shape)
-        assert model.decode(code).shape == x[:count].shape
+        if not model.has_skips:
+            assert model.decode(code).shape == x[:count].shape
         assert 0 <= rebuilt.min() <= rebuilt.max() <= 1
 
 
@@ -152,6 +154,10 @@ def test_the_loss_falls_within_a_few_steps(case: Case) -> None:
 def test_encode_then_decode_is_reconstruct_to_the_bit(case: Case) -> None:
     model, x = case.undisturbed.model, case.x
     rebuilt = model.reconstruct(x)
+    if model.has_skips:
+        with pytest.raises(BadInput, match="skips from the encoder too"):
+            model.decode(model.encode(x))
+        return
     assert torch.equal(model.decode(model.encode(x)), rebuilt)
     assert torch.equal(model.decode(model.encode(x).flatten(1).clone()), rebuilt)  # as it comes from a file
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
@@ -60,6 +61,43 @@ def test_psnr_is_that_of_scikit_image(shape: tuple[int, ...]) -> None:
     picture, truth = pair(4, *shape)
     exact = [peak_signal_noise_ratio(t.numpy(), p.numpy(), data_range=1.0) for p, t in zip(picture, truth, strict=True)]
     assert metrics.psnr(picture, truth).tolist() == pytest.approx(exact, rel=1e-4)
+
+
+def test_psnr_in_a_mask_is_that_of_its_pixels_alone() -> None:
+    picture, truth = pair(3, 3, 9, 11)
+    mask = (torch.arange(3 * 9 * 11).view(3, 1, 9, 11) * 7919 % 5 == 0).float()
+    exact = [
+        peak_signal_noise_ratio(t[:, m > 0].numpy(), p[:, m > 0].numpy(), data_range=1.0)
+        for p, t, m in zip(picture, truth, mask[:, 0], strict=True)
+    ]
+    assert metrics.psnr(picture, truth, mask).tolist() == pytest.approx(exact, rel=1e-4)
+    assert metrics.psnr(picture, truth, 0.5 * mask).tolist() == metrics.psnr(picture, truth, mask).tolist()
+    assert metrics.psnr(picture, truth, torch.ones(3, 1, 9, 11)).tolist() == pytest.approx(
+        metrics.psnr(picture, truth).tolist()
+    )
+    assert math.isnan(float(metrics.psnr(picture, truth, torch.zeros(3, 1, 9, 11))[0]))
+
+
+def test_luma_is_that_of_scikit_image() -> None:
+    _, picture = pair(2, 3, 6, 7)
+    for item, y in zip(picture.double(), metrics.luma(picture.double()), strict=True):
+        exact = rgb2ycbcr(item.permute(1, 2, 0).numpy())[..., 0]
+        assert np.abs(255 * y[0].numpy() - exact).max() < 1e-9
+    assert torch.equal(metrics.luma(picture[:, :1]), picture[:, :1])
+
+
+@pytest.mark.parametrize(("channels", "border"), [(3, 0), (3, 4), (1, 2)])
+def test_psnr_of_the_luma_is_on_8_bits_and_inside_the_border(channels: int, border: int) -> None:
+    picture, truth = pair(2, channels, 20, 23)
+    exact = []
+    for pair_ in zip(picture.double(), truth.double(), strict=True):
+        planes = [
+            np.rint(rgb2ycbcr(p.permute(1, 2, 0).numpy())[..., 0] if channels == 3 else 255 * p[0].numpy())
+            for p in pair_
+        ]
+        a, b = (p[border : p.shape[0] - border, border : p.shape[1] - border] for p in planes)
+        exact.append(peak_signal_noise_ratio(b, a, data_range=255))
+    assert metrics.psnr_y(picture.double(), truth.double(), border).tolist() == pytest.approx(exact, rel=1e-6)
 
 
 def test_a_picture_like_the_truth_is_infinitely_good() -> None:

@@ -107,7 +107,7 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("sparse", {"k": 2.5}, "a whole number is accepted"),
         ("deep", {"norm": 1}, "yes or no is accepted"),
         ("deep", {"widths": "500,x"}, "whole numbers such as 500,250"),
-        ("deep", {"widths": (0,)}, "1 unit or more"),
+        ("deep", {"widths": (0,)}, "every number is 1 or more"),
         ("deep", {"activation": "rellu"}, "did you mean 'relu'"),
         ("deep", {"loss": "mze"}, "did you mean 'mse'"),
         ("deep", {"augment": "afine"}, "did you mean 'affine'"),

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from isthmus.tasks.evaluate import evaluate as evaluate
     from isthmus.tasks.generate import generate as generate
     from isthmus.tasks.generate import interpolate as interpolate
+    from isthmus.tasks.restore import denoise as denoise
+    from isthmus.tasks.restore import inpaint as inpaint
+    from isthmus.tasks.restore import unwatermark as unwatermark
+    from isthmus.tasks.restore import upscale as upscale
     from isthmus.tasks.show import show as show
     from isthmus.tasks.train import train as train
     from isthmus.tasks.use import decode as decode
@@ -73,6 +77,10 @@ _places = {
     "decode": "tasks.use",
     "generate": "tasks.generate",
     "interpolate": "tasks.generate",
+    "denoise": "tasks.restore",
+    "unwatermark": "tasks.restore",
+    "inpaint": "tasks.restore",
+    "upscale": "tasks.restore",
     "Autoencoder": "autoencoder",
     "load": "autoencoder",
     "create": "recipes",

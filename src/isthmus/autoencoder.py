@@ -77,7 +77,8 @@ class Autoencoder(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         own_size = not (getattr(self.encoder, "any_size", True) and getattr(self.bottleneck, "any_size", True))
-        if x.dim() != len(self.shape) + 1 or x.shape[1] != self.shape[0] or (own_size and x.shape[1:] != self.shape):
+        channels = self.shape[0] + getattr(self.corruption, "extra", 0)  # a mask, if the corruption adds one
+        if x.dim() != len(self.shape) + 1 or x.shape[1] != channels or (own_size and x.shape[1:] != self.shape):
             raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size(self.shape)}")
         h = self.encoder(x)
         return h if isinstance(h, tuple) else (h, None)
@@ -89,7 +90,9 @@ class Autoencoder(nn.Module):
     def _decoded(self, z: Tensor, skips: list[Tensor] | None, size: Shape | None = None) -> Tensor:
         # A code from a file lies otherwise in memory than one from the encoder; a convolution would round otherwise.
         z = z.flatten(1).unflatten(1, z.shape[1:])
-        y = self.decoder(z) if skips is None else self.decoder(z, skips)
+        if skips is not None:
+            return self.decoder(z, skips)  # skips[0] is x̃, so it knows the size
+        y = self.decoder(z)
         # The encoder padded the picture to its stride; what it added is cut off again. Only then: even a cut of
         # nothing copies the gradient on its way back.
         cut = size is not None and len(size) == 3 and (torch.compiler.is_exporting() or y.shape[-2:] != size[-2:])
@@ -103,7 +106,12 @@ class Autoencoder(nn.Module):
 
         x: in the numbers of the training data (see `tensor`), or in [0, 1] where `unit` says so.
         """
-        return self._chunks(lambda part: self._code(self._features(part)[0], Context(x=part)).z, self.tensor(x, unit))
+
+        def once(part: Tensor) -> Tensor:
+            part = self.given(part)
+            return self._code(self._features(part)[0], Context(x=part)).z
+
+        return self._chunks(once, self.tensor(x, unit))
 
     @torch.no_grad()
     def decode(self, z: Any, size: Shape | None = None) -> Tensor:
@@ -123,11 +131,42 @@ class Autoencoder(nn.Module):
         """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x))."""
 
         def once(part: Tensor) -> Tensor:
+            part = self.given(part)
             h, skips = self._features(part)
             z = self._code(h, Context(x=part)).z
             return self.objective.picture(self._decoded(z, skips, tuple(part.shape[1:])))
 
         return self._chunks(once, self.tensor(x, unit))
+
+    def given(self, x: Tensor, **side: Tensor) -> Tensor:
+        """x̃ for a picture that life has damaged: nothing is added to the damage, only what is known of it (a mask)."""
+        return self.corruption.given(x, **side) if self.corruption is not None else x
+
+    @torch.no_grad()
+    def restore(self, x: Tensor, **side: Tensor) -> Tensor:
+        """N×C×H×W in [0, 1], of any size -> what the model makes of it, `scale` times as large, where x lies.
+
+        side: what is known of the damage, as the corruption's `given` takes it (mask=N×1×H×W, 1 in the hole).
+        """
+        seen = self.given(x, **side)
+        y, _ = self.say(Sample(seen, seen, condition=side), Context())
+        return self.objective.picture(y)
+
+    @property
+    def scale(self) -> int:
+        """How many times as large the output is as the input, in each direction."""
+        return int(getattr(self.corruption, "scale", 1))
+
+    @property
+    def stride(self) -> int:
+        """Where a tile of a picture must begin to be seen as the whole picture is: at a multiple of this."""
+        return int(getattr(self.encoder, "stride", 1))
+
+    @property
+    def reach(self) -> int | None:
+        """Pixels of the input to each side on which one pixel of the output depends; None where it is all of them."""
+        parts: list[Any] = [part.reach for part in (self.encoder, self.decoder) if hasattr(part, "reach")]
+        return sum(parts) if len(parts) == 2 else None
 
     def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
         """The indices N×grid of a discrete code, or None where the code is not discrete."""
@@ -156,7 +195,7 @@ class Autoencoder(nn.Module):
     def has_skips(self) -> bool:
         """Whether the encoder hands the decoder more than the code; found by a look at one black item."""
         with torch.no_grad():
-            return self._features(torch.zeros(1, *self.shape, device=self.device))[1] is not None
+            return self._features(self.given(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
 
     @property
     def prior(self) -> str | None:

@@ -15,12 +15,14 @@ class Bottleneck(nn.Module):
 
     `prior` names where new codes come from: "normal" where the penalty pulls codes to N(0, I), else None.
     `discrete` is true where a code is a grid of symbols. `active_above` is the value from which a unit counts as at
-    work, where units can be silent. `follows_progress` is true where ctx.progress is read. Two hooks may be
-    overridden, and no others: start(batches of h) before the first step, after_step(sums) after each.
+    work, where units can be silent. `narrow` is false where there is no strip. `follows_progress` is true where
+    ctx.progress is read. Two hooks may be overridden,
+    and no others: start(batches of h) before the first step, after_step(sums) after each.
     """
 
     prior: str | None = None
     discrete = False
+    narrow = True
     active_above: float | None = None
     follows_progress = False
 

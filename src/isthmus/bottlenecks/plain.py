@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Shape
@@ -20,3 +20,18 @@ class Plain(Bottleneck):
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
         return Code(z, free(z))
+
+
+@register
+class Open(Bottleneck):
+    """z = h: no strip at all, for nets whose skips would go past it."""
+
+    narrow = False
+
+    def __init__(self, in_shape: Shape) -> None:
+        nn.Module.__init__(self)  # it owns no head
+        self.code_shape = tuple(in_shape)
+        self.any_size = True
+
+    def forward(self, h: Tensor, ctx: Context) -> Code:
+        return Code(h, free(h))

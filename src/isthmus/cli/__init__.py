@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from isthmus.cli.app import app
+    from isthmus.cli.restore import app  # which is that of app.py, with more verbs
 
     return app(arguments, prog_name="isthmus", standalone_mode=False) or 0
 

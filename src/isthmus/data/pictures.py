@@ -41,7 +41,7 @@ def peek(path: Path | str) -> Header:
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
         else:
-            with _open(path) as image:
+            with open_image(path) as image:
                 width, height = image.size
                 if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
                     width, height = height, width
@@ -61,21 +61,24 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
 
     Raises BadInput, naming the file, for what cannot be read.
     """
+    return np.ascontiguousarray(np.moveaxis(read_samples(path, shorter), -1, 0))
+
+
+def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = True) -> np.ndarray:
+    """As read_picture, but H×W×S; where it is not to be `flat`, alpha is the last of S = 2 (gray) or 4 (colour)."""
     path = Path(path)
     try:
         head = _head(path)
         if _is_tiff(head):
-            pixels = _tiff(path)
-        elif deep.png_is_deep_colour(head):
-            pixels = _deep_png(path)
-        elif (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
+            return _tiff(path, flat)
+        if deep.png_is_deep_colour(head):
+            return _deep_png(path, flat)
+        if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
             _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
-            pixels = deep.read_ppm(path)
-        else:
-            pixels = _by_pillow(path, path, shorter)
+            return deep.read_ppm(path)
+        return _by_pillow(path, path, shorter, flat)
     except Exception as error:
         raise _reason(path, error) from error
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
@@ -90,16 +93,16 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
-def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None) -> np.ndarray:
-    with _open(source, path) as image:
+def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None, flat: bool = True) -> np.ndarray:
+    with open_image(source, path) as image:
         if shorter:
             scale = 2 * shorter / min(image.size)
             image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
-        return pixels_of(image, path)
+        return pixels_of(image, path, flat)
 
 
-def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
-    """H×W×C of a Pillow image in any of its modes: uint8, or uint16 for its deep gray modes."""
+def pixels_of(image: Image, path: Path | str = "picture", flat: bool = True) -> np.ndarray:
+    """H×W×S of a Pillow image in any of its modes: uint8, or uint16 for its deep gray modes; `flat`: read_samples."""
     from PIL import Image, ImageOps
 
     gray = _is_gray(image)
@@ -111,13 +114,28 @@ def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
     if image.mode in TRANSPARENT or "transparency" in image.info:
         step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         image = (image.convert(step) if step else image).convert("RGBA")
+        if not flat:
+            samples = _array(image)
+            return samples[..., [0, 3]] if gray else samples
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode == "LAB":
         image = _from_lab(image)
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
-        return np.array(image.convert("L"))[..., None]
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        return _array(image.convert("L"))[..., None]
+    return _array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _array(image: Image) -> np.ndarray:
+    """A Pillow image as an array of its own; a large one in parts, because Pillow hands out two copies on the way."""
+    if image.height * image.width < 2**22:
+        return np.asarray(image)
+    bands = len(image.getbands())
+    whole = np.empty((image.height, image.width, bands)[: 2 + (bands > 1)], np.uint8)
+    for top in range(0, image.height, 256):
+        bottom = min(top + 256, image.height)
+        whole[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return whole
 
 
 def _is_gray(image: Image) -> bool:
@@ -138,12 +156,12 @@ def _from_lab(image: Image) -> Image:
     return converted
 
 
-def _tiff(path: Path) -> np.ndarray:
+def _tiff(path: Path, flat: bool) -> np.ndarray:
     """Pillow reads 8 bits in every compression; tifffile reads the rest, but only some compressions."""
     header = _bounded(path, deep.tiff_header(path))
     if header.deep:
         try:
-            return deep.read_tiff(path)
+            return deep.read_tiff(path, flat)
         except BadInput:
             raise
         except ValueError as error:  # a compression that needs more than tifffile alone
@@ -152,20 +170,21 @@ def _tiff(path: Path) -> np.ndarray:
                     f"{path}: deep colour TIFF in a compression that cannot be read ({_brief(error)}); "
                     "save it uncompressed, or as PNG"
                 ) from error
-    with _open(path) as image:
-        return pixels_of(image, path)
+    with open_image(path) as image:
+        return pixels_of(image, path, flat)
 
 
-def _deep_png(path: Path) -> np.ndarray:
-    with _open(path) as image:
+def _deep_png(path: Path, flat: bool) -> np.ndarray:
+    with open_image(path) as image:
         orientation = image.getexif().get(0x0112, 1) if image.info.get("exif") else 1
     pixels = deep.read_png(path)
-    if pixels.shape[-1] in (2, 4):
+    if flat and pixels.shape[-1] in (2, 4):
         pixels = deep.over_white(pixels[..., :-1], pixels[..., -1:])
     return deep.upright(pixels, orientation)
 
 
-def _open(source: Path | io.BytesIO, path: Path | None = None) -> Image:
+def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
+    """A Pillow image, not decoded yet; BadInput for too large a one."""
     from PIL import Image
 
     # What is wrong with a file, or that it is too large, is said below in our own words, not twice.

@@ -12,9 +12,37 @@ def squared_error(picture: Tensor, truth: Tensor) -> Tensor:
     return (picture - truth).square().flatten(1).sum(1)
 
 
-def psnr(picture: Tensor, truth: Tensor) -> Tensor:
-    """−10 log₁₀ of the mean squared error, in dB with peak 1; infinite where the two are equal."""
-    return -10 * torch.log10((picture - truth).square().flatten(1).mean(1))
+def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    """−10 log₁₀ of the mean squared error, in dB with peak 1; infinite where the two are equal.
+
+    mask: N×1×H×W, not 0 at the positions that count; an item with no such position is NaN.
+    """
+    error = (picture - truth).square()
+    if mask is None:
+        return -10 * torch.log10(error.flatten(1).mean(1))
+    counts = (mask != 0).to(error.dtype).expand_as(error)
+    return -10 * torch.log10((error * counts).flatten(1).sum(1) / counts.flatten(1).sum(1))
+
+
+def luma(picture: Tensor) -> Tensor:
+    """N×1×H×W: BT.601's Y of N×3×H×W as video has it, black 16/255 and white 235/255.
+
+    A gray picture is its own Y, as the published tables of super-resolution have it.
+    """
+    if picture.shape[1] == 1:
+        return picture
+    weights = picture.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
+    return (16 + (picture * weights).sum(1, keepdim=True)) / 255
+
+
+def psnr_y(picture: Tensor, truth: Tensor, border: int = 0) -> Tensor:
+    """PSNR of the luma alone, rounded to 8 bits, without `border` pixels at each edge: what super-resolution quotes.
+
+    The range [16, 235] alone is worth 1.3 dB beside PSNR on gray, and the border some .1.
+    """
+    inner = slice(border, -border or None)
+    y, exact = ((luma(p)[..., inner, inner] * 255).round() / 255 for p in (picture, truth))
+    return psnr(y, exact)
 
 
 def ssim(picture: Tensor, truth: Tensor) -> Tensor:

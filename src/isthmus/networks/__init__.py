@@ -6,5 +6,6 @@ Anyone's own nn.Module may stand in for either.
 
 from isthmus.networks.conv import ConvDecoder, ConvEncoder
 from isthmus.networks.dense import DenseDecoder, DenseEncoder
+from isthmus.networks.unet import UNetDecoder, UNetEncoder
 
-__all__ = ["DenseEncoder", "DenseDecoder", "ConvEncoder", "ConvDecoder"]
+__all__ = ["DenseEncoder", "DenseDecoder", "ConvEncoder", "ConvDecoder", "UNetEncoder", "UNetDecoder"]

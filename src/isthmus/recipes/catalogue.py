@@ -91,7 +91,8 @@ def create(
         except TypeError as error:
             raise BadInput(f"{found.name}: {error}") from error
     numbers, inputs = math.prod(model.code_shape), math.prod(shape)
-    if numbers > inputs and not getattr(model.bottleneck, "discrete", False):
+    narrow = getattr(model.bottleneck, "narrow", True) and not getattr(model.bottleneck, "discrete", False)
+    if numbers > inputs and narrow:
         warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)

@@ -94,24 +94,26 @@ def per_item(model: Autoencoder, x: Tensor, first: int, level: float) -> Iterato
     sample, noise = Sample.of(x), Noise(0, first, len(x), device=x.device)
     if model.corruption is not None:
         sample = model.corruption(sample, Context(noise))
+    # Without what a corruption appended to them: a mask beside the picture, or the mask that is to be found.
+    seen, truth = sample.x[:, : x.shape[1]], sample.target[:, : x.shape[1]]
     y, _ = model.say(sample, Context())
     mean, picture, values = model.objective.mean(y), model.objective.picture(y), math.prod(model.shape)
-    squared = metrics.squared_error(mean, x)
+    squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):
-        yield "bce_per_pixel", model.objective.loss(y, x) / values
+        yield "bce_per_pixel", model.objective.loss(y, truth) / values
     yield "mse_per_pixel", squared / values
     yield "sse_per_image", squared
-    yield "psnr", metrics.psnr(picture, x)
+    yield "psnr", metrics.psnr(picture, truth)
     if x.dim() == 4:
-        yield "ssim", metrics.ssim(picture, x)
-    if model.corruption is not None:
-        yield "psnr_before", metrics.psnr(sample.x, x)
+        yield "ssim", metrics.ssim(picture, truth)
+    if model.corruption is not None and seen.shape == truth.shape:
+        yield "psnr_before", metrics.psnr(seen, truth)
     if isinstance(model.bottleneck, Variational):
         y, code = model.say(sample, Context(noise))
         kl = code.stats["kl_nats"]
         yield "kl_nats", kl
         unit = values * math.log(level) if model.objective.density else 0.0
-        yield "elbo_nats", unit - model.objective.loss(y, x) - kl
+        yield "elbo_nats", unit - model.objective.loss(y, truth) - kl
 
 
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:

@@ -1,0 +1,52 @@
+"""The figures of restoration, with the baselines and peers of each table run beside ours in the same run.
+
+    python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | xray | speed] ...
+                                     [--model NAME=RUN] ... [--best] [--no-peers] [--quick]
+
+Models are the shipped ones or run folders: `--model RUN` for the part's own, `--model upscale-3=RUN` where a part has
+several, `--model plain=RUN` for a row more. A part whose model is not there yet says so and prints its baselines.
+Damages are seeded and apart from what models are trained with (restoring/damage.py). The noisy and the bicubic rows
+have to come out as published, or the part stops. Peers live in .peers/restoration (`make bench-peers`). A part that has
+all of its contenders writes results/restoration-PART.json; --quick takes two pictures a set and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from restoring.contest import Contest
+from restoring.holes import inpaint, watermark
+from restoring.noise import color, gray, xray
+from restoring.size import upscale
+from restoring.speed import speed
+
+PARTS = {
+    "gray": gray,
+    "color": color,
+    "upscale": upscale,
+    "inpaint": inpaint,
+    "watermark": watermark,
+    "xray": xray,
+    "speed": speed,
+}
+
+
+def runs(given: list[str]) -> dict[str, str]:
+    """['upscale-2=RUN', 'RUN'] -> {'upscale-2': 'RUN', '': 'RUN'}."""
+    pairs = [text.partition("=") for text in given]
+    return {name if equals else "": run if equals else name for name, equals, run in pairs}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of: {', '.join(PARTS)}")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=RUN", help="a run folder for a model")
+    parser.add_argument("--no-peers", action="store_true", help="leave the classical peers out; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="two pictures a set, nothing written")
+    parser.add_argument(
+        "--best", action="store_true", help="a row more for each model: all eight ways to turn a picture"
+    )
+    options = parser.parse_args()
+    for part in options.parts or PARTS:
+        print(f"== {part}", flush=True)
+        PARTS[part](Contest(part, runs(options.model), not options.no_peers, options.quick, options.best))

@@ -1,0 +1,1 @@
+"""The parts of benchmarks/restoration.py: a file a table, who takes part (contest), what is mended (damage)."""

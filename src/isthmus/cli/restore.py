@@ -1,0 +1,125 @@
+"""The verbs that make a bad picture good: the same options, and a few of each one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.app import Device, Force, Json, app
+from isthmus.cli.output import done, print_json, print_lines, print_table
+
+__all__ = ["app"]
+
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or a folder of them")]
+Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder")]
+Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
+Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
+Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
+
+
+def run(verb: Callable[..., Any], source: str, out: Path, json: bool, **how: Any) -> None:
+    """Do it, and print the figures: of one picture as lines, of several as a table and their means."""
+    rows: list[dict[str, Any]] = []
+    verb(source, out=out, each=rows.append, **how)
+    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in rows[0]}
+    means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
+    means |= {"seconds": sum(numbers["seconds"])}
+    if json:
+        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows})
+        return
+    if len(rows) == 1:
+        print_lines(rows[0])
+    else:
+        print_table(rows)
+        print_lines({"pictures": len(rows), **means})
+    done(f"Written: {out}")
+
+
+@app.command()
+def denoise(
+    source: Input,
+    out: Out,
+    model: Model = None,
+    strength: Annotated[float, typer.Option("--strength", min=0.0, help="of the change: 0 none, 1 all")] = 1.0,
+    best: Best = False,
+    side_by_side: Beside = False,
+    truth: Truth = None,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """A noisy picture becomes a clean one."""
+    from isthmus.tasks.restore import denoise as clean
+
+    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    run(clean, source, out, json, strength=strength, **how)
+
+
+@app.command()
+def unwatermark(
+    source: Input,
+    out: Out,
+    model: Model = None,
+    save_mask: Annotated[bool, typer.Option("--save-mask", help="also where it was: NAME-mask.png")] = False,
+    best: Best = False,
+    side_by_side: Beside = False,
+    truth: Truth = None,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """A picture without the logo or words laid over it."""
+    from isthmus.tasks.restore import unwatermark as lift
+
+    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    run(lift, source, out, json, save_mask=save_mask, **how)
+
+
+@app.command()
+def inpaint(
+    source: Input,
+    out: Out,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="white or see-through is the hole; a folder: one for each picture")
+    ] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="the rest is the hole")] = False,
+    dilate: Annotated[int, typer.Option("--dilate", min=0, metavar="N", help="the hole grows by N pixels")] = 0,
+    threshold: Annotated[float, typer.Option("--threshold", min=0.0, max=1.0, help="share of white")] = 0.5,
+    model: Model = None,
+    best: Best = False,
+    side_by_side: Beside = False,
+    truth: Truth = None,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """A picture whose hole is filled."""
+    from isthmus.tasks.restore import inpaint as fill
+
+    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    run(fill, source, out, json, mask=mask, invert=invert, dilate=dilate, threshold=threshold, **how)
+
+
+@app.command()
+def upscale(
+    source: Input,
+    out: Out,
+    scale: Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high; 2 by default")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")] = None,
+    model: Model = None,
+    best: Best = False,
+    side_by_side: Beside = False,
+    truth: Truth = None,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """A picture with more pixels."""
+    from isthmus.tasks.restore import upscale as enlarge
+
+    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    run(enlarge, source, out, json, scale=scale, to=to, **how)

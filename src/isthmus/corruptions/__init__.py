@@ -1,0 +1,68 @@
+"""'corrupt': what the encoder is allowed to see; one file a family. And 'augment': x and the target changed together.
+
+All are batched modules, replayable: corruption(sample, ctx) draws from ctx.noise alone. A corruption changes x, and may
+put what it did into the condition; of the target it changes at most what x̃ can no longer be compared with. Using a
+model on real damage never applies it: that is `given(x)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.corruptions.augment import Affine, Crop
+from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed
+from isthmus.corruptions.holes import Holes, Masking
+from isthmus.corruptions.noise import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle
+from isthmus.corruptions.overlay import Watermark
+from isthmus.corruptions.shrink import Shrink, enlarge
+
+AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "crop": Crop}
+CORRUPTIONS: dict[str, type[Corruption]] = {
+    "gaussian": GaussianNoise,
+    "poisson": PoissonNoise,
+    "poisson-gaussian": PoissonGaussian,
+    "salt-and-pepper": SaltAndPepper,
+    "speckle": Speckle,
+    "jpeg": Jpeg,
+    "masking": Masking,
+    "holes": Holes,
+    "watermark": Watermark,
+    "shrink": Shrink,
+}
+
+
+def augmentation(text: str) -> Any:
+    """'affine', 'affine:0.5', 'crop:64' or 'none' -> an augmentation. Raises BadInput for anything else."""
+    return None if text == "none" else named(text, "augmentation", AUGMENTATIONS)
+
+
+def corruption(text: str) -> Corruption | None:
+    """'gaussian:0.3', 'masking:0.25+gaussian:0.1', 'gaussian:0-0.2,jpeg' or 'none' -> a corruption.
+
+    '+' is one after the other, ',' one of them for each item. Raises BadInput for anything else.
+    """
+    return None if text == "none" else parsed(text, CORRUPTIONS)
+
+
+__all__ = [
+    "Corruption",
+    "Compose",
+    "OneOf",
+    "GaussianNoise",
+    "PoissonNoise",
+    "PoissonGaussian",
+    "SaltAndPepper",
+    "Speckle",
+    "Jpeg",
+    "Masking",
+    "Holes",
+    "Watermark",
+    "Shrink",
+    "enlarge",
+    "Affine",
+    "Crop",
+    "AUGMENTATIONS",
+    "CORRUPTIONS",
+    "augmentation",
+    "corruption",
+]

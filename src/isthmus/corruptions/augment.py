@@ -1,0 +1,84 @@
+"""'augment': what changes x and the target together, so that a net sees more than the pictures there are."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isthmus.contracts import Context, Sample
+from isthmus.corruptions.base import drawn
+from isthmus.errors import BadInput, at_least
+from isthmus.registry import register
+
+
+@register
+class Affine(nn.Module):
+    """An augmentation: three items in four turned, sheared, scaled and shifted a little; x and target alike.
+
+    At strength 1: ±7°, ±6 % of size, ±1/14 of the width. The last fifth of a training sees the pictures as they are,
+    so that what is learned ends on the data itself. Items that are no pictures are left alone.
+    """
+
+    follows_progress = True
+
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, sample: Sample, ctx: Context) -> Sample:
+        if ctx.progress >= 0.8 or sample.x.dim() != 4:
+            return sample
+        noise = drawn(ctx)
+        turn, shear, wide, high, right, down = (2 * noise.uniform(6) - 1).mul(self.strength).unbind(1)
+        angle = 0.12 * turn
+        rows = (
+            torch.stack([angle.cos() * (1 + 0.06 * wide), 0.1 * shear - angle.sin(), right / 14], 1),
+            torch.stack([angle.sin(), angle.cos() * (1 + 0.06 * high), down / 14], 1),
+        )
+        still = torch.eye(2, 3, device=sample.x.device)
+        maps = torch.where(noise.uniform(1, 1) < 0.75, torch.stack(rows, 1), still)
+        grid = F.affine_grid(maps, list(sample.x.shape), align_corners=False)
+        x, target = (
+            F.grid_sample(t, grid, padding_mode="border", align_corners=False) for t in (sample.x, sample.target)
+        )
+        return sample.but(x=x, target=target)
+
+
+@register
+class Crop(nn.Module):
+    """A random square of each item, in one of the 8 ways a square can lie: N×C×H×W -> N×C×size×size.
+
+    x and target alike; of a target that is larger by a whole factor, the square that shows the same. Raises BadInput
+    for what is smaller than the square, or no picture.
+    """
+
+    def __init__(self, size: int = 64) -> None:
+        super().__init__()
+        at_least("crop", size, 1)
+        self.size = int(size)
+
+    def forward(self, sample: Sample, ctx: Context) -> Sample:
+        x, target, size = sample.x, sample.target, self.size
+        if x.dim() != 4 or min(x.shape[2:]) < size:
+            raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: a crop of {size} takes larger pictures")
+        down, right, way = drawn(ctx).uniform(3).unbind(1)
+        top, left = (down * (x.shape[2] - size + 1)).long(), (right * (x.shape[3] - size + 1)).long()
+        way = (way * 8).long()
+        cut = square(x, top, left, size, way)
+        if target is x:  # the usual case costs half
+            return sample.but(x=cut, target=cut)
+        factor = target.shape[-1] // x.shape[-1]
+        return sample.but(x=cut, target=square(target, factor * top, factor * left, factor * size, way))
+
+
+def square(x: Tensor, top: Tensor, left: Tensor, size: int, way: Tensor) -> Tensor:
+    """x[n, :, top[n]:top[n] + size, left[n]:left[n] + size], turned over or round by way[n] in 0..7: one gather."""
+    flip_down, flip_right, swap = (((way >> bit) & 1).bool().view(-1, 1) for bit in range(3))
+    run = torch.arange(size, device=x.device)
+    rows = top[:, None] + torch.where(flip_down, size - 1 - run, run)
+    columns = left[:, None] + torch.where(flip_right, size - 1 - run, run)
+    width = x.shape[3]
+    upright = rows[:, :, None] * width + columns[:, None, :]
+    index = torch.where(swap[:, :, None], upright.mT, upright).flatten(1)
+    return x.flatten(2).gather(2, index[:, None].expand(-1, x.shape[1], -1)).unflatten(2, (size, size))

@@ -1,0 +1,128 @@
+"""U-Nets for pictures that come back the same size: each stage halves the grid, and skips go past the bottleneck.
+
+Residual blocks without norm, and skips that are added (Zhang et al. 2021). With no bias anywhere the net scales with
+what it is given, f(a x) = a f(x), so it meets noise stronger than it was trained on (Mohan et al. 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from isthmus.contracts import Shape
+from isthmus.errors import BadInput
+from isthmus.layers import pad_to
+from isthmus.registry import register
+
+
+class Block(nn.Module):
+    """x + conv(relu(conv(x)))."""
+
+    def __init__(self, channels: int, bias: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
+def blocks_of(channels: int, count: int, bias: bool) -> nn.Sequential:
+    return nn.Sequential(*[Block(channels, bias) for _ in range(count)])
+
+
+def start(module: nn.Module) -> None:
+    """Orthogonal weights, three tenths of that where a branch ends.
+
+    Without a norm, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.orthogonal_(layer.weight, 1.0 if isinstance(layer, nn.Conv2d) else 0.7)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    for layer in module.modules():
+        if isinstance(layer, Block):
+            with torch.no_grad():
+                layer.second.weight.mul_(0.3)
+
+
+@register
+class UNetEncoder(nn.Module):
+    """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one a stage, the finest first.
+
+    fold: the finest grid is 1/fold of the picture's, each place of it holding fold×fold pixels (Shi et al. 2016): a
+    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen.
+    """
+
+    any_size = True
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: Sequence[int] = (48, 96, 192),
+        blocks: Sequence[int] = (1, 1, 1),
+        fold: int = 2,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(channels) != len(blocks):
+            raise BadInput(f"channels {tuple(channels)} and blocks {tuple(blocks)}: one number of each a stage")
+        self.fold, self.stride = fold, fold * 2 ** (len(channels) - 1)
+        self.out_shape: Shape = (channels[-1], *(-(-side // self.stride) for side in shape[1:]))
+        self.reach = fold + sum(2 * count * fold * 2**stage for stage, count in enumerate(blocks)) + self.stride
+        self.head = nn.Conv2d(shape[0] * fold**2, channels[0], 3, padding=1, bias=bias)
+        self.stages = nn.ModuleList(blocks_of(wide, count, bias) for wide, count in zip(channels, blocks, strict=True))
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
+        start(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        folded = F.pixel_unshuffle(pad_to(x, self.stride), self.fold)
+        h = self.head(folded.contiguous(memory_format=torch.channels_last))
+        skips = [x, h]
+        for stage, down in zip(self.stages[:-1], self.downs, strict=True):
+            skips.append(stage(h))
+            h = down(skips[-1])
+        return self.stages[-1](h), skips
+
+
+@register
+class UNetDecoder(nn.Module):
+    """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
+
+    residual: the net says what to add to the picture's own channels in x̃.
+    """
+
+    def __init__(
+        self,
+        out: int,
+        channels: Sequence[int] = (192, 96, 48),
+        blocks: Sequence[int] = (1, 1),
+        fold: int = 2,
+        bias: bool = False,
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        self.out, self.fold, self.residual = out, fold, residual
+        stages = len(blocks)
+        self.reach = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
+        self.stages = nn.ModuleList(
+            blocks_of(wide, count, bias) for wide, count in zip(channels[1:], blocks, strict=True)
+        )
+        self.tail = nn.Conv2d(channels[-1], out * fold**2, 3, padding=1, bias=bias)
+        start(self)
+        with torch.no_grad():
+            self.tail.weight.mul_(0.1)
+
+    def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
+        x, first, *others = skips
+        h = z.contiguous(memory_format=torch.channels_last)
+        for up, stage in zip(self.ups, self.stages, strict=True):
+            h = stage(up(h) + others.pop())
+        y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
+        return (y + x[:, : self.out] if self.residual else y).contiguous()

@@ -1,0 +1,166 @@
+"""One picture through a net, as an array: what every source of pictures calls, and a film frame by frame."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.bicubic import enlarge
+from isthmus.errors import BadInput
+from isthmus.tiles import TILE, tiled
+
+MARKED = 0.05  # a found mask above this is a watermark; below it a pixel stays as it was
+LARGE = 2**30  # bytes from which on a result lies in a temporary file, which the system may write out
+# Y, Cb and Cr of R, G and B (BT.601, the whole range, as JPEG has them).
+YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+RGB = torch.linalg.inv(YCC)
+Net = Callable[..., Tensor]
+
+
+def restored(
+    model: Any,
+    pixels: np.ndarray,
+    *,
+    hole: np.ndarray | None = None,
+    strength: float = 1.0,
+    best: bool = False,
+    tile: int = TILE,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a model makes of H×W×C (C of 1 or 3; uint8, uint16, or float in [0, 1]), in the same type.
+
+    hole: H×W bool, handed to the model as mask; outside of it the pixels come back to the bit. strength: of the change,
+    1 for all of it. best: the mean over the eight ways to turn and mirror the picture, in eight times the time.
+
+    Returns the result, scale·H × scale·W × C, and where it was changed, H×W bool: the hole, or the mask that the model
+    found, whose outside comes back to the bit too; None where that is everywhere. A gray picture stays gray; a gray
+    model does the channels of a colour picture one by one, or enlarges its luma alone. Raises BadInput for a picture
+    that the model does not take.
+    """
+    height, width, channels = pixels.shape
+    scale = int(model.scale)
+    result = room((height * scale, width * scale, channels), pixels.dtype)
+    changed = hole.copy() if hole is not None else None
+    net = through(model, channels, best)
+
+    def once(x: Tensor, *mask: Tensor) -> Tensor:
+        if mask and not mask[0].any():
+            return x
+        place = device_of(model)
+        given = x.to(place)
+        y = net(given, *(side.to(place) for side in mask))
+        if strength != 1:
+            y = torch.cat([given + strength * (y[:, :channels] - given), y[:, channels:]], 1)
+        return y
+
+    def write(part: np.ndarray, top: int, left: int) -> None:
+        nonlocal changed
+        rows, columns = slice(top, top + part.shape[1]), slice(left, left + part.shape[2])
+        if len(part) > channels:
+            changed = np.zeros((height, width), bool) if changed is None else changed
+            changed[rows, columns] = part[-1] > MARKED
+        found = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype)
+        if changed is not None:
+            found = np.where(changed[rows, columns, None], found, pixels[rows, columns])
+        result[rows, columns] = found
+
+    sides = [] if hole is None else [hole[None]]
+    with torch.no_grad():
+        tiled(
+            once,
+            np.moveaxis(pixels, -1, 0),
+            *sides,
+            write=write,
+            reach=None if model.reach is None else max(2, model.reach),  # two are what the cubic of the colours sees
+            stride=model.stride,
+            scale=scale,
+            tile=tile,
+        )
+    return result, changed
+
+
+def through(model: Any, channels: int, best: bool) -> Net:
+    """N×C×h×w, and a mask N×1×h×w if there is one -> N×C×..., or one more: the mask that the model found."""
+
+    def net(x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return model.restore(x) if mask is None else model.restore(x, mask=mask)
+
+    one = eightfold(net) if best else net
+    takes = int(model.shape[0])
+    if len(model.shape) != 3 or takes not in (1, 3):
+        raise BadInput(f"this model takes items of {'×'.join(map(str, model.shape))}, and no gray or colour picture")
+    if takes == channels:
+        return one
+    if channels == 1:
+        return lambda x, *mask: gray_of(one(x.expand(-1, 3, -1, -1), *mask))
+    return luma_alone(one, model.scale) if model.scale > 1 else lambda x, *mask: one_by_one(one, x, *mask)
+
+
+def gray_of(y: Tensor) -> Tensor:
+    return torch.cat([torch.tensordot(YCC[0].to(y), y[:, :3], ([0], [1]))[:, None], y[:, 3:]], 1)
+
+
+def one_by_one(net: Net, x: Tensor, *mask: Tensor) -> Tensor:
+    """Each channel by itself, which takes no more memory than one; a mask is found where any channel finds it."""
+    found = [net(channel, *mask) for channel in x.split(1, 1)]
+    masks = [part[:, 1:] for part in found if part.shape[1] > 1]
+    return torch.cat([part[:, :1] for part in found] + ([torch.stack(masks).amax(0)] if masks else []), 1)
+
+
+def luma_alone(net: Net, scale: int) -> Net:
+    """The luma by the net, the two differences of colour, which the eye sees less sharply, by a cubic."""
+
+    def enlarged(x: Tensor) -> Tensor:
+        parts = torch.einsum("ij,njhw->nihw", YCC.to(x), x)
+        whole = torch.cat([net(parts[:, :1]), enlarge(parts[:, 1:], scale)], 1)
+        return torch.einsum("ij,njhw->nihw", RGB.to(x), whole)
+
+    return enlarged
+
+
+def eightfold(net: Net) -> Net:
+    """The mean of what the net makes of all eight ways to turn and mirror a picture (Timofte et al. 2016)."""
+
+    def mean(x: Tensor, *sides: Tensor) -> Tensor:
+        total: Any = 0.0
+        for turns in range(4):
+            for mirrored in (False, True):
+                seen = (turned(side.flip(-1) if mirrored else side, turns) for side in (x, *sides))
+                y = turned(net(*seen), -turns)
+                total = total + (y.flip(-1) if mirrored else y)
+        return total / 8
+
+    return mean
+
+
+def turned(x: Tensor, turns: int) -> Tensor:
+    return torch.rot90(x, turns, (-2, -1))
+
+
+def device_of(model: Any) -> torch.device:
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def in_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Numbers in [0, 1] as `dtype`: whole numbers rounded and cut to their range, floats as they are."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    highest = np.iinfo(dtype).max
+    return np.rint(np.clip(values, 0, 1) * highest).astype(dtype)
+
+
+def room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An empty array, in a temporary file where it is LARGE."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < LARGE:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # gone with the array, which holds it open
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # or a full disk would end the process without a word
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -1,0 +1,114 @@
+"""Which pixels are to be filled: a mask as people make them, white or see-through where the hole is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.fitting import to_channels
+from isthmus.data.folders import find_pictures
+from isthmus.data.photo import Photo, read_photo
+from isthmus.errors import BadInput, Note
+
+
+def partner(place: Path | str, what: str) -> Callable[[str], Path]:
+    """From the name of a picture to the file that goes with it: `place` itself, or the one of that name in a folder.
+
+    Names count without suffix, so that masks/a.png goes with a.jpg. Raises BadInput where there is none.
+    """
+    place = Path(place)
+    if not place.is_dir():
+        return lambda name: place
+    files = {str(PurePosixPath(file).with_suffix("")): place / file for file in find_pictures(place)[0]}
+
+    def find(name: str) -> Path:
+        key = str(PurePosixPath(name).with_suffix(""))
+        if key not in files:
+            raise BadInput(f"{name}: there is no {what} of this name in {place}")
+        return files[key]
+
+    return find
+
+
+def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0) -> np.ndarray:
+    """H×W bool, true in the hole: where the mask is see-through, or, being so nowhere, above `threshold` of white.
+
+    invert: the rest is the hole. dilate: the hole grows by that many pixels to each side. A Note tells where alpha
+    decided: strokes on a clear layer would be the other way round.
+    """
+    if mask.alpha is not None and (hole := unit(mask.alpha) < threshold).any():
+        told = f"{shown}: its see-through part, {hole.mean():.0%} of it, is the hole; --invert takes the rest"
+        warnings.warn(told, Note, stacklevel=3)
+    else:
+        gray = to_channels(np.moveaxis(mask.pixels, -1, 0), 1)[0]
+        hole = unit(gray) > threshold
+    return grown(~hole if invert else hole, dilate)
+
+
+def checked(hole: np.ndarray, photo: Photo, shown: str, reach: int | None) -> np.ndarray:
+    """The hole of a picture; raises BadInput where it has another size, or leaves nothing to fill it from.
+
+    A Note tells where there is no hole, or one in whose middle the model sees nothing that is known.
+    """
+    if hole.shape != photo.size:
+        (height, width), (high, wide) = hole.shape, photo.size
+        raise BadInput(f"{shown}: {width}×{height} pixels, but the picture {wide}×{high}; the same size is accepted")
+    if hole.all():
+        raise BadInput(f"{shown}: the hole is the whole picture, so there is nothing to fill it from (see --invert)")
+    if not hole.any():
+        warnings.warn(f"{shown}: has no hole, so the picture stays as it is", Note, stacklevel=3)
+    elif reach is not None and not grown(~hole, reach).all():
+        told = f"{shown}: a hole is deeper than the {reach} pixels that the model sees, so its middle will be vague"
+        warnings.warn(told, Note, stacklevel=3)
+    return hole
+
+
+def grown(hole: np.ndarray, by: int) -> np.ndarray:
+    """H×W bool, true within `by` pixels of where it was, along both sides."""
+    for axis in (0, 1):
+        side, done = hole.shape[axis], 0
+        while done < min(by, side):
+            step = min(2 * done + 1, by - done, side)  # no wider than what is there already, so that no gap is left
+            wider = hole.copy()
+            np.moveaxis(wider, axis, 0)[step:] |= np.moveaxis(hole, axis, 0)[: side - step]
+            np.moveaxis(wider, axis, 0)[: side - step] |= np.moveaxis(hole, axis, 0)[step:]
+            hole, done = wider, done + step
+    return hole
+
+
+def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
+    """From a picture and its name to its mask and what that is called; None: the picture's own alpha is its mask."""
+    if mask is None:
+        return own_alpha
+    if not isinstance(mask, (str, Path)):
+        return lambda photo, name: (mask_of_array(mask), "the mask")
+    find = partner(mask, "mask")
+    return lambda photo, name: (read_photo(find(name)), str(find(name)))
+
+
+def own_alpha(photo: Photo, name: str) -> tuple[Photo, str]:
+    if photo.alpha is None:
+        raise BadInput(f"{name}: has no see-through part that could be the hole; --mask names a picture of it")
+    return photo, name
+
+
+def mask_of_array(mask: Any) -> Photo:
+    """H×W of bool, 0..1, 0..255 or 0..65535 as a gray photo; high is the hole. Raises BadInput."""
+    values = np.asarray(mask)
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[-1]):
+        values = values.squeeze(0 if values.shape[0] == 1 else -1)
+    if values.ndim != 2 or values.dtype.kind not in "buif":
+        raise BadInput(f"a mask of shape {values.shape}: H×W is accepted, or the path of a picture")
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    highest = 1 if values.dtype.kind in "bf" or high <= 1 else 255 if high <= 255 else 65535
+    if not (low >= 0 and high <= highest):
+        raise BadInput(f"a mask of values from {low:g} to {high:g}: bool, 0..1, 0..255 or 0..65535 is accepted")
+    return Photo(np.rint(values.astype(np.float32) * (255 / highest)).astype(np.uint8)[..., None])
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    return values / np.float32(np.iinfo(values.dtype).max)

@@ -1,0 +1,194 @@
+"""Where pictures come from and go to, one at a time: an array, a file, or a folder with the same relative names."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypedDict
+
+import numpy as np
+
+from isthmus.data import is_picture_name, peek
+from isthmus.data.folders import find_pictures, nothing_in
+from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
+from isthmus.errors import BadInput, Note
+from isthmus.files import claim, whole_folder
+from isthmus.tasks.arrays import photos_of
+from isthmus.tasks.beside import caption, scores, write_beside
+from isthmus.tasks.masks import partner
+from isthmus.tasks.outputs import unique
+
+
+class How(TypedDict, total=False):
+    """What all verbs of restoration take besides their own.
+
+    model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
+    a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
+    after, too. truth: the picture, or folder of them, to compare with. each: called with the figures of each picture.
+    """
+
+    model: Any
+    out: Path | str | None
+    best: bool
+    side_by_side: bool
+    truth: Any
+    force: bool
+    device: str
+    each: Callable[[dict[str, Any]], None] | None
+
+
+@dataclass
+class Done:
+    """What became of a picture: before is what it is to be compared with, in the size of the result."""
+
+    after: Photo
+    before: Photo
+    figures: dict[str, Any] = field(default_factory=dict)
+    changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
+
+
+Work = Callable[[Photo, str], Done]
+Places = tuple[str, str, str]
+
+
+def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
+    """Do `work` on an array, a file or a folder, and put the result where `out` says.
+
+    An array comes back as the same kind of array; so does a file where no `out` is named. With save_mask an array
+    comes with where it was changed, H×W bool, and a file has NAME-mask.png beside it. Raises BadInput.
+    """
+    if strange := set(how) - set(How.__annotations__):
+        raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
+    how = {**how, "truth": truths(how.get("truth"))}
+    if not isinstance(source, (str, Path)):
+        return _arrays(source, work, how, save_mask)
+    path, out = Path(source), how.get("out")
+    if path.is_dir():
+        if out is None:
+            raise BadInput(f"{path}: is a folder, so name an out, a folder to write to")
+        return _folder(path, work, Path(out), how, save_mask)
+    if out is None:
+        done = _judged(work, read_photo(path), path.name, how)
+        return (done.after.samples(), done.changed) if save_mask else done.after.samples()
+    return _file(path, work, Path(out), how, save_mask)
+
+
+def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
+    check_name(out)
+    if out.is_dir():
+        raise BadInput(f"{out}: is a folder, and a picture is to be written")
+    places = places_of([out.name])[0]
+    for place in used(places, how, save_mask):
+        claim(out.with_name(place), force=how.get("force", False))
+    _write(_judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
+    return out
+
+
+def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
+    if is_picture_name(out):
+        raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
+    names, others = find_pictures(path)
+    names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
+    if not names:
+        raise nothing_in(f"{path}/", others)
+    for suffix in sorted(set(others) & set(ELSEWHERE)):
+        warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
+    broken: list[str] = []
+    with whole_folder(out, force=how.get("force", False)) as folder:
+        for name, places in zip(names, places_of([result_name(path, name) for name in names]), strict=True):
+            try:
+                done = _judged(work, read_photo(path / name), name, how)
+            except BadInput as error:
+                reason = str(error).removeprefix(f"{path / name}: ").removeprefix(f"{name}: ")
+                broken.append(f"{name} ({reason})")
+                continue
+            _write(done, folder, places, how, save_mask)
+        told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+        if len(broken) == len(names):
+            raise BadInput(f"{path}/: none of {len(names)} pictures could be done: {told}")
+    if broken:
+        warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
+    return out
+
+
+def result_name(folder: Path, name: str) -> str:
+    """.png, but .tif for a .tif of 16 bits."""
+    path = PurePosixPath(name)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        try:
+            return str(path.with_suffix(".tif" if peek(folder / name).deep else ".png"))
+        except BadInput:  # which is told when it is read
+            pass
+    return str(path.with_suffix(".png"))
+
+
+def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
+    """The work on one picture, timed and compared with the truth where there is one; `each` is told its figures."""
+    began = time.perf_counter()
+    done = work(photo, name)
+    height, width = done.after.size
+    done.figures = {"file": name, "width": width, "height": height, **done.figures}
+    done.figures["seconds"] = time.perf_counter() - began
+    if how["truth"]:
+        truth, place = how["truth"](name).pixels, done.changed
+        done.figures |= scores(done.after.pixels, truth, place)
+        done.figures |= {f"{key}_before": value for key, value in scores(done.before.pixels, truth, place).items()}
+    if told := how.get("each"):
+        told(done.figures)
+    return done
+
+
+def truths(truth: Any) -> Callable[[str], Photo] | None:
+    """From the name of a picture to what it should be."""
+    if truth is None:
+        return None
+    if isinstance(truth, (str, Path)):
+        find = partner(truth, "truth")
+        return lambda name: read_photo(find(name))
+    photos = photos_of(truth)[0]
+    return lambda name: photos[int(name)] if len(photos) > 1 else photos[0]
+
+
+def places_of(results: list[str]) -> list[Places]:
+    """The names for the result, its mask and the two side by side, of each; no two of all of them are equal."""
+    ends = ("-mask.png", "-side-by-side.png")
+    names = unique(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
+    count = len(results)
+    return list(zip(names[:count], names[count : 2 * count], names[2 * count :], strict=True))
+
+
+def used(places: Places, how: How, save_mask: bool) -> list[str]:
+    """Those of the three that will be written."""
+    wanted = (True, save_mask, how.get("side_by_side"))
+    return [place for place, want in zip(places, wanted, strict=True) if want]
+
+
+def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) -> None:
+    result, mask, beside = (folder / place for place in places)
+    if save_mask:
+        if done.changed is None:
+            raise BadInput(f"{result}: this model finds no mask that could be saved")
+        write_photo(mask, Photo(done.changed[..., None].astype(np.uint8) * np.uint8(255)))
+    if how.get("side_by_side"):
+        figures, ending = done.figures, "_before"
+        before = {key.removesuffix(ending): value for key, value in figures.items() if key.endswith(ending)}
+        panels = [(caption("before", before), done.before), (caption("after", figures), done.after)]
+        if how["truth"]:
+            panels.append(("truth", how["truth"](figures["file"])))
+        write_beside(beside, panels)
+    write_photo(result, done.after)
+
+
+def _arrays(source: Any, work: Work, how: How, save_mask: bool) -> Any:
+    if how.get("out") is not None or how.get("side_by_side"):
+        raise BadInput("an array comes back as an array: out and side_by_side are for files")
+    photos, back = photos_of(source)
+    done = [_judged(work, photo, f"{place}", how) for place, photo in enumerate(photos)]
+    result = back([one.after.samples() for one in done])
+    if not save_mask:
+        return result
+    masks = [one.changed for one in done]
+    return result, (masks[0] if len(masks) == 1 else masks)

@@ -1,0 +1,175 @@
+"""denoise, unwatermark, inpaint and upscale: an array, a photo or a folder of them, made good by a trained model."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from typing import Any, Unpack
+
+import numpy as np
+
+from isthmus.data.photo import Photo
+from isthmus.errors import BadInput, Note, at_least
+from isthmus.tasks.frame import restored, room
+from isthmus.tasks.masks import checked, hole_of, mask_for
+from isthmus.tasks.photos import Done, How, over
+from isthmus.tasks.shelf import Models
+
+FACTORS = (2, 3, 4)
+MOST = 2**29  # pixels of a result, 1.6 GB of them: a photo of 33 megapixels four times as wide and high
+
+
+def denoise(source: Any, *, strength: float = 1.0, **how: Unpack[How]) -> Any:
+    """A noisy picture becomes a clean one, whatever the strength of its noise.
+
+    source: a file, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats in [0, 1]. how: model,
+    out, best, side_by_side, truth, force, device, each (see How). strength: of the change, x + strength · (f(x) − x).
+
+    Returns the same kind of array, or the path of what was written. Raises BadInput for what cannot be used.
+    """
+    at_least("strength", strength, 0)
+    models = Models(how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
+
+    def work(photo: Photo, name: str) -> Done:
+        colour = photo.pixels.shape[-1] == 3
+        model = models(*("denoise-color", "denoise-gray")[:: 1 if colour else -1])
+        pixels, _ = restored(model, photo.pixels, strength=strength, best=how.get("best", False))
+        return Done(photo.but(pixels=pixels), photo, {"sigma": noise_level(photo.pixels)})
+
+    return over(source, work, how)
+
+
+def unwatermark(source: Any, *, save_mask: bool = False, **how: Unpack[How]) -> Any:
+    """A picture without the logo or the words that lie over it; what is outside of the found mask stays to the bit.
+
+    save_mask: also where something was found: NAME-mask.png, or H×W bool as a second result. Else as denoise.
+    """
+    models = Models(how.get("model"), how.get("device", "auto"), "unwatermark")
+
+    def work(photo: Photo, name: str) -> Done:
+        pixels, mask = restored(models("unwatermark"), photo.pixels, best=how.get("best", False))
+        share = {} if mask is None else {"mask_share": float(mask.mean())}
+        return Done(photo.but(pixels=pixels), photo, share, mask)
+
+    return over(source, work, how, save_mask=save_mask)
+
+
+def inpaint(
+    source: Any,
+    mask: Any = None,
+    *,
+    invert: bool = False,
+    dilate: int = 0,
+    threshold: float = 0.5,
+    **how: Unpack[How],
+) -> Any:
+    """A picture whose hole is filled; what is outside of it stays to the bit.
+
+    mask: a picture for all, a folder with one for each, or an array H×W: white or see-through is the hole. Without one
+    the picture's own see-through part is, which then becomes opaque. invert: the rest is the hole. dilate: the hole
+    grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
+    """
+    at_least("dilate", dilate, 0)
+    if not 0 <= threshold <= 1:
+        raise BadInput(f"threshold is {threshold}: a share between 0 and 1 is accepted")
+    models = Models(how.get("model"), how.get("device", "auto"), "inpaint", masks=True)
+    mask_of = mask_for(mask)
+
+    def work(photo: Photo, name: str) -> Done:
+        given, shown = mask_of(photo, name)
+        model = models("inpaint")
+        hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
+        hole = checked(hole, photo, shown, model.reach)
+        pixels, _ = restored(model, photo.pixels, hole=hole, best=how.get("best", False))
+        alpha = photo.alpha if mask is not None else None
+        return Done(photo.but(pixels=pixels, alpha=alpha), photo, {"hole_share": float(hole.mean())}, hole)
+
+    return over(source, work, how)
+
+
+def upscale(
+    source: Any, *, scale: int | None = None, to: str | tuple[int, int] | None = None, **how: Unpack[How]
+) -> Any:
+    """A picture with more pixels: `scale` 2, 3 or 4 times as wide and high (2 by default), or `to` a size WxH.
+
+    A size between is reached by a cubic from the next larger factor, one beyond 4 in several steps. Else as denoise.
+    """
+    if scale is not None and to is not None:
+        raise BadInput("scale and to: name one of the two")
+    if scale is not None and scale not in FACTORS:
+        raise BadInput(f"scale is {scale}: 2, 3 or 4 is accepted; --to WxH takes any size")
+    wanted = None if to is None else size_of(to)
+    models = Models(how.get("model"), how.get("device", "auto"), *_names(scale or 2), scales=True)
+    if how.get("model") is not None and to is None:
+        own = int(models().scale)
+        if scale not in (None, own):
+            raise BadInput(f"this model enlarges ×{own}, not ×{scale}; --to WxH takes any size")
+        scale = own
+
+    def work(photo: Photo, name: str) -> Done:
+        height, width = photo.size
+        goal = wanted or (height * (scale or 2), width * (scale or 2))
+        if goal[0] <= height and goal[1] <= width:
+            raise BadInput(f"{name}: has {width}×{height} pixels already, and {goal[1]}×{goal[0]} are asked for")
+        if goal[0] * goal[1] > MOST:
+            raise BadInput(f"{name}: {goal[1]}×{goal[0]} pixels are too many; accepted are {MOST // 10**6} megapixels")
+        if abs(goal[1] * height / (goal[0] * width) - 1) > 0.01:
+            warnings.warn(f"{name}: {width}×{height} pixels are stretched to {goal[1]}×{goal[0]}", Note, stacklevel=4)
+        pixels = photo.pixels
+        while pixels.shape[0] < goal[0] or pixels.shape[1] < goal[1]:
+            factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
+            pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False))
+        alpha = None if photo.alpha is None else resized(photo.alpha[..., None], goal)[..., 0]
+        after = photo.but(pixels=resized(pixels, goal), alpha=alpha)
+        compared = how.get("side_by_side") or how.get("truth") is not None
+        return Done(after, photo.but(pixels=resized(photo.pixels, goal)) if compared else photo)
+
+    return over(source, work, how)
+
+
+def _names(factor: int) -> list[str]:
+    """The shipped models for a factor, the best first: this one, the next larger, the next smaller."""
+    order = sorted(FACTORS, key=lambda own: (own < factor, abs(own - factor)))
+    return [f"upscale-{own}" for own in order]
+
+
+def size_of(to: str | tuple[int, int]) -> tuple[int, int]:
+    """'1920x1080', or (width, height) -> height and width. Raises BadInput."""
+    found = re.fullmatch(r"(\d+)\s*[x×X]\s*(\d+)", to.strip()) if isinstance(to, str) else None
+    width, height = (int(side) for side in found.groups()) if found else (0, 0) if isinstance(to, str) else to
+    if not (0 < width < 2**20 and 0 < height < 2**20):
+        raise BadInput(f"to is {to}: a width and a height are accepted, as in 1920x1080")
+    return height, width
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """H×W×C to another height and width by a cubic, averaging where it becomes smaller; the same type."""
+    from PIL import Image
+
+    if pixels.shape[:2] == size:
+        return pixels
+    result = room((*size, pixels.shape[-1]), pixels.dtype)
+    for channel in range(pixels.shape[-1]):
+        plane = np.ascontiguousarray(pixels[..., channel])
+        image = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
+        found = np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
+        if pixels.dtype.kind == "u" and found.dtype.kind == "f":
+            found = np.rint(np.clip(found, 0, np.iinfo(pixels.dtype).max))
+        result[..., channel] = found
+    return result
+
+
+def noise_level(pixels: np.ndarray) -> float | None:
+    """σ of the noise in H×W×C, of 255: the median of the finest diagonal detail (Haar) over .6745 (Donoho 1995).
+
+    A picture holds little at that scale, so what is found there is noise; None below 2×2 pixels.
+    """
+    height, width = (side // 2 * 2 for side in pixels.shape[:2])
+    if not height or not width:
+        return None
+    step = -(-height * width // 2**22)  # of a large picture, some of the rows tell it
+    rows = pixels[:height, :width].reshape(height // 2, 2, width, -1)[::step].astype(np.float32)
+    detail = rows[:, 0, ::2] - rows[:, 0, 1::2] - rows[:, 1, ::2] + rows[:, 1, 1::2]
+    highest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    return float(np.median(np.abs(detail)) / 2 / 0.6745 * 255 / highest)

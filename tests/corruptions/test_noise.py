@@ -1,0 +1,141 @@
+"""The statistics of each kind of noise, and that what was drawn is told."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from isthmus.contracts import Context, Noise, Sample
+from isthmus.corruptions import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle, corruption
+from isthmus.errors import BadInput
+
+GRAY = torch.full((40, 3, 20, 30), 0.5)
+
+
+def damaged(text: str, x: Tensor = GRAY, seed: int = 0, step: int = 0) -> Sample:
+    return corruption(text)(Sample.of(x), Context(Noise(seed, step, len(x))))
+
+
+def test_gaussian_noise_has_its_sigma_and_is_not_clipped() -> None:
+    sample = damaged("gaussian:0.3")
+    noise = sample.x - 0.5
+    assert abs(float(noise.mean())) < 0.005
+    assert float(noise.std()) == pytest.approx(0.3, rel=0.01)
+    assert sample.x.min() < 0
+    assert sample.x.max() > 1
+    assert sample.condition["sigma"].tolist() == pytest.approx([0.3] * 40)
+
+
+def test_blind_noise_draws_a_sigma_an_item_and_tells_it() -> None:
+    sample = GaussianNoise((0.1, 0.5))(Sample.of(GRAY), Context(Noise(0, 0, 40)))
+    told, met = sample.condition["sigma"], (sample.x - 0.5).flatten(1).std(1)
+    assert torch.allclose(told, met, rtol=0.1)
+    assert 0.1 <= told.min() < 0.2 < 0.4 < told.max() <= 0.5
+
+
+def test_salt_and_pepper_are_half_the_rate_each_in_all_channels_at_once() -> None:
+    x = damaged("salt-and-pepper:0.2").x
+    assert float((x == 0).float().mean()) == pytest.approx(0.1, abs=0.01)
+    assert float((x == 1).float().mean()) == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(x[:, 0], x[:, 1])
+    assert torch.equal(x[:, 0], x[:, 2])
+
+
+def test_neighbouring_seeds_and_steps_share_no_noise() -> None:
+    drawn = [Noise(seed, step, 1).normal(500)[0] for seed in range(5) for step in range(5)]
+    correlation = torch.corrcoef(torch.stack(drawn)) - torch.eye(25)
+    assert correlation.abs().max() < 0.25
+
+
+def test_a_rate_of_salt_and_pepper_is_drawn_an_item_and_told() -> None:
+    sample = SaltAndPepper((0.0, 0.6))(Sample.of(GRAY), Context(Noise(0, 0, 40)))
+    met = (sample.x[:, 0] != 0.5).float().mean((1, 2))
+    assert torch.allclose(sample.condition["rate"], met, atol=0.08)
+    assert met.max() > 0.4
+    assert met.min() < 0.1
+
+
+def test_speckle_grows_with_the_light() -> None:
+    dark, light = (damaged("speckle:0.2", torch.full((40, 1, 20, 30), level)) for level in (0.1, 0.8))
+    assert float(dark.x.std()) == pytest.approx(0.02, rel=0.02)
+    assert float(light.x.std()) == pytest.approx(0.16, rel=0.02)
+    assert light.condition["sigma"].tolist() == pytest.approx([0.2] * 40)
+    assert Speckle((0.1, 0.5))(Sample.of(GRAY), Context(Noise(0, 0, 40))).condition["sigma"].std() > 0.05
+
+
+def test_photons_are_whole_and_as_many_as_poisson_says() -> None:
+    sample = damaged("poisson:20")
+    photons = sample.x * 20
+    assert torch.allclose(photons, photons.round(), atol=1e-4)
+    assert float(photons.mean()) == pytest.approx(10, rel=0.01)
+    assert float(photons.var()) == pytest.approx(10, rel=0.02)
+    assert sample.condition["peak"].tolist() == pytest.approx([20.0] * 40)
+    assert not PoissonNoise(5)(Sample.of(torch.zeros(2, 1, 8, 8)), Context(Noise(0, 0, 2))).x.any()
+
+
+def test_the_peak_is_drawn_in_its_logarithm_and_told() -> None:
+    x = torch.full((200, 1, 20, 20), 0.5)
+    sample = PoissonNoise((4, 400))(Sample.of(x), Context(Noise(0, 0, 200)))
+    told, met = sample.condition["peak"], 0.5 / sample.x.flatten(1).var(1)
+    assert float((told < 40).float().mean()) == pytest.approx(0.5, abs=0.1)
+    assert torch.allclose(told.log(), met.log(), atol=0.35)
+
+
+def test_an_x_ray_has_the_noise_of_its_photons_and_of_its_reading() -> None:
+    sample = PoissonGaussian(50, 0.1)(Sample.of(GRAY), Context(Noise(0, 0, 40)))
+    assert float(sample.x.mean()) == pytest.approx(0.5, abs=0.005)
+    assert float(sample.x.var()) == pytest.approx(0.5 / 50 + 0.1**2, rel=0.02)
+    assert set(sample.condition) == {"peak", "sigma"}
+    alone = PoissonGaussian(50, 0)(Sample.of(GRAY), Context(Noise(0, 0, 40))).x
+    assert torch.allclose(alone * 50, (alone * 50).round(), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_what_pillow_writes_at_the_quality_that_is_told(channels: int) -> None:
+    x = torch.rand(6, channels, 24, 40, generator=torch.Generator().manual_seed(0))
+    sample = Jpeg((5, 95))(Sample.of(x), Context(Noise(0, 0, 6)))
+    qualities = sample.condition["quality"].tolist()
+    assert len(set(qualities)) > 3
+    for item, quality, found in zip(x, qualities, sample.x, strict=True):
+        pixels = (item * 255).round().byte().movedim(0, -1).numpy()
+        file = io.BytesIO()
+        Image.fromarray(pixels if channels == 3 else pixels[:, :, 0]).save(file, "JPEG", quality=int(quality))
+        truth = torch.from_numpy(np.array(Image.open(file))).reshape(24, 40, channels).movedim(-1, 0)
+        assert torch.equal((found * 255).round().byte(), truth)
+
+
+def test_worse_quality_is_further_from_the_picture() -> None:
+    x = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 2)
+    errors = [float((damaged(f"jpeg:{quality}", x).x - x).square().mean()) for quality in (5, 30, 95)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_noise_takes_tables_and_jpeg_does_not() -> None:
+    table = torch.rand(50, 7)
+    for text in ("gaussian:0.1", "speckle:0.1", "poisson:30", "poisson-gaussian", "salt-and-pepper:0.3"):
+        assert damaged(text, table).x.shape == (50, 7)
+        assert not torch.equal(damaged(text, table).x, table)
+    with pytest.raises(BadInput, match="items of 7: JPEG takes pictures of 1 or 3 channels"):
+        damaged("jpeg", table)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: GaussianNoise((0.3, 0.1)), "sigma is .* from 0 up"),
+        (lambda: GaussianNoise(float("nan")), "sigma is nan"),
+        (lambda: GaussianNoise((0.1, 0.2, 0.3)), "sigma is"),
+        (lambda: PoissonNoise(0), "peak is 0: a number from 0.01 up"),
+        (lambda: Jpeg(101), "quality is 101: a number between 1 and 100"),
+        (lambda: SaltAndPepper((0, 2)), "rate is .* between 0 and 1"),
+    ],
+)
+def test_strengths_that_cannot_be_are_refused(make: Callable[[], object], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        make()

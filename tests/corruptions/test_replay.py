@@ -1,0 +1,144 @@
+"""What holds for every corruption there is: played again to the bit, however the batch is split."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor
+
+from isthmus.contracts import Context, Noise, Sample
+from isthmus.corruptions import CORRUPTIONS, Corruption, Crop, Shrink, Watermark, corruption
+from isthmus.errors import BadInput
+from isthmus.registry import build, config_of
+
+JOINED = [
+    "masking:0.3+gaussian:0.1",
+    "gaussian:0-0.2,jpeg:10-90,poisson:5-50",
+    "gaussian:0.1+holes:boxes",
+    "holes:text,holes:pixels",
+    "watermark+jpeg:60-95",
+    "gaussian:0.1+shrink:3",
+]
+ALL = [*CORRUPTIONS, *JOINED]
+
+
+def smooth(count: int, channels: int, height: int = 36, width: int = 48) -> Tensor:
+    """Pictures as a file of 8 bits holds them."""
+    coarse = torch.rand(count, channels, 4, 4, generator=torch.Generator().manual_seed(1))
+    fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    return (fine * 255).round() / 255
+
+
+COLOUR, GRAY = smooth(11, 3), smooth(6, 1)
+
+
+def made(text: str) -> Corruption:
+    found = corruption(text)
+    assert found is not None
+    return found
+
+
+def damaged(module: Corruption, x: Tensor = COLOUR, seed: int = 0, step: int = 0, rows: slice | None = None) -> Sample:
+    part = x if rows is None else x[rows]
+    return module(Sample.of(part), Context(Noise(seed, step, len(x), rows)))
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_seed_and_step_say_it_all(text: str) -> None:
+    module = made(text)
+    first = damaged(module, seed=3, step=7).x
+    torch.manual_seed(99)
+    assert torch.equal(damaged(module, seed=3, step=7).x, first)
+    assert torch.equal(damaged(made(text), seed=3, step=7).x, first)
+    if not isinstance(module, Shrink):  # which draws nothing
+        assert not torch.equal(damaged(module, seed=3, step=8).x, first)
+        assert not torch.equal(damaged(module, seed=4, step=7).x, first)
+
+
+@pytest.mark.parametrize("x", [COLOUR, GRAY], ids=["colour", "gray"])
+@pytest.mark.parametrize("text", ALL)
+def test_an_item_meets_the_same_damage_however_the_batch_is_split(text: str, x: Tensor) -> None:
+    module = made(text)
+    whole = damaged(module, x, step=5)
+    slices = [slice(0, 4), slice(4, 5), slice(5, len(x))]
+    parts = [damaged(module, x, step=5, rows=rows) for rows in slices]
+    assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
+    assert torch.equal(torch.cat([part.target for part in parts]), whole.target)
+    for name, value in whole.condition.items():
+        assert torch.equal(torch.cat([part.condition[name] for part in parts]), value)
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_what_was_drawn_is_told_an_item_and_nothing_else_is_touched(text: str) -> None:
+    x, side = COLOUR.clone(), {"age": torch.arange(11)}
+    sample = made(text)(Sample(x, x, 2.0, side), Context(Noise(0, 0, 11)))
+    assert torch.equal(x, COLOUR)  # not in place
+    assert torch.equal(sample.target, COLOUR)
+    assert sample.weight == 2.0
+    assert torch.equal(sample.condition["age"], side["age"])
+    assert all(len(value) == 11 for value in sample.condition.values())
+    assert not any(value.isnan().any() for value in (sample.x, *sample.condition.values()))
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_it_says_how_much_larger_or_smaller_it_makes_a_picture(text: str) -> None:
+    module = made(text)
+    for x in (COLOUR, GRAY):
+        n, channels, height, width = x.shape
+        changed = damaged(module, x).x
+        assert changed.shape == (n, channels + module.extra, height // module.scale, width // module.scale)
+        assert changed.dtype == x.dtype
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> None:
+    module, x = made(text), torch.rand(5, 3, 1, 1)
+    if module.scale > 1:
+        with pytest.raises(BadInput, match="too small to shrink"):
+            damaged(module, x)
+    else:
+        assert damaged(module, x).x.shape == (5, 3 + module.extra, 1, 1)
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_real_damage_is_not_damaged_again(text: str) -> None:
+    module = made(text)
+    given = module.given(COLOUR)
+    assert torch.equal(given[:, :3], COLOUR)
+    assert given.shape[1] == 3 + module.extra
+    assert not given[:, 3:].any()
+    with pytest.raises(BadInput, match="weather: this model takes the picture alone"):
+        module.given(COLOUR, weather=COLOUR)
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_a_config_makes_the_same_one_again(text: str) -> None:
+    module = made(text)
+    again = build(json.loads(json.dumps(config_of(module))))
+    assert torch.equal(damaged(again, step=2).x, damaged(module, step=2).x)
+
+
+@pytest.mark.parametrize("text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian"])
+def test_it_is_the_same_inside_of_what_is_compiled(text: str) -> None:
+    module = made(text)
+    compiled = torch.compile(module, backend="eager")
+    assert torch.equal(damaged(compiled, step=2).x, damaged(module, step=2).x)
+
+
+def test_every_corruption_has_a_name_and_a_config() -> None:
+    from isthmus.corruptions.base import Compose, OneOf
+
+    named = {kind.__name__ for kind in (*CORRUPTIONS.values(), Compose, OneOf)}
+    assert named == {kind.__name__ for kind in Corruption.__subclasses__() if kind.__module__.startswith("isthmus.")}
+
+
+@pytest.mark.parametrize("module", [Crop(20), Watermark(tell=True)], ids=["crop", "watermark that tells"])
+def test_what_changes_the_target_too_is_split_alike(module: torch.nn.Module) -> None:
+    def changed(rows: slice) -> Sample:
+        return module(Sample.of(COLOUR[rows]), Context(Noise(0, 3, 11, rows)))
+
+    whole, parts = changed(slice(0, 11)), [changed(slice(0, 6)), changed(slice(6, 11))]
+    assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
+    assert torch.equal(torch.cat([part.target for part in parts]), whole.target)

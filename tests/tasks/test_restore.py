@@ -1,0 +1,627 @@
+"""Restoration with stand-ins for the nets: what is promised of pixels, files and folders whatever the net is."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+import isthmus
+from isthmus.cli import main
+from isthmus.data.photo import Info, Photo, read_photo, write_photo
+from isthmus.errors import BadInput, Note
+from isthmus.metrics import psnr, ssim
+from isthmus.tasks.frame import restored
+from isthmus.tasks.masks import grown
+from isthmus.tasks.restore import noise_level
+
+RANDOM = np.random.default_rng(0)
+
+
+class StandIn(nn.Module):
+    """What a trained model is to these verbs, with a function for the net."""
+
+    def __init__(
+        self, function: Callable[..., Tensor], channels: int = 3, reach: int = 9, stride: int = 1, scale: int = 1
+    ) -> None:
+        super().__init__()
+        self.function, self.shape = function, (channels, 16, 16)
+        self.reach, self.stride, self.scale = reach, stride, scale
+
+    def restore(self, x: Tensor, **side: Tensor) -> Tensor:
+        assert x.dim() == 4
+        assert x.shape[1] == self.shape[0]
+        return self.function(x, **side)
+
+
+def identity(channels: int = 3) -> StandIn:
+    return StandIn(lambda x, **side: x, channels)
+
+
+def negative(channels: int = 3) -> StandIn:
+    return StandIn(lambda x, **side: 1 - x, channels)
+
+
+def nearest(scale: int, channels: int = 3) -> StandIn:
+    return StandIn(lambda x: F.interpolate(x, scale_factor=scale, mode="nearest"), channels, scale=scale)
+
+
+def finder(channels: int = 3) -> StandIn:
+    """Takes white for a watermark, and black for what was under it."""
+
+    def function(x: Tensor) -> Tensor:
+        mask = (x > 0.99).all(1, keepdim=True).to(x)
+        return torch.cat([torch.full_like(x, 0.0), mask], 1)
+
+    return StandIn(function, channels)
+
+
+def noise(*shape: int, deep: bool = False) -> np.ndarray:
+    return RANDOM.integers(0, 65536 if deep else 256, shape, dtype=np.uint16 if deep else np.uint8)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two of one name, one below, one of 16 bits, a broken one, and one that is not read here."""
+    place = tmp_path / "in"
+    write_photo(place / "a.jpg", Photo(noise(9, 12, 3)))
+    write_photo(place / "a.png", Photo(noise(7, 5, 1)))
+    write_photo(place / "more" / "b.tif", Photo(noise(8, 8, 3, deep=True)))
+    write_photo(place / "more" / "c.tif", Photo(noise(8, 8, 3)))
+    (place / "broken.png").write_text("not a picture")
+    (place / "phone.heic").write_bytes(b"1234")
+    return place
+
+
+# -- arrays --
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3), (7, 9, 1), (7, 9, 4), (3, 7, 9), (1, 7, 9), (2, 3, 7, 9), (1, 1)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_an_array_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], dtype: Any) -> None:
+    x = RANDOM.uniform(0, 1, shape).astype(dtype) if np.dtype(dtype).kind == "f" else noise(*shape).astype(dtype)
+    for model in (identity(3), identity(1)):
+        found = isthmus.denoise(x, model=model)
+        assert found.dtype == x.dtype
+        assert found.shape == shape
+        assert np.allclose(found, x, atol=1e-6 if x.dtype.kind == "f" else 0)
+    if dtype != np.uint16:
+        found = isthmus.denoise(torch.from_numpy(x), model=identity())
+        assert isinstance(found, Tensor)
+        assert torch.allclose(found, torch.from_numpy(x))
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.zeros((7, 9), np.int64), "int64"),
+        (np.full((7, 9), 200.0), "from 200 to 200"),
+        (np.full((7, 9), np.nan), "nan"),
+        (np.zeros((7, 9, 12), np.uint8), "7×9×12 is no picture"),
+        (np.zeros((0, 9), np.uint8), "0×9 is no picture"),
+        (np.zeros(9, np.uint8), "9 is no picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(array: np.ndarray, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        isthmus.denoise(array, model=identity())
+
+
+def test_an_option_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError, match="strenght"):
+        isthmus.denoise(noise(3, 3), model=identity(), strenght=0.5)  # type: ignore[call-arg]
+
+
+# -- pixels --
+
+
+def test_strength_is_how_much_of_the_change_is_made() -> None:
+    x = noise(20, 20, 3, deep=True)
+    assert np.array_equal(isthmus.denoise(x, model=negative(), strength=0), x)
+    assert np.array_equal(isthmus.denoise(x, model=negative()), 65535 - x)
+    half = isthmus.denoise(x, model=negative(), strength=0.5)
+    assert np.abs(half.astype(int) - 32767).max() <= 1
+    brighter = StandIn(lambda x: x + 0.1)
+    gray = np.full((4, 4), 0.5, np.float32)
+    assert np.allclose(isthmus.denoise(gray, model=brighter, strength=2), 0.7)
+    with pytest.raises(BadInput, match="strength is -1"):
+        isthmus.denoise(x, model=negative(), strength=-1)
+
+
+def test_a_gray_net_does_the_channels_of_a_colour_picture_one_by_one() -> None:
+    x = noise(20, 30, 3)
+    seen = []
+
+    def net(x: Tensor) -> Tensor:
+        seen.append(tuple(x.shape))
+        return x / 2
+
+    found = isthmus.denoise(x, model=StandIn(net, channels=1))
+    assert seen == [(1, 1, 20, 30)] * 3
+    assert np.abs(found - x / 2).max() <= 0.51
+
+
+def test_a_colour_net_leaves_a_gray_picture_gray() -> None:
+    x = noise(20, 30)
+    tint = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)
+    found = isthmus.denoise(x, model=StandIn(lambda x: x + tint))
+    luma = 0.299 * 0.1 + 0.587 * 0.2 + 0.114 * 0.3
+    assert found.shape == x.shape
+    assert np.abs(found - np.clip(x + 255 * luma, 0, 255)).max() <= 1
+
+
+def test_a_gray_net_enlarges_the_luma_and_the_colour_does_not_shift() -> None:
+    flat = np.broadcast_to(np.array([200, 30, 90], np.uint8), (12, 9, 3))
+    assert np.abs(isthmus.upscale(flat, model=nearest(3, 1)).astype(int) - [200, 30, 90]).max() <= 1
+    gray = np.repeat(noise(12, 9, 1), 3, -1)
+    found = isthmus.upscale(gray, model=nearest(2, 1)).astype(int)
+    assert np.abs(found - gray.repeat(2, 0).repeat(2, 1)).max() <= 1
+    lighter = StandIn(lambda x: F.interpolate(x, scale_factor=2) + 0.1, 1, scale=2)
+    found = isthmus.upscale(flat, model=lighter).astype(int)
+    assert np.abs(found - [225.5, 55.5, 115.5]).max() <= 1  # every channel by the same
+
+
+@pytest.mark.parametrize("size", [(40, 40), (41, 27)])
+def test_best_is_the_mean_over_eight_ways_to_turn_the_picture(size: tuple[int, int]) -> None:
+    x = RANDOM.uniform(0, 1, (*size, 1)).astype(np.float32)
+    shift = StandIn(lambda x: x.roll(1, -1), 1)  # which is another thing in every direction
+    found, _ = restored(shift, x, best=True)
+    expected = (np.roll(x, 1, 0) + np.roll(x, -1, 0) + np.roll(x, 1, 1) + np.roll(x, -1, 1)) / 4
+    assert np.allclose(found, expected, atol=1e-6)
+    assert np.allclose(restored(identity(1), x, best=True)[0], x, atol=1e-6)
+    large = restored(nearest(3, 1), x, best=True)[0]
+    assert np.allclose(large, x.repeat(3, 0).repeat(3, 1), atol=1e-6)
+
+
+def test_best_in_tiles_is_best_at_once() -> None:
+    """For sides that the stride does not divide: the grids of the eight must be those of the whole picture."""
+    model = isthmus.create("denoise", shape=(1, 16, 16), channels=(4, 6), blocks=(1, 1), seed=1)
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.1)
+    x = RANDOM.uniform(0, 1, (101, 83, 1)).astype(np.float32)
+    for best in (False, True):
+        whole, parts = (restored(model, x, best=best, tile=tile)[0] for tile in (512, 16))
+        assert np.abs(whole - parts).max() < 1e-5
+    assert np.abs(whole - x).max() > 0.01
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_sigma_is_estimated(deep: bool) -> None:
+    smooth = np.add.outer(np.arange(300), np.arange(401)) % 200 * 0.2 + 100
+    for sigma in (5, 25, 50):
+        x = smooth + sigma * RANDOM.normal(size=smooth.shape)
+        x = np.clip(x * 257, 0, 65535).astype(np.uint16) if deep else np.clip(np.rint(x), 0, 255).astype(np.uint8)
+        assert noise_level(x[..., None]) == pytest.approx(sigma, rel=0.1)
+    assert noise_level(np.zeros((1, 9, 1), np.uint8)) is None
+    assert noise_level(np.full((9, 9, 3), 7, np.uint8)) == 0
+
+
+# -- holes --
+
+
+def test_what_is_outside_of_the_hole_stays_to_the_bit() -> None:
+    for dtype in (np.uint8, np.uint16, np.float64):
+        x = (RANDOM.uniform(0, 1, (40, 50, 3)) * (1 if dtype == np.float64 else np.iinfo(dtype).max)).astype(dtype)
+        hole = RANDOM.uniform(0, 1, (40, 50)) < 0.3
+        seen: list[Tensor] = []
+
+        def net(x: Tensor, mask: Tensor, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(mask)
+            return 1 - x
+
+        found = isthmus.inpaint(x, hole, model=StandIn(net))
+        assert torch.equal(seen[0][0, 0], torch.from_numpy(hole).float())
+        assert np.array_equal(found[~hole], x[~hole])
+        expected = 1 - x if dtype == np.float64 else np.iinfo(dtype).max - x
+        assert np.allclose(found[hole], expected[hole], atol=1e-6)
+        gray = isthmus.inpaint(x, hole, model=StandIn(net, 1), best=True)
+        assert np.array_equal(gray[~hole], x[~hole])
+
+
+def test_a_mask_is_read_as_people_make_them() -> None:
+    write_photo("a.png", Photo(np.full((6, 8, 3), 100, np.uint8)))
+    hole = np.zeros((6, 8), bool)
+    hole[2:4, 3:5] = True
+    soft = np.where(hole, 255, 0).astype(np.uint8)
+    soft[2, 2] = 100
+    write_photo("white.png", Photo(soft[..., None]))
+    write_photo("colour.tif", Photo(np.repeat(soft[..., None], 3, -1).astype(np.uint16) * 257))
+    write_photo("opaque.png", Photo(soft[..., None], np.full((6, 8), 255, np.uint8)))
+    write_photo("clear.png", Photo(np.zeros((6, 8, 3), np.uint8), 255 - soft))
+
+    def changed(mask: Any, **how: Any) -> np.ndarray:
+        return isthmus.inpaint("a.png", mask, model=negative(), **how)[..., 0] == 155
+
+    for mask in ("white.png", Path("colour.tif"), "opaque.png", soft, soft / 255, hole, hole[..., None]):
+        assert np.array_equal(changed(mask), hole)
+    with pytest.warns(Note, match=r"see-through part, 8% of it, is the hole"):
+        assert np.array_equal(changed("clear.png"), hole)
+    assert np.array_equal(changed("white.png", invert=True), ~hole)
+    assert changed("white.png", threshold=0.3).sum() == 5
+    assert np.array_equal(np.argwhere(changed("white.png", dilate=1))[[0, -1]], [[1, 2], [4, 5]])
+    assert changed("white.png", dilate=1).sum() == 16
+
+
+@pytest.mark.parametrize("by", [0, 1, 2, 5, 9, 40])
+def test_a_hole_grows_by_that_many_pixels(by: int) -> None:
+    hole = RANDOM.uniform(0, 1, (23, 31)) < 0.01
+    rows, columns = np.nonzero(hole)
+    near = np.abs(np.arange(23)[:, None, None] - rows) <= by
+    near = near & (np.abs(np.arange(31)[None, :, None] - columns) <= by)
+    assert np.array_equal(grown(hole, by), near.any(-1))
+
+
+def test_masks_that_make_no_sense_are_refused_in_one_line() -> None:
+    write_photo("a.png", Photo(np.zeros((6, 8, 3), np.uint8)))
+    write_photo("small.png", Photo(np.full((3, 4, 1), 255, np.uint8)))
+    write_photo("all.png", Photo(np.full((6, 8, 1), 255, np.uint8)))
+    write_photo("none.png", Photo(np.zeros((6, 8, 1), np.uint8)))
+    cases: list[tuple[Any, str]] = [
+        ("small.png", "small.png: 4×3 pixels, but the picture 8×6"),
+        ("all.png", "the hole is the whole picture"),
+        ("missing.png", "no such file"),
+        (None, "no see-through part"),
+        (np.zeros((6, 8, 3)), "6×8×3|shape"),
+        (np.full((6, 8), -1), "from -1"),
+    ]
+    for mask, says in cases:
+        with pytest.raises(BadInput, match=says) as error:
+            isthmus.inpaint("a.png", mask, model=negative())
+        assert "\n" not in str(error.value)
+    with pytest.warns(Note, match="has no hole"):
+        assert not isthmus.inpaint("a.png", "none.png", model=negative()).any()
+    write_photo("hole.png", Photo(grown(np.arange(48).reshape(6, 8) == 20, 2)[..., None].astype(np.uint8) * 255))
+    with pytest.warns(Note, match="deeper than the 1 pixels"):
+        isthmus.inpaint("a.png", "hole.png", model=StandIn(lambda x, mask: x, reach=1))
+    for keys, says in (({"dilate": -1}, "dilate"), ({"threshold": 2}, "threshold")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.inpaint("a.png", "hole.png", model=negative(), **keys)  # type: ignore[arg-type]
+
+
+def test_the_see_through_part_of_a_picture_is_its_own_hole() -> None:
+    alpha = np.full((6, 8), 255, np.uint8)
+    alpha[1, 2] = 0
+    write_photo("a.png", Photo(np.full((6, 8, 3), 100, np.uint8), alpha))
+    with pytest.warns(Note, match="see-through part"):
+        isthmus.inpaint("a.png", model=negative(), out="b.png")
+    found = read_photo("b.png")
+    assert found.alpha is None
+    assert np.array_equal(found.pixels[..., 0] == 155, alpha == 0)
+    isthmus.inpaint("a.png", alpha == 0, model=negative(), out="c.png")  # with a mask, alpha is the picture's own
+    assert np.array_equal(read_photo("c.png").alpha, alpha)
+
+
+# -- watermarks --
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_outside_of_the_found_mask_stays_to_the_bit(channels: int) -> None:
+    x = RANDOM.integers(0, 250, (30, 40, 3), dtype=np.uint8)
+    x[5:9, 6:20] = 255
+    write_photo("a.png", Photo(x))
+    found, mask = isthmus.unwatermark(x, model=finder(channels), save_mask=True)
+    assert np.array_equal(mask, (x == 255).all(-1))
+    assert np.array_equal(found, np.where(mask[..., None], 0, x))
+    isthmus.unwatermark("a.png", model=finder(channels), out="b.png", save_mask=True)
+    assert np.array_equal(read_photo("b.png").pixels, found)
+    assert np.array_equal(read_photo("b-mask.png").pixels[..., 0], mask * 255)
+    gray = isthmus.unwatermark(x[..., 0], model=finder(channels))
+    assert np.array_equal(gray, np.where(x[..., 0] == 255, 0, x[..., 0]))
+    with pytest.raises(BadInput, match="no mask that could be saved"):
+        isthmus.unwatermark("a.png", model=identity(), out="c.png", save_mask=True)
+    assert not Path("c.png").exists()
+
+
+# -- larger --
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("deep", [False, True])
+def test_upscale_by_a_factor(scale: int, deep: bool) -> None:
+    given = Photo(noise(5, 7, 3, deep=deep), np.full((5, 7), 9, np.uint16 if deep else np.uint8))
+    write_photo("a.png", given)
+    isthmus.upscale("a.png", model=nearest(scale), scale=scale, out="b.png")
+    found = read_photo("b.png")
+    assert np.array_equal(found.pixels, given.pixels.repeat(scale, 0).repeat(scale, 1))
+    assert found.alpha is not None
+    assert found.alpha.shape == found.size
+    assert (found.alpha == 9).all()
+
+
+def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus.tasks import frame
+
+    monkeypatch.setattr(frame, "LARGE", 100)
+    x = noise(5, 7, 3)
+    found = isthmus.upscale(x, model=nearest(2))
+    assert np.array_equal(found, x.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize("to", ["50x40", "51x41", "14x10", "8x5", "300x200"])
+def test_upscale_to_a_size(to: str) -> None:
+    x = np.broadcast_to(np.linspace(0, 250, 7).astype(np.uint8)[None, :, None], (5, 7, 3))
+    with warnings.catch_warnings(record=True):
+        found = isthmus.upscale(x, model=nearest(2), to=to)
+    width, height = map(int, to.split("x"))
+    assert found.shape == (height, width, 3)
+    assert np.array_equal(found[0], found[-1])
+    assert (
+        np.abs(np.interp((np.arange(width) + 0.5) * 7 / width - 0.5, np.arange(7), x[0, :, 0]) - found[0, :, 0]).max()
+        < 25
+    )
+
+
+def test_a_size_or_a_factor_that_makes_no_sense_is_refused() -> None:
+    x = noise(5, 7, 3)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"to": "7x5"}, "7×5 pixels already"),
+        ({"to": "wide"}, "as in 1920x1080"),
+        ({"to": "0x9"}, "as in 1920x1080"),
+        ({"to": "900000x900000"}, "pixels are too many"),
+        ({"scale": 5}, "2, 3 or 4"),
+        ({"scale": 3}, "enlarges ×2, not ×3"),
+        ({"scale": 2, "to": "50x40"}, "one of the two"),
+    ]
+    for keys, says in cases:
+        with pytest.raises(BadInput, match=says):
+            isthmus.upscale(x, model=nearest(2), **keys)
+    with pytest.warns(Note, match="stretched"):
+        isthmus.upscale(x, model=nearest(2), to="20x10")
+    with pytest.raises(BadInput, match="does not enlarge"):
+        isthmus.upscale(x, model=identity())
+    with pytest.raises(BadInput, match="enlarges ×2"):
+        isthmus.denoise(x, model=nearest(2))
+
+
+# -- files and folders --
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_photo_keeps_all_that_is_not_noise(deep: bool, channels: int, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    alpha = noise(9, 11, deep=deep)
+    write_photo(f"a.{suffix}", Photo(noise(9, 11, channels, deep=deep), alpha, Info(exif.tobytes(), b"", (300, 300))))
+    isthmus.denoise(f"a.{suffix}", model=negative(channels), out=f"b.{suffix}")
+    before, after = read_photo(f"a.{suffix}"), read_photo(f"b.{suffix}")
+    assert after.pixels.dtype == before.pixels.dtype
+    assert np.array_equal(after.pixels, np.iinfo(before.pixels.dtype).max - before.pixels)
+    assert np.array_equal(after.alpha, alpha)
+    assert b"Maker" in after.info.exif
+    assert after.info.dpi == pytest.approx((300, 300), abs=0.1)
+
+
+def test_a_panorama_and_a_single_pixel() -> None:
+    write_photo("wide.png", Photo(np.broadcast_to(noise(1, 30000, 3), (20, 30000, 3)).copy()))
+    write_photo("tiny.png", Photo(noise(1, 1, 1)))
+    blur = StandIn(lambda x: F.avg_pool2d(x, 3, 1, 1), reach=1, stride=8)
+    for name in ("wide.png", "tiny.png"):
+        isthmus.denoise(name, model=blur, out=f"clean-{name}", best=True)
+        assert read_photo(f"clean-{name}").size == read_photo(name).size
+    isthmus.upscale("tiny.png", model=nearest(4), out="large.png")
+    assert np.array_equal(read_photo("large.png").pixels, np.full((4, 4, 1), read_photo("tiny.png").pixels[0, 0, 0]))
+
+
+def test_a_folder_becomes_a_folder_with_the_same_names(folder: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    with pytest.warns(Note) as told:
+        isthmus.denoise(folder, model=negative(), out="out", each=rows.append)
+    said = " ".join(str(warning.message) for warning in told)
+    assert "1 broken of 5 files skipped: broken.png (not a picture)" in said
+    assert "1 .heic left out" in said
+    assert files(Path("out")) == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    assert read_photo("out/more/b.tif").deep
+    assert np.array_equal(read_photo("out/a-2.png").pixels, 255 - read_photo(folder / "a.png").pixels)
+    assert [row["file"] for row in rows] == ["a.jpg", "a.png", "more/b.tif", "more/c.tif"]
+    with pytest.raises(BadInput, match="exists already"):
+        isthmus.denoise(folder, model=negative(), out="out")
+
+
+def test_results_that_lie_in_the_folder_are_not_restored_again(folder: Path) -> None:
+    (folder / "broken.png").unlink()
+    (folder / "phone.heic").unlink()
+    for _ in range(2):
+        isthmus.denoise(folder, model=negative(), out=folder / "clean", force=True)
+    assert files(folder / "clean") == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    assert np.array_equal(read_photo(folder / "clean/a-2.png").pixels, 255 - read_photo(folder / "a.png").pixels)
+
+
+def test_masks_and_sheets_never_write_over_a_picture() -> None:
+    write_photo("in/a.png", Photo(noise(5, 5, 3)))
+    write_photo("in/a-mask.png", Photo(noise(5, 5, 3)))
+    isthmus.unwatermark("in", model=finder(), out="out", save_mask=True, side_by_side=True)
+    assert len(files(Path("out"))) == 6
+    assert np.array_equal(read_photo("out/a-mask.png").pixels, read_photo("in/a-mask.png").pixels)
+
+
+def test_a_folder_of_masks_goes_with_a_folder_of_pictures(folder: Path) -> None:
+    for name, size in (("a.png", (9, 12)), ("more/b.png", (8, 8))):
+        write_photo(Path("masks") / name, Photo(np.eye(*size, dtype=np.uint8)[..., None] * 255))
+    with pytest.warns(Note) as told:
+        isthmus.inpaint(folder, "masks", model=negative(), out="out")
+    said = " ".join(str(warning.message) for warning in told)
+    assert "3 broken of 5" in said
+    assert "more/c.tif (there is no mask of this name in masks)" in said
+    assert "a.png (" in said  # which is 5×7 and has the name of a.jpg's mask
+    assert files(Path("out")) == ["a.png", "more/b.tif"]
+    before = read_photo(folder / "more/b.tif").pixels
+    expected = np.where(np.eye(8, dtype=bool)[..., None], 65535 - before, before)
+    assert np.array_equal(read_photo("out/more/b.tif").pixels, expected)
+    with pytest.raises(BadInput, match="none of 5 pictures"), warnings.catch_warnings(record=True):
+        isthmus.inpaint(folder, np.eye(50), model=negative(), out="none")
+    assert not Path("none").exists()
+    assert not [name for name in Path().iterdir() if name.name.startswith(".")]
+
+
+def test_what_is_in_the_way_is_told_before_the_work() -> None:
+    write_photo("a.png", Photo(noise(5, 5, 3)))
+    write_photo("there.png", Photo(noise(5, 5, 3)))
+    write_photo("b-side-by-side.png", Photo(noise(5, 5, 3)))
+    Path("folder").mkdir()
+    never = StandIn(lambda x: pytest.fail("worked"))
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("a.png", {"out": "there.png"}, "exists already"),
+        ("a.png", {"out": "b.png", "side_by_side": True}, "b-side-by-side.png: exists already"),
+        ("a.png", {"out": "b.gif"}, "it can end in .png"),
+        ("a.png", {"out": "folder"}, "it can end in .png"),
+        ("folder", {"out": "out"}, "is empty"),
+        ("folder", {"out": "out.png"}, "a folder is written"),
+        ("folder", {}, "name an out"),
+        ("nothing.png", {"out": "b.png"}, "no such file"),
+    ]
+    for source, keys, says in cases:
+        with pytest.raises(BadInput, match=says) as error:
+            isthmus.denoise(source, model=never, **keys)
+        assert "\n" not in str(error.value)
+    for bad, says in (("nowhere", "nowhere: no run folder"), ("folder", "config.json is missing")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.denoise("a.png", model=bad, out="b.png")
+
+
+# -- figures --
+
+
+def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part at a time, and those of the metrics all the same."""
+    from isthmus.tasks import beside
+
+    monkeypatch.setattr(beside, "PART", 9)
+    for shape in ((40, 31, 3), (12, 11, 1), (5, 40, 3), (40, 5, 1), (1, 1, 1)):
+        clean, noisy = noise(*shape), noise(*shape)
+        rows: list[dict[str, Any]] = []
+        isthmus.denoise(noisy, model=identity(), truth=clean, each=rows.append)
+        a, b = (torch.from_numpy(np.moveaxis(x, -1, 0) / np.float32(255))[None] for x in (noisy, clean))
+        assert rows[0]["psnr"] == pytest.approx(float(psnr(a, b)), rel=1e-5)
+        assert rows[0]["ssim"] == pytest.approx(float(ssim(a, b)), rel=1e-4)
+        assert rows[0]["psnr_before"] == rows[0]["psnr"]
+        hole = RANDOM.uniform(0, 1, shape[:2]) < 0.5
+        if hole.any() and not hole.all():
+            isthmus.inpaint(noisy, hole, model=identity(), truth=clean, each=rows.append)
+            inside = np.mean(((noisy / 255.0 - clean / 255.0) ** 2)[hole])
+            assert rows[1]["psnr_in_mask"] == pytest.approx(-10 * np.log10(inside), rel=1e-4)
+
+
+def test_a_truth_may_be_a_folder_and_must_have_the_size(folder: Path) -> None:
+    (folder / "broken.png").unlink()
+    (folder / "phone.heic").unlink()
+    (folder / "a.png").unlink()
+    rows: list[dict[str, Any]] = []
+    isthmus.denoise(folder, model=identity(), out="out", truth=folder, each=rows.append)
+    assert [row["psnr"] for row in rows] == [np.inf] * 3
+    assert [row["ssim"] for row in rows] == pytest.approx([1] * 3)
+    with pytest.raises(BadInput, match=r"the truth has 8×8 pixels, but the result 12×9"):
+        isthmus.denoise(folder / "a.jpg", model=identity(), truth=folder / "more/b.tif")
+
+
+def test_side_by_side() -> None:
+    write_photo("a.png", Photo(noise(200, 300, 3, deep=True)))
+    write_photo("truth.png", Photo(noise(200, 300, 1)))
+    isthmus.denoise("a.png", model=negative(), out="b.png", side_by_side=True, truth="truth.png")
+    sheet = read_photo("b-side-by-side.png").pixels
+    top = sheet.shape[0] - 200
+    assert 0 < top < 60
+    assert sheet.shape[1] == 3 * 300 + 2 * 8
+    assert sheet[:top].min() == 0  # there are words
+    before, after, truth = (sheet[top:, start : start + 300] for start in (0, 308, 616))
+    assert np.abs(before.astype(int) + after - 255).max() <= 1
+    assert np.array_equal(truth, np.repeat(read_photo("truth.png").pixels, 3, -1))
+    write_photo("small.png", Photo(noise(20, 30, 1)))
+    isthmus.upscale("small.png", model=nearest(2), out="large.png", side_by_side=True)
+    sheet = read_photo("large-side-by-side.png").pixels
+    assert sheet.shape[2] == 1
+    assert sheet.shape[1] == 2 * 4 * 60 + 8  # what is tiny is shown enlarged
+
+
+# -- models and the command line --
+
+
+def saved(name: str, recipe: str = "denoise", channels: int = 1) -> Path:
+    model = isthmus.create(recipe, shape=(channels, 16, 16), channels=(4, 6), blocks=(1, 1), seed=1)
+    return model.save(name)
+
+
+def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus import models
+
+    there = {"denoise-gray": saved("gray", channels=1), "denoise-color": saved("color", channels=3)}
+    taken: list[str] = []
+    monkeypatch.setattr(models, "names", lambda: sorted(there))
+    monkeypatch.setattr(models, "folder_of", lambda name: taken.append(name) or there[name])
+    isthmus.denoise(noise(20, 20))
+    assert taken == ["denoise-gray"]
+    isthmus.denoise(noise(20, 20, 3))
+    assert taken[-1] == "denoise-color"
+    del there["denoise-color"]
+    assert isthmus.denoise(noise(20, 20, 3)).shape == (20, 20, 3)
+    with pytest.raises(BadInput, match="no model upscale-3 is shipped"):
+        isthmus.upscale(noise(20, 20), scale=3)
+    with pytest.raises(BadInput, match="denoise-grey: no run folder, and no shipped model; shipped are denoise-gray"):
+        isthmus.denoise(noise(20, 20), model="denoise-grey")
+
+
+def test_a_model_of_another_job_is_refused() -> None:
+    with pytest.raises(BadInput, match="takes no mask"):
+        isthmus.inpaint(noise(20, 20), np.eye(20), model=saved("run"))
+    table = isthmus.create("undercomplete", shape=(13,), code=3)
+    with pytest.raises(BadInput, match="no gray or colour picture"):
+        isthmus.denoise(noise(20, 20), model=table)
+    with pytest.raises(BadInput, match="this machine has none"):
+        isthmus.denoise(noise(20, 20), model=identity(), device="mps")
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main(list(arguments))
+        return int(exit.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_command_line(command: Callable[..., tuple[int, str, str]], folder: Path) -> None:
+    saved("run")
+    code, out, err = command("denoise", "in/a.jpg", "--model", "run", "--out", "b.png", "--truth", "in/a.jpg")
+    assert code == 0, err
+    assert {line.split()[0] for line in out.splitlines()} >= {"sigma", "psnr", "ssim", "psnr_before"}
+    assert "Written: b.png" in err
+    code, out, err = command("denoise", "in", "--model", "run", "--out", "out", "--json", "--best", "--side-by-side")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["pictures"] == len(found["files"]) == 4
+    assert found["sigma"] > 0
+    assert "1 broken of 5" in err
+    for arguments, says in (
+        (("in/phone.heic", "--model", "run", "--out", "c.png"), "save it as .jpg"),
+        (("in/a.jpg", "--model", "run", "--out", "b.png"), "exists already"),
+        (("in/a.jpg", "--model", "nowhere", "--out", "c.png"), "nowhere"),
+        (("in/a.jpg", "--model", "run", "--out", "c.png", "--strength", "-1"), "strength"),
+    ):
+        code, out, err = command("denoise", *arguments)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert says in err
+    for verb in ("unwatermark", "inpaint", "upscale"):
+        assert command(verb, "--help")[0] == 0
