@@ -38,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "topk": {"name": "sparse", "code": 12, "kind": "topk", "k": 3},
     "closed": {"name": "contractive", "code": 6},
     "fsq": {"name": "quantized", "quantizer": "fsq", "levels": (4, 4), "channels": (4, 8)},
+    "denoise": {"channels": (4, 6), "fold": 1, "crop": 6},
 }
 HOW = {"epochs": 2, "batch_size": 16, "device": "cpu", "patience": None, "validation": 0.1, "test": 0.0}
 MESSAGES = {
