@@ -15,8 +15,9 @@ from torch import Tensor, distributed
 
 from isthmus.data import fitting
 from isthmus.data.base import numpy_type
+from isthmus.data.broken import decode_each
 from isthmus.data.cache import REMOVED, Decoded
-from isthmus.data.parallel import can_fork, in_processes, in_threads, shared
+from isthmus.data.parallel import can_fork, in_processes, shared
 from isthmus.data.pictures import peek, read_picture
 from isthmus.errors import BadInput
 
@@ -146,7 +147,7 @@ class Files:
         return [broken for broken, _ in results]
 
     def read(self, indices: np.ndarray) -> Tensor:
-        """N×C×H×W. Raises BadInput naming the file for one that has broken since it was opened."""
+        """N×C×H×W. Raises Broken naming the file for one that cannot be decoded, or is gone."""
         whole = np.empty((len(indices), *self.shape), numpy_type(self.dtype))
         rows, places = list(whole), [int(index) for index in indices]
         missing = self.missing(places, rows, range(len(rows)))
@@ -154,7 +155,7 @@ class Files:
         if missing and self.in_advance([places[i] for i in missing]):
             missing = self.missing(places, rows, missing)
         began = time.perf_counter()
-        in_threads(lambda i: self.decode(places[i], rows[i]), missing)
+        decode_each(lambda i: self.decode(places[i], rows[i]), missing)
         self.timed, self.seconds = self.timed + len(missing), self.seconds + time.perf_counter() - began
         return torch.from_numpy(whole)
 

@@ -63,7 +63,7 @@ def open_pictures(
 
     The shape is that of `like`, or `size`×`size`, or the one that all share, or 64×64 with a note. Gray where
     every file is gray or it is asked for; 16 bits where any file has them. Broken files are named in
-    `skipped`; only when the whole does not fit MEMORY_BUDGET can one come up later, as BadInput from `batch`.
+    `skipped`; only when the whole does not fit MEMORY_BUDGET can one come up later, as Broken from `batch`.
 
     Raises BadInput where no picture can be read.
     """

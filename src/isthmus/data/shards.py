@@ -26,10 +26,10 @@ from torch import Tensor
 
 from isthmus.data import fitting
 from isthmus.data.base import Data, Numbered, numpy_type
+from isthmus.data.broken import decode_each
 from isthmus.data.deep import Header
 from isthmus.data.download import cache_folder, checksum
 from isthmus.data.folders import choose_shape, find_pictures
-from isthmus.data.parallel import in_threads
 from isthmus.data.pictures import is_picture_name, read_bytes
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim
@@ -81,20 +81,20 @@ class Shards:
             return [(f"{self.shards[number]['name']}/{name}", _read(file, first, size)) for name, first, size in found]
 
     def read(self, indices: np.ndarray) -> Tensor:
-        """N×C×H×W. Raises BadInput naming the shard and the picture for one that cannot be read."""
+        """N×C×H×W. Raises Broken naming the shard and the picture for one that is broken, BadInput for a shard."""
         whole = np.empty((len(indices), *self.shape), numpy_type(self.dtype))
         homes = np.searchsorted(self.starts, indices, side="right") - 1
-        contents: list[tuple[int, str, bytes]] = []
+        contents: dict[int, tuple[str, bytes]] = {}
         for home in np.unique(homes):
             rows = np.flatnonzero(homes == home)
             found = self.bytes_of(int(home), [int(place) for place in indices[rows] - self.starts[home]])
-            contents += [(int(row), name, data) for row, (name, data) in zip(rows, found, strict=True)]
+            contents |= zip(rows.tolist(), found, strict=True)
 
-        def decode(item: tuple[int, str, bytes]) -> None:
-            row, name, data = item
+        def decode(row: int) -> None:
+            name, data = contents[row]
             whole[row] = fitting.fit(read_bytes(data, name, max(self.shape[1:])), self.shape, whole.dtype)
 
-        in_threads(decode, contents)
+        decode_each(decode, sorted(contents))
         return torch.from_numpy(whole)
 
 
@@ -123,9 +123,7 @@ def open_shards(
         raise BadInput(f"{place}: its shards hold no pictures")
     items, notes = Shards(place, shards), list[str]()
     first = next(number for number, shard in enumerate(shards) if shard["count"])
-    seen = items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"])))
-    looks = [read_bytes(data, name) for name, data in seen]
-    headers = [Header(p.shape[1], p.shape[2], p.shape[0] == 1, p.dtype == np.uint16) for p in looks]
+    headers = look_at(items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"]))))
     items.shape, items.dtype = choose_shape(headers, size, gray, like, notes, place)
     told = [[shard["name"], shard["count"], shard["bytes"]] for shard in shards]
     count = sum(shard["count"] for shard in shards)
@@ -140,6 +138,22 @@ def open_shards(
     highest = 65535.0 if items.dtype == torch.uint16 else 255.0
     names = Numbered(range(count), len(str(count)))
     return Data(items, items.shape, (0.0, highest), names, notes=notes, source=source)
+
+
+def look_at(seen: Sequence[tuple[str, bytes]]) -> list[Header]:
+    """Of those that can be read. Raises BadInput where none can."""
+    headers, reasons = list[Header](), list[str]()
+    for name, data in seen:
+        try:
+            picture = read_bytes(data, name)
+        except BadInput as error:
+            reasons.append(str(error))
+        else:
+            _, height, width = picture.shape
+            headers.append(Header(height, width, len(picture) == 1, picture.dtype == np.uint16))
+    if not headers:
+        raise BadInput(reasons[0] + (f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""))
+    return headers
 
 
 def read_index(place: str) -> list[dict[str, Any]]:
