@@ -200,13 +200,13 @@ def model() -> Any:
 
 def test_a_training_survives_and_resumes_to_the_bit(data: Data, tmp_path: Path) -> None:
     with notes() as told:
-        whole = fit(model(), forgiving(data), **HOW)
+        whole = fit(model(), data, **HOW)
     assert 0 < len(set(told)) == len(told) <= len(BAD)
     stop = {"step": lambda training: os.kill(os.getpid(), signal.SIGINT) if training.step == 9 else None}
     with notes():
         with pytest.raises(KeyboardInterrupt):
-            fit(model(), forgiving(data), out=tmp_path / "run", callbacks=stop, **HOW)
-        resumed = fit(model(), forgiving(data), out=tmp_path / "run", resume=True, **HOW)
+            fit(model(), data, out=tmp_path / "run", callbacks=stop, **HOW)
+        resumed = fit(model(), data, out=tmp_path / "run", resume=True, **HOW)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
 
 

@@ -1,6 +1,7 @@
 """What goes in: built-in sets, folders of pictures, arrays. One call, `open_data`; one thing back, `Data`."""
 
 from isthmus.data.base import MEMORY_BUDGET, Data, from_unit, to_unit
+from isthmus.data.broken import forgiving
 from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_builtin, mnist
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
 from isthmus.data.folders import changed
@@ -16,6 +17,7 @@ __all__ = [
     "to_unit",
     "from_unit",
     "choose_parts",
+    "forgiving",
     "record_parts",
     "read_parts",
     "is_builtin",

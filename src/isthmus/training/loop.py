@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Sample
-from isthmus.data import Data, choose_parts, record_parts, shards_of, to_unit
+from isthmus.data import Data, choose_parts, forgiving, record_parts, shards_of, to_unit
 from isthmus.errors import Diverged
 from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
@@ -58,7 +58,9 @@ class Training:
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         shares = {key: options[key] for key in ("seed", "validation", "test")}
         self.parts = choose_parts(data, **shares)
-        self.train_part, self.validation_part = (data.subset(self.parts[part]) for part in ("train", "validation"))
+        self.train_part, self.validation_part = (
+            forgiving(data.subset(self.parts[part])) for part in ("train", "validation")
+        )
         if data.in_memory:
             self.train_part = self.train_part.to(self.fabric.device)
             self.validation_part = self.validation_part.to(self.fabric.device)
