@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data
+from isthmus.data import Data, forgiving
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 
@@ -66,7 +66,7 @@ class Run:
             page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
-            some = self.data.floats(self.parts[held][:SHOWN])
+            some = forgiving(self.data).floats(self.parts[held][:SHOWN])
             made = self.model.reconstruct(some, unit=True)
             page.section("Pictures over what the model makes of them")
             page.picture(rows(as_pictures(some), as_pictures(made)), f"Above: from the {held} part. Below: rebuilt.")
