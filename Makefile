@@ -53,6 +53,7 @@ bench: $(READY) bench-peers  ## print every figure of the README again (hours on
 	$(BIN)/python benchmarks/undercomplete.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/restoration.py
 	$(MAKE) tables
 

@@ -66,7 +66,7 @@ class Run:
             page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
-            some = forgiving(self.data).floats(self.parts[held][:SHOWN])
+            some = forgiving(self.data.subset(self.parts[held][:SHOWN])).floats()
             made = self.model.reconstruct(some, unit=True)
             page.section("Pictures over what the model makes of them")
             page.picture(rows(as_pictures(some), as_pictures(made)), f"Above: from the {held} part. Below: rebuilt.")
