@@ -183,6 +183,18 @@ def test_a_batch_of_one_can_be_trained_on(case: Case) -> None:
     assert math.isfinite(run.history[-1]["loss"])
 
 
+def test_a_black_picture_among_others_does_not_wreck_the_gradient(case: Case) -> None:
+    def largest(x: Tensor) -> float:
+        model = case.new().train()
+        model(Sample.of(x), Context(Noise(0, 0, len(x)))).total.backward()
+        return max(float(weight.grad.abs().max()) for weight in model.parameters() if weight.grad is not None)
+
+    x = items(SHAPES[case.kind], 8)
+    dark = x.clone()
+    dark[3] = 0
+    assert largest(dark) < 30 * largest(x)
+
+
 def test_the_same_seed_gives_the_same_training_and_another_seed_another(case: Case) -> None:
     again = fit(case.new(), case.x, **TRAINING)
     assert timeless(again) == timeless(case.undisturbed)
