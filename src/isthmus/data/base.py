@@ -80,6 +80,7 @@ class Data:
     shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
     range: the stored value lo that means 0.0, and hi that means 1.0.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
+    pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
 
@@ -93,6 +94,7 @@ class Data:
     notes: list[str] = field(default_factory=list)
     source: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    pictures: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -160,8 +162,9 @@ class Data:
         else:
             names = [self.names[i] for i in chosen]
         labels = None if self.labels is None else self.labels[chosen]
+        pictures = None if self.pictures is None else self.pictures[chosen]
         parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
-        return replace(self, rows=rows, names=names, labels=labels, parts=parts)
+        return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures)
 
     def to(self, device: torch.device | str) -> Data:
         """The same set as one tensor on `device` (reads all of it, so ask `in_memory` first)."""

@@ -57,6 +57,7 @@ def fit(
             "range": list(data.range),
             "float": data.dtype.is_floating_point,
             "gray": data.shape[0] == 1,
+            "cut": "cut" in data.source,
         },
         "data": data.source,
         "training": options,
