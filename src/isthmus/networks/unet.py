@@ -63,7 +63,8 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
-    residual: the net says what to add to the picture's own channels in x̃.
+    residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is how much
+    the picture is covered, 0 to 1, and as much counts of what is added: from x̃ = (1 − a) x + a c to x = x̃ + a (x − c).
     """
 
     def __init__(
@@ -74,9 +75,10 @@ class UNetDecoder(nn.Module):
         fold: int = 2,
         bias: bool = False,
         residual: bool = True,
+        finds: bool = False,
     ) -> None:
         super().__init__()
-        self.out, self.fold, self.residual = out, fold, residual
+        self.out, self.fold, self.residual, self.finds = out, fold, residual, finds
         stages = len(blocks)
         self.reach = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
@@ -87,6 +89,8 @@ class UNetDecoder(nn.Module):
         start(self)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
+            if finds and self.tail.bias is not None:
+                self.tail.bias[-(fold**2) :] = -3.0  # it begins with little being covered
 
     def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
         x, first, *others = skips
@@ -94,4 +98,9 @@ class UNetDecoder(nn.Module):
         for up, stage in zip(self.ups, self.stages, strict=True):
             h = stage(up(h) + others.pop())
         y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
-        return (y + x[:, : self.out] if self.residual else y).contiguous()
+        if self.finds:
+            cover = torch.sigmoid(y[:, -1:])
+            y = torch.cat([x[:, : self.out - 1] + cover * y[:, :-1], cover], 1)
+        elif self.residual:
+            y = y + x[:, : self.out]
+        return y.contiguous()

@@ -8,7 +8,8 @@ from typing import Any
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Open
 from isthmus.contracts import Shape
-from isthmus.corruptions import Corruption, Crop, GaussianNoise, Holes, Shrink
+from isthmus.corruptions import Corruption, Crop, GaussianNoise, Holes, Shrink, Watermark
+from isthmus.corruptions.base import numbers as strength
 from isthmus.errors import BadInput
 from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
 from isthmus.objectives import objective
@@ -53,9 +54,8 @@ def denoise(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim
     """
-    low, _, high = str(sigma).partition("-")
-    noise = GaussianNoise((float(low) / 255, float(high or low) / 255))
-    return unet(shape, noise, numbers(channels), numbers(blocks, 0), fold, crop, loss)
+    low, high = interval("sigma", sigma)
+    return unet(shape, GaussianNoise((low / 255, high / 255)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
 @recipe(*PICTURES, cut=SQUARE, **TRAINING)
@@ -82,9 +82,35 @@ def inpaint(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim; of what is in the holes
     """
-    low, _, high = str(share).partition("-")
-    holes = Holes(kinds, (float(low), float(high or low)))
-    return unet(shape, holes, numbers(channels), numbers(blocks, 0), fold, crop, loss)
+    return unet(shape, Holes(kinds, interval("share", share)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
+
+
+@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"batch_size": 8})
+def unwatermark(
+    shape: Shape,
+    code: None = None,
+    *,
+    overlay: str = "",
+    opacity: str = "0.2-0.9",
+    channels: Sequence[int] = (48, 96, 192, 192),
+    blocks: Sequence[int] = (1,),
+    fold: int = 2,
+    crop: int = 96,
+    loss: str = "l1",
+) -> Autoencoder:
+    """A picture with a logo or words over it becomes the one below; what is not covered stays as it is.
+
+    code: none: the skips of a U-Net go past any bottleneck
+    overlay: what is laid over: a picture with transparency, or a folder of them; empty for words and shapes alone
+    opacity: of it: 0.5, or 0.2-0.9 for any in between
+    channels: of each stage, each half as fine as the one before
+    blocks: residual blocks of each stage; one number is meant for all of them
+    fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
+    crop: side of the squares that are learned from
+    loss: l1, mse or ssim; of the picture, and of how much each pixel is covered
+    """
+    mark = Watermark(overlay or None, interval("opacity", opacity), tell=True)
+    return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
 @recipe(*PICTURES, cut=SQUARE, **TRAINING | {"clip": 600})
@@ -128,12 +154,23 @@ def unet(
     """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
     pictures_only(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    encoder = UNetEncoder((shape[0] + getattr(corruption, "extra", 0), *shape[1:]), channels, blocks, fold)
-    decoder = UNetDecoder(shape[0], channels[::-1], blocks[-2::-1], fold)
+    finds = bool(getattr(corruption, "tell", False))  # where, too; for which a dark picture must not say less
+    size = (shape[0] + getattr(corruption, "extra", 0), *shape[1:])
+    encoder = UNetEncoder(size, channels, blocks, fold, bias=finds)
+    decoder = UNetDecoder(shape[0] + finds, channels[::-1], blocks[-2::-1], fold, bias=finds, finds=finds)
     compare = objective(loss, "identity")
     return Autoencoder(
         shape, encoder, Open(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
     )
+
+
+def interval(key: str, text: Any) -> tuple[float, float]:
+    """25 or "0-55" -> the lowest and the highest. Raises BadInput for what is neither."""
+    try:
+        found = strength(str(text))
+    except ValueError:
+        raise BadInput(f"{key} is {text}: a number is accepted, or the lowest and the highest, as in 0-55") from None
+    return (found, found) if isinstance(found, float) else (found[0], found[1])
 
 
 def pictures_only(shape: Shape) -> None:
