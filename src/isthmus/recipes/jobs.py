@@ -119,7 +119,7 @@ def upscale(
     code: None = None,
     *,
     scale: int = 2,
-    channels: int = 48,
+    width: int = 48,
     blocks: int = 8,
     crop: int = 32,
     loss: str = "l1",
@@ -128,14 +128,14 @@ def upscale(
 
     code: none: nothing is to be left out
     scale: 2, 3 or 4
-    channels: of every layer
+    width: channels of every layer
     blocks: residual blocks
     crop: side of the small squares that are learned from
     loss: l1, mse or ssim
     """
     pictures_only(shape)
-    encoder = ResidualEncoder(shape, channels, blocks)
-    decoder = ResidualDecoder(shape[0], channels, scale)
+    encoder = ResidualEncoder(shape, width, blocks)
+    decoder = ResidualDecoder(shape[0], width, scale)
     crops = Crop(min(crop * scale, *shape[1:]))
     return Autoencoder(
         shape, encoder, Open(encoder.out_shape), decoder, objective(loss, "identity"), Shrink(scale), crops
