@@ -81,6 +81,7 @@ class Data:
     range: the stored value lo that means 0.0, and hi that means 1.0.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
     pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
+    paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
 
@@ -95,6 +96,7 @@ class Data:
     source: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     pictures: np.ndarray | None = None
+    paired: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -178,7 +180,7 @@ class Data:
 
         Raises BadInput where one does not hold as many numbers as the other, or the order would be a guess.
         """
-        if shape == self.shape:
+        if shape == self.shape or (self.paired and shape == (self.shape[0] // 2, *self.shape[1:])):
             return self
         pictures = [s for s in (shape, self.shape) if len(s) == 3]
         rows = [s for s in (shape, self.shape) if len(s) == 1]
