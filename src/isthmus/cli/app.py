@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.output import done, free, print_json, print_lines, print_table, transposed
+from isthmus.cli.output import done, free, print_card, print_json, print_lines, print_table, transposed
 from isthmus.cli.values import settings
 
 app = typer.Typer(
@@ -72,6 +72,25 @@ def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None
 
     rows = list_recipes() if name is None else list_keys(name)
     print_json({"recipes" if name is None else "keys": rows}) if json else print_table(rows)
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, json: Json = False) -> None:
+    """The shipped models; with NAME, the whole card of one."""
+    from isthmus.models import card_of, names
+
+    if name is not None:
+        card = card_of(name)
+        print_json(card) if json else print_card(card)
+        return
+    cards = [card_of(each) for each in names()]
+    if json:
+        print_json({"models": cards})
+    elif cards:
+        what = {"name": "model", "use": "for", "data": "learned from", "licence": "their licence allows"}
+        print_table([{column: card.get(key) for key, column in what.items()} for card in cards])
+    else:
+        done("No model is shipped yet. To make one:", "isthmus train denoise MY-FOLDER --out runs/mine")
 
 
 @app.command()
