@@ -182,14 +182,21 @@ def train(
 def evaluate(
     run: RunPath,
     data: DataName,
+    truth: Annotated[str | None, typer.Option("--truth", help="what DATA should be: nothing is added to DATA")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption")] = None,
     split: Split = None,
     first: First = None,
     json: Json = False,
 ) -> None:
     """Every figure of a run on data: by default on its test part."""
+    from isthmus.errors import unknown
     from isthmus.tasks.evaluate import evaluate as measure
 
-    figures = measure(run, data, split=split, first=first)
+    keys = settings(set_ or [], {})
+    for key in keys:
+        if key not in ("sigma", "corruption"):
+            raise unknown("key for evaluate", key, ("sigma", "corruption"))
+    figures = measure(run, data, split=split, first=first, truth=truth, **keys)
     print_json(figures) if json else print_lines(figures)
 
 
