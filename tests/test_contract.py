@@ -50,6 +50,10 @@ def items(shape: tuple[int, ...], count: int = 32) -> Tensor:
     return torch.sigmoid(torch.randn(count, 3, generator=random) @ directions).view(count, *shape)
 
 
+def enlarged(x: Tensor, scale: int) -> tuple[int, ...]:
+    return (*x.shape[:2], *(scale * side for side in x.shape[2:]))
+
+
 @dataclass
 class Case:
     recipe: str
@@ -126,14 +130,14 @@ def assert_same_weights(a: torch.nn.Module, b: torch.nn.Module) -> None:
 @pytest.mark.parametrize("plain", [case for case in CASES if not case.keys], ids=label)
 def test_its_own_defaults_make_a_model_of_every_declared_kind(plain: Case) -> None:
     model = create(plain.recipe, shape=SHAPES[plain.kind])
-    assert model.reconstruct(plain.x[:2]).shape == (2, *SHAPES[plain.kind])
+    assert model.reconstruct(plain.x[:2]).shape == enlarged(plain.x[:2], model.scale)
 
 
 def test_what_comes_out_has_the_shape_of_what_went_in(case: Case) -> None:
     model, x = case.undisturbed.model, case.x
     for count in (32, 1):
         rebuilt, code = model.reconstruct(x[:count]), model.encode(x[:count])
-        assert rebuilt.shape == x[:count].shape
+        assert rebuilt.shape == enlarged(x[:count], model.scale)
         assert code.shape == (count, *model.code_shape)
         if not model.has_skips:
             assert model.decode(code).shape == x[:count].shape

@@ -128,13 +128,17 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Any, unit: bool = False) -> Tensor:
-        """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x))."""
+        """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x)).
+
+        `scale` times as large, where the model enlarges.
+        """
 
         def once(part: Tensor) -> Tensor:
             part = self.given(part)
             h, skips = self._features(part)
             z = self._code(h, Context(x=part)).z
-            return self.objective.picture(self._decoded(z, skips, tuple(part.shape[1:])))
+            y = self._decoded(z, skips, tuple(part.shape[1:]))
+            return self.objective.picture(y[:, : self.shape[0]] if self.finds else y)
 
         return self._chunks(once, self.tensor(x, unit))
 
@@ -156,6 +160,11 @@ class Autoencoder(nn.Module):
     def scale(self) -> int:
         """How many times as large the output is as the input, in each direction."""
         return int(getattr(self.corruption, "scale", 1))
+
+    @property
+    def finds(self) -> bool:
+        """Whether the last channel of the output is a mask, that of the damage which the model found."""
+        return bool(getattr(self.decoder, "finds", False))
 
     @property
     def stride(self) -> int:

@@ -76,8 +76,9 @@ class Sample(Record):
         self.condition: Mapping[str, Tensor] = condition or {}
 
     @classmethod
-    def of(cls, x: Tensor) -> Sample:
-        return cls(x, x)
+    def of(cls, x: Tensor, paired: bool = False) -> Sample:
+        """x is its own target; or, `paired`, it holds both, one after the other along the channels."""
+        return cls(*x.tensor_split(2, 1)) if paired else cls(x, x)  # type: ignore[misc, arg-type]
 
 
 class Context(Record):

@@ -170,6 +170,14 @@ def test_a_run_that_needs_a_mask_sends_to_its_own_verb(digits: Any) -> None:
             evaluate(model, digits, truth=digits)
 
 
+def test_a_run_that_finds_a_mask_is_scored_on_the_picture(digits: Any, noisy: Any) -> None:
+    model = create("unwatermark", shape=(1, 8, 8), channels=(4, 6), fold=1).eval()
+    assert evaluate(model, noisy, truth=digits)["psnr"] == pytest.approx(
+        float(psnr(model.reconstruct(noisy)[:, :1], unit(digits)).mean()), rel=1e-4
+    )
+    assert evaluate(model, digits)["psnr"] > 0
+
+
 # -- the command line --
 
 

@@ -45,7 +45,7 @@ class Masking(Corruption):
 
 @register
 class Holes(Corruption):
-    """x̃ is N×(C+1)×H×W: x with 0 in its holes, then the mask, 1 in a hole; also condition["mask"], N×1×H×W.
+    """x̃ is N×(C+1)×H×W: x with 0 in its holes, then the mask, 1 in a hole; also condition["mask"], N×1×H×W, and weight.
 
     kinds: each item gets one of them, one name or several: "pixels" (a share of all, each by itself), "lines" (strokes
     1 to 6 px wide), "text" (lines of it, 10 to 30 px high), "boxes" (of 16 to 32 px, 5 to 25 % of the picture, one at
@@ -82,7 +82,8 @@ class Holes(Corruption):
             here = an_item(torch.tensor([kind == "pixels" for kind in kinds], dtype=torch.bool, device=x.device), x)
             mask = torch.where(here, noise.uniform(1, *x.shape[2:]) < share, mask)
         mask = mask.to(x.dtype)
-        return sample.but(x=hidden(x, mask), condition={**sample.condition, "mask": mask})
+        # What is known is given back as it is, so only what was hidden is scored.
+        return sample.but(x=hidden(x, mask), weight=mask, condition={**sample.condition, "mask": mask})
 
     def given(self, x: Tensor, **side: Tensor) -> Tensor:
         """x with the holes of `mask` (N×1×H×W or 1×1×H×W, above 0.5 in a hole); without one, nothing is hidden."""

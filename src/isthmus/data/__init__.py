@@ -6,6 +6,7 @@ from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_buil
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
 from isthmus.data.folders import changed
 from isthmus.data.opening import open_data
+from isthmus.data.pairs import by_name, paired
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
 from isthmus.data.shards import write_shards
 from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
@@ -13,6 +14,8 @@ from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 __all__ = [
     "open_data",
     "changed",
+    "paired",
+    "by_name",
     "Data",
     "to_unit",
     "from_unit",

@@ -80,6 +80,8 @@ class Data:
     shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
     range: the stored value lo that means 0.0, and hi that means 1.0.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
+    pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
+    paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
 
@@ -93,6 +95,8 @@ class Data:
     notes: list[str] = field(default_factory=list)
     source: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    pictures: np.ndarray | None = None
+    paired: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -160,8 +164,9 @@ class Data:
         else:
             names = [self.names[i] for i in chosen]
         labels = None if self.labels is None else self.labels[chosen]
+        pictures = None if self.pictures is None else self.pictures[chosen]
         parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
-        return replace(self, rows=rows, names=names, labels=labels, parts=parts)
+        return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures)
 
     def to(self, device: torch.device | str) -> Data:
         """The same set as one tensor on `device` (reads all of it, so ask `in_memory` first)."""
@@ -175,7 +180,7 @@ class Data:
 
         Raises BadInput where one does not hold as many numbers as the other, or the order would be a guess.
         """
-        if shape == self.shape:
+        if shape == self.shape or (self.paired and shape == (self.shape[0] // 2, *self.shape[1:])):
             return self
         pictures = [s for s in (shape, self.shape) if len(s) == 3]
         rows = [s for s in (shape, self.shape) if len(s) == 1]

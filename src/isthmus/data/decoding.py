@@ -86,7 +86,10 @@ def fingerprint(names: Sequence[str], looks: np.ndarray) -> str:
 
 @dataclass
 class Files:
-    """Picture files that all become one shape and type, read when asked for."""
+    """Picture files that all become one shape and type, read when asked for.
+
+    corners: N×2, where in each file its shape is cut out, at the picture's own scale; None: each is made to fit.
+    """
 
     folder: Path
     names: Sequence[str]
@@ -94,6 +97,7 @@ class Files:
     shape: tuple[int, int, int]
     dtype: torch.dtype
     cache: Decoded | None = None
+    corners: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.asked = 0  # items that were asked for and had to be decoded
@@ -119,12 +123,16 @@ class Files:
 
         written = self.looks["modified"][self.looks["length"] > 2 * ENDS].tolist()
         whole = f"{fingerprint(self.names, self.looks)} {self.shape} {self.dtype} {PIL.__version__} {written}"
+        whole += "" if self.corners is None else f" {self.corners.tolist()}"
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
     def decode(self, place: int, row: np.ndarray) -> None:
         """Raises BadInput naming the file."""
         path = self.folder / self.names[place]
-        row[...] = fitting.fit(read_picture(path, shorter=max(self.shape[1:])), self.shape, row.dtype)
+        if self.corners is None:
+            row[...] = fitting.fit(read_picture(path, shorter=max(self.shape[1:])), self.shape, row.dtype)
+        else:
+            row[...] = fitting.cut(read_picture(path), self.shape, row.dtype, *self.corners[place])
         if self.cache is not None:
             self.cache.keep(place, row if same(path, self.looks[place]) else None)
 

@@ -1,4 +1,4 @@
-"""Pictures made to fit: another size, gray or colour, 8 or 16 bits."""
+"""Pictures made to fit: another size, a part, gray or colour, 8 or 16 bits."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def to_depth(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == np.uint16:
         return picture.astype(np.uint16) * np.uint16(257)
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def cut(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, top: int, left: int) -> np.ndarray:
+    """The part of C×H×W that begins at (top, left), as `shape` and `dtype`; a picture that ends before is mirrored."""
+    channels, height, width = shape
+    part = picture[:, top : top + height, left : left + width]
+    missing = ((0, 0), (0, height - part.shape[1]), (0, width - part.shape[2]))
+    return to_channels(to_depth(np.pad(part, missing, mode="symmetric"), dtype), channels)
 
 
 def fit(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:

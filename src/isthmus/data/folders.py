@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from isthmus.data.base import Data, numpy_type, range_of, shape_of, times
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
 from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
 
 MIXED_SIZE = 64  # the side where sizes are mixed and none was asked for
@@ -58,12 +60,17 @@ def open_pictures(
     gray: bool | None = None,
     like: Mapping[str, Any] | None = None,
     first: int | None = None,
+    cut: int | None = None,
 ) -> Data:
     """All pictures of a folder, or one file, as pictures of one shape.
 
     The shape is that of `like`, or `size`×`size`, or the one that all share, or 64×64 with a note. Gray where
     every file is gray or it is asked for; 16 bits where any file has them. Broken files are named in
     `skipped`; only when the whole does not fit MEMORY_BUDGET can one come up later, as Broken from `batch`.
+
+    cut: pictures of several sizes, or larger ones, are not made to fit but cut into squares of that side at their own
+    scale: all of each where they fit MEMORY_BUDGET, else as many as do, and one at least. `pictures` tells whose each
+    is.
 
     Raises BadInput where no picture can be read.
     """
@@ -76,19 +83,23 @@ def open_pictures(
     names = names[:first]
     kept, looks, reasons = look_at(folder, names)
     notes: list[str] = []
-    rows = None
+    squares: np.ndarray | None = None
+    broken: dict[int, str] = {}
     if kept:
-        kinds = np.unique(looks[["height", "width", "gray", "deep"]]).tolist()
-        shape, dtype = choose_shape([Header(*kind) for kind in kinds], size, gray, like, notes, shown)
+        kinds = [Header(*kind) for kind in np.unique(looks[["height", "width", "gray", "deep"]]).tolist()]
+        side = side_of_squares(kinds, cut, like)
+        shape, dtype = choose_shape(kinds, side or size, gray, like, notes, shown)
         files = Files(folder, kept, looks, shape, dtype)
         items: Tensor | Files = files
-        small = files.nbytes <= base.MEMORY_BUDGET
-        if path.is_dir() and files.nbytes >= cache.WORTH:
-            files.cache = cache.reserve(files.key, shape, numpy_type(dtype), len(looks), [] if small else notes)
-        if small:
-            items, broken = files.read_all()
-            reasons |= {kept[place]: reason for place, reason in broken.items()}
-            rows = np.array([place for place in range(len(looks)) if place not in broken]) if broken else None
+        if side is not None:
+            squares = cut_up(files, base.MEMORY_BUDGET * len(kept) // files.nbytes, notes)
+        if squares is not None and files.nbytes <= base.MEMORY_BUDGET:
+            items, broken = read_squares(files, squares)
+        else:
+            if squares is not None:  # one of each picture
+                files.corners, squares = squares[:, 1:], None
+            items, broken = read_whole(files, path.is_dir(), notes)
+        reasons |= {kept[place]: reason for place, reason in broken.items()}
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():
@@ -96,18 +107,49 @@ def open_pictures(
         told = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         more = "; …" if len(skipped) > 3 else ""
         raise BadInput(f"{shown}: no picture that can be read ({len(skipped)} broken: {told}{more})")
-    if rows is not None:
-        kept, looks = [kept[row] for row in rows], looks[rows]
+    owners = np.arange(len(kept)) if squares is None else squares[:, 0]  # whose each item is
+    good = np.isin(owners, list(broken), invert=True)
+    rows = np.flatnonzero(good) if broken else None
+    item_names = kept if squares is None else [f"{kept[number]}#{top},{left}" for number, top, left in squares.tolist()]
+    if broken:
+        item_names, owners = [item_names[row] for row in np.flatnonzero(good).tolist()], owners[good]
+        whole = [place for place in range(len(looks)) if place not in broken]
+        kept, looks = [kept[place] for place in whole], looks[whole]
     source = {
         "kind": "folder" if path.is_dir() else "file",
         "path": str(path.resolve()),
         "fingerprint": fingerprint(kept, looks),
-        "count": len(kept),
+        "count": len(item_names),
         "size": list(shape[1:]),
         "gray": shape[0] == 1,
     }
+    if side is not None:
+        source |= {"cut": side, "pictures": len(kept)}
     data_range = (0.0, 65535.0 if dtype == torch.uint16 else 255.0)
-    return Data(items, shape, data_range, kept, skipped=skipped, notes=notes, source=source, rows=rows)
+    data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
+    return data if squares is None else replace(data, pictures=owners)
+
+
+def side_of_squares(kinds: Sequence[Header], cut: int | None, like: Mapping[str, Any] | None) -> int | None:
+    """Of the squares that pictures of these kinds are cut into; None where they are not."""
+    if like is not None:
+        return shape_of(like)[-1] if like.get("cut") else None
+    if cut is not None and len({(kind.height, kind.width) for kind in kinds}) == 1:
+        one = kinds[0]  # of one size, and not much larger: a square already, or as good
+        return None if cut <= min(one.height, one.width) and one.height * one.width <= 4 * cut**2 else cut
+    return cut
+
+
+def read_whole(files: Files, keep: bool, notes: list[str]) -> tuple[Tensor | Files, dict[int, str]]:
+    """All of the files where they fit MEMORY_BUDGET, else the files themselves; why some cannot be read, by place.
+
+    keep: in the cache, where they are worth it.
+    """
+    small = files.nbytes <= base.MEMORY_BUDGET
+    if keep and files.nbytes >= cache.WORTH:
+        count = len(files.names)
+        files.cache = cache.reserve(files.key, files.shape, numpy_type(files.dtype), count, [] if small else notes)
+    return files.read_all() if small else (files, {})
 
 
 def choose_shape(

@@ -34,22 +34,24 @@ def open_data(
     gray: bool | None = None,
     like: Mapping[str, Any] | None = None,
     first: int | None = None,
+    cut: int | None = None,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, an array, a tensor or a Dataset; Data is
     returned as is.
 
-    size: pictures become size×size. gray: True makes them gray. first: only the first items.
+    size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
+    of several sizes, or larger ones, is cut into squares of that side instead of being made to fit.
     like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
     converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
     the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
 
     Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
     """
-    for name, value in (("size", size), ("first", first)):
+    for name, value in (("size", size), ("first", first), ("cut", cut)):
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
     if isinstance(source, (str, os.PathLike)):
-        data = _open_path(os.fspath(source), size, gray, like, first)
+        data = _open_path(os.fspath(source), size, gray, like, first, cut)
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
@@ -69,7 +71,12 @@ def open_data(
 
 
 def _open_path(
-    text: str, size: int | None, gray: bool | None, like: Mapping[str, Any] | None, first: int | None
+    text: str,
+    size: int | None,
+    gray: bool | None,
+    like: Mapping[str, Any] | None,
+    first: int | None,
+    cut: int | None,
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
@@ -82,7 +89,7 @@ def _open_path(
         if path.exists() and not path.is_dir() and not path.is_file():
             raise BadInput(f"{text}: is neither a file nor a folder")
         if path.is_dir():
-            return open_pictures(path, size=size, gray=gray, like=like, first=first)
+            return open_pictures(path, size=size, gray=gray, like=like, first=first, cut=cut)
         if not path.exists():
             close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
             hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
@@ -90,7 +97,7 @@ def _open_path(
         if path.suffix.lower() in (".npy", ".npz"):
             return open_file(path, like)
         if is_picture_name(path):
-            return open_pictures(path, size=size, gray=gray, like=like)
+            return open_pictures(path, size=size, gray=gray, like=like, cut=cut)
     except OSError as error:
         raise BadInput(f"{text}: cannot be read ({(error.strerror or str(error)).lower()})") from error
     raise BadInput(f"{text}: not a kind of file that can be read; {ACCEPTED}")

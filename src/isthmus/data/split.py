@@ -23,7 +23,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
 
     Official parts are kept: only the training part is cut, for the validation. Otherwise by a permutation of
     the seed. From three items on, a fraction above 0 gets one item at least; the training part is never
-    empty. Of many shards whole ones are held back.
+    empty. Of many shards, and of pictures cut into squares, whole ones are held back.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
     """
@@ -36,12 +36,12 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     count = len(data)
     official = {name: np.sort(part) for name, part in data.parts.items() if len(part)}
     if "test" not in official and "train" not in official:
-        homes = shards_of(data)
-        if homes is None or len(kinds := np.flatnonzero(np.bincount(homes))) < MANY_SHARDS:
+        homes, few = (shards_of(data), MANY_SHARDS) if data.pictures is None else (data.pictures, 2)
+        if homes is None or len(kinds := np.flatnonzero(np.bincount(homes))) < few:
             return _drawn(seed, count, validation, test)
-        # A shard is read as one piece, so it is of one part.
-        shards = _drawn(seed, len(kinds), validation, test)
-        return {part: np.flatnonzero(np.isin(homes, kinds[chosen])) for part, chosen in shards.items()}
+        # A shard is read as one piece, and one picture knows what its other squares show: each is of one part.
+        pieces = _drawn(seed, len(kinds), validation, test)
+        return {part: np.flatnonzero(np.isin(homes, kinds[chosen])) for part, chosen in pieces.items()}
 
     tests = official.get("test", np.empty(0, np.int64))
     if "validation" in official:

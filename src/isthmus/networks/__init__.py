@@ -6,6 +6,16 @@ Anyone's own nn.Module may stand in for either.
 
 from isthmus.networks.conv import ConvDecoder, ConvEncoder
 from isthmus.networks.dense import DenseDecoder, DenseEncoder
+from isthmus.networks.residual import ResidualDecoder, ResidualEncoder
 from isthmus.networks.unet import UNetDecoder, UNetEncoder
 
-__all__ = ["DenseEncoder", "DenseDecoder", "ConvEncoder", "ConvDecoder", "UNetEncoder", "UNetDecoder"]
+__all__ = [
+    "DenseEncoder",
+    "DenseDecoder",
+    "ConvEncoder",
+    "ConvDecoder",
+    "UNetEncoder",
+    "UNetDecoder",
+    "ResidualEncoder",
+    "ResidualDecoder",
+]

@@ -16,39 +16,8 @@ from torch import Tensor, nn
 from isthmus.contracts import Shape
 from isthmus.errors import BadInput
 from isthmus.layers import pad_to
+from isthmus.networks.blocks import blocks_of, start
 from isthmus.registry import register
-
-
-class Block(nn.Module):
-    """x + conv(relu(conv(x)))."""
-
-    def __init__(self, channels: int, bias: bool) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
-
-
-def blocks_of(channels: int, count: int, bias: bool) -> nn.Sequential:
-    return nn.Sequential(*[Block(channels, bias) for _ in range(count)])
-
-
-def start(module: nn.Module) -> None:
-    """Orthogonal weights, three tenths of that where a branch ends.
-
-    Without a norm, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
-    """
-    for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.orthogonal_(layer.weight, 1.0 if isinstance(layer, nn.Conv2d) else 0.7)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    for layer in module.modules():
-        if isinstance(layer, Block):
-            with torch.no_grad():
-                layer.second.weight.mul_(0.3)
 
 
 @register
@@ -94,7 +63,8 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
-    residual: the net says what to add to the picture's own channels in x̃.
+    residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is how much
+    the picture is covered, 0 to 1, and as much counts of what is added: from x̃ = (1 − a) x + a c to x = x̃ + a (x − c).
     """
 
     def __init__(
@@ -105,9 +75,10 @@ class UNetDecoder(nn.Module):
         fold: int = 2,
         bias: bool = False,
         residual: bool = True,
+        finds: bool = False,
     ) -> None:
         super().__init__()
-        self.out, self.fold, self.residual = out, fold, residual
+        self.out, self.fold, self.residual, self.finds = out, fold, residual, finds
         stages = len(blocks)
         self.reach = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
@@ -118,6 +89,8 @@ class UNetDecoder(nn.Module):
         start(self)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
+            if finds and self.tail.bias is not None:
+                self.tail.bias[-(fold**2) :] = -3.0  # it begins with little being covered
 
     def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
         x, first, *others = skips
@@ -125,4 +98,9 @@ class UNetDecoder(nn.Module):
         for up, stage in zip(self.ups, self.stages, strict=True):
             h = stage(up(h) + others.pop())
         y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
-        return (y + x[:, : self.out] if self.residual else y).contiguous()
+        if self.finds:
+            cover = torch.sigmoid(y[:, -1:])
+            y = torch.cat([x[:, : self.out - 1] + cover * y[:, :-1], cover], 1)
+        elif self.residual:
+            y = y + x[:, : self.out]
+        return y.contiguous()

@@ -23,12 +23,16 @@ ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contracti
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults."""
+    """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults.
+
+    cut: the side of the squares that pictures of several sizes are cut into; None where they are made to fit.
+    """
 
     name: str
     make: Callable[..., Autoencoder]
     inputs: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
+    cut: int | None = None
 
     @property
     def summary(self) -> str:
@@ -42,11 +46,14 @@ class Recipe:
         return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
 
 
-def recipe(*inputs: str, **training: Any) -> Callable[[Callable[..., Autoencoder]], Callable[..., Autoencoder]]:
-    """Decorator: put a function into the catalogue, with its input kinds and training defaults."""
+Make = Callable[..., Autoencoder]
 
-    def register(make: Callable[..., Autoencoder]) -> Callable[..., Autoencoder]:
-        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training)
+
+def recipe(*inputs: str, cut: int | None = None, **training: Any) -> Callable[[Make], Make]:
+    """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come."""
+
+    def register(make: Make) -> Make:
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut)
         return make
 
     return register

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Open
 from isthmus.contracts import Shape
-from isthmus.corruptions import Corruption, Crop, white_noise
+from isthmus.corruptions import Corruption, Crop, Holes, Shrink, Watermark, white_noise
 from isthmus.corruptions import corruption as parse_corruption
+from isthmus.corruptions.base import numbers as strength
 from isthmus.errors import BadInput
-from isthmus.networks import UNetDecoder, UNetEncoder
+from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
 from isthmus.objectives import objective
 from isthmus.recipes.catalogue import recipe
 from isthmus.recipes.nets import numbers
 
 PICTURES = ("gray", "colour")
 ANY_NOISE = "0-55"  # as strong as a photo of the night
+SQUARE = 160  # pixels of a side that pictures come in: several crops, and little to read for each
+# A net without norm may leap far from where it was after a single strange batch: the gradient is bounded.
+TRAINING: dict[str, Any] = {
+    "epochs": 100,
+    "batch_size": 16,
+    "lr": 2e-3,
+    "schedule": "cosine",
+    "warmup": 0.02,
+    "clip": 300,
+    "ema": 0.999,
+    "validation": 0.05,
+    "test": 0.0,
+}
 
 
-@recipe(
-    *PICTURES, epochs=100, batch_size=16, lr=1e-3, schedule="cosine", warmup=0.02, ema=0.999, validation=0.05, test=0.0
-)
+@recipe(*PICTURES, cut=SQUARE, **TRAINING)
 def denoise(
     shape: Shape,
     code: None = None,
@@ -52,16 +65,88 @@ def denoise(
     return unet(shape, damage, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
-def damage_of(sigma: str, corruption: str | None) -> Corruption:
-    """White noise, or else what `corruption` says. Raises BadInput for both, and for what a denoiser cannot mend."""
-    if corruption is None:
-        return white_noise(sigma)
-    if sigma != ANY_NOISE:
-        raise BadInput(f"sigma={sigma} and corruption={corruption}: name one of the two")
-    found = parse_corruption(str(corruption))
-    if found is None or found.extra or found.scale > 1:
-        raise BadInput(f"corruption={corruption}: what leaves a picture of the same size is accepted, without a mask")
-    return found
+@recipe(*PICTURES, cut=SQUARE, **TRAINING)
+def inpaint(
+    shape: Shape,
+    code: None = None,
+    *,
+    kinds: str = "pixels,lines,text,boxes",
+    share: str = "0.3-0.9",
+    channels: Sequence[int] = (48, 96, 192, 192),
+    blocks: Sequence[int] = (1,),
+    fold: int = 2,
+    crop: int = 64,
+    loss: str = "l1",
+) -> Autoencoder:
+    """A picture with holes, which are known, becomes a whole one.
+
+    code: none: the skips of a U-Net go past any bottleneck
+    kinds: of hole that it learns from: pixels, lines, text, boxes
+    share: of the pixels that are hidden where they are hidden one by one: 0.5, or 0.3-0.9 for any in between
+    channels: of each stage, each half as fine as the one before
+    blocks: residual blocks of each stage; one number is meant for all of them
+    fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
+    crop: side of the squares that are learned from
+    loss: l1, mse or ssim; of what is in the holes
+    """
+    return unet(shape, Holes(kinds, interval("share", share)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
+
+
+@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"batch_size": 8})
+def unwatermark(
+    shape: Shape,
+    code: None = None,
+    *,
+    overlay: str = "",
+    opacity: str = "0.2-0.9",
+    channels: Sequence[int] = (48, 96, 192, 192),
+    blocks: Sequence[int] = (1,),
+    fold: int = 2,
+    crop: int = 96,
+    loss: str = "l1",
+) -> Autoencoder:
+    """A picture with a logo or words over it becomes the one below; what is not covered stays as it is.
+
+    code: none: the skips of a U-Net go past any bottleneck
+    overlay: what is laid over: a picture with transparency, or a folder of them; empty for words and shapes alone
+    opacity: of it: 0.5, or 0.2-0.9 for any in between
+    channels: of each stage, each half as fine as the one before
+    blocks: residual blocks of each stage; one number is meant for all of them
+    fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
+    crop: side of the squares that are learned from
+    loss: l1, mse or ssim; of the picture, and of how much each pixel is covered
+    """
+    mark = Watermark(overlay or None, interval("opacity", opacity), tell=True)
+    return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, loss)
+
+
+@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"clip": 600})
+def upscale(
+    shape: Shape,
+    code: None = None,
+    *,
+    scale: int = 2,
+    width: int = 48,
+    blocks: int = 8,
+    crop: int = 32,
+    loss: str = "l1",
+) -> Autoencoder:
+    """A picture gets more pixels: scale times as many to each side.
+
+    code: none: nothing is to be left out
+    scale: 2, 3 or 4
+    width: channels of every layer
+    blocks: residual blocks
+    crop: side of the small squares that are learned from
+    loss: l1, mse or ssim
+    """
+    pictures_only(shape)
+    encoder = ResidualEncoder(shape, width, blocks)
+    decoder = ResidualDecoder(shape[0], width, scale)
+    crops = Crop(min(crop * scale, *shape[1:]))
+    return Autoencoder(
+        shape, encoder, Open(encoder.out_shape), decoder, objective(loss, "identity"), Shrink(scale), crops
+    )
 
 
 def unet(
@@ -74,12 +159,39 @@ def unet(
     loss: str,
 ) -> Autoencoder:
     """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
-    if len(shape) != 3:
-        raise BadInput(f"items of shape {shape}: this job is done on pictures")
+    pictures_only(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    encoder = UNetEncoder((shape[0] + getattr(corruption, "extra", 0), *shape[1:]), channels, blocks, fold)
-    decoder = UNetDecoder(shape[0], channels[::-1], blocks[-2::-1], fold)
+    finds = bool(getattr(corruption, "tell", False))  # where, too; for which a dark picture must not say less
+    size = (shape[0] + getattr(corruption, "extra", 0), *shape[1:])
+    encoder = UNetEncoder(size, channels, blocks, fold, bias=finds)
+    decoder = UNetDecoder(shape[0] + finds, channels[::-1], blocks[-2::-1], fold, bias=finds, finds=finds)
     compare = objective(loss, "identity")
     return Autoencoder(
         shape, encoder, Open(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
     )
+
+
+def damage_of(sigma: str, corruption: str | None) -> Corruption:
+    """White noise, or else what `corruption` says. Raises BadInput for both, and for what a denoiser cannot mend."""
+    if corruption is None:
+        return white_noise(sigma)
+    if sigma != ANY_NOISE:
+        raise BadInput(f"sigma={sigma} and corruption={corruption}: name one of the two")
+    found = parse_corruption(str(corruption))
+    if found is None or found.extra or found.scale > 1:
+        raise BadInput(f"corruption={corruption}: what leaves a picture of the same size is accepted, without a mask")
+    return found
+
+
+def interval(key: str, text: Any) -> tuple[float, float]:
+    """25 or "0-55" -> the lowest and the highest. Raises BadInput for what is neither."""
+    try:
+        found = strength(str(text))
+    except ValueError:
+        raise BadInput(f"{key} is {text}: a number is accepted, or the lowest and the highest, as in 0-55") from None
+    return (found, found) if isinstance(found, float) else (found[0], found[1])
+
+
+def pictures_only(shape: Shape) -> None:
+    if len(shape) != 3:
+        raise BadInput(f"items of shape {shape}: this job is done on pictures")

@@ -117,9 +117,10 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
     """
     # Without what a corruption appended to them: a mask beside the picture, or the mask that is to be found.
-    seen, truth = sample.x[:, : model.shape[0]], sample.target[:, : model.shape[0]]
     y, _ = model.say(sample, Context())
-    mean, picture, values = model.objective.mean(y), model.objective.picture(y), math.prod(model.shape)
+    everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
+    seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
+    values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):
         yield "bce_per_pixel", model.objective.loss(y, truth) / values

@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import open_data
+from isthmus.data import Data, open_data
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
@@ -35,7 +35,8 @@ def train(
 ) -> Run:
     """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
 
-    size, gray: what pictures are made into. init: a run whose weights are begun with, as far as they fit.
+    size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
+    init: a run whose weights are begun with, as far as they fit.
     callbacks: a function a moment, as fit takes them. keys: of the recipe and of the training alike.
     resume: go on where a run is (options come from it; given ones must agree), start where none is.
     Raises BadInput for anything that cannot be used, before a folder is made.
@@ -49,7 +50,7 @@ def train(
     if first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
-    opened = open_data(data, size=size, gray=gray)
+    opened = opened_for(found, data, size, gray)
     tell(opened)
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
@@ -57,6 +58,13 @@ def train(
     if init is not None:
         model.about["init"] = borrow(model, init)
     return fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
+
+
+def opened_for(recipe: Recipe, data: Any, size: int | None, gray: bool | None) -> Data:
+    """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
+    if recipe.cut is None:
+        return open_data(data, size=size, gray=gray)
+    return open_data(data, gray=gray, cut=size or recipe.cut)
 
 
 def borrow(model: Autoencoder, run: Path | str) -> str:
@@ -101,12 +109,13 @@ def go_on(
         raise BadInput(f"{run}: is a run of {about.get('recipe')}, not of {recipe.name}")
     asked = about.get("asked", {})
     for key, value in model_keys.items():
+        value = list(value) if isinstance(value, tuple) else value  # as a file keeps it
         if asked.get(key) != value:
             raise BadInput(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
-    opened = open_data(data, size=asked.get("size"), gray=asked.get("gray"))
+    opened = opened_for(recipe, data, asked.get("size"), asked.get("gray"))
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})

@@ -51,16 +51,20 @@ def fit(
         claim(run, hint="resume goes on with it")
     if run is not None and going_on and options["budget"] is not None:
         options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
-    module.about = about | {  # type: ignore[assignment]
-        "input": {
-            "shape": list(data.shape),
-            "range": list(data.range),
-            "float": data.dtype.is_floating_point,
-            "gray": data.shape[0] == 1,
-        },
-        "data": data.source,
-        "training": options,
-    }
+    module.about = (
+        about
+        | {  # type: ignore[assignment]
+            "input": {
+                "shape": [data.shape[0] // 2, *data.shape[1:]] if data.paired else list(data.shape),
+                "range": list(data.range),
+                "float": data.dtype.is_floating_point,
+                "gray": data.shape[0] == 1 + data.paired,
+                "cut": "cut" in data.source,
+            },
+            "data": data.source,
+            "training": options,
+        }
+    )
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
     training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
     with together(training.fabric):

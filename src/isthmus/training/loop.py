@@ -70,7 +70,7 @@ class Training:
         if options["strategy"] == "fsdp":  # which makes the module one that only trains
             self.plain = copy.deepcopy(module)
             self.plain.about = module.about  # type: ignore[assignment]
-        self.stepper = Step(self.fabric, module, options, data.range)
+        self.stepper = Step(self.fabric, module, options, data)
         self.tally = Tally()
         self.watch = Watch(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}

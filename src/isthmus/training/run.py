@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
+from isthmus.contracts import Context, Noise, Sample
 from isthmus.data import Data, forgiving
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SHOWN = 10  # pictures in a run's page
 
@@ -66,10 +71,8 @@ class Run:
             page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
-            some = forgiving(self.data.subset(self.parts[held][:SHOWN])).floats()
-            made = self.model.reconstruct(some, unit=True)
             page.section("Pictures over what the model makes of them")
-            page.picture(rows(as_pictures(some), as_pictures(made)), f"Above: from the {held} part. Below: rebuilt.")
+            page.picture(*self.look(held))
         curves = {
             name: ([row["epoch"] for row in self.history], [row[key] for row in self.history])
             for name, key in (("training", "loss"), ("validation", "validation_loss"))
@@ -82,6 +85,21 @@ class Run:
                 "The loss, epoch by epoch.",
             )
         return page
+
+    @torch.no_grad()
+    def look(self, part: str) -> tuple[Image, str]:
+        """Pictures of a part over what the model makes of them, between them what it saw; and the line below."""
+        model, items = self.model, forgiving(self.data.subset(self.parts[part][:SHOWN])).floats().to(self.model.device)
+        sample = Sample.of(items, self.data.paired)
+        if model.corruption is not None:
+            sample = model.corruption(sample, Context(Noise(0, 0, len(items), device=items.device)))
+        y, _ = model.say(sample, Context())
+        own = slice(model.shape[0])  # without a mask beside the picture
+        shown = [sample.target[:, own], sample.x[:, own], model.objective.picture(y)[:, own]]
+        if sample.x is sample.target:
+            del shown[1]
+        between = " Between: what the model saw." if len(shown) == 3 else ""
+        return rows(*map(as_pictures, shown)), f"Above: from the {part} part.{between} Below: rebuilt."
 
     def card(self) -> str:
         """What a stranger should know of this model, in Markdown."""

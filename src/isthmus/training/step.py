@@ -30,8 +30,9 @@ NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 class Step:
     """A module that learns from batches. `micro` items are passed at once, fewer when memory does not suffice."""
 
-    def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any], range: tuple[float, float]):
-        self.fabric, self.module, self.options, self.range = fabric, module, options, range
+    def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any], data: Data):
+        self.fabric, self.module, self.options = fabric, module, options
+        self.range, self.paired = data.range, data.paired
         self.micro: int = options["micro_batch"] or options["batch_size"]
         self.say: Callable[[str], None] = lambda sentence: None
         whole: Any = torch.compile(module) if options["compile"] else module
@@ -52,7 +53,7 @@ class Step:
         """The losses of a batch with the noise of step `number`."""
         x = to_unit(batch.items.to(self.fabric.device), self.range)
         noise = Noise(self.options["seed"], number, batch.total, batch.rows, self.fabric.device)
-        return self.call(Sample.of(x), Context(noise, progress))
+        return self.call(Sample.of(x, self.paired), Context(noise, progress))
 
     def gradient(self, batch: Batch, number: int, progress: float) -> Found:
         """Add up the gradient of a global batch: what the micro-batches lost, and the sums over all of it.

@@ -1,0 +1,150 @@
+"""Train the shipped models and pack them: python benchmarks/train_models.py NAME ... [--out RUNS]
+
+Each is one `isthmus train` on the data that its entry names, in ISTHMUS_DATA, all of which are training sets; what was
+trained is a run like any other, and goes on where it stopped. Packed are its weights in half precision, the config, and
+a card that says from what, how long and where it was trained. Figures are added to the card by
+benchmarks/restoration.py, which alone sees test sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common import machine
+from isthmus import store
+from isthmus.files import atomic
+from isthmus.models import CARD, FOLDER
+from isthmus.tasks.train import train
+
+BSDS = "BSDS500: research and education"
+DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
+PHOTOS = (("bsd400_color", 400), ("t91", 91))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a shipped model comes to be: a recipe with its keys on sets of pictures, and what the card has to say.
+
+    sets: a folder, and how many of its files by name; the others are kept for the test. init: the model whose weights
+    it begins with, where they fit.
+    """
+
+    recipe: str
+    use: str
+    sets: tuple[tuple[str, int], ...]
+    licence: str
+    epochs: int
+    init: str | None = None
+    keys: dict[str, Any] = field(default_factory=dict)
+
+
+def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
+    keys = {"scale": scale, "gray": True}
+    use = f"photos, {scale} times as wide and high"
+    return Plan("upscale", use, PHOTOS, f"{BSDS}; T91: none stated", epochs, init, keys)
+
+
+PLANS = {
+    "denoise-gray": Plan("denoise", "gray pictures with white noise of σ 0-55", (("train400", 400),), BSDS, 551),
+    "upscale-2": enlarging(2, 12),
+    "upscale-3": enlarging(3, 6, "upscale-2"),
+    "upscale-4": enlarging(4, 6, "upscale-2"),
+    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 20),
+    "denoise-color": Plan("denoise", "photos with white noise of σ 0-55", PHOTOS[:1], BSDS, 20, "denoise-gray"),
+    "unwatermark": Plan(
+        "unwatermark",
+        "logos, words and shapes laid over photos",
+        PHOTOS[:1],
+        f"{BSDS}; the logos are CC0 (trade marks remain)",
+        7,
+        "inpaint",
+        {"overlay": "logos"},
+    ),
+    "xray": Plan(
+        "denoise",
+        "X-rays with Poisson-Gaussian noise",
+        (("covid_xray48/images", 36),),
+        "CC BY and CC BY-NC-SA, picture by picture: no commercial use",
+        12,
+        "denoise-gray",
+        {"gray": True},
+    ),
+}
+
+
+def linked(folder: Path, sets: tuple[tuple[str, int], ...]) -> Path:
+    """A folder of links to the pictures of `sets`, and to the 72 logos that may be learned from."""
+    for name, count in sets:
+        files = sorted(path for path in (DATA / name).glob("*") if path.suffix in (".png", ".jpg", ".bmp"))
+        if len(files) < count:
+            raise SystemExit(f"{DATA / name}: {len(files)} pictures, and {count} are learned from")
+        for path in files[:count]:
+            link = folder / name.partition("/")[0] / path.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.resolve())
+    return folder
+
+
+def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
+    """The run as a shipped model. Rounding to half precision costs less than a hundredth of a dB."""
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half() for key, value in store.read_weights(run).items()}
+    store.write_tensors(folder / store.WEIGHTS, weights)
+    config, history = store.read_config(run), (run / store.HISTORY).read_text().splitlines()
+    pictures = config["about"].pop("data").get("count", 0)  # the rest of it is a path of the machine it was trained on
+    store.write_json(folder / store.CONFIG, config)
+    card = {
+        "name": name,
+        "use": plan.use,
+        "recipe": plan.recipe,
+        "data": ", ".join(f"{set_name.partition('/')[0]} (the first {count} files)" for set_name, count in plan.sets),
+        "licence": plan.licence,
+        "begun_from": plan.init,
+        "weights": sum(value.numel() for value in weights.values()),
+        "options": config["about"]["options"],
+        "training": config["about"]["training"],
+        "steps": round((len(history) - 1) * pictures / config["about"]["training"]["batch_size"]),
+        "seconds": round(seconds),
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "figures": {},
+    }
+    with atomic(folder / CARD) as path:
+        path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=[*PLANS], metavar="NAME", help=f"of: {', '.join(PLANS)}")
+    parser.add_argument("--out", type=Path, default=Path("runs"))
+    given = parser.parse_args()
+    for name in given.names:
+        plan, run = PLANS[name], given.out / name
+        sources = given.out / "sources"
+        keys = dict(plan.keys)
+        if "overlay" in keys:
+            keys["overlay"] = str(linked(sources / "logos", (("logos_cc0", 72),)))
+        done = train(
+            plan.recipe,
+            linked(sources / name, plan.sets),
+            out=run,
+            init=plan.init and given.out / plan.init,
+            resume=True,
+            epochs=plan.epochs,
+            validation=0.0,
+            **keys,
+        )
+        print(pack(name, run, plan, sum(row["seconds"] for row in done.history)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
