@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
-
-import numpy as np
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.corruptions import Corruption, white_noise
 from isthmus.corruptions import corruption as parse_corruption
 from isthmus.data import Data
 from isthmus.data.base import Numbered
+from isthmus.data.pairs import by_name
 from isthmus.errors import BadInput
 from isthmus.tasks.inputs import name_of, open_for
 
@@ -55,7 +53,7 @@ def shown(extra: int, scale: int) -> str:
 
 
 def truth_for(model: Autoencoder, data: Data, truth: Any, count: int) -> Data:
-    """The items of `truth` in the order of `data`, by their names, without suffix where that one is not there.
+    """The items of `truth` in the order of `data`, found by their names.
 
     count: items of which `data` are a part; items without names must be as many, and a single one may have any name.
     Raises BadInput where that is not so, or a name is missing.
@@ -63,16 +61,8 @@ def truth_for(model: Autoencoder, data: Data, truth: Any, count: int) -> Data:
     clean = open_for(model, truth)
     if count == len(clean) == 1:
         return clean
-    if isinstance(data.names, Numbered) and len(clean) != count:
+    if not isinstance(data.names, Numbered):
+        return clean.subset(by_name(data, clean))
+    if len(clean) != count:
         raise BadInput(f"{name_of(clean)}: {len(clean)} items, but {name_of(data)} has {count}; as many are accepted")
-    place = {bare(name): row for row, name in enumerate(clean.names)}
-    place |= {name: row for row, name in enumerate(clean.names)}
-    rows = [place.get(name, place.get(bare(name))) for name in data.names]
-    if None in rows:
-        raise BadInput(f"{data.names[rows.index(None)]}: there is no truth of this name in {name_of(clean)}")
-    return clean.subset(np.array(rows))
-
-
-def bare(name: str) -> str:
-    """more/a.jpg -> more/a; a part of a picture, as in a.jpg#0,64, stays that part."""
-    return re.sub(r"\.\w+(?=#|$)", "", name)
+    return clean.subset([int(name) for name in data.names])
