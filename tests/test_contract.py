@@ -30,6 +30,7 @@ VARIANTS = [
     ("conv", "colour", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
     ("conv", "gray", {"code": "3x3x3"}),
     ("denoising", "colour", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
+    ("denoise", "gray", {"corruption": "neighbours"}),
     ("sparse", "gray", {"kind": "kl", "net": "conv"}),
     ("sparse", "table", {"kind": "topk"}),
     ("contractive", "gray", {"widths": (16,)}),

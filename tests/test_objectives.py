@@ -148,3 +148,9 @@ def test_a_sigma_that_cannot_be_is_refused(sigma: object) -> None:
 def test_ssim_of_a_table_is_refused() -> None:
     with pytest.raises(BadInput, match="pictures, not tables"):
         Structural().loss(torch.rand(2, 5), torch.rand(2, 5))
+
+
+def test_ssim_of_some_pixels_alone_is_refused() -> None:
+    x = torch.rand(2, 1, 12, 12)
+    with pytest.raises(BadInput, match="cannot count some of the pixels"):
+        Structural().loss(x, x, torch.ones(2, 1, 12, 12))

@@ -116,6 +116,15 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("denoising", {"net": "cnn"}, "unknown net"),
         ("denoising", {"corruption": "gausian:0.3"}, "did you mean 'gaussian'"),
         ("quantized", {"quantizer": "fqs"}, "unknown quantizer"),
+        ("denoise", {"sigma": "strong"}, "sigma is strong: a number such as 25"),
+        ("denoise", {"sigma": -5}, "sigma is -5: a number such as 25"),
+        ("denoise", {"sigma": True}, "a name is accepted"),
+        ("denoise", {"sigma": 25, "corruption": "jpeg"}, "name one of the two"),
+        ("denoise", {"corruption": "blindspot"}, "did you mean 'blind-spot'"),
+        ("denoise", {"corruption": False}, "unknown corruption"),
+        ("denoise", {"corruption": "shrink:2"}, "a picture of the same size is accepted"),
+        ("denoise", {"corruption": "gaussian:0.1+holes"}, "without a mask"),
+        ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "mse or l1 is accepted"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_one_line(recipe: str, keys: dict[str, object], says: str) -> None:
@@ -149,6 +158,21 @@ def test_keys_may_be_given_as_the_command_line_gives_them() -> None:
     model = create("deep", shape=(1, 8, 8), code="3", widths="20,10")
     assert [layer.out_features for layer in model.encoder.layers if hasattr(layer, "out_features")] == [20, 10]
     assert create("sparse", shape=(1, 8, 8), code=9, weight="none").bottleneck.weight == 0.1
+
+
+@pytest.mark.parametrize("sigma", [25, "25", 25.0])
+def test_the_strength_of_noise_may_be_a_number_or_a_range(sigma: object) -> None:
+    noise = create("denoise", shape=(1, 16, 16), sigma=sigma).corruption
+    assert (noise.low, noise.high) == (25 / 255, 25 / 255)
+    noise = create("denoise", shape=(1, 16, 16)).corruption
+    assert (noise.low, noise.high) == (0, 55 / 255)
+
+
+def test_without_clean_pictures_the_mean_is_learned_and_not_the_median() -> None:
+    losses = {key: create("denoise", shape=(1, 16, 16), corruption=key).objective for key in ("neighbours", "jpeg")}
+    assert [type(loss).__name__ for loss in losses.values()] == ["Gaussian", "Laplace"]
+    own = create("denoise", shape=(1, 16, 16), corruption="blind-spot", loss="l1").objective
+    assert type(own).__name__ == "Laplace"
 
 
 def test_a_seed_draws_the_weights_and_nothing_else() -> None:

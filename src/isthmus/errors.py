@@ -32,5 +32,5 @@ def unknown(what: str, name: str, known: Iterable[str]) -> BadInput:
     """The error for a name that is not in a catalogue, with the nearest one that is."""
     choices = sorted(known)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(choices)}"
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(choices) or 'none'}"
     return BadInput(f"unknown {what} {name!r}: {hint}")

@@ -173,6 +173,8 @@ class Structural(Objective):
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         if y.dim() != 4:
             raise BadInput("loss ssim: compares pictures, not tables")
+        if isinstance(weight, Tensor):
+            raise BadInput("loss ssim: compares windows, so it cannot count some of the pixels alone; mse and l1 can")
         return (1 - ssim(self.mean(y.float()), target)) * target[0].numel()
 
 

@@ -20,6 +20,7 @@ JOINED = [
     "holes:text,holes:pixels",
     "watermark+jpeg:60-95",
     "gaussian:0.1+shrink:3",
+    "gaussian:0.1+neighbours",
 ]
 ALL = [*CORRUPTIONS, *JOINED]
 
@@ -66,6 +67,8 @@ def test_an_item_meets_the_same_damage_however_the_batch_is_split(text: str, x: 
     parts = [damaged(module, x, step=5, rows=rows) for rows in slices]
     assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
     assert torch.equal(torch.cat([part.target for part in parts]), whole.target)
+    if isinstance(whole.weight, Tensor):
+        assert torch.equal(torch.cat([torch.as_tensor(part.weight) for part in parts]), whole.weight)
     for name, value in whole.condition.items():
         assert torch.equal(torch.cat([part.condition[name] for part in parts]), value)
 
@@ -73,10 +76,12 @@ def test_an_item_meets_the_same_damage_however_the_batch_is_split(text: str, x: 
 @pytest.mark.parametrize("text", ALL)
 def test_what_was_drawn_is_told_an_item_and_nothing_else_is_touched(text: str) -> None:
     x, side = COLOUR.clone(), {"age": torch.arange(11)}
-    sample = made(text)(Sample(x, x, 2.0, side), Context(Noise(0, 0, 11)))
+    module = made(text)
+    sample = module(Sample(x, x, 2.0, side), Context(Noise(0, 0, 11)))
     assert torch.equal(x, COLOUR)  # not in place
-    assert torch.equal(sample.target, COLOUR)
-    assert sample.weight == 2.0
+    if module.clean:
+        assert torch.equal(sample.target, COLOUR)
+        assert sample.weight == 2.0
     assert torch.equal(sample.condition["age"], side["age"])
     assert all(len(value) == 11 for value in sample.condition.values())
     assert not any(value.isnan().any() for value in (sample.x, *sample.condition.values()))
@@ -86,17 +91,20 @@ def test_what_was_drawn_is_told_an_item_and_nothing_else_is_touched(text: str) -
 def test_it_says_how_much_larger_or_smaller_it_makes_a_picture(text: str) -> None:
     module = made(text)
     for x in (COLOUR, GRAY):
-        n, channels, height, width = x.shape
-        changed = damaged(module, x).x
-        assert changed.shape == (n, channels + module.extra, height // module.scale, width // module.scale)
-        assert changed.dtype == x.dtype
+        n, channels = x.shape[:2]
+        changed = damaged(module, x)
+        if module.clean:
+            assert changed.target.shape == x.shape
+        height, width = changed.target.shape[2:]
+        assert changed.x.shape == (n, channels + module.extra, height // module.scale, width // module.scale)
+        assert changed.x.dtype == x.dtype
 
 
 @pytest.mark.parametrize("text", ALL)
 def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> None:
     module, x = made(text), torch.rand(5, 3, 1, 1)
-    if module.scale > 1:
-        with pytest.raises(BadInput, match="too small to shrink"):
+    if module.scale > 1 or not module.clean:
+        with pytest.raises(BadInput, match=r"too small to shrink|no cells of 2×2|too small for a blind spot"):
             damaged(module, x)
     else:
         assert damaged(module, x).x.shape == (5, 3 + module.extra, 1, 1)
@@ -120,7 +128,9 @@ def test_a_config_makes_the_same_one_again(text: str) -> None:
     assert torch.equal(damaged(again, step=2).x, damaged(module, step=2).x)
 
 
-@pytest.mark.parametrize("text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian"])
+@pytest.mark.parametrize(
+    "text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian", "neighbours", "blind-spot"]
+)
 def test_it_is_the_same_inside_of_what_is_compiled(text: str) -> None:
     module = made(text)
     compiled = torch.compile(module, backend="eager")

@@ -28,7 +28,7 @@ KEYS = {
     "undercomplete": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "linear": {"jacobian_norm"},
     "conv": {"jacobian_norm"},
-    "denoising": {"bce_per_pixel", "jacobian_norm", "psnr_before"},
+    "denoising": {"bce_per_pixel", "jacobian_norm", "psnr_before", "ssim_before"},
     "sparse": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "contractive": {"bce_per_pixel", "jacobian_norm"},
     "variational": {"jacobian_norm", "kl_nats", "elbo_nats", "active_units"},

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.output import done, free, print_json, print_lines, print_table, transposed
+from isthmus.cli.output import done, free, print_card, print_json, print_lines, print_table, transposed
 from isthmus.cli.values import settings
 
 app = typer.Typer(
@@ -72,6 +72,25 @@ def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None
 
     rows = list_recipes() if name is None else list_keys(name)
     print_json({"recipes" if name is None else "keys": rows}) if json else print_table(rows)
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, json: Json = False) -> None:
+    """The shipped models; with NAME, the whole card of one."""
+    from isthmus.models import card_of, names
+
+    if name is not None:
+        card = card_of(name)
+        print_json(card) if json else print_card(card)
+        return
+    cards = [card_of(each) for each in names()]
+    if json:
+        print_json({"models": cards})
+    elif cards:
+        what = {"name": "model", "use": "for", "data": "learned from", "licence": "their licence allows"}
+        print_table([{column: card.get(key) for key, column in what.items()} for card in cards])
+    else:
+        done("No model is shipped yet. To make one:", "isthmus train denoise MY-FOLDER --out runs/mine")
 
 
 @app.command()
@@ -163,14 +182,21 @@ def train(
 def evaluate(
     run: RunPath,
     data: DataName,
+    truth: Annotated[str | None, typer.Option("--truth", help="what DATA should be: nothing is added to DATA")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption")] = None,
     split: Split = None,
     first: First = None,
     json: Json = False,
 ) -> None:
     """Every figure of a run on data: by default on its test part."""
+    from isthmus.errors import unknown
     from isthmus.tasks.evaluate import evaluate as measure
 
-    figures = measure(run, data, split=split, first=first)
+    keys = settings(set_ or [], {})
+    for key in keys:
+        if key not in ("sigma", "corruption"):
+            raise unknown("key for evaluate", key, ("sigma", "corruption"))
+    figures = measure(run, data, split=split, first=first, truth=truth, **keys)
     print_json(figures) if json else print_lines(figures)
 
 

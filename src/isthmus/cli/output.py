@@ -29,6 +29,27 @@ def print_lines(facts: Mapping[str, Any]) -> None:
             print(f"{name:<{width}}  {shown}")
 
 
+def print_card(card: Mapping[str, Any]) -> None:
+    """What is known of a model: a line a fact, those within another after its name; rows of figures as tables."""
+    lines: dict[str, Any] = {}
+    tables: dict[str, list[Mapping[str, Any]]] = {}
+
+    def sort(facts: Mapping[str, Any], above: str = "") -> None:
+        for key, value in facts.items():
+            if isinstance(value, dict):
+                sort(value, f"{above}{key} ")
+            elif isinstance(value, list) and value and isinstance(value[0], dict):
+                tables[f"{above}{key}"] = value
+            else:
+                lines[f"{above}{key}"] = value
+
+    sort(card)
+    print_lines(lines)
+    for name, rows in tables.items():
+        print(f"\n{name}")
+        print_table(rows)
+
+
 def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | None = None) -> None:
     from rich.console import Console
 

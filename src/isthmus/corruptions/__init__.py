@@ -1,20 +1,23 @@
 """'corrupt': what the encoder is allowed to see; one file a family. And 'augment': x and the target changed together.
 
 All are batched modules, replayable: corruption(sample, ctx) draws from ctx.noise alone. A corruption changes x, and may
-put what it did into the condition; of the target it changes at most what x̃ can no longer be compared with. Using a
-model on real damage never applies it: that is `given(x)`.
+put what it did into the condition; of the target it changes at most what x̃ can no longer be compared with, but for
+those of alone.py, which make a target of noisy pictures. Using a model on real damage never applies it: that is
+`given(x)`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from isthmus.corruptions.alone import BlindSpot, Neighbours
 from isthmus.corruptions.augment import Affine, Crop
-from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed
+from isthmus.corruptions.base import Compose, Corruption, OneOf, named, numbers, parsed, span
 from isthmus.corruptions.holes import Holes, Masking
 from isthmus.corruptions.noise import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle
 from isthmus.corruptions.overlay import Watermark
 from isthmus.corruptions.shrink import Shrink, enlarge
+from isthmus.errors import BadInput
 
 AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "crop": Crop}
 CORRUPTIONS: dict[str, type[Corruption]] = {
@@ -28,6 +31,8 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "holes": Holes,
     "watermark": Watermark,
     "shrink": Shrink,
+    "neighbours": Neighbours,
+    "blind-spot": BlindSpot,
 }
 
 
@@ -44,6 +49,15 @@ def corruption(text: str) -> Corruption | None:
     return None if text == "none" else parsed(text, CORRUPTIONS)
 
 
+def white_noise(sigma: str | float) -> GaussianNoise:
+    """'25', or '0-55' for any in between, of 255 -> noise of that strength. Raises BadInput for anything else."""
+    try:
+        low, high = span("sigma", numbers(str(sigma)))
+    except ValueError:
+        raise BadInput(f"sigma is {sigma}: a number such as 25 is accepted, or a range such as 0-55, of 255") from None
+    return GaussianNoise((low / 255, high / 255))
+
+
 __all__ = [
     "Corruption",
     "Compose",
@@ -58,6 +72,8 @@ __all__ = [
     "Holes",
     "Watermark",
     "Shrink",
+    "Neighbours",
+    "BlindSpot",
     "enlarge",
     "Affine",
     "Crop",
@@ -65,4 +81,5 @@ __all__ = [
     "CORRUPTIONS",
     "augmentation",
     "corruption",
+    "white_noise",
 ]

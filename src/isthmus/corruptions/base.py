@@ -26,11 +26,13 @@ class Corruption(nn.Module):
     """Base of all corruptions: a batched module that changes x and draws from ctx.noise alone.
 
     extra: channels that x̃ has more than x, at its end (a mask). scale: how many times smaller x̃ is than the target.
+    clean: whether the target is the picture as it should be; else x is noisy itself (see alone.py).
     What was drawn is put into the condition, one row an item.
     """
 
     extra = 0
     scale = 1
+    clean = True
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -52,15 +54,19 @@ class Corruption(nn.Module):
 
 @register
 class Compose(Corruption):
-    """One corruption after the other. One that appends a mask comes last, so that none damages the mask."""
+    """One corruption after the other. Last comes one that appends a mask, so that none damages the mask, or one that
+    makes a target of what it sees."""
 
     def __init__(self, corruptions: Sequence[Corruption]) -> None:
         super().__init__()
         if any(part.extra for part in corruptions[:-1]):
             raise BadInput("a corruption that appends a mask comes last, as in gaussian:0.1+holes")
+        if not all(part.clean for part in corruptions[:-1]):
+            raise BadInput("what learns from noisy pictures alone comes last, as in gaussian:0.1+neighbours")
         self.corruptions = nn.ModuleList(corruptions)
         self.extra = sum(part.extra for part in corruptions)
         self.scale = math.prod(part.scale for part in corruptions)
+        self.clean = corruptions[-1].clean
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         for corruption in self.corruptions:
@@ -82,6 +88,8 @@ class OneOf(Corruption):
         super().__init__()
         if len({(part.extra, part.scale) for part in corruptions}) != 1:
             raise BadInput("of corruptions to choose from, all or none append a mask, and all shrink alike")
+        if not all(part.clean for part in corruptions):
+            raise BadInput("what learns from noisy pictures alone is none of several corruptions to choose from")
         self.corruptions = nn.ModuleList(corruptions)
         self.extra, self.scale = corruptions[0].extra, corruptions[0].scale
 
@@ -193,6 +201,8 @@ def named(text: str, what: str, known: Mapping[str, type[Any]]) -> Any:
         raise unknown(what, name, known)
     try:
         value = [getattr(known[name], "read", numbers)(strength)] if strength else []
+    except BadInput:
+        raise
     except ValueError:
         raise BadInput(f"{what} {text!r}: the strength must be a number or a range such as 0.1-0.3") from None
     return known[name](*value)

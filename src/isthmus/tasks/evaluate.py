@@ -14,9 +14,11 @@ from isthmus import metrics, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.contracts import Context, Noise, Sample
+from isthmus.corruptions import Corruption
 from isthmus.data import Data
 from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
+from isthmus.tasks.against import damage_for, truth_for
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
@@ -24,33 +26,49 @@ STEEPEST = 1024  # units up to which it is
 
 
 def evaluate(
-    run: RunOrModel, source: Any = None, *, split: str | None = None, first: int | None = None
+    run: RunOrModel,
+    source: Any = None,
+    *,
+    split: str | None = None,
+    first: int | None = None,
+    truth: Any = None,
+    sigma: float | str | None = None,
+    corruption: str | None = None,
 ) -> dict[str, Any]:
     """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
 
     Squared errors and cross-entropy are of the likelihood's mean, psnr and ssim of the picture, which is cut to [0, 1].
     The part: `split`, else the official or recorded test part, else everything. A corruption damages the items with
-    seed 0 first, and psnr and ssim are of what was made of the damage. Raises BadInput.
+    seed 0 first, and psnr and ssim are of what was made of the damage, psnr_before and ssim_before of the damage.
+
+    truth: the same items as they should be: `source` is then what life has damaged, and nothing is added to it. sigma,
+    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. Raises BadInput,
+    also where a run that learned from noisy pictures alone, which has no damage of its own, is told none of the three.
     """
     model = as_model(run)
+    damage = damage_for(model, truth, sigma, corruption)
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
     data = open_for(model, source)
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
-    data = open_for(model, data, split=part, first=first)
-    figures = {
+    whole, data = len(data), open_for(model, data, split=part, first=first)
+    clean = None if truth is None else truth_for(model, data, truth, whole)
+    told = {"truth": None if clean is None else name_of(clean), "sigma": sigma, "corruption": corruption}
+    figures: dict[str, Any] = {
         "data": name_of(data),
         "split": part,
+        **{name: value for name, value in told.items() if value is not None},
         "items": len(data),
         **size_figures(model, data),
-        **item_means(model, data),
+        **item_means(model, data, damage, clean),
         **code_figures(model, data),
         **training_figures(model),
     }
     if model.path is not None and first is None:
-        remember(model, f"{figures['data']}:{part}", figures)
+        how = [f"{name}={value}" for name, value in told.items() if value is not None]
+        remember(model, ":".join([figures["data"], part, *how]), figures)
     return figures
 
 
@@ -74,40 +92,47 @@ def codes_of(model: Autoencoder) -> int:
 
 
 @torch.no_grad()
-def item_means(model: Autoencoder, data: Data) -> dict[str, float]:
+def item_means(
+    model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None = None
+) -> dict[str, float]:
     """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
     sums: dict[str, float] = {}
     low, high = data.range
     level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
     for place, x in chunks(data):
-        for name, values in per_item(model, x.to(model.device), place.start, level):
+        x, noise = x.to(model.device), Noise(0, place.start, len(x), device=model.device)
+        if truth is not None:
+            sample = Sample(model.given(x), truth.floats(np.arange(place.start, place.stop)).to(model.device))
+        else:
+            sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
+        for name, values in per_item(model, sample, noise, level):
             sums[name] = sums.get(name, 0.0) + float(values.double().sum())
     return {name: total / len(data) for name, total in sums.items()}
 
 
-def per_item(model: Autoencoder, x: Tensor, first: int, level: float) -> Iterator[tuple[str, Tensor]]:
+def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
     """(name, [N]) of every figure that an item has by itself.
 
     level: between two neighbouring stored values. The chance of one is its density times that, so the ELBO of a
     Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
     """
-    sample, noise = Sample.of(x), Noise(0, first, len(x), device=x.device)
-    if model.corruption is not None:
-        sample = model.corruption(sample, Context(noise))
     # Without what a corruption appended to them: a mask beside the picture, or the mask that is to be found.
-    seen, truth = sample.x[:, : x.shape[1]], sample.target[:, : x.shape[1]]
     y, _ = model.say(sample, Context())
-    mean, picture, values = model.objective.mean(y), model.objective.picture(y), math.prod(model.shape)
+    everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
+    seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
+    values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):
         yield "bce_per_pixel", model.objective.loss(y, truth) / values
     yield "mse_per_pixel", squared / values
     yield "sse_per_image", squared
     yield "psnr", metrics.psnr(picture, truth)
-    if x.dim() == 4:
+    if truth.dim() == 4:
         yield "ssim", metrics.ssim(picture, truth)
-    if model.corruption is not None and seen.shape == truth.shape:
+    if sample.x is not sample.target and seen.shape == truth.shape:
         yield "psnr_before", metrics.psnr(seen, truth)
+        if truth.dim() == 4:
+            yield "ssim_before", metrics.ssim(seen, truth)
     if isinstance(model.bottleneck, Variational):
         y, code = model.say(sample, Context(noise))
         kl = code.stats["kl_nats"]
