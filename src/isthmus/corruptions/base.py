@@ -100,12 +100,16 @@ class OneOf(Corruption):
         for number, corruption in enumerate(self.corruptions):
             # Also where no item of this part chose it: what the others draw must not depend on that.
             rows = (choice == number).nonzero().flatten()
-            chosen = sample.but(x=sample.x[rows], target=sample.target[rows], condition={})
+            weight = sample.weight[rows] if isinstance(sample.weight, Tensor) else sample.weight
+            chosen = sample.but(x=sample.x[rows], target=sample.target[rows], weight=weight, condition={})
             chosen = corruption(chosen, ctx.but(noise=Chosen(noise, rows)))
-            for key, value in {"x": chosen.x, "target": chosen.target, **chosen.condition}.items():
+            told = {"x": chosen.x, "target": chosen.target, **chosen.condition}
+            if isinstance(chosen.weight, Tensor):
+                told["weight"] = chosen.weight
+            for key, value in told.items():
                 found.setdefault(key, value.new_zeros(count, *value.shape[1:]))[rows] = value
-        x, target = found.pop("x"), found.pop("target")
-        return sample.but(x=x, target=target, condition={**sample.condition, **found})
+        x, target, weight = found.pop("x"), found.pop("target"), found.pop("weight", sample.weight)
+        return sample.but(x=x, target=target, weight=weight, condition={**sample.condition, **found})
 
     def given(self, x: Tensor, **side: Tensor) -> Tensor:
         return self.corruptions[0].given(x, **side)  # type: ignore[operator, no-any-return]

@@ -83,7 +83,7 @@ class Holes(Corruption):
             mask = torch.where(here, noise.uniform(1, *x.shape[2:]) < share, mask)
         mask = mask.to(x.dtype)
         # What is known is given back as it is, so only what was hidden is scored.
-        return sample.but(x=hidden(x, mask), weight=mask, condition={**sample.condition, "mask": mask})
+        return sample.but(x=hidden(x, mask), weight=sample.weight * mask, condition={**sample.condition, "mask": mask})
 
     def given(self, x: Tensor, **side: Tensor) -> Tensor:
         """x with the holes of `mask` (N×1×H×W or 1×1×H×W, above 0.5 in a hole); without one, nothing is hidden."""
