@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.data.deep import over_white
+from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
 from isthmus.data.fitting import to_depth
 from isthmus.data.lossless import EXIF, Dpi, write_png, write_tiff
-from isthmus.data.pictures import open_image, read_samples
+from isthmus.data.pictures import open_image, peek, read_samples
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 
@@ -24,7 +25,7 @@ ELSEWHERE = {
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},
     **{f".{kind}": f"{kind.upper()} is not read here; save it as .png first" for kind in ("avif", "jxl", "jp2", "psd")},
 }
-WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
+WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")
 TRANSPARENT, DEEP = (".png", ".tif", ".tiff", ".webp"), (".png", ".tif", ".tiff")  # what keeps alpha, and 16 bits
 PILLOW: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -38,11 +39,15 @@ STRUCTURE |= {330, 332, 338, 339, 347, 512, 513, 514, *range(529, 533), 700, 337
 
 
 class Info(NamedTuple):
-    """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution."""
+    """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution.
+
+    dicom: the data set around the pixels of a DICOM file.
+    """
 
     exif: bytes = b""
     icc: bytes = b""
     dpi: Dpi | None = None
+    dicom: Any = None
 
 
 NOTHING = Info()
@@ -50,11 +55,15 @@ NOTHING = Info()
 
 @dataclass(frozen=True)
 class Photo:
-    """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None."""
+    """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None.
+
+    done: what was done to it, in a word ("denoised"), for a format that records it.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     info: Info = NOTHING
+    done: str = "changed"
 
     @property
     def deep(self) -> bool:
@@ -88,6 +97,10 @@ def read_photo(path: Path | str) -> Photo:
     path = Path(path)
     if path.suffix.lower() in ELSEWHERE:
         raise BadInput(f"{path}: {ELSEWHERE[path.suffix.lower()]}")
+    if is_dicom(path):
+        peek(path)  # which refuses too large a one
+        pixels, data = read_dicom(path)
+        return Photo(pixels, info=Info(dicom=data))
     samples = read_samples(path, flat=False)
     colours = 3 if samples.shape[-1] > 2 else 1
     info, frames = _beside(path, colours)
@@ -132,10 +145,12 @@ def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
     return Info(data, icc if fits else b"", dpi)
 
 
-def check_name(path: Path | str) -> None:
-    """Raise BadInput where the name is not that of a picture that can be written."""
+def check_name(path: Path | str, source: Path | None = None) -> None:
+    """Raise BadInput where the name is not that of a picture that can be written, or not of what `source` holds."""
     if Path(path).suffix.lower() not in WRITTEN:
         raise BadInput(f"{path}: not a name for a picture; it can end in {', '.join(WRITTEN)}")
+    if Path(path).suffix.lower() == ".dcm" and source is not None and source.is_file() and not is_dicom(source):
+        raise BadInput(f"{path}: a DICOM is written of a DICOM only, which {source} is not; .png and .tif are of all")
 
 
 def write_photo(path: Path | str, photo: Photo) -> Path:
@@ -151,6 +166,10 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
     with atomic(path) as temporary:
         if suffix == ".png":
             write_png(temporary, photo.stripes(), *photo.size, exif=data, icc=info.icc, dpi=info.dpi)
+        elif suffix == ".dcm":
+            if info.dicom is None:
+                raise BadInput(f"{path}: a DICOM is written of a DICOM only; .png and .tif are of all")
+            write_dicom(temporary, photo.pixels, info.dicom, photo.done, path)
         elif suffix == ".tif":
             write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi)
         else:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data import deep
+from isthmus.data import deep, dicom
 from isthmus.data.deep import Header
 from isthmus.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
+SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "dcm")
 # Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
@@ -40,6 +40,8 @@ def peek(path: Path | str) -> Header:
             header = deep.tiff_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
+        elif dicom.starts_as_dicom(head):
+            header = dicom.dicom_header(path)
         else:
             with open_image(path) as image:
                 width, height = image.size
@@ -76,6 +78,9 @@ def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = T
         if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
             _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
             return deep.read_ppm(path)
+        if dicom.starts_as_dicom(head):
+            _bounded(path, dicom.dicom_header(path))
+            return dicom.read_dicom(path)[0]
         return _by_pillow(path, path, shorter, flat)
     except Exception as error:
         raise _reason(path, error) from error
@@ -87,7 +92,10 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
         ppm = deep.ppm_header(data[:4096])
         if deep.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
             raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
-        pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
+        if dicom.starts_as_dicom(data):
+            pixels = dicom.read_dicom(Path(name), io.BytesIO(data))[0]
+        else:
+            pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
     except Exception as error:
         raise _reason(Path(name), error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from isthmus.data import is_picture_name, peek
+from isthmus.data.dicom import is_dicom
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
 from isthmus.errors import BadInput, Note
@@ -77,7 +78,7 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
 
 
 def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
-    check_name(out)
+    check_name(out, path)
     if out.is_dir():
         raise BadInput(f"{out}: is a folder, and a picture is to be written")
     places = places_of([out.name])[0]
@@ -115,8 +116,10 @@ def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Pat
 
 
 def result_name(folder: Path, name: str) -> str:
-    """.png, but .tif for a .tif of 16 bits."""
+    """.png, but .tif for a .tif of 16 bits, and .dcm for a DICOM."""
     path = PurePosixPath(name)
+    if is_dicom(folder / name):
+        return name if path.suffix.lower() == ".dcm" else f"{name}.dcm"
     if path.suffix.lower() in (".tif", ".tiff"):
         try:
             return str(path.with_suffix(".tif" if peek(folder / name).deep else ".png"))

@@ -35,7 +35,7 @@ def denoise(source: Any, *, strength: float = 1.0, **how: Unpack[How]) -> Any:
         colour = photo.pixels.shape[-1] == 3
         model = models(*("denoise-color", "denoise-gray")[:: 1 if colour else -1])
         pixels, _ = restored(model, photo.pixels, strength=strength, best=how.get("best", False))
-        return Done(photo.but(pixels=pixels), photo, {"sigma": noise_level(photo.pixels)})
+        return Done(photo.but(pixels=pixels, done="denoised"), photo, {"sigma": noise_level(photo.pixels)})
 
     return over(source, work, how)
 
@@ -50,7 +50,7 @@ def unwatermark(source: Any, *, save_mask: bool = False, **how: Unpack[How]) -> 
     def work(photo: Photo, name: str) -> Done:
         pixels, mask = restored(models("unwatermark"), photo.pixels, best=how.get("best", False))
         share = {} if mask is None else {"mask_share": float(mask.mean())}
-        return Done(photo.but(pixels=pixels), photo, share, mask)
+        return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo, share, mask)
 
     return over(source, work, how, save_mask=save_mask)
 
@@ -83,7 +83,8 @@ def inpaint(
         hole = checked(hole, photo, shown, model.reach)
         pixels, _ = restored(model, photo.pixels, hole=hole, best=how.get("best", False))
         alpha = photo.alpha if mask is not None else None
-        return Done(photo.but(pixels=pixels, alpha=alpha), photo, {"hole_share": float(hole.mean())}, hole)
+        after = photo.but(pixels=pixels, alpha=alpha, done="inpainted")
+        return Done(after, photo, {"hole_share": float(hole.mean())}, hole)
 
     return over(source, work, how)
 
@@ -121,7 +122,7 @@ def upscale(
             factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
             pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False))
         alpha = None if photo.alpha is None else resized(photo.alpha[..., None], goal)[..., 0]
-        after = photo.but(pixels=resized(pixels, goal), alpha=alpha)
+        after = photo.but(pixels=resized(pixels, goal), alpha=alpha, done="enlarged")
         compared = how.get("side_by_side") or how.get("truth") is not None
         return Done(after, photo.but(pixels=resized(photo.pixels, goal)) if compared else photo)
 
