@@ -391,6 +391,21 @@ def test_a_size_or_a_factor_that_makes_no_sense_is_refused() -> None:
         isthmus.denoise(x, model=nearest(2))
 
 
+def test_cleaned_and_enlarged_at_once() -> None:
+    x = noise(9, 11, 3)
+    write_photo("a.png", Photo(x))
+    model: dict[str, Any] = {"model": negative(), "upscale_model": nearest(2)}
+    expected = 255 - x.repeat(2, 0).repeat(2, 1)
+    assert np.array_equal(isthmus.denoise(x, scale=2, **model), expected)
+    assert np.array_equal(isthmus.denoise(x, **model), expected)  # a model that enlarges is named for that
+    assert isthmus.denoise(x, to="30x25", **model).shape == (25, 30, 3)
+    isthmus.denoise("a.png", scale=2, **model, out="b.png", side_by_side=True, truth=expected)
+    assert np.array_equal(read_photo("b.png").pixels, expected)
+    for keys, says in (({"scale": 3}, "enlarges ×2, not ×3"), ({"scale": 2, "to": "30x25"}, "one of the two")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.denoise(x, **model, **keys)
+
+
 # -- files and folders --
 
 

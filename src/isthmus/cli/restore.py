@@ -18,6 +18,8 @@ Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a fol
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+Scale = Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high")]
+To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")]
 Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
 
 
@@ -45,6 +47,12 @@ def denoise(
     out: Out,
     model: Model = None,
     strength: Annotated[float, typer.Option("--strength", min=0.0, help="of the change: 0 none, 1 all")] = 1.0,
+    scale: Scale = None,
+    to: To = None,
+    upscale_model: Annotated[
+        str | None,
+        typer.Option("--upscale-model", metavar="RUN|NAME", help="what enlarges it; its own scale, if alone"),
+    ] = None,
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
@@ -52,11 +60,12 @@ def denoise(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A noisy picture becomes a clean one."""
+    """A noisy picture becomes a clean one; enlarged too with --scale or --to."""
     from isthmus.tasks.restore import denoise as clean
 
     how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
-    run(clean, source, out, json, strength=strength, **how)
+    size = {"scale": scale, "to": to, "upscale_model": upscale_model}
+    run(clean, source, out, json, strength=strength, **size, **how)
 
 
 @app.command()
@@ -108,8 +117,8 @@ def inpaint(
 def upscale(
     source: Input,
     out: Out,
-    scale: Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high; 2 by default")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")] = None,
+    scale: Scale = None,
+    to: To = None,
     model: Model = None,
     best: Best = False,
     side_by_side: Beside = False,
@@ -118,7 +127,7 @@ def upscale(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture with more pixels."""
+    """A picture with more pixels: --scale 2 where nothing else is named."""
     from isthmus.tasks.restore import upscale as enlarge
 
     how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}

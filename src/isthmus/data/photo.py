@@ -63,7 +63,7 @@ class Photo:
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     info: Info = NOTHING
-    done: str = "changed"
+    done: str = ""
 
     @property
     def deep(self) -> bool:
@@ -169,7 +169,7 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
         elif suffix == ".dcm":
             if info.dicom is None:
                 raise BadInput(f"{path}: a DICOM is written of a DICOM only; .png and .tif are of all")
-            write_dicom(temporary, photo.pixels, info.dicom, photo.done, path)
+            write_dicom(temporary, photo.pixels, info.dicom, photo.done or "changed", path)
         elif suffix == ".tif":
             write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi)
         else:
