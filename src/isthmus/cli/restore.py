@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Device, Force, Json, app
+from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
 
 __all__ = ["app"]
 
-Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or a folder of them")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of them, or anything that DATA is")]
 Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder")]
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
@@ -56,6 +56,8 @@ def denoise(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
     json: Json = False,
     device: Device = "auto",
@@ -63,7 +65,15 @@ def denoise(
     """A noisy picture becomes a clean one; enlarged too with --scale or --to."""
     from isthmus.tasks.restore import denoise as clean
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first}
     size = {"scale": scale, "to": to, "upscale_model": upscale_model}
     run(clean, source, out, json, strength=strength, **size, **how)
 
@@ -77,6 +87,8 @@ def unwatermark(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
     json: Json = False,
     device: Device = "auto",
@@ -84,7 +96,15 @@ def unwatermark(
     """A picture without the logo or words laid over it."""
     from isthmus.tasks.restore import unwatermark as lift
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first}
     run(lift, source, out, json, save_mask=save_mask, **how)
 
 
@@ -102,6 +122,8 @@ def inpaint(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
     json: Json = False,
     device: Device = "auto",
@@ -109,7 +131,15 @@ def inpaint(
     """A picture whose hole is filled."""
     from isthmus.tasks.restore import inpaint as fill
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first}
     run(fill, source, out, json, mask=mask, invert=invert, dilate=dilate, threshold=threshold, **how)
 
 
@@ -123,6 +153,8 @@ def upscale(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
     json: Json = False,
     device: Device = "auto",
@@ -130,5 +162,13 @@ def upscale(
     """A picture with more pixels: --scale 2 where nothing else is named."""
     from isthmus.tasks.restore import upscale as enlarge
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first}
     run(enlarge, source, out, json, scale=scale, to=to, **how)

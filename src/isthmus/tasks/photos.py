@@ -21,6 +21,7 @@ from isthmus.tasks.arrays import photos_of
 from isthmus.tasks.beside import caption, scores, write_beside
 from isthmus.tasks.masks import partner
 from isthmus.tasks.outputs import unique
+from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
 
 
 class How(TypedDict, total=False):
@@ -28,7 +29,8 @@ class How(TypedDict, total=False):
 
     model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
     a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
-    after, too. truth: the picture, or folder of them, to compare with. each: called with the figures of each picture.
+    after, too. truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only
+    that part, and of that only so many. each: called with the figures of each picture.
     """
 
     model: Any
@@ -36,6 +38,8 @@ class How(TypedDict, total=False):
     best: bool
     side_by_side: bool
     truth: Any
+    split: str | None
+    first: int | None
     force: bool
     device: str
     each: Callable[[dict[str, Any]], None] | None
@@ -64,6 +68,10 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     if strange := set(how) - set(How.__annotations__):
         raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
     how = {**how, "truth": truths(how.get("truth"))}
+    if is_set(source):
+        return _set(source, work, how, save_mask)
+    if (how.get("split") or how.get("first")) and not (isinstance(source, (str, Path)) and Path(source).is_dir()):
+        raise BadInput("split and first choose among those of a folder or of a set, and this is neither")
     if not isinstance(source, (str, Path)):
         return _arrays(source, work, how, save_mask)
     path, out = Path(source), how.get("out")
@@ -97,19 +105,49 @@ def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Pat
         raise nothing_in(f"{path}/", others)
     for suffix in sorted(set(others) & set(ELSEWHERE)):
         warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
+    names = named(path, names, how.get("model"), how.get("split"), how.get("first"))
+    results = [result_name(path, name) for name in names]
+    return _each(f"{path}/", names, results, lambda name: read_photo(path / name), work, out, how, save_mask)
+
+
+def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
+    """Into a folder the items go as pictures; else they come back as one array, or go into one file."""
+    data = open_set(source, how.get("model"), how.get("split"), how.get("first"))
+    names, out = list(data.names), how.get("out")
+    if out is not None and not Path(out).suffix:
+        results = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+        return _each(f"{source}", names, results, reader(data), work, Path(out), how, save_mask)
+    if save_mask or how.get("side_by_side"):
+        raise BadInput(f"{out or source}: for a mask of each, or before and after, name a folder as out")
+    read = reader(data, exact=True)
+    photos = (_judged(work, read(name), name, how).after for name in names)
+    return as_stored(photos, data) if out is None else written(photos, data, Path(out), how.get("force", False))
+
+
+def _each(
+    shown: str,
+    names: list[str],
+    results: list[str],
+    read: Callable[[str], Photo],
+    work: Work,
+    out: Path,
+    how: How,
+    save_mask: bool,
+) -> Path:
+    """One picture after the other into the folder `out`; what is broken is told at the end."""
     broken: list[str] = []
     with whole_folder(out, force=how.get("force", False)) as folder:
-        for name, places in zip(names, places_of([result_name(path, name) for name in names]), strict=True):
+        for name, places in zip(names, places_of(results), strict=True):
             try:
-                done = _judged(work, read_photo(path / name), name, how)
+                done = _judged(work, read(name), name, how)
             except BadInput as error:
-                reason = str(error).removeprefix(f"{path / name}: ").removeprefix(f"{name}: ")
+                reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
                 broken.append(f"{name} ({reason})")
                 continue
             _write(done, folder, places, how, save_mask)
         told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
         if len(broken) == len(names):
-            raise BadInput(f"{path}/: none of {len(names)} pictures could be done: {told}")
+            raise BadInput(f"{shown}: none of {len(names)} pictures could be done: {told}")
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
@@ -148,6 +186,8 @@ def truths(truth: Any) -> Callable[[str], Photo] | None:
     """From the name of a picture to what it should be."""
     if truth is None:
         return None
+    if is_set(truth):
+        return reader(open_set(truth))
     if isinstance(truth, (str, Path)):
         find = partner(truth, "truth")
         return lambda name: read_photo(find(name))
