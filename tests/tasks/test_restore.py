@@ -452,6 +452,35 @@ def test_a_folder_becomes_a_folder_with_the_same_names(folder: Path) -> None:
         isthmus.denoise(folder, model=negative(), out="out")
 
 
+def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
+    """After Ctrl-C, or an error in the middle."""
+    (folder / "broken.png").unlink()
+    (folder / "phone.heic").unlink()
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["file"] == "more/b.tif":
+            raise KeyboardInterrupt
+
+    with pytest.warns(Note, match="out: 2 of 4 pictures are there; .* --resume"), pytest.raises(KeyboardInterrupt):
+        isthmus.denoise(folder, model=negative(), out="out", each=stop)
+    assert files(Path("out")) == ["a-2.png", "a.png"]
+    rows: list[dict[str, Any]] = []
+    with pytest.raises(BadInput, match="out: exists already; name another, or --resume goes on"):
+        isthmus.denoise(folder, model=negative(), out="out")
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
+    assert [row["file"] for row in rows] == ["more/b.tif", "more/c.tif"]
+    assert files(Path("out")) == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
+    assert len(rows) == 2  # all are there, and this is no error
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, side_by_side=True, each=rows.append)
+    assert len(rows) == 6  # these were not
+    for keys, says in (({"force": True, "resume": True}, "one of the two"), ({"out": "out/a.png"}, "a folder is")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.denoise(folder, **{"model": negative(), "out": "out", **keys})
+    never = StandIn(lambda x: pytest.fail("worked"))
+    isthmus.denoise(folder / "a.jpg", model=never, out="out/a.png", resume=True)
+
+
 def test_results_that_lie_in_the_folder_are_not_restored_again(folder: Path) -> None:
     (folder / "broken.png").unlink()
     (folder / "phone.heic").unlink()
@@ -628,6 +657,9 @@ def test_the_command_line(command: Callable[..., tuple[int, str, str]], folder: 
     assert found["pictures"] == len(found["files"]) == 4
     assert found["sigma"] > 0
     assert "1 broken of 5" in err
+    code, out, err = command("denoise", "in", "--model", "run", "--out", "out", "--resume")
+    assert (code, out) == (0, "")
+    assert "Written: out" in err
     for arguments, says in (
         (("in/phone.heic", "--model", "run", "--out", "c.png"), "save it as .jpg"),
         (("in/a.jpg", "--model", "run", "--out", "b.png"), "exists already"),

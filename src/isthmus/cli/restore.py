@@ -18,6 +18,7 @@ Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a fol
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+Resume = Annotated[bool, typer.Option("--resume", help="leave what is there, and do the rest")]
 Scale = Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high")]
 To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")]
 Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
@@ -27,15 +28,16 @@ def run(verb: Callable[..., Any], source: str, out: Path, json: bool, **how: Any
     """Do it, and print the figures: of one picture as lines, of several as a table and their means."""
     rows: list[dict[str, Any]] = []
     verb(source, out=out, each=rows.append, **how)
-    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in rows[0]}
+    keys = rows[0] if rows else []  # none where --resume found all of them there
+    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
-    means |= {"seconds": sum(numbers["seconds"])}
+    means |= {"seconds": sum(numbers.get("seconds", []))}
     if json:
         print_json({"out": str(out), "pictures": len(rows), **means, "files": rows})
         return
     if len(rows) == 1:
         print_lines(rows[0])
-    else:
+    elif rows:
         print_table(rows)
         print_lines({"pictures": len(rows), **means})
     done(f"Written: {out}")
@@ -59,6 +61,7 @@ def denoise(
     split: Split = None,
     first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -73,7 +76,7 @@ def denoise(
         "force": force,
         "device": device,
     }
-    how |= {"split": split, "first": first}
+    how |= {"split": split, "first": first, "resume": resume}
     size = {"scale": scale, "to": to, "upscale_model": upscale_model}
     run(clean, source, out, json, strength=strength, **size, **how)
 
@@ -90,6 +93,7 @@ def unwatermark(
     split: Split = None,
     first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -104,7 +108,7 @@ def unwatermark(
         "force": force,
         "device": device,
     }
-    how |= {"split": split, "first": first}
+    how |= {"split": split, "first": first, "resume": resume}
     run(lift, source, out, json, save_mask=save_mask, **how)
 
 
@@ -125,6 +129,7 @@ def inpaint(
     split: Split = None,
     first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -139,7 +144,7 @@ def inpaint(
         "force": force,
         "device": device,
     }
-    how |= {"split": split, "first": first}
+    how |= {"split": split, "first": first, "resume": resume}
     run(fill, source, out, json, mask=mask, invert=invert, dilate=dilate, threshold=threshold, **how)
 
 
@@ -156,6 +161,7 @@ def upscale(
     split: Split = None,
     first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -170,5 +176,5 @@ def upscale(
         "force": force,
         "device": device,
     }
-    how |= {"split": split, "first": first}
+    how |= {"split": split, "first": first, "resume": resume}
     run(enlarge, source, out, json, scale=scale, to=to, **how)

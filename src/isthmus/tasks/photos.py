@@ -16,7 +16,7 @@ from isthmus.data.dicom import is_dicom
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
 from isthmus.errors import BadInput, Note
-from isthmus.files import claim, whole_folder
+from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
 from isthmus.tasks.beside import caption, scores, write_beside
 from isthmus.tasks.masks import partner
@@ -30,7 +30,8 @@ class How(TypedDict, total=False):
     model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
     a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
     after, too. truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only
-    that part, and of that only so many. each: called with the figures of each picture.
+    that part, and of that only so many. resume: what is there is left, and the rest done. each: called with the
+    figures of each picture.
     """
 
     model: Any
@@ -41,6 +42,7 @@ class How(TypedDict, total=False):
     split: str | None
     first: int | None
     force: bool
+    resume: bool
     device: str
     each: Callable[[dict[str, Any]], None] | None
 
@@ -67,6 +69,8 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     """
     if strange := set(how) - set(How.__annotations__):
         raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
+    if how.get("force") and how.get("resume"):
+        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
     how = {**how, "truth": truths(how.get("truth"))}
     if is_set(source):
         return _set(source, work, how, save_mask)
@@ -90,6 +94,8 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
     if out.is_dir():
         raise BadInput(f"{out}: is a folder, and a picture is to be written")
     places = places_of([out.name])[0]
+    if how.get("resume") and all(out.with_name(place).exists() for place in used(places, how, save_mask)):
+        return out
     for place in used(places, how, save_mask):
         claim(out.with_name(place), force=how.get("force", False))
     _write(_judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
@@ -117,6 +123,8 @@ def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
     if out is not None and not Path(out).suffix:
         results = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
         return _each(f"{source}", names, results, reader(data), work, Path(out), how, save_mask)
+    if out is not None and how.get("resume") and Path(out).exists():
+        return Path(out)
     if save_mask or how.get("side_by_side"):
         raise BadInput(f"{out or source}: for a mask of each, or before and after, name a folder as out")
     read = reader(data, exact=True)
@@ -134,20 +142,34 @@ def _each(
     how: How,
     save_mask: bool,
 ) -> Path:
-    """One picture after the other into the folder `out`; what is broken is told at the end."""
+    """One picture after the other into the folder `out`, each whole or not at all; what is broken is told at the end.
+
+    What is written stays, also where the work ends early.
+    """
+    resume, there = how.get("resume", False), 0
+    claim(out, force=resume or how.get("force", False), hint="--resume goes on, --force writes over it")
+    if out.is_file():
+        raise BadInput(f"{out}: is a file, and a folder is to be written")
     broken: list[str] = []
-    with whole_folder(out, force=how.get("force", False)) as folder:
+    try:
         for name, places in zip(names, places_of(results), strict=True):
-            try:
-                done = _judged(work, read(name), name, how)
-            except BadInput as error:
-                reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
-                broken.append(f"{name} ({reason})")
-                continue
-            _write(done, folder, places, how, save_mask)
-        told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
-        if len(broken) == len(names):
-            raise BadInput(f"{shown}: none of {len(names)} pictures could be done: {told}")
+            if not (resume and all((out / place).exists() for place in used(places, how, save_mask))):
+                try:
+                    done = _judged(work, read(name), name, how)
+                except BadInput as error:
+                    reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
+                    broken.append(f"{name} ({reason})")
+                    continue
+                _write(done, out, places, how, save_mask)
+            there += 1
+    except BaseException:  # Ctrl-C, or a full disk
+        if there:
+            told = f"{out}: {there} of {len(names)} pictures are there; the same command with --resume does the rest"
+            warnings.warn(told, Note, stacklevel=4)
+        raise
+    told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+    if len(broken) == len(names):
+        raise BadInput(f"{shown}: none of {len(names)} pictures could be done: {told}")
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
