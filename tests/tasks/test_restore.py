@@ -19,7 +19,7 @@ import isthmus
 from isthmus.cli import main
 from isthmus.data.photo import Info, Photo, read_photo, write_photo
 from isthmus.errors import BadInput, Note
-from isthmus.metrics import psnr, ssim
+from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
 from isthmus.tasks.frame import restored
 from isthmus.tasks.masks import grown
 from isthmus.tasks.restore import noise_level
@@ -563,6 +563,29 @@ def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
             isthmus.inpaint(noisy, hole, model=identity(), truth=clean, each=rows.append)
             inside = np.mean(((noisy / 255.0 - clean / 255.0) ** 2)[hole])
             assert rows[1]["psnr_in_mask"] == pytest.approx(-10 * np.log10(inside), rel=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_enlarged_is_compared_as_super_resolution_is(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus.tasks import beside
+
+    monkeypatch.setattr(beside, "PART", 9)
+    small, truth = noise(70, 33, channels), noise(210, 99, channels)
+    rows: list[dict[str, Any]] = []
+    large = isthmus.upscale(small, model=nearest(3, channels), truth=truth, each=rows.append)
+    a, b = (torch.from_numpy(np.moveaxis(x, -1, 0) / np.float32(255))[None] for x in (large, truth))
+    assert {key for key in rows[0] if "psnr" in key or "ssim" in key} == {
+        "psnr_y",
+        "ssim_y",
+        "psnr_y_before",
+        "ssim_y_before",
+    }
+    assert rows[0]["psnr_y"] == pytest.approx(float(psnr_y(a, b, 3)), abs=1e-3)
+    assert rows[0]["ssim_y"] == pytest.approx(float(ssim_y(a, b, 3)), abs=1e-5)
+    with pytest.raises(BadInput, match="the truth has 8×8 pixels, but the result 99×210"):
+        isthmus.upscale(small, model=nearest(3, channels), truth=noise(8, 8))
+    isthmus.upscale(noise(1, 1), model=nearest(3, 1), truth=noise(3, 3), each=rows.append)
+    assert "psnr_y" not in rows[1]  # all of it is border
 
 
 def test_a_truth_may_be_a_folder_and_must_have_the_size(folder: Path) -> None:

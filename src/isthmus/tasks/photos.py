@@ -18,7 +18,7 @@ from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_p
 from isthmus.errors import BadInput, Note
 from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
-from isthmus.tasks.beside import caption, scores, write_beside
+from isthmus.tasks.beside import caption, scores, scores_y, write_beside
 from isthmus.tasks.masks import partner
 from isthmus.tasks.outputs import unique
 from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
@@ -49,12 +49,16 @@ class How(TypedDict, total=False):
 
 @dataclass
 class Done:
-    """What became of a picture: before is what it is to be compared with, in the size of the result."""
+    """What became of a picture: before is what it is to be compared with, in the size of the result.
+
+    border: where it was enlarged, what is left out at each edge of the luma, which alone is compared then.
+    """
 
     after: Photo
     before: Photo
     figures: dict[str, Any] = field(default_factory=dict)
     changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
+    border: int | None = None
 
 
 Work = Callable[[Photo, str], Done]
@@ -196,9 +200,11 @@ def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     done.figures = {"file": name, "width": width, "height": height, **done.figures}
     done.figures["seconds"] = time.perf_counter() - began
     if how["truth"]:
-        truth, place = how["truth"](name).pixels, done.changed
-        done.figures |= scores(done.after.pixels, truth, place)
-        done.figures |= {f"{key}_before": value for key, value in scores(done.before.pixels, truth, place).items()}
+        truth, place, border = how["truth"](name).pixels, done.changed, done.border
+        for photo, ending in ((done.after, ""), (done.before, "_before")):
+            own = photo.pixels
+            found = scores(own, truth, place) if border is None else scores_y(own, truth, border)
+            done.figures |= {f"{key}{ending}": value for key, value in found.items()}
     if told := how.get("each"):
         told(done.figures)
     return done
