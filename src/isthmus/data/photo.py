@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import numpy as np
 from isthmus.data.deep import over_white
 from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
 from isthmus.data.fitting import to_depth
-from isthmus.data.lossless import EXIF, Dpi, write_png, write_tiff
+from isthmus.data.lossless import EXIF, Dpi, Texts, read_texts, write_png, write_tiff
 from isthmus.data.pictures import open_image, peek, read_samples
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
@@ -41,16 +42,21 @@ STRUCTURE |= {330, 332, 338, 339, 347, 512, 513, 514, *range(529, 533), 700, 337
 class Info(NamedTuple):
     """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution.
 
-    dicom: the data set around the pixels of a DICOM file.
+    xmp: what editors write, as bytes. texts: the text chunks of a PNG, which a PNG alone holds. dicom: the data set
+    around the pixels of a DICOM file.
     """
 
     exif: bytes = b""
     icc: bytes = b""
     dpi: Dpi | None = None
+    xmp: bytes = b""
+    texts: Texts = ()
     dicom: Any = None
 
 
 NOTHING = Info()
+# Which way was up, as XMP says it: no longer so.
+TURNED = re.compile(rb"""\btiff:Orientation=(["'])\d\1|<tiff:Orientation>\s*\d\s*</tiff:Orientation>""")
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ def _beside(path: Path, colours: int) -> tuple[Info, int]:
             # Only these tell of frames: a phone's JPEG holds a map of depths. A PNG with its EXIF last stays undecoded.
             frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "PNG") else 1
             exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
-            return _kept(exif, image.info, colours), frames
+            texts = read_texts(path) if image.format == "PNG" else ()
+            return _kept(exif, image.info, colours)._replace(texts=texts), frames
     except Exception:  # a TIFF whose pixels Pillow does not know, or a note that a camera wrote wrongly
         with suppress(Exception), path.open("rb") as file:
             exif = Image.Exif()
@@ -130,6 +137,8 @@ def _beside(path: Path, colours: int) -> tuple[Info, int]:
 def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
     """Of a Pillow Exif, whose file is open, and of what Pillow knows besides."""
     icc, dpi, data = known.get("icc_profile") or exif.get(34675) or b"", None, b""
+    xmp = known.get("xmp") or exif.get(700)
+    xmp = TURNED.sub(b"", xmp) if isinstance(xmp, bytes) else b""
     with suppress(TypeError, ValueError, ZeroDivisionError):
         inch = 2.54 if exif.get(296) == 3 else 1.0
         found = known.get("dpi") or (exif.get(282) * inch, exif.get(283) * inch)
@@ -142,7 +151,7 @@ def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
         data = exif.tobytes() if len(exif) else b""
     # A profile of inks, or of the other kind of picture, would paint these pixels wrongly.
     fits = isinstance(icc, bytes) and icc[16:20] == (b"GRAY" if colours == 1 else b"RGB ")
-    return Info(data, icc if fits else b"", dpi)
+    return Info(data, icc if fits else b"", dpi, xmp)
 
 
 def check_name(path: Path | str, source: Path | None = None) -> None:
@@ -165,13 +174,14 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
     data = exif.tobytes() if exif else b""
     with atomic(path) as temporary:
         if suffix == ".png":
-            write_png(temporary, photo.stripes(), *photo.size, exif=data, icc=info.icc, dpi=info.dpi)
+            notes: dict[str, Any] = {"icc": info.icc, "dpi": info.dpi, "xmp": info.xmp}
+            write_png(temporary, photo.stripes(), *photo.size, exif=data, texts=info.texts, **notes)
         elif suffix == ".dcm":
             if info.dicom is None:
                 raise BadInput(f"{path}: a DICOM is written of a DICOM only; .png and .tif are of all")
             write_dicom(temporary, photo.pixels, info.dicom, photo.done or "changed", path)
         elif suffix == ".tif":
-            write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi)
+            write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi, xmp=info.xmp)
         else:
             _by_pillow(temporary, path, suffix, photo, data)
     return path
@@ -209,6 +219,7 @@ def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, exif: byt
     options = {**PILLOW[suffix], "icc_profile": photo.info.icc or None}
     options |= {"dpi": photo.info.dpi} if photo.info.dpi else {}
     options |= {"exif": exif} if exif and len(exif) < 65534 else {}  # a JPEG has no more room
+    options |= {"xmp": photo.info.xmp} if 0 < len(photo.info.xmp) < 65500 else {}
     try:
         image.save(temporary, **options)
     except (ValueError, TypeError) as error:
