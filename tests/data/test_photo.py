@@ -253,12 +253,15 @@ def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
         ("a.dng", "raw file"),
         ("a.heic", "save it as .jpg"),
         ("a.avif", "AVIF"),
+        ("phone.jpg", "HEIC, whatever its name says"),
         ("a.png", "no such"),
     ],
 )
 def test_what_is_not_read_is_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
     if "raw" in says:  # a raw file is a TIFF, whose first page is a tiny picture
         Image.new("L", (3, 3)).save(tmp_path / name, format="TIFF")
+    if name == "phone.jpg":
+        (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     with pytest.raises(BadInput, match=says) as error:
         read_photo(tmp_path / name)
     assert str(error.value).startswith(str(tmp_path / name))

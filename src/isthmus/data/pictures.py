@@ -20,6 +20,7 @@ SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "p
 # Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # which phones and their users call .jpg
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -223,6 +224,8 @@ def _head(path: Path) -> bytes:
         head = file.read(4096)
     if not head:
         raise BadInput(f"{path}: empty file (0 bytes)")
+    if head[4:12] in HEIC:
+        raise BadInput(f"{path}: HEIC, whatever its name says, is not read here; save it as .jpg or .png first")
     return head
 
 

@@ -111,10 +111,10 @@ def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Pat
         raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
     names, others = find_pictures(path)
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
-    if not names:
-        raise nothing_in(f"{path}/", others)
     for suffix in sorted(set(others) & set(ELSEWHERE)):
         warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
+    if not names:
+        raise nothing_in(f"{path}/", others)
     names = named(path, names, how.get("model"), how.get("split"), how.get("first"))
     results = [result_name(path, name) for name in names]
     return _each(f"{path}/", names, results, lambda name: read_photo(path / name), work, out, how, save_mask)
