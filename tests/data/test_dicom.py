@@ -79,6 +79,18 @@ def test_the_stored_numbers_come_back_to_the_bit(bits: int, signed: bool, kind: 
     assert (found.BitsStored, found.PixelRepresentation, found.PhotometricInterpretation) == (bits, signed, kind)
 
 
+def test_a_file_that_begins_as_a_tiff_too_is_what_it_is_called(tmp_path: Path) -> None:
+    """As some scanners write them."""
+    stored = scan(tmp_path / "a.dcm", 16)
+    whole = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(b"II*\0" + whole[4:])
+    assert np.array_equal(read_photo(tmp_path / "a.dcm").pixels[..., 0], stored)
+    assert peek(tmp_path / "a.dcm").deep
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + whole[4:])
+    with pytest.raises(BadInput, match=r"a\.tif: broken picture"):
+        read_photo(tmp_path / "a.tif")
+
+
 def test_all_else_of_the_data_set_stays(tmp_path: Path) -> None:
     scan(tmp_path / "a.dcm")
     assert isthmus.denoise(tmp_path / "a.dcm", model=Same(), out=tmp_path / "b.dcm") == tmp_path / "b.dcm"

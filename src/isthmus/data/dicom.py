@@ -21,6 +21,7 @@ from isthmus.data.deep import Header
 from isthmus.errors import BadInput, Note
 
 INSTEAD = "or save it as 16-bit .png or .tif first"
+TIFF = (".tif", ".tiff")
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")  # mm from row to row, and column
 
 
@@ -28,13 +29,14 @@ def is_dicom(path: Path | str) -> bool:
     """Whether a file that can be read has DICM at byte 128, whatever its name; a DICOMDIR only lists others."""
     try:
         with Path(path).open("rb") as file:
-            return starts_as_dicom(file.read(132)) and Path(path).name != "DICOMDIR"
+            return starts_as_dicom(file.read(132), path) and Path(path).name != "DICOMDIR"
     except OSError:
         return False
 
 
-def starts_as_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM" and head[:4] not in (b"II*\0", b"MM\0*")  # a TIFF may begin with both
+def starts_as_dicom(head: bytes, name: Path | str) -> bool:
+    """DICM at byte 128; scanners may begin their files as a TIFF too, which then is one if it is called so."""
+    return head[128:132] == b"DICM" and not (head[:2] in (b"II", b"MM") and Path(name).suffix.lower() in TIFF)
 
 
 def bare(name: Path | str) -> bool:
@@ -168,7 +170,7 @@ def _told(path: Path, what: str) -> Iterator[None]:
     except (BadInput, OSError, MemoryError):
         raise
     except Exception as error:
-        raise BadInput(f"{path}: {what} ({(str(error).splitlines() or [type(error).__name__])[0][:100]})") from error
+        raise BadInput(f"{path}: {what} ({' '.join(str(error).split())[:160] or type(error).__name__})") from error
 
 
 def _pydicom(path: Path) -> ModuleType:

@@ -37,12 +37,12 @@ def peek(path: Path | str) -> Header:
     path = Path(path)
     try:
         head = _head(path)
-        if _is_tiff(head):
+        if dicom.starts_as_dicom(head, path):
+            header = dicom.dicom_header(path)
+        elif _is_tiff(head):
             header = deep.tiff_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
-        elif dicom.starts_as_dicom(head):
-            header = dicom.dicom_header(path)
         else:
             with open_image(path) as image:
                 width, height = image.size
@@ -72,6 +72,9 @@ def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = T
     path = Path(path)
     try:
         head = _head(path)
+        if dicom.starts_as_dicom(head, path):
+            _bounded(path, dicom.dicom_header(path))
+            return dicom.read_dicom(path)[0]
         if _is_tiff(head):
             return _tiff(path, flat)
         if deep.png_is_deep_colour(head):
@@ -79,9 +82,6 @@ def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = T
         if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
             _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
             return deep.read_ppm(path)
-        if dicom.starts_as_dicom(head):
-            _bounded(path, dicom.dicom_header(path))
-            return dicom.read_dicom(path)[0]
         return _by_pillow(path, path, shorter, flat)
     except Exception as error:
         raise _reason(path, error) from error
@@ -93,7 +93,7 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
         ppm = deep.ppm_header(data[:4096])
         if deep.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
             raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
-        if dicom.starts_as_dicom(data):
+        if dicom.starts_as_dicom(data, name):
             pixels = dicom.read_dicom(Path(name), io.BytesIO(data))[0]
         else:
             pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
