@@ -87,9 +87,9 @@ def test_luma_is_that_of_scikit_image() -> None:
 
 
 @pytest.mark.parametrize(("channels", "border"), [(3, 0), (3, 4), (1, 2)])
-def test_psnr_of_the_luma_is_on_8_bits_and_inside_the_border(channels: int, border: int) -> None:
+def test_psnr_and_ssim_of_the_luma_are_on_8_bits_and_inside_the_border(channels: int, border: int) -> None:
     picture, truth = pair(2, channels, 20, 23)
-    exact = []
+    exact, alike = [], []
     for pair_ in zip(picture.double(), truth.double(), strict=True):
         planes = [
             np.rint(rgb2ycbcr(p.permute(1, 2, 0).numpy())[..., 0] if channels == 3 else 255 * p[0].numpy())
@@ -97,6 +97,10 @@ def test_psnr_of_the_luma_is_on_8_bits_and_inside_the_border(channels: int, bord
         ]
         a, b = (p[border : p.shape[0] - border, border : p.shape[1] - border] for p in planes)
         exact.append(peak_signal_noise_ratio(b, a, data_range=255))
+        window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
+        likeness = structural_similarity(b, a, data_range=255, **window)[1]
+        alike.append(likeness[5:-5, 5:-5].mean())
+    assert metrics.ssim_y(picture.double(), truth.double(), border).tolist() == pytest.approx(alike, rel=1e-6)
     assert metrics.psnr_y(picture.double(), truth.double(), border).tolist() == pytest.approx(exact, rel=1e-6)
 
 

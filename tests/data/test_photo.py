@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,57 @@ def test_a_colour_profile_stays_where_it_fits(name: str, tmp_path: Path) -> None
     assert read_photo(tmp_path / "gray.png").info.icc == b""
 
 
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" dc:title="a \xc3\xa9"/>
+<tiff:Orientation>6</tiff:Orientation></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("first", ["png", "jpg", "tif", "webp"])
+def test_xmp_stays_but_for_which_way_was_up(first: str, deep: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{first}"
+    if deep and first in ("png", "tif"):
+        write_photo(path, Photo(noise(9, 9, 3, deep=True), info=Info(xmp=XMP)))
+    elif first in ("png", "tif"):
+        write_photo(path, Photo(noise(9, 9, 3), info=Info(xmp=XMP)))
+    else:
+        Image.fromarray(noise(9, 9, 3)).save(path, xmp=XMP)
+    with Image.open(path) if not deep else Image.new("L", (1, 1)) as image:
+        assert deep or image.info["xmp"] == XMP  # others find it
+    found = read_photo(path)
+    assert b"Orientation" not in found.info.xmp
+    assert b'dc:title="a \xc3\xa9"' in found.info.xmp
+    for name in ("b.png", "b.tif", "b.jpg", "b.webp"):
+        assert (
+            read_photo(write_photo(tmp_path / name, Photo(noise(9, 9, 3), info=found.info))).info.xmp == found.info.xmp
+        )
+
+
+def test_texts_of_a_png_stay_wherever_they_stand(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    notes = PngInfo()
+    notes.add_text("Title", "first")
+    notes.add_text("Comment", "long " * 100, zip=True)
+    notes.add_itxt("Author", "Zoë", "de", "Urheber")
+    notes.add_text("Raw profile type exif", "an orientation that is no longer so")
+    Image.fromarray(noise(9, 9, 3)).save(tmp_path / "a.png", pnginfo=notes)
+    whole = (tmp_path / "a.png").read_bytes()
+    last = b"tEXtdate:create\0today"
+    late = (len(last) - 4).to_bytes(4, "big") + last + zlib.crc32(last).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(whole[:-12] + late + whole[-12:])
+    found = read_photo(tmp_path / "a.png")
+    for deep in (False, True):
+        path = write_photo(tmp_path / "b.png", Photo(noise(9, 9, 3, deep=deep), info=found.info))
+        with Image.open(path) as image:
+            expected = {"Title": "first", "Comment": "long " * 100, "Author": "Zoë", "date:create": "today"}
+            assert image.text == expected  # type: ignore[attr-defined]
+            assert image.text["Author"].lang == "de"  # type: ignore[attr-defined]
+    (tmp_path / "c.png").write_bytes(whole[:60])
+    with pytest.raises(BadInput):
+        read_photo(tmp_path / "c.png")
+    assert write_photo(tmp_path / "d.jpg", found).is_file()
+
+
 @pytest.mark.parametrize("notes", [b"Exif\0\0", b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"\0" * 40])
 def test_broken_notes_of_a_camera_are_no_reason_to_refuse(notes: bytes, tmp_path: Path) -> None:
     Image.fromarray(noise(9, 9, 3)).save(tmp_path / "a.jpg", exif=notes, icc_profile=b"no profile")
@@ -201,12 +253,15 @@ def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
         ("a.dng", "raw file"),
         ("a.heic", "save it as .jpg"),
         ("a.avif", "AVIF"),
+        ("phone.jpg", "HEIC, whatever its name says"),
         ("a.png", "no such"),
     ],
 )
 def test_what_is_not_read_is_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
     if "raw" in says:  # a raw file is a TIFF, whose first page is a tiny picture
         Image.new("L", (3, 3)).save(tmp_path / name, format="TIFF")
+    if name == "phone.jpg":
+        (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     with pytest.raises(BadInput, match=says) as error:
         read_photo(tmp_path / name)
     assert str(error.value).startswith(str(tmp_path / name))

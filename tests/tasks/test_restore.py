@@ -19,7 +19,7 @@ import isthmus
 from isthmus.cli import main
 from isthmus.data.photo import Info, Photo, read_photo, write_photo
 from isthmus.errors import BadInput, Note
-from isthmus.metrics import psnr, ssim
+from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
 from isthmus.tasks.frame import restored
 from isthmus.tasks.masks import grown
 from isthmus.tasks.restore import noise_level
@@ -391,6 +391,21 @@ def test_a_size_or_a_factor_that_makes_no_sense_is_refused() -> None:
         isthmus.denoise(x, model=nearest(2))
 
 
+def test_cleaned_and_enlarged_at_once() -> None:
+    x = noise(9, 11, 3)
+    write_photo("a.png", Photo(x))
+    model: dict[str, Any] = {"model": negative(), "upscale_model": nearest(2)}
+    expected = 255 - x.repeat(2, 0).repeat(2, 1)
+    assert np.array_equal(isthmus.denoise(x, scale=2, **model), expected)
+    assert np.array_equal(isthmus.denoise(x, **model), expected)  # a model that enlarges is named for that
+    assert isthmus.denoise(x, to="30x25", **model).shape == (25, 30, 3)
+    isthmus.denoise("a.png", scale=2, **model, out="b.png", side_by_side=True, truth=expected)
+    assert np.array_equal(read_photo("b.png").pixels, expected)
+    for keys, says in (({"scale": 3}, "enlarges ×2, not ×3"), ({"scale": 2, "to": "30x25"}, "one of the two")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.denoise(x, **model, **keys)
+
+
 # -- files and folders --
 
 
@@ -435,6 +450,35 @@ def test_a_folder_becomes_a_folder_with_the_same_names(folder: Path) -> None:
     assert [row["file"] for row in rows] == ["a.jpg", "a.png", "more/b.tif", "more/c.tif"]
     with pytest.raises(BadInput, match="exists already"):
         isthmus.denoise(folder, model=negative(), out="out")
+
+
+def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
+    """After Ctrl-C, or an error in the middle."""
+    (folder / "broken.png").unlink()
+    (folder / "phone.heic").unlink()
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["file"] == "more/b.tif":
+            raise KeyboardInterrupt
+
+    with pytest.warns(Note, match="out: 2 of 4 pictures are there; .* --resume"), pytest.raises(KeyboardInterrupt):
+        isthmus.denoise(folder, model=negative(), out="out", each=stop)
+    assert files(Path("out")) == ["a-2.png", "a.png"]
+    rows: list[dict[str, Any]] = []
+    with pytest.raises(BadInput, match="out: exists already; name another, or --resume goes on"):
+        isthmus.denoise(folder, model=negative(), out="out")
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
+    assert [row["file"] for row in rows] == ["more/b.tif", "more/c.tif"]
+    assert files(Path("out")) == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
+    assert len(rows) == 2  # all are there, and this is no error
+    isthmus.denoise(folder, model=negative(), out="out", resume=True, side_by_side=True, each=rows.append)
+    assert len(rows) == 6  # these were not
+    for keys, says in (({"force": True, "resume": True}, "one of the two"), ({"out": "out/a.png"}, "a folder is")):
+        with pytest.raises(BadInput, match=says):
+            isthmus.denoise(folder, **{"model": negative(), "out": "out", **keys})
+    never = StandIn(lambda x: pytest.fail("worked"))
+    isthmus.denoise(folder / "a.jpg", model=never, out="out/a.png", resume=True)
 
 
 def test_results_that_lie_in_the_folder_are_not_restored_again(folder: Path) -> None:
@@ -519,6 +563,29 @@ def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
             isthmus.inpaint(noisy, hole, model=identity(), truth=clean, each=rows.append)
             inside = np.mean(((noisy / 255.0 - clean / 255.0) ** 2)[hole])
             assert rows[1]["psnr_in_mask"] == pytest.approx(-10 * np.log10(inside), rel=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_enlarged_is_compared_as_super_resolution_is(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus.tasks import beside
+
+    monkeypatch.setattr(beside, "PART", 9)
+    small, truth = noise(70, 33, channels), noise(210, 99, channels)
+    rows: list[dict[str, Any]] = []
+    large = isthmus.upscale(small, model=nearest(3, channels), truth=truth, each=rows.append)
+    a, b = (torch.from_numpy(np.moveaxis(x, -1, 0) / np.float32(255))[None] for x in (large, truth))
+    assert {key for key in rows[0] if "psnr" in key or "ssim" in key} == {
+        "psnr_y",
+        "ssim_y",
+        "psnr_y_before",
+        "ssim_y_before",
+    }
+    assert rows[0]["psnr_y"] == pytest.approx(float(psnr_y(a, b, 3)), abs=1e-3)
+    assert rows[0]["ssim_y"] == pytest.approx(float(ssim_y(a, b, 3)), abs=1e-5)
+    with pytest.raises(BadInput, match="the truth has 8×8 pixels, but the result 99×210"):
+        isthmus.upscale(small, model=nearest(3, channels), truth=noise(8, 8))
+    isthmus.upscale(noise(1, 1), model=nearest(3, 1), truth=noise(3, 3), each=rows.append)
+    assert "psnr_y" not in rows[1]  # all of it is border
 
 
 def test_a_truth_may_be_a_folder_and_must_have_the_size(folder: Path) -> None:
@@ -613,6 +680,9 @@ def test_the_command_line(command: Callable[..., tuple[int, str, str]], folder: 
     assert found["pictures"] == len(found["files"]) == 4
     assert found["sigma"] > 0
     assert "1 broken of 5" in err
+    code, out, err = command("denoise", "in", "--model", "run", "--out", "out", "--resume")
+    assert (code, out) == (0, "")
+    assert "Written: out" in err
     for arguments, says in (
         (("in/phone.heic", "--model", "run", "--out", "c.png"), "save it as .jpg"),
         (("in/a.jpg", "--model", "run", "--out", "b.png"), "exists already"),

@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Device, Force, Json, app
+from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
 
 __all__ = ["app"]
 
-Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or a folder of them")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of them, or anything that DATA is")]
 Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder")]
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+Resume = Annotated[bool, typer.Option("--resume", help="leave what is there, and do the rest")]
+Scale = Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high")]
+To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")]
 Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
 
 
@@ -25,15 +28,16 @@ def run(verb: Callable[..., Any], source: str, out: Path, json: bool, **how: Any
     """Do it, and print the figures: of one picture as lines, of several as a table and their means."""
     rows: list[dict[str, Any]] = []
     verb(source, out=out, each=rows.append, **how)
-    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in rows[0]}
+    keys = rows[0] if rows else []  # none where --resume found all of them there
+    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
-    means |= {"seconds": sum(numbers["seconds"])}
+    means |= {"seconds": sum(numbers.get("seconds", []))}
     if json:
         print_json({"out": str(out), "pictures": len(rows), **means, "files": rows})
         return
     if len(rows) == 1:
         print_lines(rows[0])
-    else:
+    elif rows:
         print_table(rows)
         print_lines({"pictures": len(rows), **means})
     done(f"Written: {out}")
@@ -45,18 +49,36 @@ def denoise(
     out: Out,
     model: Model = None,
     strength: Annotated[float, typer.Option("--strength", min=0.0, help="of the change: 0 none, 1 all")] = 1.0,
+    scale: Scale = None,
+    to: To = None,
+    upscale_model: Annotated[
+        str | None,
+        typer.Option("--upscale-model", metavar="RUN|NAME", help="what enlarges it; its own scale, if alone"),
+    ] = None,
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A noisy picture becomes a clean one."""
+    """A noisy picture becomes a clean one; enlarged too with --scale or --to."""
     from isthmus.tasks.restore import denoise as clean
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
-    run(clean, source, out, json, strength=strength, **how)
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first, "resume": resume}
+    size = {"scale": scale, "to": to, "upscale_model": upscale_model}
+    run(clean, source, out, json, strength=strength, **size, **how)
 
 
 @app.command()
@@ -68,14 +90,25 @@ def unwatermark(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
     """A picture without the logo or words laid over it."""
     from isthmus.tasks.restore import unwatermark as lift
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first, "resume": resume}
     run(lift, source, out, json, save_mask=save_mask, **how)
 
 
@@ -93,14 +126,25 @@ def inpaint(
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
     """A picture whose hole is filled."""
     from isthmus.tasks.restore import inpaint as fill
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first, "resume": resume}
     run(fill, source, out, json, mask=mask, invert=invert, dilate=dilate, threshold=threshold, **how)
 
 
@@ -108,18 +152,29 @@ def inpaint(
 def upscale(
     source: Input,
     out: Out,
-    scale: Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high; 2 by default")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")] = None,
+    scale: Scale = None,
+    to: To = None,
     model: Model = None,
     best: Best = False,
     side_by_side: Beside = False,
     truth: Truth = None,
+    split: Split = None,
+    first: First = None,
     force: Force = False,
+    resume: Resume = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture with more pixels."""
+    """A picture with more pixels: --scale 2 where nothing else is named."""
     from isthmus.tasks.restore import upscale as enlarge
 
-    how = {"model": model, "best": best, "side_by_side": side_by_side, "truth": truth, "force": force, "device": device}
+    how: dict[str, Any] = {
+        "model": model,
+        "best": best,
+        "side_by_side": side_by_side,
+        "truth": truth,
+        "force": force,
+        "device": device,
+    }
+    how |= {"split": split, "first": first, "resume": resume}
     run(enlarge, source, out, json, scale=scale, to=to, **how)

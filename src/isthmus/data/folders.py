@@ -17,6 +17,7 @@ from isthmus.data import base, cache
 from isthmus.data.base import Data, numpy_type, range_of, shape_of, times
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
+from isthmus.data.dicom import bare, is_dicom
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
@@ -46,7 +47,10 @@ def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
             path = os.path.join(where, name)
             if name.startswith("."):
                 continue
-            if is_picture_name(name) and (os.path.isfile(path) or not os.path.exists(path)):  # a pipe would never end
+            # A pipe would never end.
+            if (is_picture_name(name) and (os.path.isfile(path) or not os.path.exists(path))) or (
+                bare(name) and os.path.isfile(path) and is_dicom(path)
+            ):
                 names.append(f"{below}/{name}" if below else name)
             else:
                 others[Path(name).suffix.lower() or "files without a suffix"] += 1

@@ -16,7 +16,26 @@ import numpy as np
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of a PNG, by the samples of a pixel
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005  # directories in the first one of a TIFF, and in that of EXIF
 TEXTS = (270, 271, 272, 305, 306, 315, 33432)  # description, maker, model, software, date, artist, copyright
+XMP = b"XML:com.adobe.xmp\0"  # the name of the text of a PNG that is no text for people
 Dpi = tuple[float, float]
+Texts = tuple[tuple[bytes, bytes], ...]  # the text chunks of a PNG as they are: their kind and what is in them
+
+
+def read_texts(path: Path) -> Texts:
+    """The texts of a PNG, wherever in it they stand, but for XMP, and for EXIF that was wrapped in text."""
+    found = []
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind in (b"tEXt", b"zTXt", b"iTXt") and length < 2**24:
+                data = file.read(length)
+                if len(data) == length and not data.startswith((XMP, b"Raw profile type")):
+                    found.append((kind, data))
+                file.seek(4, 1)
+            else:
+                file.seek(length + 4, 1)
+    return tuple(found)
 
 
 def write_png(
@@ -28,6 +47,8 @@ def write_png(
     exif: bytes = b"",
     icc: bytes = b"",
     dpi: Dpi | None = None,
+    xmp: bytes = b"",
+    texts: Texts = (),
 ) -> None:
     """Stripes h×width×S (uint8 or uint16, S of 1 to 4), of `height` rows together, as one PNG."""
     packer = zlib.compressobj(6)
@@ -45,6 +66,8 @@ def write_png(
                     _chunk(file, b"pHYs", struct.pack(">2IB", *(round(side / 0.0254) for side in dpi), 1))
                 if exif:
                     _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
+                for kind, data in [*([(b"iTXt", XMP + bytes(4) + xmp)] if xmp else []), *texts]:
+                    _chunk(file, kind, data)
                 above = np.zeros(width * samples * depth, np.uint8)
             rows = np.ascontiguousarray(stripe, dtype=stripe.dtype.newbyteorder(">")).view(np.uint8)
             rows = rows.reshape(len(stripe), -1)
@@ -72,12 +95,24 @@ def _filtered(rows: np.ndarray, above: np.ndarray, step: int) -> bytes:
     return np.hstack([kinds, rows - guess.astype(np.uint8)]).tobytes()
 
 
-def write_tiff(path: Path, samples: np.ndarray, *, exif: Any = None, icc: bytes = b"", dpi: Dpi | None = None) -> None:
+def write_tiff(
+    path: Path,
+    samples: np.ndarray,
+    *,
+    exif: Any = None,
+    icc: bytes = b"",
+    dpi: Dpi | None = None,
+    xmp: bytes = b"",
+) -> None:
     """H×W×S (uint8 or uint16, S of 1 to 4) as a TIFF; exif: a Pillow Exif."""
     import tifffile
 
     alpha = samples.shape[-1] in (2, 4)
     texts = {tag: exif[tag] for tag in TEXTS if tag in exif} if exif else {}
+    extra: list[Any] = [
+        (tag, 2, 0, text, True) for tag, text in texts.items() if isinstance(text, str) and text.isascii()
+    ]
+    extra += [(700, 1, len(xmp), xmp, True)] if xmp else []
     tifffile.imwrite(
         path,
         samples[..., 0] if samples.shape[-1] == 1 else samples,
@@ -91,7 +126,7 @@ def write_tiff(path: Path, samples: np.ndarray, *, exif: Any = None, icc: bytes 
         resolution=dpi,
         resolutionunit="INCH" if dpi else None,
         iccprofile=icc or None,
-        extratags=[(tag, 2, 0, text, True) for tag, text in texts.items() if isinstance(text, str) and text.isascii()],
+        extratags=extra,
         software=False,
         metadata=None,
     )

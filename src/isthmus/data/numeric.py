@@ -107,7 +107,7 @@ def open_array(
         names=Numbered(range(count)),
         labels=as_labels(labels, count),
         notes=notes,
-        source={**source, "fingerprint": fingerprint(array), "count": count},
+        source={**source, "fingerprint": fingerprint(array), "count": count, "stored": list(array.shape[1:])},
     )
 
 

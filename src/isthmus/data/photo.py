@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.data.deep import over_white
+from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
 from isthmus.data.fitting import to_depth
-from isthmus.data.lossless import EXIF, Dpi, write_png, write_tiff
-from isthmus.data.pictures import open_image, read_samples
+from isthmus.data.lossless import EXIF, Dpi, Texts, read_texts, write_png, write_tiff
+from isthmus.data.pictures import open_image, peek, read_samples
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 
@@ -24,7 +26,7 @@ ELSEWHERE = {
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},
     **{f".{kind}": f"{kind.upper()} is not read here; save it as .png first" for kind in ("avif", "jxl", "jp2", "psd")},
 }
-WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
+WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")
 TRANSPARENT, DEEP = (".png", ".tif", ".tiff", ".webp"), (".png", ".tif", ".tiff")  # what keeps alpha, and 16 bits
 PILLOW: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -38,23 +40,36 @@ STRUCTURE |= {330, 332, 338, 339, 347, 512, 513, 514, *range(529, 533), 700, 337
 
 
 class Info(NamedTuple):
-    """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution."""
+    """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution.
+
+    xmp: what editors write, as bytes. texts: the text chunks of a PNG, which a PNG alone holds. dicom: the data set
+    around the pixels of a DICOM file.
+    """
 
     exif: bytes = b""
     icc: bytes = b""
     dpi: Dpi | None = None
+    xmp: bytes = b""
+    texts: Texts = ()
+    dicom: Any = None
 
 
 NOTHING = Info()
+# Which way was up, as XMP says it: no longer so.
+TURNED = re.compile(rb"""\btiff:Orientation=(["'])\d\1|<tiff:Orientation>\s*\d\s*</tiff:Orientation>""")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None."""
+    """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None.
+
+    done: what was done to it, in a word ("denoised"), for a format that records it.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     info: Info = NOTHING
+    done: str = ""
 
     @property
     def deep(self) -> bool:
@@ -88,6 +103,10 @@ def read_photo(path: Path | str) -> Photo:
     path = Path(path)
     if path.suffix.lower() in ELSEWHERE:
         raise BadInput(f"{path}: {ELSEWHERE[path.suffix.lower()]}")
+    if is_dicom(path):
+        peek(path)  # which refuses too large a one
+        pixels, data = read_dicom(path)
+        return Photo(pixels, info=Info(dicom=data))
     samples = read_samples(path, flat=False)
     colours = 3 if samples.shape[-1] > 2 else 1
     info, frames = _beside(path, colours)
@@ -105,7 +124,8 @@ def _beside(path: Path, colours: int) -> tuple[Info, int]:
             # Only these tell of frames: a phone's JPEG holds a map of depths. A PNG with its EXIF last stays undecoded.
             frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "PNG") else 1
             exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
-            return _kept(exif, image.info, colours), frames
+            texts = read_texts(path) if image.format == "PNG" else ()
+            return _kept(exif, image.info, colours)._replace(texts=texts), frames
     except Exception:  # a TIFF whose pixels Pillow does not know, or a note that a camera wrote wrongly
         with suppress(Exception), path.open("rb") as file:
             exif = Image.Exif()
@@ -117,6 +137,8 @@ def _beside(path: Path, colours: int) -> tuple[Info, int]:
 def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
     """Of a Pillow Exif, whose file is open, and of what Pillow knows besides."""
     icc, dpi, data = known.get("icc_profile") or exif.get(34675) or b"", None, b""
+    xmp = known.get("xmp") or exif.get(700)
+    xmp = TURNED.sub(b"", xmp) if isinstance(xmp, bytes) else b""
     with suppress(TypeError, ValueError, ZeroDivisionError):
         inch = 2.54 if exif.get(296) == 3 else 1.0
         found = known.get("dpi") or (exif.get(282) * inch, exif.get(283) * inch)
@@ -129,13 +151,15 @@ def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
         data = exif.tobytes() if len(exif) else b""
     # A profile of inks, or of the other kind of picture, would paint these pixels wrongly.
     fits = isinstance(icc, bytes) and icc[16:20] == (b"GRAY" if colours == 1 else b"RGB ")
-    return Info(data, icc if fits else b"", dpi)
+    return Info(data, icc if fits else b"", dpi, xmp)
 
 
-def check_name(path: Path | str) -> None:
-    """Raise BadInput where the name is not that of a picture that can be written."""
+def check_name(path: Path | str, source: Path | None = None) -> None:
+    """Raise BadInput where the name is not that of a picture that can be written, or not of what `source` holds."""
     if Path(path).suffix.lower() not in WRITTEN:
         raise BadInput(f"{path}: not a name for a picture; it can end in {', '.join(WRITTEN)}")
+    if Path(path).suffix.lower() == ".dcm" and source is not None and source.is_file() and not is_dicom(source):
+        raise BadInput(f"{path}: a DICOM is written of a DICOM only, which {source} is not; .png and .tif are of all")
 
 
 def write_photo(path: Path | str, photo: Photo) -> Path:
@@ -150,9 +174,14 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
     data = exif.tobytes() if exif else b""
     with atomic(path) as temporary:
         if suffix == ".png":
-            write_png(temporary, photo.stripes(), *photo.size, exif=data, icc=info.icc, dpi=info.dpi)
+            notes: dict[str, Any] = {"icc": info.icc, "dpi": info.dpi, "xmp": info.xmp}
+            write_png(temporary, photo.stripes(), *photo.size, exif=data, texts=info.texts, **notes)
+        elif suffix == ".dcm":
+            if info.dicom is None:
+                raise BadInput(f"{path}: a DICOM is written of a DICOM only; .png and .tif are of all")
+            write_dicom(temporary, photo.pixels, info.dicom, photo.done or "changed", path)
         elif suffix == ".tif":
-            write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi)
+            write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi, xmp=info.xmp)
         else:
             _by_pillow(temporary, path, suffix, photo, data)
     return path
@@ -190,6 +219,7 @@ def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, exif: byt
     options = {**PILLOW[suffix], "icc_profile": photo.info.icc or None}
     options |= {"dpi": photo.info.dpi} if photo.info.dpi else {}
     options |= {"exif": exif} if exif and len(exif) < 65534 else {}  # a JPEG has no more room
+    options |= {"xmp": photo.info.xmp} if 0 < len(photo.info.xmp) < 65500 else {}
     try:
         image.save(temporary, **options)
     except (ValueError, TypeError) as error:

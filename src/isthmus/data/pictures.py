@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data import deep
+from isthmus.data import deep, dicom
 from isthmus.data.deep import Header
 from isthmus.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
+SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "dcm")
 # Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # which phones and their users call .jpg
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -36,7 +37,9 @@ def peek(path: Path | str) -> Header:
     path = Path(path)
     try:
         head = _head(path)
-        if _is_tiff(head):
+        if dicom.starts_as_dicom(head, path):
+            header = dicom.dicom_header(path)
+        elif _is_tiff(head):
             header = deep.tiff_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
@@ -69,6 +72,9 @@ def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = T
     path = Path(path)
     try:
         head = _head(path)
+        if dicom.starts_as_dicom(head, path):
+            _bounded(path, dicom.dicom_header(path))
+            return dicom.read_dicom(path)[0]
         if _is_tiff(head):
             return _tiff(path, flat)
         if deep.png_is_deep_colour(head):
@@ -87,7 +93,10 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
         ppm = deep.ppm_header(data[:4096])
         if deep.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
             raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
-        pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
+        if dicom.starts_as_dicom(data, name):
+            pixels = dicom.read_dicom(Path(name), io.BytesIO(data))[0]
+        else:
+            pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
     except Exception as error:
         raise _reason(Path(name), error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
@@ -215,6 +224,8 @@ def _head(path: Path) -> bytes:
         head = file.read(4096)
     if not head:
         raise BadInput(f"{path}: empty file (0 bytes)")
+    if head[4:12] in HEIC:
+        raise BadInput(f"{path}: HEIC, whatever its name says, is not read here; save it as .jpg or .png first")
     return head
 
 

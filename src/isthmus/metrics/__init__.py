@@ -1,14 +1,16 @@
 """Every figure the project quotes, computed here and checked in the tests against a library that has it too."""
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
-from isthmus.metrics.pictures import luma, psnr, psnr_y, squared_error, ssim
+from isthmus.metrics.pictures import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
 from isthmus.metrics.ranking import auroc
 
 __all__ = [
     "psnr",
     "psnr_y",
     "luma",
+    "y_plane",
     "ssim",
+    "ssim_y",
     "squared_error",
     "auroc",
     "active_units",

@@ -35,14 +35,23 @@ def luma(picture: Tensor) -> Tensor:
     return (16 + (picture * weights).sum(1, keepdim=True)) / 255
 
 
+def y_plane(picture: Tensor, border: int = 0) -> Tensor:
+    """N×1×h×w: the luma, rounded to 8 bits, without `border` pixels at each edge: what super-resolution compares."""
+    inner = slice(border, -border or None)
+    return (luma(picture)[..., inner, inner] * 255).round() / 255
+
+
 def psnr_y(picture: Tensor, truth: Tensor, border: int = 0) -> Tensor:
-    """PSNR of the luma alone, rounded to 8 bits, without `border` pixels at each edge: what super-resolution quotes.
+    """PSNR of the luma alone, as y_plane has it: what super-resolution quotes, with as many pixels of border as scale.
 
     The range [16, 235] alone is worth 1.3 dB beside PSNR on gray, and the border some .1.
     """
-    inner = slice(border, -border or None)
-    y, exact = ((luma(p)[..., inner, inner] * 255).round() / 255 for p in (picture, truth))
-    return psnr(y, exact)
+    return psnr(y_plane(picture, border), y_plane(truth, border))
+
+
+def ssim_y(picture: Tensor, truth: Tensor, border: int = 0) -> Tensor:
+    """SSIM of the luma alone, as psnr_y."""
+    return ssim(y_plane(picture, border), y_plane(truth, border))
 
 
 def ssim(picture: Tensor, truth: Tensor) -> Tensor:

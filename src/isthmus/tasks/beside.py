@@ -17,7 +17,7 @@ from isthmus.data.lossless import write_png
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.metrics import ssim
+from isthmus.metrics import ssim, y_plane
 
 AT_ONCE = 2**20  # pixels that are drawn together
 PART = 128  # the side of what is measured together: a little more, and it takes four times as long
@@ -30,10 +30,8 @@ def scores(picture: np.ndarray, truth: np.ndarray, place: np.ndarray | None = No
     A part at a time: the sums are those of the whole. A gray picture is compared with the luma of the truth. Raises
     BadInput where the sizes differ.
     """
+    same_size(picture, truth)
     height, width, channels = picture.shape
-    if truth.shape[:2] != (height, width):
-        size = f"{truth.shape[1]}×{truth.shape[0]}"
-        raise BadInput(f"the truth has {size} pixels, but the result {width}×{height}; the same size is accepted")
     window = min(11, height - (height % 2 == 0), width - (width % 2 == 0))
     down, across = height - window + 1, width - window + 1  # places of the window
     likeness = error = inside = 0.0
@@ -54,6 +52,31 @@ def scores(picture: np.ndarray, truth: np.ndarray, place: np.ndarray | None = No
     return found
 
 
+def scores_y(picture: np.ndarray, truth: np.ndarray, border: int) -> dict[str, float]:
+    """psnr_y and ssim_y of H×W×C, as metrics has them, in as little memory as scores; none where all is border."""
+    same_size(picture, truth)
+    inner = slice(border, -border or None)
+    pair = [np.ascontiguousarray(y8(whole, picture.shape[-1])[inner, inner]) for whole in (picture, truth)]
+    return {f"{name}_y": value for name, value in scores(*pair).items()} if pair[0].size else {}
+
+
+def y8(picture: np.ndarray, channels: int) -> np.ndarray:
+    """The luma of H×W×C, of which the truth may have another number, as H×W×1 uint8."""
+    found = np.empty((*picture.shape[:2], 1), np.uint8)
+    for top in range(0, len(found), 64):
+        rows = slice(top, top + 64)
+        found[rows, :, 0] = (y_plane(as_unit(picture[rows], channels)).clamp(0, 1) * 255).round()[0, 0].numpy()
+    return found
+
+
+def same_size(picture: np.ndarray, truth: np.ndarray) -> None:
+    (height, width), (high, wide) = picture.shape[:2], truth.shape[:2]
+    if (height, width) != (high, wide):
+        raise BadInput(
+            f"the truth has {wide}×{high} pixels, but the result {width}×{height}; the same size is accepted"
+        )
+
+
 def decibels(squares: float, count: int) -> float:
     return -10 * math.log10(squares / count) if squares else math.inf
 
@@ -66,7 +89,7 @@ def as_unit(rows: np.ndarray, channels: int) -> Tensor:
 
 
 def caption(name: str, figures: dict[str, float]) -> str:
-    psnr, likeness = figures.get("psnr"), figures.get("ssim")
+    psnr, likeness = (figures.get(key, figures.get(f"{key}_y")) for key in ("psnr", "ssim"))
     return name if psnr is None else f"{name}  {psnr:.2f} dB  SSIM {likeness:.3f}"
 
 

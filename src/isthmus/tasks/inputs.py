@@ -29,11 +29,16 @@ def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first
     Raises BadInput where it does not fit, or has no such split.
     """
     like = model.about.get("input") or {"shape": list(model.shape), "range": [0.0, 1.0]}
-    if first is not None and first < 1:
-        raise BadInput(f"first is {first}: 1 or more is accepted")
     data = open_data(source, like=like)
     if data is not source:
         tell(data)
+    return chosen(data, model, split=split, first=first)
+
+
+def chosen(data: Data, model: Autoencoder | None, *, split: str | None = None, first: int | None = None) -> Data:
+    """All of the data, one `split` of it, the `first` items of either. Raises BadInput where there is no such split."""
+    if first is not None and first < 1:
+        raise BadInput(f"first is {first}: 1 or more is accepted")
     if split is not None and split != "all":
         parts = parts_of(data, model)
         if split not in parts:
@@ -44,10 +49,10 @@ def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first
     return data.subset(np.arange(first)) if first is not None and first < len(data) else data
 
 
-def parts_of(data: Data, model: Autoencoder) -> dict[str, np.ndarray]:
+def parts_of(data: Data, model: Autoencoder | None) -> dict[str, np.ndarray]:
     """The parts that the model's training chose where this is its data; else the official ones, if any."""
-    about = model.about
-    if trained_on(data, model):
+    if model is not None and trained_on(data, model):
+        about = model.about
         shares = {key: about["training"][key] for key in ("seed", "validation", "test")}
         if model.path is None or not (model.path / store.PARTS).is_file():
             return choose_parts(data, **shares)

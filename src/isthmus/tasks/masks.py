@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.dicom import bare
 from isthmus.data.fitting import to_channels
 from isthmus.data.folders import find_pictures
 from isthmus.data.photo import Photo, read_photo
@@ -23,15 +24,19 @@ def partner(place: Path | str, what: str) -> Callable[[str], Path]:
     place = Path(place)
     if not place.is_dir():
         return lambda name: place
-    files = {str(PurePosixPath(file).with_suffix("")): place / file for file in find_pictures(place)[0]}
+    files = {without_suffix(file): place / file for file in find_pictures(place)[0]}
 
     def find(name: str) -> Path:
-        key = str(PurePosixPath(name).with_suffix(""))
+        key = without_suffix(name)
         if key not in files:
             raise BadInput(f"{name}: there is no {what} of this name in {place}")
         return files[key]
 
     return find
+
+
+def without_suffix(name: str) -> str:
+    return name if bare(name) else str(PurePosixPath(name).with_suffix(""))
 
 
 def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0) -> np.ndarray:

@@ -12,14 +12,16 @@ from typing import Any, TypedDict
 import numpy as np
 
 from isthmus.data import is_picture_name, peek
+from isthmus.data.dicom import is_dicom
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
 from isthmus.errors import BadInput, Note
-from isthmus.files import claim, whole_folder
+from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
-from isthmus.tasks.beside import caption, scores, write_beside
+from isthmus.tasks.beside import caption, scores, scores_y, write_beside
 from isthmus.tasks.masks import partner
 from isthmus.tasks.outputs import unique
+from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
 
 
 class How(TypedDict, total=False):
@@ -27,7 +29,9 @@ class How(TypedDict, total=False):
 
     model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
     a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
-    after, too. truth: the picture, or folder of them, to compare with. each: called with the figures of each picture.
+    after, too. truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only
+    that part, and of that only so many. resume: what is there is left, and the rest done. each: called with the
+    figures of each picture.
     """
 
     model: Any
@@ -35,19 +39,26 @@ class How(TypedDict, total=False):
     best: bool
     side_by_side: bool
     truth: Any
+    split: str | None
+    first: int | None
     force: bool
+    resume: bool
     device: str
     each: Callable[[dict[str, Any]], None] | None
 
 
 @dataclass
 class Done:
-    """What became of a picture: before is what it is to be compared with, in the size of the result."""
+    """What became of a picture: before is what it is to be compared with, in the size of the result.
+
+    border: where it was enlarged, what is left out at each edge of the luma, which alone is compared then.
+    """
 
     after: Photo
     before: Photo
     figures: dict[str, Any] = field(default_factory=dict)
     changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
+    border: int | None = None
 
 
 Work = Callable[[Photo, str], Done]
@@ -62,7 +73,13 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     """
     if strange := set(how) - set(How.__annotations__):
         raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
+    if how.get("force") and how.get("resume"):
+        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
     how = {**how, "truth": truths(how.get("truth"))}
+    if is_set(source):
+        return _set(source, work, how, save_mask)
+    if (how.get("split") or how.get("first")) and not (isinstance(source, (str, Path)) and Path(source).is_dir()):
+        raise BadInput("split and first choose among those of a folder or of a set, and this is neither")
     if not isinstance(source, (str, Path)):
         return _arrays(source, work, how, save_mask)
     path, out = Path(source), how.get("out")
@@ -77,10 +94,12 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
 
 
 def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
-    check_name(out)
+    check_name(out, path)
     if out.is_dir():
         raise BadInput(f"{out}: is a folder, and a picture is to be written")
     places = places_of([out.name])[0]
+    if how.get("resume") and all(out.with_name(place).exists() for place in used(places, how, save_mask)):
+        return out
     for place in used(places, how, save_mask):
         claim(out.with_name(place), force=how.get("force", False))
     _write(_judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
@@ -92,31 +111,79 @@ def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Pat
         raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
     names, others = find_pictures(path)
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
-    if not names:
-        raise nothing_in(f"{path}/", others)
     for suffix in sorted(set(others) & set(ELSEWHERE)):
         warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
+    if not names:
+        raise nothing_in(f"{path}/", others)
+    names = named(path, names, how.get("model"), how.get("split"), how.get("first"))
+    results = [result_name(path, name) for name in names]
+    return _each(f"{path}/", names, results, lambda name: read_photo(path / name), work, out, how, save_mask)
+
+
+def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
+    """Into a folder the items go as pictures; else they come back as one array, or go into one file."""
+    data = open_set(source, how.get("model"), how.get("split"), how.get("first"))
+    names, out = list(data.names), how.get("out")
+    if out is not None and not Path(out).suffix:
+        results = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+        return _each(f"{source}", names, results, reader(data), work, Path(out), how, save_mask)
+    if out is not None and how.get("resume") and Path(out).exists():
+        return Path(out)
+    if save_mask or how.get("side_by_side"):
+        raise BadInput(f"{out or source}: for a mask of each, or before and after, name a folder as out")
+    read = reader(data, exact=True)
+    photos = (_judged(work, read(name), name, how).after for name in names)
+    return as_stored(photos, data) if out is None else written(photos, data, Path(out), how.get("force", False))
+
+
+def _each(
+    shown: str,
+    names: list[str],
+    results: list[str],
+    read: Callable[[str], Photo],
+    work: Work,
+    out: Path,
+    how: How,
+    save_mask: bool,
+) -> Path:
+    """One picture after the other into the folder `out`, each whole or not at all; what is broken is told at the end.
+
+    What is written stays, also where the work ends early.
+    """
+    resume, there = how.get("resume", False), 0
+    claim(out, force=resume or how.get("force", False), hint="--resume goes on, --force writes over it")
+    if out.is_file():
+        raise BadInput(f"{out}: is a file, and a folder is to be written")
     broken: list[str] = []
-    with whole_folder(out, force=how.get("force", False)) as folder:
-        for name, places in zip(names, places_of([result_name(path, name) for name in names]), strict=True):
-            try:
-                done = _judged(work, read_photo(path / name), name, how)
-            except BadInput as error:
-                reason = str(error).removeprefix(f"{path / name}: ").removeprefix(f"{name}: ")
-                broken.append(f"{name} ({reason})")
-                continue
-            _write(done, folder, places, how, save_mask)
-        told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
-        if len(broken) == len(names):
-            raise BadInput(f"{path}/: none of {len(names)} pictures could be done: {told}")
+    try:
+        for name, places in zip(names, places_of(results), strict=True):
+            if not (resume and all((out / place).exists() for place in used(places, how, save_mask))):
+                try:
+                    done = _judged(work, read(name), name, how)
+                except BadInput as error:
+                    reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
+                    broken.append(f"{name} ({reason})")
+                    continue
+                _write(done, out, places, how, save_mask)
+            there += 1
+    except BaseException:  # Ctrl-C, or a full disk
+        if there:
+            told = f"{out}: {there} of {len(names)} pictures are there; the same command with --resume does the rest"
+            warnings.warn(told, Note, stacklevel=4)
+        raise
+    told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+    if len(broken) == len(names):
+        raise BadInput(f"{shown}: none of {len(names)} pictures could be done: {told}")
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
 
 
 def result_name(folder: Path, name: str) -> str:
-    """.png, but .tif for a .tif of 16 bits."""
+    """.png, but .tif for a .tif of 16 bits, and .dcm for a DICOM."""
     path = PurePosixPath(name)
+    if is_dicom(folder / name):
+        return name if path.suffix.lower() == ".dcm" else f"{name}.dcm"
     if path.suffix.lower() in (".tif", ".tiff"):
         try:
             return str(path.with_suffix(".tif" if peek(folder / name).deep else ".png"))
@@ -133,9 +200,11 @@ def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     done.figures = {"file": name, "width": width, "height": height, **done.figures}
     done.figures["seconds"] = time.perf_counter() - began
     if how["truth"]:
-        truth, place = how["truth"](name).pixels, done.changed
-        done.figures |= scores(done.after.pixels, truth, place)
-        done.figures |= {f"{key}_before": value for key, value in scores(done.before.pixels, truth, place).items()}
+        truth, place, border = how["truth"](name).pixels, done.changed, done.border
+        for photo, ending in ((done.after, ""), (done.before, "_before")):
+            own = photo.pixels
+            found = scores(own, truth, place) if border is None else scores_y(own, truth, border)
+            done.figures |= {f"{key}{ending}": value for key, value in found.items()}
     if told := how.get("each"):
         told(done.figures)
     return done
@@ -145,6 +214,8 @@ def truths(truth: Any) -> Callable[[str], Photo] | None:
     """From the name of a picture to what it should be."""
     if truth is None:
         return None
+    if is_set(truth):
+        return reader(open_set(truth))
     if isinstance(truth, (str, Path)):
         find = partner(truth, "truth")
         return lambda name: read_photo(find(name))
