@@ -144,6 +144,7 @@ def train(
     size: Annotated[int | None, typer.Option("--size", min=1, help="pictures become N×N")] = None,
     gray: Annotated[bool, typer.Option("--gray", help="pictures become gray")] = False,
     validation: Annotated[float | None, typer.Option("--validation", help="share held back to choose on")] = None,
+    truth: Annotated[str | None, typer.Option("--truth", metavar="PATH", help="what DATA should be: pairs")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="any key of the recipe")] = None,
     init: Annotated[Path | None, typer.Option("--init", metavar="RUN", help="start from its weights")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="of weights, parts, order and noise")] = None,
@@ -164,18 +165,28 @@ def train(
     named |= {"devices": devices, "nodes": nodes, "strategy": strategy}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
-    run = make(recipe, data, out=out, code=code, size=size, gray=gray or None, init=init, resume=resume, **keys)
+    run = make(
+        recipe, data, out=out, code=code, size=size, gray=gray or None, truth=truth, init=init, resume=resume, **keys
+    )
     if not first_rank():  # of several processes one speaks
         return
     if json:
         print_json({"run": str(out), "status": run.finished, **run.metrics})
     else:
         print_lines({"status": run.finished, **run.metrics})
-        done(
-            f"Look at {out}/index.html. Then:",
-            f"isthmus evaluate {out} {data}",
-            f"isthmus reconstruct {out} {data} --first 16 --out rebuilt",
-        )
+        done(f"Look at {out}/index.html. Then:", *next_steps(run.model, recipe, out, data, truth))
+
+
+def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None) -> list[str]:
+    """What to do with a new run, as commands."""
+    from isthmus.recipes import find
+
+    known = getattr(model.corruption, "clean", True)  # or else only a truth tells how good it is
+    measure = [f"isthmus evaluate {out} {data}" + (f" --truth {truth}" if truth else "")] if known or truth else []
+    if (job := find(recipe)).cut is None:
+        return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out rebuilt"]
+    mask = " --mask MASK" if job.name == "inpaint" else ""
+    return [*measure, f"isthmus {job.name} PICTURE{mask} --model {out} --out restored.png"]
 
 
 @app.command()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isthmus.corruptions.alone import BlindSpot, Neighbours
+from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
 from isthmus.corruptions.augment import Affine, Crop
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, numbers, parsed, span
 from isthmus.corruptions.holes import Holes, Masking
@@ -33,6 +33,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "shrink": Shrink,
     "neighbours": Neighbours,
     "blind-spot": BlindSpot,
+    "paired": Paired,
 }
 
 
@@ -74,6 +75,7 @@ __all__ = [
     "Shrink",
     "Neighbours",
     "BlindSpot",
+    "Paired",
     "enlarge",
     "Affine",
     "Crop",

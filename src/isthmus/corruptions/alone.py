@@ -1,10 +1,11 @@
-"""Learning from noisy pictures alone: part of a picture is the target for another part.
+"""Learning from what is damaged already. With its truth beside it, that is the target; from noisy pictures alone, a
+part of each is the target for another part.
 
-Both ask that the noise of one pixel says nothing of the next one's, and is 0 on the mean: then the net cannot foretell
-the noise of the target, and what is left to learn is the clean value. So they do not suit what a camera or a scanner
-has developed: demosaicing, JPEG, sharpening and shrinking spread the noise over neighbours, and it is then learned as
-if it were picture. Nor blotches and scratches. The squared error finds the mean; the absolute one the median, which for
-few photons lies elsewhere.
+The latter asks that the noise of one pixel says nothing of the next one's, and is 0 on the mean: then the net cannot
+foretell the noise of the target, and what is left to learn is the clean value. So it does not suit what a camera or a
+scanner has developed: demosaicing, JPEG, sharpening and shrinking spread the noise over neighbours, and it is then
+learned as if it were picture. Nor blotches and scratches. The squared error finds the mean; the absolute one the
+median, which for few photons lies elsewhere.
 """
 
 from __future__ import annotations
@@ -46,6 +47,20 @@ class Neighbours(Corruption):
     @staticmethod
     def read(text: str) -> None:
         raise BadInput(f"neighbours:{text}: neighbours alone is accepted, it has no strength")
+
+
+@register
+class Paired(Corruption):
+    """Nothing is done: each item came with its truth, x damaged by life already (`isthmus train ... --truth PATH`)."""
+
+    clean = False
+
+    def forward(self, sample: Sample, ctx: Context) -> Sample:
+        return sample
+
+    @staticmethod
+    def read(text: str) -> None:
+        raise BadInput(f"paired:{text}: paired alone is accepted, it has no strength")
 
 
 @register

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.base import Data, Numbered, times
+from isthmus.data.base import Data, Numbered, kind_of_item
 from isthmus.errors import BadInput
 
 
@@ -35,7 +35,8 @@ def paired(data: Data, truth: Data) -> Data:
     truth: opened like `data`. Raises BadInput where an item has no partner of its name, or one of another size or type.
     """
     if (data.shape, data.range) != (truth.shape, truth.range):
-        raise BadInput(f"items of {times(data.shape)}, but their truth is of {times(truth.shape)}")
+        one, other = (f"{kind_of_item(d.shape)}, {d.range[0]:g} to {d.range[1]:g}" for d in (data, truth))
+        raise BadInput(f"{one}, but their truth is {other}")
     partner = truth.subset(by_name(data, truth))
     whole = replace(
         data,

@@ -8,7 +8,7 @@ from typing import Any
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Open
 from isthmus.contracts import Shape
-from isthmus.corruptions import Corruption, Crop, Holes, Shrink, Watermark, white_noise
+from isthmus.corruptions import Corruption, Crop, Holes, Paired, Shrink, Watermark, white_noise
 from isthmus.corruptions import corruption as parse_corruption
 from isthmus.corruptions.base import numbers as strength
 from isthmus.errors import BadInput
@@ -59,9 +59,10 @@ def denoise(
     loss: l1, mse or ssim; by default l1, or mse where no picture is clean
     """
     damage = damage_of(sigma, corruption)
-    if not damage.clean and loss == "ssim":
+    clean = damage.clean or isinstance(damage, Paired)
+    if not clean and loss == "ssim":
         raise BadInput("loss ssim: is no mean of noisy pictures; where none is clean, mse or l1 is accepted")
-    loss = loss or ("l1" if damage.clean else "mse")
+    loss = loss or ("l1" if clean else "mse")
     return unet(shape, damage, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 

@@ -41,7 +41,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
         return damage
     if own is not None and not getattr(own, "clean", True):
         raise BadInput(
-            f"{model.path or 'this model'}: learned from noisy pictures alone; --truth PATH names the clean ones to "
+            f"{model.path or 'this model'}: learned from what was noisy already; --truth PATH names the clean ones to "
             "compare with, or --set sigma=25 takes these as clean and adds noise"
         )
     return own

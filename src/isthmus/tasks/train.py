@@ -9,7 +9,8 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, open_data
+from isthmus.contracts import Shape
+from isthmus.data import Data, open_data, paired
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
@@ -27,6 +28,7 @@ def train(
     code: int | str | None = None,
     size: int | None = None,
     gray: bool | None = None,
+    truth: Any = None,
     init: Path | str | None = None,
     resume: bool = False,
     quiet: bool = False,
@@ -36,35 +38,50 @@ def train(
     """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
 
     size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
+    truth: what the data should be, by the same names or in the same order: nothing is then corrupted.
     init: a run whose weights are begun with, as far as they fit.
     callbacks: a function a moment, as fit takes them. keys: of the recipe and of the training alike.
     resume: go on where a run is (options come from it; given ones must agree), start where none is.
     Raises BadInput for anything that cannot be used, before a folder is made.
     """
     found, run = find(recipe), Path(out)
+    if truth is not None:
+        if "corruption" not in found.keys:
+            raise BadInput(f"truth: pairs of pictures are learned from by denoise and denoising, not by {found.name}")
+        if keys.setdefault("corruption", "paired") != "paired":
+            raise BadInput(f"truth and corruption={keys['corruption']}: name one of the two")
+    elif keys.get("corruption") == "paired" and not resume:
+        raise BadInput("corruption=paired: --truth names what the data should be")
     model_keys, training_keys = sort_keys(found, keys)
     settle(found.training, training_keys)
     if resume and store.is_run(run):
         given = {key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None}
-        return go_on(found, run, data, model_keys | given, training_keys, quiet, callbacks)
+        return go_on(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
-    opened = opened_for(found, data, size, gray)
+    opened = opened_for(found, data, truth, size, gray)
     tell(opened)
     seed = training_keys.get("seed", 0)
-    model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
+    model = create(found.name, shape=shape_in(opened), code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
     if init is not None:
         model.about["init"] = borrow(model, init)
     return fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
 
 
-def opened_for(recipe: Recipe, data: Any, size: int | None, gray: bool | None) -> Data:
+def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
-    if recipe.cut is None:
-        return open_data(data, size=size, gray=gray)
-    return open_data(data, gray=gray, cut=size or recipe.cut)
+    how = {"size": size} if recipe.cut is None else {"cut": size or recipe.cut}
+    opened = open_data(data, gray=gray, **how)
+    if truth is None:
+        return opened
+    return paired(opened, open_data(truth, gray=len(opened.shape) == 3 and opened.shape[0] == 1, **how))
+
+
+def shape_in(data: Data) -> Shape:
+    """Of what the model is given: half of an item, where that is a pair."""
+    return (data.shape[0] // 2, *data.shape[1:]) if data.paired else data.shape
 
 
 def borrow(model: Autoencoder, run: Path | str) -> str:
@@ -98,6 +115,7 @@ def go_on(
     recipe: Recipe,
     run: Path,
     data: Any,
+    truth: Any,
     model_keys: dict[str, Any],
     training_keys: dict[str, Any],
     quiet: bool,
@@ -115,9 +133,10 @@ def go_on(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
-    opened = opened_for(recipe, data, asked.get("size"), asked.get("gray"))
+    truth = about["data"].get("truth", {}).get("path") if truth is None else truth
+    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"))
     seed = about["training"]["seed"]
-    model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
+    model = create(recipe.name, shape=shape_in(opened), code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
     return fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}

@@ -1,0 +1,98 @@
+"""Pairs: each damaged item beside its own truth, from the file to the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isthmus import evaluate, train
+from isthmus.contracts import Sample
+from isthmus.data import base, by_name, choose_parts, open_data, paired
+from isthmus.errors import BadInput
+
+SMALL = {"channels": (8, 8), "crop": 16, "epochs": 1, "quiet": True, "size": 32, "batch_size": 4}
+
+
+@pytest.fixture
+def folders(save, rng) -> tuple[Path, Path]:
+    """Six gray pictures of mixed sizes, half as dark as they should be; the truth has other suffixes."""
+    for number in range(6):
+        clean = rng.integers(0, 256, (40 + 3 * number, 50), np.uint8)
+        save(clean // 2, f"dark/more/{number}.png")
+        path = save(clean, f"clean/more/{number}.bmp")
+    return path.parents[2] / "dark", path.parents[1]
+
+
+def test_each_item_is_followed_by_its_truth(folders: tuple[Path, Path]) -> None:
+    dark, clean = (open_data(folder, cut=32) for folder in folders)
+    data = paired(dark, clean)
+    assert data.shape == (2, 32, 32)
+    assert len(data) == len(dark) > 6
+    x, truth = data.batch(np.arange(len(data))).split(1, 1)
+    assert torch.equal(x, truth // 2)
+    parts = choose_parts(data, validation=0.2, test=0.2)
+    assert sum(map(len, parts.values())) == len(data)
+    some = data.subset([3, 1])
+    assert torch.equal(some.batch([0, 1]), data.batch([3, 1]))
+    sample = Sample.of(data.floats(), paired=True)
+    assert torch.equal(sample.x, data.floats()[:, :1])
+    assert torch.equal(sample.target, data.floats()[:, 1:])
+
+
+def test_pairs_that_do_not_fit_in_memory_are_the_same(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "MEMORY_BUDGET", 100)
+    dark, clean = (open_data(folder, cut=32) for folder in folders)
+    data = paired(dark, clean)
+    assert not data.in_memory
+    x, truth = data.batch([4, 2]).split(1, 1)
+    assert torch.equal(x, truth // 2)
+
+
+def test_what_has_no_partner_is_named(folders: tuple[Path, Path], save, rng) -> None:
+    dark, clean = folders
+    (clean / "more/3.bmp").unlink()
+    with pytest.raises(BadInput, match=r"holds no truth of more/3\.png"):
+        paired(open_data(dark, cut=32), open_data(clean, cut=32))
+    save(rng.integers(0, 256, (400, 50), np.uint8), "clean/more/3.bmp")
+    (dark / "more/3.png").unlink()
+    save(rng.integers(0, 256, (200, 50), np.uint8), "dark/more/3.png")
+    with pytest.raises(BadInput, match="or one of another size"):
+        paired(open_data(dark, cut=32), open_data(clean, cut=32))
+    with pytest.raises(BadInput, match="but their truth is"):
+        paired(open_data(dark, cut=32), open_data(clean, cut=32, gray=False))
+
+
+def test_items_without_names_are_paired_in_their_order(rng) -> None:
+    x = rng.random((5, 1, 8, 8), np.float32)
+    data = paired(open_data(x), open_data(x / 2))
+    assert torch.equal(data.batch([1])[:, 1:], torch.from_numpy(x[1:2] / 2))
+    with pytest.raises(BadInput, match="4 items for 5"):
+        by_name(open_data(x), open_data(x[:4]))
+
+
+def test_a_training_on_pairs_learns_the_truth_and_goes_on(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    dark, clean = folders
+    run = train("denoise", dark, truth=clean, out=tmp_path / "run", **SMALL | {"epochs": 30, "lr": 5e-3})
+    assert run.model.shape == (1, 32, 32)
+    figures = evaluate(tmp_path / "run", dark, truth=clean)
+    assert figures["psnr"] > figures["psnr_before"] + 3  # twice as light, which even a small net can learn
+    with pytest.raises(BadInput, match="--truth PATH names the clean ones"):
+        evaluate(tmp_path / "run", dark)
+    again = train("denoise", dark, out=tmp_path / "run", resume=True, quiet=True)
+    assert again.finished == run.finished
+
+
+def test_only_what_takes_a_corruption_learns_from_pairs(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    dark, clean = folders
+    with pytest.raises(BadInput, match="by denoise and denoising, not by inpaint"):
+        train("inpaint", dark, truth=clean, out=tmp_path / "run")
+    with pytest.raises(BadInput, match="name one of the two"):
+        train("denoise", dark, truth=clean, out=tmp_path / "run", corruption="jpeg")
+    with pytest.raises(BadInput, match="--truth names what the data should be"):
+        train("denoise", dark, out=tmp_path / "run", corruption="paired")
+    assert not (tmp_path / "run").exists()
