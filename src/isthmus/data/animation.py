@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,10 @@ class Animation(Film):
                     file.write(b"GIF89a" + struct.pack("<2H3B", *photo.size[::-1], 0x70, 0, 0))
                     if self.loop is not None:
                         file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", self.loop, 0))
-                clear = {} if photo.alpha is None else {"transparency": 255}
-                # What is see-through shows what was there before, so that has to go.
-                options = {"duration": frame.duration, "disposal": 2 if clear else 1, "include_color_table": True}
-                file.writelines(GifImagePlugin.getdata(with_palette(photo), **options, **clear))
+                options: dict[str, Any] = {"duration": frame.duration, "disposal": 1, "include_color_table": True}
+                if photo.alpha is not None:  # what is see-through would show the frame before, so that has to go
+                    options |= {"disposal": 2, "transparency": 255}
+                file.writelines(GifImagePlugin.getdata(with_palette(photo), **options))
 
             yield put
             file.write(b";")
@@ -134,23 +134,18 @@ class Pages(Film):
             return False
 
     def frames(self) -> Iterator[Frame]:
-        with told(self.path), opened(self.path) as file:
-            self.image: Any = None
-            try:
-                for number in self.numbers:
-                    page = file.pages[number]
-                    samples = tiff_page(
-                        page, self.path, flat=False, by_pillow=lambda number=number: self._by_pillow(number)
-                    )
-                    yield frame_of(page, samples)
-            finally:
-                if self.image is not None:
-                    self.image.close()
+        images: list[Any] = []  # Pillow's view of the same file, where it is wanted
 
-    def _by_pillow(self, number: int) -> np.ndarray:
-        self.image = open_image(self.path) if self.image is None else self.image
-        self.image.seek(number)
-        return pixels_of(self.image, self.path, flat=False)
+        def by_pillow() -> np.ndarray:
+            if not images:
+                images.append(stack.enter_context(open_image(self.path)))
+            images[0].seek(number)
+            return pixels_of(images[0], self.path, flat=False)
+
+        with told(self.path), opened(self.path) as file, ExitStack() as stack:
+            for number in self.numbers:
+                page = file.pages[number]
+                yield frame_of(page, tiff_page(page, self.path, False, by_pillow))
 
     @contextmanager
     def writing(self, place: Path, suffix: str) -> Iterator[Put]:

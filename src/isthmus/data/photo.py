@@ -24,7 +24,7 @@ ELSEWHERE = {
     **{f".{kind}": "a camera's raw file is not read here; develop it to a 16-bit .tif first" for kind in RAW.split()},
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},
     **{f".{kind}": f"{kind.upper()} is not read here; save it as .png first" for kind in ("avif", "jxl", "jp2", "psd")},
-    **{kind: "a film is taken by itself, and not where a picture is wanted" for kind in VIDEOS},
+    **dict.fromkeys(VIDEOS, "a film is taken by itself, and not where a picture is wanted"),
 }
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
 TRANSPARENT, DEEP = (".png", ".tif", ".tiff", ".webp"), (".png", ".tif", ".tiff")  # what keeps alpha, and 16 bits

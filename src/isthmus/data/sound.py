@@ -1,4 +1,4 @@
-"""What lies beside the pictures of a video: sound and subtitles, copied as they are wherever the new file holds them."""
+"""What lies beside the pictures of a video: sound and subtitles, as they are wherever that can be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Sound:
     """
 
     def __init__(self, source: Any, pictures: Any, out: Any, suffix: str, path: Path) -> None:
-        self.out, self.copied, self.encoded = out, {}, {}
+        self.out = out
+        self.copied: dict[Any, Any] = {}
+        self.encoded: dict[Any, Any] = {}
         out.metadata.update({key: value for key, value in source.metadata.items() if key not in OF_THE_FILE})
         out.streams.video[0].metadata.update({key: pictures.metadata[key] for key in KEPT if key in pictures.metadata})
         if chapters := source.chapters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -18,8 +19,12 @@ from isthmus.data.sound import Sound
 from isthmus.errors import BadInput, Note
 
 FORMAT = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
-LATE = Fraction(1, 2)  # seconds that a file may end before it said it would
+LATE = 0.5  # seconds that a file may end before it said it would
 RGB, BT709, UNKNOWN, NARROW = 0, 1, 2, 1  # numbers of FFmpeg's for matrices of colours, and a range of them
+# How FFmpeg's scaler goes from a film's luma and chroma to RGB and back: each number of the chroma stands for its four
+# pixels, and becomes their mean again, so a picture that nobody changes stays; rounded, or all would grow darker.
+EXACT = 0x2000 | 0x4000 | 0x40000  # full chroma in, full chroma out, accurate rounding
+SPREAD, GATHERED = 0x10 | EXACT, 0x20 | EXACT  # nearest; mean over the area
 
 
 class Codec(NamedTuple):
@@ -51,19 +56,19 @@ class Video(Film):
         with self._opened() as container:
             stream = self._pictures(container)
             told = max(stream.frames, 0)
-            self.count, end = 0, Fraction(0)
+            self.count, end = 0, 0.0
             for packet in container.demux():
                 if packet.size and packet.stream is stream:
                     self.count += 1
                 if packet.size and packet.pts is not None and packet.time_base is not None:
-                    end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-            whole = Fraction(container.duration or 0, 10**6) + min(0, Fraction(container.start_time or 0, 10**6))
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            whole = (container.duration or 0) / 1e6
         if not self.count:
             raise BadInput(f"{path}: holds no frames")
         if self.count < told:
             raise BadInput(f"{path}: truncated ({self.count} of {told} frames)")
         if end + LATE < whole:
-            raise BadInput(f"{path}: truncated (ends after {float(end):.1f} of {float(whole):.1f} s)")
+            raise BadInput(f"{path}: truncated (ends after {end:.1f} of {whole:.1f} s)")
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -87,9 +92,13 @@ class Video(Film):
             stream.thread_type = "AUTO"
             step = max(1, round(1 / ((stream.average_rate or 25) * stream.time_base)))
             start, damaged = -step, 0
+            times: deque[int] = deque()  # an AVI has only those of the packets, whose order is another one
             for packet in container.demux(stream):
+                if packet.dts is not None and container.format.name == "avi":
+                    times.append(packet.dts)
                 for frame in packet.decode():
-                    start = frame.pts if frame.pts is not None else start + step
+                    known = times.popleft() if times else frame.pts
+                    start = start + step if known is None else known
                     damaged += frame.is_corrupt
                     yield Frame(photo_of(frame), start, frame.duration or step)
         if damaged:
@@ -132,8 +141,8 @@ class Writer:
         seen, rate = self.pictures.codec_context, self.pictures.average_rate or Fraction(25)
         # An AVI has no time stamps, only a rate.
         self.tick = 1 / rate if self.suffix == ".avi" else self.pictures.time_base
-        stream = self.out.add_stream(self.codec.name, rate=rate, time_base=self.tick, width=width, height=height)
-        stream.options = dict(self.codec.options)
+        shape = {"time_base": self.tick, "width": width, "height": height}
+        stream = self.out.add_stream(self.codec.name, rate, dict(self.codec.options), **shape)
         context = stream.codec_context
         context.pix_fmt, context.color_range = self.kind, NARROW
         self.matrix = BT709 if seen.colorspace == RGB else seen.colorspace
@@ -162,7 +171,12 @@ class Writer:
         deep = self.kind != "yuv420p"
         pixels = np.ascontiguousarray(to_depth(pixels, np.dtype(np.uint16 if deep else np.uint8)))
         picture = self.av.VideoFrame.from_ndarray(pixels, "rgb48le" if deep else "rgb24")
-        picture = picture.reformat(format=self.kind, dst_colorspace=matrix_of(self.matrix), dst_color_range=NARROW)
+        picture = picture.reformat(
+            format=self.kind,
+            dst_colorspace=matrix_of(self.matrix),
+            dst_color_range=NARROW,
+            interpolation=GATHERED,
+        )
         start = frame.start * self.pictures.time_base / self.tick
         self.last = picture.pts = max(round(start), self.last + 1)
         picture.time_base = self.tick
@@ -192,6 +206,7 @@ def photo_of(frame: Any) -> Photo:
         format="rgb48le" if deep else "rgb24",
         src_colorspace=matrix_of(frame.colorspace),
         src_color_range=frame.color_range,
+        interpolation=SPREAD,
     )
     gray = frame.format.name.startswith("gray")
     return Photo(turned(pixels[..., :1] if gray else pixels, frame))

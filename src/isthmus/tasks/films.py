@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def _through(film: Film, work: Work, how: How, out: Path) -> dict[str, Any]:
             means.add(done.figures)
             flicker["flicker_before"].add(frame.photo.pixels)
             flicker["flicker_after"].add(done.after.pixels)
-            bar.step(count, lambda: _line(count, film.count, began), last=count == film.count)
+            bar.step(count, partial(_line, count, film.count, began), last=count == film.count)
         if not count:
             raise BadInput(f"{film.path}: holds no frames that can be read")
     notes.close()

@@ -23,7 +23,7 @@ class Flicker:
         if self.last and self.last[-1].shape != pixels.shape:
             self.last = []
         if len(self.last) == 2:
-            self.seen.append(unsteady(*self.last, pixels))
+            self.seen.append(unsteady(self.last[0], self.last[1], pixels))
         self.last = [*self.last[-1:], pixels]
 
     def figure(self) -> float | None:

@@ -1,4 +1,4 @@
-"""denoise, unwatermark, inpaint and upscale: an array, a photo, a folder of them or a film, made good by a trained model."""
+"""denoise, unwatermark, inpaint and upscale: an array, a photo, a folder of them or a film, made good by a model."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ MOST = 2**29  # pixels of a result, 1.6 GB of them: a photo of 33 megapixels fou
 def denoise(source: Any, *, strength: float = 1.0, **how: Unpack[How]) -> Any:
     """A noisy picture becomes a clean one, whatever the strength of its noise.
 
-    source: a file (a film, too), a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats in [0, 1]. how: model,
-    out, best, side_by_side, truth, force, device, each (see How). strength: of the change, x + strength · (f(x) − x).
+    source: a file, which may be a film, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats
+    in [0, 1]. how: model, out, best, side_by_side, truth, force, device, each (see How). strength: of the change,
+    x + strength · (f(x) − x).
 
     Returns the same kind of array, or the path of what was written. Raises BadInput for what cannot be used.
     """
@@ -69,8 +70,8 @@ def inpaint(
 
     mask: a picture for all, a folder with one for each, or an array H×W: white or see-through is the hole. The masks of
     a film's frames are numbered, from 1 on, or from 0 where that is there; a frame without one stays as it is. Without
-    any the picture's own see-through part is the hole, which then becomes opaque. invert: the rest is the hole. dilate: the hole
-    grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
+    any the picture's own see-through part is the hole, which then becomes opaque. invert: the rest is the hole. dilate:
+    the hole grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
     """
     at_least("dilate", dilate, 0)
     if not 0 <= threshold <= 1:
