@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,21 +115,21 @@ class Pages(Film):
             self.numbers = [number for number, page in enumerate(file.pages) if not page.is_reduced]
             for number in self.numbers:
                 self.bytes += file.pages[number].nbytes
-            end = file.pages[-1].offset
-            tiff = file.tiff
-            file.filehandle.seek(end)
-            (tags,) = struct.unpack(tiff.tagnoformat, file.filehandle.read(tiff.tagnosize))
-            file.filehandle.seek(end + tiff.tagnosize + tags * tiff.tagsize)
-            after = file.filehandle.read(tiff.offsetsize)
+            cut = goes_on(file, len(file.pages) - 1)
         self.count = len(self.numbers)
-        if after.strip(b"\0"):
+        if cut:
             raise BadInput(f"{path}: truncated (page {self.count + 1} is missing)")
 
     @staticmethod
     def several(path: Path) -> bool:
+        """Whether there is a second one, were it a missing one; a file whose first is broken is no film."""
         try:
             with opened(path) as file:
-                return sum(not page.is_reduced for page in file.pages[:4]) > 1
+                if not goes_on(file, 0):
+                    return False
+                with suppress(Exception):
+                    return len(file.pages) == 1 or not all(page.is_reduced for page in file.pages[1:4])
+                return True
         except Exception:
             return False
 
@@ -158,8 +158,10 @@ class Pages(Film):
             if writer is None:
                 grown = photo.pixels.nbytes / max(1, frame.photo.pixels.nbytes)
                 writer = tifffile.TiffWriter(place, byteorder="<", bigtiff=self.bytes * grown > LARGE)
-            samples, info = photo.samples(), photo.info
-            writer.write(**tiff_options(samples, frame.beside, info.icc, info.dpi), contiguous=False)
+            # A description may tell sizes, as that of OME does.
+            texts = {tag: text for tag, text in frame.beside.items() if tag != 270 or photo.size == frame.photo.size}
+            options = tiff_options(photo.samples(), texts, photo.info.icc, photo.info.dpi)
+            writer.write(**options, contiguous=False)
 
         try:
             yield put
@@ -172,6 +174,16 @@ def opened(path: Path) -> Any:
     import tifffile
 
     return tifffile.TiffFile(path)
+
+
+def goes_on(file: Any, number: int) -> bool:
+    """Whether a page of a tifffile.TiffFile names one after it, which a truncated file need not hold."""
+    tiff, raw = file.tiff, file.filehandle
+    place = file.pages[number].offset
+    raw.seek(place)
+    (tags,) = struct.unpack(tiff.tagnoformat, raw.read(tiff.tagnosize))
+    raw.seek(place + tiff.tagnosize + tags * tiff.tagsize)
+    return bool(raw.read(tiff.offsetsize).strip(b"\0"))
 
 
 def frame_of(page: Any, samples: np.ndarray) -> Frame:

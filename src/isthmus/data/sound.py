@@ -34,7 +34,8 @@ class Sound:
         for stream in source.streams:
             if stream is pictures:
                 continue
-            if stream.type in ("audio", "subtitle") and self._copy(stream):
+            plays = suffix != ".mp4" or not stream.name.startswith("pcm")  # which it may hold, but few can play
+            if stream.type in ("audio", "subtitle") and plays and self._copy(stream):
                 continue
             if stream.type == "audio" and stream.codec_context is not None:
                 self._encode(stream, suffix)
@@ -61,7 +62,8 @@ class Sound:
     def _encode(self, stream: Any, suffix: str) -> None:
         name, own = ENCODER.get(suffix, "aac"), stream.codec_context
         new = self.out.add_stream(name, rate=own.sample_rate if name == "aac" else 48000)
-        new.codec_context.layout = own.layout if name != "libmp3lame" or own.layout.nb_channels == 1 else "stereo"
+        several = own.layout if name != "libmp3lame" else "stereo"
+        new.codec_context.layout = {1: "mono", 2: "stereo"}.get(own.layout.nb_channels, several)
         new.metadata.update({key: stream.metadata[key] for key in KEPT if key in stream.metadata})
         self.encoded[stream] = new
 

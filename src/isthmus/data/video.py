@@ -131,12 +131,14 @@ class Writer:
 
     def begin(self, photo: Photo) -> None:
         """Now that the size is known."""
-        deep = photo.deep and self.suffix != ".avi"
+        deep = photo.deep and self.suffix not in (".avi", ".webm")
+        if photo.deep and not deep:
+            warnings.warn(f"{self.path}: {self.suffix} is written with 8 bits; .mkv keeps more", Note, stacklevel=2)
         self.codec = WEB if self.suffix == ".webm" else DEEP if deep else GOOD
         self.kind = "yuv420p10le" if deep else "yuv420p"
         height, width = (side + (side % 2 if self.codec.even else 0) for side in photo.size)
         if (height, width) != photo.size:
-            told = f"{self.path}: {self.codec.name} holds even sides only, so {width}×{height} pixels are written"
+            told = f"{self.path}: its codec holds even sides only, so {width}×{height} pixels are written"
             warnings.warn(told, Note, stacklevel=2)
         seen, rate = self.pictures.codec_context, self.pictures.average_rate or Fraction(25)
         # An AVI has no time stamps, only a rate.
