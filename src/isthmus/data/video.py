@@ -33,9 +33,16 @@ class Codec(NamedTuple):
     even: bool  # whether the sides must be
 
 
-GOOD = Codec("libx264", {"crf": "16"}, True)
-DEEP = Codec("libx265", {"crf": "16", "x265-params": "log-level=none"}, True)  # ten bits of H.264 play hardly anywhere
-WEB = Codec("libvpx-vp9", {"crf": "18", "b:v": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"}, False)
+# A short look ahead, which is what an encoder holds in memory.
+GOOD = Codec("libx264", {"crf": "16", "rc-lookahead": "12"}, True)
+DEEP = Codec(
+    "libx265", {"crf": "16", "x265-params": "log-level=none:rc-lookahead=12"}, True
+)  # ten bits of H.264 play hardly anywhere
+WEB = Codec(
+    "libvpx-vp9",
+    {"crf": "18", "b:v": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4", "lag-in-frames": "12"},
+    False,
+)
 
 
 def needed(path: Path) -> Any:
