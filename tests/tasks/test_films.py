@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
@@ -117,16 +116,14 @@ def seen(name: str) -> tuple[list[np.ndarray], list[Fraction], list[bytes], Any]
     [
         ("a.mp4", "aac", "libx264"),
         ("a.mov", "aac", "libx264"),
-        ("a.mkv", "flac", "libx264"),
+        ("a.mkv", "aac", "libx264"),
         ("a.avi", "libmp3lame", "mpeg4"),
         ("a.webm", "libopus", "libvpx-vp9"),
     ],
 )
 def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: str) -> None:
-    if sound in ("flac", "libmp3lame", "libopus"):
-        pytest.importorskip("av")
     frames = [np.roll(CLEAN, 8 * number, 1) for number in range(9)]
-    video(name, frames, sound="aac" if sound == "flac" else sound, codec=codec)
+    video(name, frames, sound=sound, codec=codec)
     out = f"out{Path(name).suffix}"
     assert isthmus.denoise(name, model=IDENTITY, out=out) == Path(out)
     before, after = seen(name), seen(out)
@@ -136,7 +133,7 @@ def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: s
     assert after[3][0] == pytest.approx(before[3][0], abs=1500)  # µs
     assert len(after[0]) == 9
     for x, y in zip(before[0], after[0], strict=True):
-        assert np.abs(x.astype(int) - y).mean() < 4
+        assert np.abs(x.astype(int) - y).mean() < 2  # nor has the chroma moved
         assert np.abs(x.astype(float).mean((0, 1)) - y.mean((0, 1))).max() < 0.7  # no colour shift
     assert nothing_left(out)
 
@@ -148,7 +145,7 @@ def test_another_kind_of_video_may_be_written() -> None:
     frames, times, sound, said = seen("out.webm")
     assert said[-1] == "vp9"
     assert sound
-    assert np.abs(frames[0].astype(int) + CLEAN - 255).mean() < 5
+    assert np.abs(frames[0].astype(int) + CLEAN - 255).mean() < 3
     assert [round(float(time), 3) for time in times] == [0, 0.04, 0.12, 0.143]
 
 
@@ -162,7 +159,7 @@ def test_a_video_is_upright_and_of_even_sides() -> None:
     isthmus.upscale("a.mp4", model=TWICE, out="out.mp4")
     frame = seen("out.mp4")[0][0]
     assert frame.shape == (128, 96, 3)
-    assert np.abs(frame[::2, ::2].astype(int) - np.rot90(CLEAN)).mean() < 5
+    assert np.abs(frame[::2, ::2].astype(int) - np.rot90(CLEAN)).mean() < 2
     video("odd.webm", [CLEAN[:47, :63]] * 2, sound="libopus", codec="libvpx-vp9")
     isthmus.denoise("odd.webm", model=IDENTITY, out="out.webm")
     assert seen("out.webm")[0][0].shape == (47, 63, 3)
@@ -194,7 +191,9 @@ def test_a_broken_video_is_refused_in_one_line() -> None:
     Path("text.mp4").write_text("no film")
     with av.open("sound.mp4", "w") as out:
         tone = out.add_stream("aac", rate=48000)
-        out.mux(tone.encode(av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")))
+        part = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        part.sample_rate = 48000
+        out.mux(tone.encode(part))
         out.mux(tone.encode(None))
     for name, says in (("text.mp4", "no film"), ("sound.mp4", "no frames"), ("none.mp4", "no such file")):
         with pytest.raises(BadInput, match=says):
@@ -246,7 +245,7 @@ def test_a_gif_keeps_its_times_its_loop_and_its_colours() -> None:
         for x, y in zip(before[0], after[0], strict=True):
             shown = x[..., 3] > 0
             assert np.array_equal(x[..., 3], y[..., 3])
-            assert np.array_equal(255 - x[shown, :3], y[shown, :3]) or (name == "clear" and shown.any())
+            assert np.array_equal(255 - x[shown, :3], y[shown, :3])
     many = [noise(40, 30, 3) for _ in range(2)]
     gif("many.gif", many, duration=50)
     isthmus.upscale("many.gif", model=TWICE, out="out-many.gif")
@@ -493,5 +492,3 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
     code, out, err = run("a.gif", "--out", "b.png")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    with torch.no_grad():
-        assert Path("b.gif").is_file()

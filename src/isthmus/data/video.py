@@ -33,16 +33,10 @@ class Codec(NamedTuple):
     even: bool  # whether the sides must be
 
 
-# A short look ahead, which is what an encoder holds in memory.
+# They look ahead but a little, because that is what an encoder holds in memory. Ten bits of H.264 play hardly anywhere.
 GOOD = Codec("libx264", {"crf": "16", "rc-lookahead": "12"}, True)
-DEEP = Codec(
-    "libx265", {"crf": "16", "x265-params": "log-level=none:rc-lookahead=12"}, True
-)  # ten bits of H.264 play hardly anywhere
-WEB = Codec(
-    "libvpx-vp9",
-    {"crf": "18", "b:v": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4", "lag-in-frames": "12"},
-    False,
-)
+DEEP = Codec("libx265", {"crf": "16", "x265-params": "log-level=none:rc-lookahead=12"}, True)
+WEB = Codec("libvpx-vp9", {"crf": "18", "b:v": "0", "row-mt": "1", "cpu-used": "4", "lag-in-frames": "12"}, False)
 
 
 def needed(path: Path) -> Any:
@@ -62,7 +56,7 @@ class Video(Film):
         self.path = path
         with self._opened() as container:
             stream = self._pictures(container)
-            told = max(stream.frames, 0)
+            told = 0 if container.format.name == "avi" else stream.frames  # which counts empty ones, too
             self.count, end = 0, 0.0
             for packet in container.demux():
                 if packet.size and packet.stream is stream:
@@ -211,7 +205,7 @@ class Writer:
 def photo_of(frame: Any) -> Photo:
     """A frame of PyAV's upright, gray or colour, of 8 or 16 bits."""
     deep = frame.format.components[0].bits > 8
-    pixels = frame.to_ndarray(
+    pixels = bare(frame).to_ndarray(
         format="rgb48le" if deep else "rgb24",
         src_colorspace=matrix_of(frame.colorspace),
         src_color_range=frame.color_range,
@@ -219,6 +213,18 @@ def photo_of(frame: Any) -> Photo:
     )
     gray = frame.format.name.startswith("gray")
     return Photo(turned(pixels[..., :1] if gray else pixels, frame))
+
+
+def bare(frame: Any) -> Any:
+    """The same numbers without a word of where the chroma lies: the scaler would heed it on the way to RGB only."""
+    if len(frame.planes) != 3:
+        return frame
+    own = type(frame)(frame.width, frame.height, frame.format.name)
+    for plane, new in zip(frame.planes, own.planes, strict=True):
+        rows, copied = (np.frombuffer(each, np.uint8).reshape(-1, each.line_size) for each in (plane, new))
+        width = min(plane.line_size, new.line_size)
+        copied[: new.height, :width] = rows[: new.height, :width]
+    return own
 
 
 def turned(pixels: np.ndarray, frame: Any) -> np.ndarray:
