@@ -127,10 +127,12 @@ def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: s
     out = f"out{Path(name).suffix}"
     assert isthmus.denoise(name, model=IDENTITY, out=out) == Path(out)
     before, after = seen(name), seen(out)
-    assert after[1] == before[1]
+    # Of an AVI, which has no time stamps, it depends on the codec where readers let it begin.
+    first = (after[1][0], before[1][0]) if name == "a.avi" else (0, 0)
+    assert [time - first[0] for time in after[1]] == [time - first[1] for time in before[1]]
     assert after[2] == before[2]
     assert after[3][1:4] == before[3][1:4]
-    assert after[3][0] == pytest.approx(before[3][0], abs=1500)  # µs
+    assert after[3][0] == pytest.approx(before[3][0], abs=100_000 if name == "a.avi" else 1500)  # µs
     assert len(after[0]) == 9
     for x, y in zip(before[0], after[0], strict=True):
         assert np.abs(x.astype(int) - y).mean() < 2  # nor has the chroma moved
