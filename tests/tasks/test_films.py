@@ -134,7 +134,7 @@ def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: s
     assert after[3][0] == pytest.approx(before[3][0], abs=100_000 if name == "a.avi" else 1500)  # µs
     assert len(after[0]) == 9
     for x, y in zip(before[0], after[0], strict=True):
-        assert np.abs(x.astype(int) - y).mean() < 2  # nor has the chroma moved
+        assert np.abs(x.astype(int) - y).mean() < 3  # 6 where the chroma moves by a pixel
         assert np.abs(x.astype(float).mean((0, 1)) - y.mean((0, 1))).max() < 0.7  # no colour shift
     assert nothing_left(out)
 
