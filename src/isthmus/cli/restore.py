@@ -13,8 +13,8 @@ from isthmus.cli.output import done, print_json, print_lines, print_table
 
 __all__ = ["app"]
 
-Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of them, or anything that DATA is")]
-Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a film, a folder, or anything that DATA is")]
+Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder, a film for a film")]
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
@@ -117,7 +117,8 @@ def inpaint(
     source: Input,
     out: Out,
     mask: Annotated[
-        Path | None, typer.Option("--mask", help="white or see-through is the hole; a folder: one for each picture")
+        Path | None,
+        typer.Option("--mask", help="white or see-through is the hole; a folder: one for each picture, or frame"),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="the rest is the hole")] = False,
     dilate: Annotated[int, typer.Option("--dilate", min=0, metavar="N", help="the hole grows by N pixels")] = 0,

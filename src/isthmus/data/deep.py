@@ -110,34 +110,34 @@ def tiff_header(path: Path) -> Header:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[0]
-        bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
-        height, width = int(page.imagelength), int(page.imagewidth)  # a broken file gives any type here
-        tag = page.tags.get("Orientation")
-        if tag is not None and tag.value in (5, 6, 7, 8):
-            height, width = width, height
-        gray = int(page.samplesperpixel) <= 2 and page.photometric in (0, 1)
-        return Header(height, width, gray, bits > 8)
+        return page_header(file.pages[0])
 
 
-def read_tiff(path: Path, flat: bool = True) -> np.ndarray:
-    """The first page of a TIFF of more than 8 bits, turned upright, and laid over white unless it is not to be `flat`.
+def page_header(page: Any) -> Header:
+    """Of a page of tifffile's."""
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
+    height, width = int(page.imagelength), int(page.imagewidth)  # a broken file gives any type here
+    tag = page.tags.get("Orientation")
+    if tag is not None and tag.value in (5, 6, 7, 8):
+        height, width = width, height
+    gray = int(page.samplesperpixel) <= 2 and page.photometric in (0, 1)
+    return Header(height, width, gray, bits > 8)
+
+
+def read_page(page: Any, path: Path, flat: bool = True) -> np.ndarray:
+    """A page (of tifffile's) of more than 8 bits, turned upright, and laid over white unless it is not to be `flat`.
 
     Raises BadInput for what has no meaning as a picture, ValueError for a compression unknown to tifffile.
     """
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[0]
-        photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
-        tag = page.tags.get("Orientation")
-        samples = int(page.samplesperpixel)
-        if samples > 5:  # before any memory is taken: a header of a few bytes can ask for 65535
-            raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
-        planar = page.planarconfig == 2 and samples > 1
-        pixels = np.asarray(page.asarray()).reshape(
-            (samples, page.imagelength, page.imagewidth) if planar else (page.imagelength, page.imagewidth, samples)
-        )
+    photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
+    tag = page.tags.get("Orientation")
+    samples = int(page.samplesperpixel)
+    if samples > 5:  # before any memory is taken: a header of a few bytes can ask for 65535
+        raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
+    planar = page.planarconfig == 2 and samples > 1
+    pixels = np.asarray(page.asarray()).reshape(
+        (samples, page.imagelength, page.imagewidth) if planar else (page.imagelength, page.imagewidth, samples)
+    )
     if planar:
         pixels = np.moveaxis(pixels, 0, -1)
     pixels = to_uint16(pixels, path)

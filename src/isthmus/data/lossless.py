@@ -107,31 +107,34 @@ def write_tiff(
     """H×W×S (uint8 or uint16, S of 1 to 4) as a TIFF; exif: a Pillow Exif."""
     import tifffile
 
-    alpha = samples.shape[-1] in (2, 4)
     texts = {tag: exif[tag] for tag in TEXTS if tag in exif} if exif else {}
+    tifffile.imwrite(path, byteorder="<", **tiff_options(samples, texts, icc, dpi, xmp))
+    if exif:
+        _append(path, {tag: found for tag in (EXIF, GPS) if (found := exif.get_ifd(tag))})
+
+
+def tiff_options(
+    samples: np.ndarray, texts: dict[int, Any], icc: bytes, dpi: Dpi | None, xmp: bytes = b""
+) -> dict[str, Any]:
+    """What tifffile is told of one page; texts: by their tag, of which those that are ASCII are kept."""
     extra: list[Any] = [
         (tag, 2, 0, text, True) for tag, text in texts.items() if isinstance(text, str) and text.isascii()
     ]
-    extra += [(700, 1, len(xmp), xmp, True)] if xmp else []
-    tifffile.imwrite(
-        path,
-        samples[..., 0] if samples.shape[-1] == 1 else samples,
-        byteorder="<",
-        photometric="rgb" if samples.shape[-1] > 2 else "minisblack",
-        planarconfig="contig" if samples.shape[-1] > 1 else None,
-        extrasamples=["unassalpha"] if alpha else None,
-        compression="zlib",
-        predictor=True,
-        rowsperstrip=max(1, 2**20 // samples[0].nbytes),
-        resolution=dpi,
-        resolutionunit="INCH" if dpi else None,
-        iccprofile=icc or None,
-        extratags=extra,
-        software=False,
-        metadata=None,
-    )
-    if exif:
-        _append(path, {tag: found for tag in (EXIF, GPS) if (found := exif.get_ifd(tag))})
+    return {
+        "data": samples[..., 0] if samples.shape[-1] == 1 else samples,
+        "photometric": "rgb" if samples.shape[-1] > 2 else "minisblack",
+        "planarconfig": "contig" if samples.shape[-1] > 1 else None,
+        "extrasamples": ["unassalpha"] if samples.shape[-1] in (2, 4) else None,
+        "compression": "zlib",
+        "predictor": True,
+        "rowsperstrip": max(1, 2**20 // samples[0].nbytes),
+        "resolution": dpi,
+        "resolutionunit": "INCH" if dpi else None,
+        "iccprofile": icc or None,
+        "extratags": extra + ([(700, 1, len(xmp), xmp, True)] if xmp else []),
+        "software": False,
+        "metadata": None,
+    }
 
 
 def _append(path: Path, directories: dict[int, dict[int, Any]]) -> None:

@@ -21,10 +21,12 @@ from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 
 RAW = "3fr arw cr2 cr3 crw dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 sr2 srf srw x3f"
+VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 ELSEWHERE = {
     **{f".{kind}": "a camera's raw file is not read here; develop it to a 16-bit .tif first" for kind in RAW.split()},
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},
     **{f".{kind}": f"{kind.upper()} is not read here; save it as .png first" for kind in ("avif", "jxl", "jp2", "psd")},
+    **dict.fromkeys(VIDEOS, "a film is taken by itself, and not where a picture is wanted"),
 }
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")
 TRANSPARENT, DEEP = (".png", ".tif", ".tiff", ".webp"), (".png", ".tif", ".tiff")  # what keeps alpha, and 16 bits

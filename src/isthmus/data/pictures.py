@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,11 +168,22 @@ def _from_lab(image: Image) -> Image:
 
 
 def _tiff(path: Path, flat: bool) -> np.ndarray:
-    """Pillow reads 8 bits in every compression; tifffile reads the rest, but only some compressions."""
-    header = _bounded(path, deep.tiff_header(path))
+    import tifffile
+
+    def by_pillow() -> np.ndarray:
+        with open_image(path) as image:
+            return pixels_of(image, path, flat)
+
+    with tifffile.TiffFile(path) as file:
+        return tiff_page(file.pages[0], path, flat, by_pillow)
+
+
+def tiff_page(page: Any, path: Path, flat: bool, by_pillow: Callable[[], np.ndarray]) -> np.ndarray:
+    """H×W×S of a page of tifffile's, which knows few compressions; Pillow knows them all, but 8 bits only."""
+    header = _bounded(path, deep.page_header(page))
     if header.deep:
         try:
-            return deep.read_tiff(path, flat)
+            return deep.read_page(page, path, flat)
         except BadInput:
             raise
         except ValueError as error:  # a compression that needs more than tifffile alone
@@ -179,8 +192,16 @@ def _tiff(path: Path, flat: bool) -> np.ndarray:
                     f"{path}: deep colour TIFF in a compression that cannot be read ({_brief(error)}); "
                     "save it uncompressed, or as PNG"
                 ) from error
-    with open_image(path) as image:
-        return pixels_of(image, path, flat)
+    return by_pillow()
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Of whatever a decoder raises inside, one line: BadInput, naming the file."""
+    try:
+        yield
+    except Exception as error:
+        raise _reason(path, error) from error
 
 
 def _deep_png(path: Path, flat: bool) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -85,6 +87,26 @@ def grown(hole: np.ndarray, by: int) -> np.ndarray:
     return hole
 
 
+FRAME = re.compile(r" frame (\d+)$")
+
+
+def frame_name(film: Path, number: int) -> str:
+    """What a frame of a film is called, the first one being 1: after it masks are looked for, and errors told."""
+    return f"{film.name} frame {number}"
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """The pictures in a folder by the last number in their names, moved to count from 1 where they do from 0.
+
+    Raises BadInput where none has a number.
+    """
+    names = {name: re.findall(r"\d+", PurePosixPath(name).stem) for name in find_pictures(folder)[0]}
+    files = {int(numbers[-1]): folder / name for name, numbers in names.items() if numbers}
+    if not files:
+        raise BadInput(f"{folder}: no mask there has a number in its name, which would tell its frame")
+    return {number + (0 in files): file for number, file in files.items()}
+
+
 def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
     """From a picture and its name to its mask and what that is called; None: the picture's own alpha is its mask."""
     if mask is None:
@@ -92,7 +114,19 @@ def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
     if not isinstance(mask, (str, Path)):
         return lambda photo, name: (mask_of_array(mask), "the mask")
     find = partner(mask, "mask")
-    return lambda photo, name: (read_photo(find(name)), str(find(name)))
+
+    @cache
+    def frames() -> dict[int, Path]:
+        return numbered(Path(mask))
+
+    def of(photo: Photo, name: str) -> tuple[Photo, str]:
+        frame = FRAME.search(name)
+        if frame is None or not Path(mask).is_dir():
+            return read_photo(find(name)), str(find(name))
+        path = frames().get(int(frame[1]))
+        return (Photo(np.zeros((*photo.size, 1), np.uint8)), name) if path is None else (read_photo(path), str(path))
+
+    return of
 
 
 def own_alpha(photo: Photo, name: str) -> tuple[Photo, str]:

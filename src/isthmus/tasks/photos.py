@@ -71,10 +71,7 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     An array comes back as the same kind of array; so does a file where no `out` is named. With save_mask an array
     comes with where it was changed, H×W bool, and a file has NAME-mask.png beside it. Raises BadInput.
     """
-    if strange := set(how) - set(How.__annotations__):
-        raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
-    if how.get("force") and how.get("resume"):
-        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
+    known(how)
     how = {**how, "truth": truths(how.get("truth"))}
     if is_set(source):
         return _set(source, work, how, save_mask)
@@ -88,9 +85,17 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
             raise BadInput(f"{path}: is a folder, so name an out, a folder to write to")
         return _folder(path, work, Path(out), how, save_mask)
     if out is None:
-        done = _judged(work, read_photo(path), path.name, how)
+        done = judged(work, read_photo(path), path.name, how)
         return (done.after.samples(), done.changed) if save_mask else done.after.samples()
     return _file(path, work, Path(out), how, save_mask)
+
+
+def known(how: How) -> None:
+    """Raise TypeError for an option that there is not, BadInput for two that say the opposite."""
+    if strange := set(how) - set(How.__annotations__):
+        raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
+    if how.get("force") and how.get("resume"):
+        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
 
 
 def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
@@ -102,7 +107,7 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
         return out
     for place in used(places, how, save_mask):
         claim(out.with_name(place), force=how.get("force", False))
-    _write(_judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
+    _write(judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
     return out
 
 
@@ -132,7 +137,7 @@ def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
     if save_mask or how.get("side_by_side"):
         raise BadInput(f"{out or source}: for a mask of each, or before and after, name a folder as out")
     read = reader(data, exact=True)
-    photos = (_judged(work, read(name), name, how).after for name in names)
+    photos = (judged(work, read(name), name, how).after for name in names)
     return as_stored(photos, data) if out is None else written(photos, data, Path(out), how.get("force", False))
 
 
@@ -159,7 +164,7 @@ def _each(
         for name, places in zip(names, places_of(results), strict=True):
             if not (resume and all((out / place).exists() for place in used(places, how, save_mask))):
                 try:
-                    done = _judged(work, read(name), name, how)
+                    done = judged(work, read(name), name, how)
                 except BadInput as error:
                     reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
                     broken.append(f"{name} ({reason})")
@@ -192,7 +197,7 @@ def result_name(folder: Path, name: str) -> str:
     return str(path.with_suffix(".png"))
 
 
-def _judged(work: Work, photo: Photo, name: str, how: How) -> Done:
+def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     """The work on one picture, timed and compared with the truth where there is one; `each` is told its figures."""
     began = time.perf_counter()
     done = work(photo, name)
@@ -257,7 +262,7 @@ def _arrays(source: Any, work: Work, how: How, save_mask: bool) -> Any:
     if how.get("out") is not None or how.get("side_by_side"):
         raise BadInput("an array comes back as an array: out and side_by_side are for files")
     photos, back = photos_of(source)
-    done = [_judged(work, photo, f"{place}", how) for place, photo in enumerate(photos)]
+    done = [judged(work, photo, f"{place}", how) for place, photo in enumerate(photos)]
     result = back([one.after.samples() for one in done])
     if not save_mask:
         return result

@@ -1,4 +1,4 @@
-"""denoise, unwatermark, inpaint and upscale: an array, a photo or a folder of them, made good by a trained model."""
+"""denoise, unwatermark, inpaint and upscale: an array, a photo, a folder of them or a film, made good by a model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
+from isthmus.tasks.films import over
 from isthmus.tasks.frame import restored, room
 from isthmus.tasks.masks import checked, hole_of, mask_for
-from isthmus.tasks.photos import Done, How, over
+from isthmus.tasks.photos import Done, How
 from isthmus.tasks.shelf import Models
 
 FACTORS = (2, 3, 4)
@@ -32,9 +33,10 @@ def denoise(
 ) -> Any:
     """A noisy picture becomes a clean one, whatever the strength of its noise.
 
-    source: a file, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats in [0, 1]. how: model,
-    out, best, side_by_side, truth, force, device, each (see How). strength: of the change, x + strength · (f(x) − x).
-    scale or to, or an upscale_model (a shipped one, a run folder or a model): what is clean is enlarged, as by upscale.
+    source: a file, which may be a film, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats
+    in [0, 1]. how: model, out, best, side_by_side, truth, force, device, each (see How). strength: of the change,
+    x + strength · (f(x) − x). scale or to, or an upscale_model (a shipped one, a run folder or a model): what is clean
+    is enlarged, as by upscale.
 
     Returns the same kind of array, or the path of what was written. Raises BadInput for what cannot be used.
     """
@@ -81,9 +83,10 @@ def inpaint(
 ) -> Any:
     """A picture whose hole is filled; what is outside of it stays to the bit.
 
-    mask: a picture for all, a folder with one for each, or an array H×W: white or see-through is the hole. Without one
-    the picture's own see-through part is, which then becomes opaque. invert: the rest is the hole. dilate: the hole
-    grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
+    mask: a picture for all, a folder with one for each, or an array H×W: white or see-through is the hole. The masks of
+    a film's frames are numbered, from 1 on, or from 0 where that is there; a frame without one stays as it is. Without
+    any the picture's own see-through part is the hole, which then becomes opaque. invert: the rest is the hole. dilate:
+    the hole grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
     """
     at_least("dilate", dilate, 0)
     if not 0 <= threshold <= 1:

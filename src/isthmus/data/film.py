@@ -1,0 +1,44 @@
+"""A film in and out, whatever kind of file it is: a video, a GIF, or a TIFF of several pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from isthmus.data.animation import Animation, Pages
+from isthmus.data.frames import Film, Put
+from isthmus.data.video import Video
+from isthmus.errors import BadInput
+from isthmus.files import atomic
+
+KINDS: tuple[type[Animation | Pages], ...] = (Animation, Pages)  # which a still picture may be, too
+
+
+def is_film(path: Path | str) -> bool:
+    """Whether a file is a film: by its name, or, of a .gif or .tif, by having more than one picture."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    return suffix in Video.suffixes or any(suffix in kind.suffixes and kind.several(path) for kind in KINDS)
+
+
+def open_film(path: Path | str) -> Film:
+    """Look through a film. Raises BadInput for what is none, or is broken, or for a video without the extra film."""
+    path = Path(path)
+    if not is_film(path):
+        raise BadInput(f"{path}: is no film; a video, an animated .gif or a .tif of several pages is accepted")
+    return next(kind for kind in (Video, *KINDS) if path.suffix.lower() in kind.suffixes)(path)
+
+
+def check_film_name(out: Path, source: Path) -> None:
+    """Raise BadInput where `out` is no name for what becomes of the film `source`."""
+    accepted = next(kind.suffixes for kind in (Video, *KINDS) if source.suffix.lower() in kind.suffixes)
+    if out.suffix.lower() not in accepted or out.is_dir():
+        raise BadInput(f"{out}: not a name for what becomes of {source}; it can end in {', '.join(accepted)}")
+
+
+@contextmanager
+def film_like(film: Film, out: Path) -> Iterator[Put]:
+    """Write a film as `film` is, whole or not at all. Raises BadInput where it cannot be written."""
+    with atomic(out) as place, film.writing(place, out.suffix.lower()) as put:
+        yield put

@@ -1,0 +1,136 @@
+"""The verbs of restoration on a film, frame by frame: no more than a few frames are ever in memory."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isthmus.data.film import check_film_name, film_like, is_film, open_film
+from isthmus.data.frames import Film
+from isthmus.data.photo import Photo
+from isthmus.errors import BadInput, Note
+from isthmus.files import claim
+from isthmus.tasks import photos
+from isthmus.tasks.flicker import Flicker
+from isthmus.tasks.masks import frame_name
+from isthmus.tasks.photos import Done, How, Work, judged, known
+from isthmus.training.progress import Progress
+
+NOTES = 3  # of all frames that are told; the others are counted
+
+
+def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
+    """Do `work` on an array, a file, a folder or a film, and put the result where `out` says; see photos.over.
+
+    A film is written to `out`, which its path becomes; `each` is told the means of its figures. Raises BadInput.
+    """
+    if not isinstance(source, (str, Path)) or not is_film(source):
+        return photos.over(source, work, how, save_mask=save_mask)
+    known(how)
+    path = Path(source)
+    if how.get("out") is None:
+        raise BadInput(f"{path}: is a film, so name an out, a film to write to")
+    if save_mask or how.get("side_by_side"):
+        raise BadInput(f"{path}: is a film, for which neither masks nor pictures side by side are written")
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file")
+    if how.get("split") or how.get("first"):
+        raise BadInput(f"{path}: split and first choose among those of a folder or of a set, and this is a film")
+    out = Path(str(how.get("out")))
+    check_film_name(out, path)
+    if how.get("resume") and out.exists():
+        return out
+    claim(out, force=how.get("force", False))
+    film = open_film(path)
+    figures = _through(film, work, how, out)
+    if each := how.get("each"):
+        each({"file": path.name, **figures})
+    return out
+
+
+def _through(film: Film, work: Work, how: How, out: Path) -> dict[str, Any]:
+    """All frames into `out`: the figures of the film."""
+    truth = _truth(how.get("truth"))
+    means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
+    count, began = 0, time.perf_counter()
+    with Progress(film.count) as bar, film_like(film, out) as put:
+        for count, frame in enumerate(film.frames(), 1):
+            name = frame_name(film.path, count)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", Note)
+                done = _done(frame.photo, name, work, how, truth)
+            notes.tell(caught)
+            put(done.after, frame)
+            means.add(done.figures)
+            flicker["flicker_before"].add(frame.photo.pixels)
+            flicker["flicker_after"].add(done.after.pixels)
+            bar.step(count, partial(_line, count, film.count, began), last=count == film.count)
+        if not count:
+            raise BadInput(f"{film.path}: holds no frames that can be read")
+    notes.close()
+    height, width = done.after.size
+    found = {key: figure for key, one in flicker.items() if (figure := one.figure()) is not None}
+    seconds = time.perf_counter() - began
+    return {"width": width, "height": height, "frames": count, **means.figures(), **found, "seconds": seconds}
+
+
+def _done(photo: Photo, name: str, work: Work, how: How, truth: Iterator[Photo] | None) -> Done:
+    """A frame, beside the next one of the truth."""
+    own = None
+    if truth is not None and (own := next(truth, None)) is None:
+        raise BadInput(f"{name}: the truth has fewer frames")
+    return judged(work, photo, name, {**how, "each": None, "truth": None if own is None else lambda name: own})
+
+
+def _truth(truth: Any) -> Iterator[Photo] | None:
+    if truth is None:
+        return None
+    if not isinstance(truth, (str, Path)):
+        raise BadInput("the truth of a film is a film: a path is accepted")
+    return (frame.photo for frame in open_film(truth).frames())
+
+
+def _line(count: int, whole: int, began: float) -> str:
+    return f"frame {count}/{whole}  {count / max(time.perf_counter() - began, 1e-9):.2g}/s"
+
+
+class Means:
+    """Of the figures of the frames that are no whole numbers."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
+
+    def add(self, figures: dict[str, Any]) -> None:
+        for key, value in figures.items():
+            if isinstance(value, float) and key != "seconds":
+                self.sums[key][0] += value
+                self.sums[key][1] += 1
+
+    def figures(self) -> dict[str, float]:
+        return {key: total / count for key, (total, count) in self.sums.items()}
+
+
+class Notes:
+    """Tells what is noted of the frames: each sentence once, the first few of them, and at the end how many more."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+        self.more = 0
+
+    def tell(self, caught: list[warnings.WarningMessage]) -> None:
+        for one in caught:
+            if issubclass(one.category, Note) and str(one.message) not in self.told:
+                if len(self.told) < NOTES:
+                    self.told.add(str(one.message))
+                    warnings.warn(one.message, Note, stacklevel=5)
+                else:
+                    self.more += 1
+
+    def close(self) -> None:
+        if self.more:
+            warnings.warn(f"and {self.more} more such notes", Note, stacklevel=4)
