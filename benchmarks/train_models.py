@@ -53,16 +53,16 @@ def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
 PLANS = {
     "denoise-gray": Plan("denoise", "gray pictures with white noise of σ 0-55", (("train400", 400),), BSDS, 551),
     "upscale-2": enlarging(2, 12),
-    "upscale-3": enlarging(3, 6, "upscale-2"),
-    "upscale-4": enlarging(4, 6, "upscale-2"),
-    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 20),
-    "denoise-color": Plan("denoise", "photos with white noise of σ 0-55", PHOTOS[:1], BSDS, 20, "denoise-gray"),
+    "upscale-3": enlarging(3, 4, "upscale-2"),
+    "upscale-4": enlarging(4, 4, "upscale-2"),
+    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 15),
+    "denoise-color": Plan("denoise", "photos with white noise of σ 0-55", PHOTOS[:1], BSDS, 12, "denoise-gray"),
     "unwatermark": Plan(
         "unwatermark",
         "logos, words and shapes laid over photos",
         PHOTOS[:1],
         f"{BSDS}; the logos are CC0 (trade marks remain)",
-        7,
+        5,
         "inpaint",
         {"overlay": "logos"},
     ),
@@ -71,9 +71,9 @@ PLANS = {
         "X-rays with Poisson-Gaussian noise",
         (("covid_xray48/images", 36),),
         "CC BY and CC BY-NC-SA, picture by picture: no commercial use",
-        12,
+        8,
         "denoise-gray",
-        {"gray": True},
+        {"gray": True, "corruption": "poisson-gaussian"},
     ),
 }
 
