@@ -30,7 +30,7 @@ from isthmus.machines import first_rank, started, together
 from isthmus.tasks.train import train
 
 LIMIT = 30.0  # seconds: whatever takes longer hangs
-WARM = ["isthmus.tasks.train", "isthmus.cli.app", "lightning_fabric", "sklearn.cluster"]
+WARM = ["isthmus.tasks.train", "isthmus.cli.learn", "lightning_fabric", "sklearn.cluster"]
 KINDS: dict[str, dict[str, Any]] = {
     "undercomplete": {"code": 5},
     "quantized": {"codes": 16, "dim": 3, "channels": (4, 8)},
@@ -117,7 +117,7 @@ class Pair:
             port = free.getsockname()[1]
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(
-            ["isthmus.cli.app", "isthmus.tasks.train", "lightning_fabric", "sklearn.cluster"]
+            ["isthmus.cli.learn", "isthmus.tasks.train", "lightning_fabric", "sklearn.cluster"]
         )
         folder.mkdir(parents=True, exist_ok=True)
         self.places = [(folder / f"{rank}.out", folder / f"{rank}.err") for rank in range(ranks)]

@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from isthmus.cli.restore import app  # which is that of app.py, with more verbs
+    from isthmus.cli import learn, look, restore, use  # noqa: F401 -- importing registers the verbs
+    from isthmus.cli.app import app
 
     return app(arguments, prog_name="isthmus", standalone_mode=False) or 0
 

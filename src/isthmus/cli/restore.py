@@ -11,8 +11,6 @@ import typer
 from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
 
-__all__ = ["app"]
-
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a film, a folder, or anything that DATA is")]
 Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder, a film for a film")]
 Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]

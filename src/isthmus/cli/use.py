@@ -1,0 +1,104 @@
+"""The verbs of a trained model: its code and its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.app import Device, Devices, First, Force, InputName, Nodes, Out, RunPath, Seed, Split, app
+from isthmus.cli.output import done
+
+
+@app.command()
+def reconstruct(
+    run: RunPath,
+    source: InputName,
+    out: Out,
+    split: Split = None,
+    first: First = None,
+    force: Force = False,
+    device: Device = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+) -> None:
+    """What a run makes of pictures."""
+    from isthmus.tasks.use import reconstruct as rebuild
+
+    how = {"device": device, "devices": devices, "nodes": nodes}
+    done(f"Written: {rebuild(run, source, out=out, split=split, first=first, force=force, **how)}")
+
+
+@app.command()
+def embed(
+    run: RunPath,
+    source: InputName,
+    out: Out,
+    split: Split = None,
+    first: First = None,
+    force: Force = False,
+    device: Device = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+) -> None:
+    """The codes of pictures, as .npz."""
+    from isthmus.tasks.use import embed as encode
+
+    how = {"device": device, "devices": devices, "nodes": nodes}
+    done(f"Written: {encode(run, source, out=out, split=split, first=first, force=force, **how)}")
+
+
+@app.command()
+def decode(
+    run: RunPath,
+    codes: Annotated[Path, typer.Argument(metavar="CODES", help="codes.npz as embed writes it, or .npy")],
+    out: Out,
+    force: Force = False,
+) -> None:
+    """The pictures of codes."""
+    from isthmus.tasks.use import decode as draw
+
+    done(f"Written: {draw(run, codes, out=out, force=force)}")
+
+
+@app.command()
+def generate(
+    run: RunPath,
+    out: Out,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="how many")] = 64,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """New pictures from random codes."""
+    from isthmus.tasks.generate import generate as invent
+
+    done(f"Written: {invent(run, n, out=out, seed=seed, force=force)}")
+
+
+@app.command()
+def interpolate(
+    run: RunPath,
+    a: Annotated[str, typer.Argument(metavar="A", help="a picture, or one item of a set, as in digits:7")],
+    b: Annotated[str, typer.Argument(metavar="B", help="another")],
+    out: Out,
+    steps: Annotated[int, typer.Option("--steps", min=2, help="pictures, both ends included")] = 10,
+    force: Force = False,
+) -> None:
+    """The pictures on the way from one to another."""
+    from isthmus.tasks.generate import interpolate as walk
+
+    done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force)}")
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option("--out", help="the file to write, .onnx")],
+    part: Annotated[str | None, typer.Option("--part", help="encoder or decoder; both by default")] = None,
+    force: Force = False,
+) -> None:
+    """A run as ONNX, for other languages and machines."""
+    from isthmus.export import export as write
+
+    done(f"Written: {write(run, out, part=part, force=force)}")
