@@ -79,7 +79,7 @@ class Autoencoder(nn.Module):
         own_size = not (getattr(self.encoder, "any_size", True) and getattr(self.bottleneck, "any_size", True))
         channels = self.shape[0] + getattr(self.corruption, "extra", 0)  # a mask, if the corruption adds one
         if x.dim() != len(self.shape) + 1 or x.shape[1] != channels or (own_size and x.shape[1:] != self.shape):
-            raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size(self.shape)}")
+            raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size((channels, *self.shape[1:]))}")
         h = self.encoder(x)
         return h if isinstance(h, tuple) else (h, None)
 

@@ -194,3 +194,12 @@ def test_the_command_takes_a_truth_or_another_damage(tmp_path: Path, alone: Path
     code, out, err = said("--set", "sigm=25")
     assert (code, out) == (2, "")
     assert "unknown key for evaluate 'sigm': did you mean 'sigma'" in err
+
+
+@pytest.mark.parametrize(("recipe", "keys"), [("inpaint", {"kinds": "boxes"}), ("unwatermark", {})])
+def test_what_was_hidden_has_a_figure_of_its_own(recipe: str, keys: dict[str, str]) -> None:
+    model = create(recipe, shape=(3, 32, 32), channels=(8, 8), **keys)
+    x = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0)).numpy()
+    figures = evaluate(model, x)
+    assert figures["psnr_in_mask"] < figures["psnr"]  # known pixels are right
+    assert figures["psnr_in_mask_before"] < figures["psnr_before"]

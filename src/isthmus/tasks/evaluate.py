@@ -97,6 +97,7 @@ def item_means(
 ) -> dict[str, float]:
     """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
     sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
     low, high = data.range
     level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
     for place, x in chunks(data):
@@ -106,8 +107,10 @@ def item_means(
         else:
             sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
         for name, values in per_item(model, sample, noise, level):
-            sums[name] = sums.get(name, 0.0) + float(values.double().sum())
-    return {name: total / len(data) for name, total in sums.items()}
+            found = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # no mask, no figure
+            sums[name] = sums.get(name, 0.0) + float(found.double().sum())
+            counts[name] = counts.get(name, 0) + len(found)
+    return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}
 
 
 def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
@@ -120,6 +123,9 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     y, _ = model.say(sample, Context())
     everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
     seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
+    mask = sample.condition.get("mask") if truth.dim() == 4 else None
+    if mask is not None and getattr(model.corruption, "extra", 0) > 0:  # what is known is given back
+        mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
     values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):
@@ -133,6 +139,9 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
         yield "psnr_before", metrics.psnr(seen, truth)
         if truth.dim() == 4:
             yield "ssim_before", metrics.ssim(seen, truth)
+    if mask is not None:
+        yield "psnr_in_mask", metrics.psnr(picture, truth, mask)
+        yield "psnr_in_mask_before", metrics.psnr(seen, truth, mask)
     if isinstance(model.bottleneck, Variational):
         y, code = model.say(sample, Context(noise))
         kl = code.stats["kl_nats"]
@@ -161,7 +170,7 @@ def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
             active += (model.encode(x, unit=True) > threshold).sum(0)
         share = active / len(data)
         figures |= {"mean_active_fraction": float(share.mean()), "dead_units": int((share == 0).sum())}
-    if math.prod(model.code_shape) <= STEEPEST:
+    if math.prod(model.code_shape) <= STEEPEST and not model.has_skips:  # which go past the code
         some = data.floats(np.arange(min(STEEP, len(data)))).to(model.device)
         norm = metrics.jacobian_norm(lambda x: model.say(Sample.of(x), Context())[1].z, some)
         figures["jacobian_norm"] = float(norm.mean())
