@@ -3,7 +3,7 @@
 Each is one `isthmus train` on the data that its entry names, in ISTHMUS_DATA, all of which are training sets; what was
 trained is a run like any other, and goes on where it stopped. Packed are its weights in half precision, the config, and
 a card that says from what, how long and where it was trained. Figures are added to the card by
-benchmarks/restoration.py, which alone sees test sets.
+benchmarks/restoration.py, which alone sees test sets. Two more are trained to stand beside them there (`plain=RUN`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Plan:
     """How a shipped model comes to be: a recipe with its keys on sets of pictures, and what the card has to say.
 
     sets: a folder, and how many of its files by name; the others are kept for the test. init: the model whose weights
-    it begins with, where they fit.
+    it begins with, where they fit. LOGOS in a key is the folder of those that are learned from. shipped: or else it
+    only stands beside one that is, in a table.
     """
 
     recipe: str
@@ -42,6 +43,7 @@ class Plan:
     epochs: int
     init: str | None = None
     keys: dict[str, Any] = field(default_factory=dict)
+    shipped: bool = True
 
 
 def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
@@ -64,7 +66,7 @@ PLANS = {
         f"{BSDS}; the logos are CC0 (trade marks remain)",
         5,
         "inpaint",
-        {"overlay": "logos"},
+        {"overlay": "LOGOS"},
     ),
     "xray": Plan(
         "denoise",
@@ -74,6 +76,25 @@ PLANS = {
         8,
         "denoise-gray",
         {"gray": True, "corruption": "poisson-gaussian"},
+    ),
+    "plain-unet": Plan(
+        "denoise",
+        "as unwatermark, but the net tells the picture alone",
+        PHOTOS[:1],
+        BSDS,
+        5,
+        "inpaint",
+        {"corruption": "watermark:LOGOS", "channels": "48,96,192,192", "crop": 96, "batch_size": 8},
+        shipped=False,
+    ),
+    "plain-denoising": Plan(
+        "denoising",
+        "watermarks through the bottleneck of a denoising autoencoder",
+        PHOTOS[:1],
+        BSDS,
+        60,
+        keys={"corruption": "watermark:LOGOS", "net": "conv", "size": 64},
+        shipped=False,
     ),
 }
 
@@ -130,9 +151,8 @@ def main() -> None:
     for name in given.names:
         plan, run = PLANS[name], given.out / name
         sources = given.out / "sources"
-        keys = dict(plan.keys)
-        if "overlay" in keys:
-            keys["overlay"] = str(linked(sources / "logos", (("logos_cc0", 72),)))
+        logos = str(linked(sources / "logos", (("logos_cc0", 72),)))
+        keys = {k: v.replace("LOGOS", logos) if isinstance(v, str) else v for k, v in plan.keys.items()}
         done = train(
             plan.recipe,
             linked(sources / name, plan.sets),
@@ -143,7 +163,8 @@ def main() -> None:
             validation=0.0,
             **keys,
         )
-        print(pack(name, run, plan, sum(row["seconds"] for row in done.history)), flush=True)
+        if plan.shipped:
+            print(pack(name, run, plan, sum(row["seconds"] for row in done.history)), flush=True)
 
 
 if __name__ == "__main__":
