@@ -101,7 +101,13 @@ def test_pictures_of_one_size_that_is_not_much_larger_stay_whole(save, rng) -> N
         path = save(rng.integers(0, 256, (100, 120), np.uint8), f"same/{number}.png")
     assert open_data(path.parent, cut=96).shape == (1, 100, 120)
     assert open_data(path.parent, cut=48).shape == (1, 48, 48)
-    assert open_data(path.parent, cut=110).shape == (1, 110, 110)  # a square of 110 does not fit: mirrored
+    assert open_data(path.parent, cut=160).shape == (1, 100, 120)
+
+
+def test_no_square_is_larger_than_every_picture(save, rng) -> None:
+    for side in (12, 14, 13):
+        path = save(rng.integers(0, 256, (side, side + 2), np.uint8), f"tiny/{side}.png")
+    assert open_data(path.parent, cut=160).shape == (1, 14, 14)
 
 
 def test_a_run_on_squares_is_evaluated_on_squares(mixed: Path, tmp_path: Path) -> None:

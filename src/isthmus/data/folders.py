@@ -135,13 +135,14 @@ def open_pictures(
 
 
 def side_of_squares(kinds: Sequence[Header], cut: int | None, like: Mapping[str, Any] | None) -> int | None:
-    """Of the squares that pictures of these kinds are cut into; None where they are not."""
+    """Of the squares that pictures of these kinds are cut into, for which one at least is large enough; None: of none."""
     if like is not None:
         return shape_of(like)[-1] if like.get("cut") else None
-    if cut is not None and len({(kind.height, kind.width) for kind in kinds}) == 1:
-        one = kinds[0]  # of one size, and not much larger: a square already, or as good
-        return None if cut <= min(one.height, one.width) and one.height * one.width <= 4 * cut**2 else cut
-    return cut
+    if cut is None:
+        return None
+    cut = min(cut, max(min(kind.height, kind.width) for kind in kinds))
+    alike = len({(kind.height, kind.width) for kind in kinds}) == 1  # and not much larger: as good as squares already
+    return None if alike and kinds[0].height * kinds[0].width <= 4 * cut**2 else cut
 
 
 def read_whole(files: Files, keep: bool, notes: list[str]) -> tuple[Tensor | Files, dict[int, str]]:
