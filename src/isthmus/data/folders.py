@@ -135,7 +135,7 @@ def open_pictures(
 
 
 def side_of_squares(kinds: Sequence[Header], cut: int | None, like: Mapping[str, Any] | None) -> int | None:
-    """Of the squares that pictures of these kinds are cut into, for which one at least is large enough; None: of none."""
+    """Of the squares that pictures of these kinds are cut into, one of which fits into some picture; None: of none."""
     if like is not None:
         return shape_of(like)[-1] if like.get("cut") else None
     if cut is None:
