@@ -87,10 +87,12 @@ def session_of(path: Path) -> Any:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def run(session: Any, given: Tensor) -> dict[str, Tensor]:
+def run(session: Any, given: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
+    """mask: where the file takes one; none is no hole."""
     names = [value.name for value in session.get_outputs()]
-    (name,) = (value.name for value in session.get_inputs())
-    found = session.run(names, {name: given.numpy()})
+    inputs = [value.name for value in session.get_inputs()]
+    mask = torch.zeros_like(given[:, :1]) if mask is None else mask
+    found = session.run(names, {name: (mask if name == "mask" else given).numpy() for name in inputs})
     return {name: torch.from_numpy(value) for name, value in zip(names, found, strict=True)}
 
 
@@ -156,9 +158,21 @@ def test_a_whole_model_gives_the_same_numbers_in_onnxruntime(case: Case) -> None
     session = case.session(None)
     for x in case.batches():
         made = run(session, x)
-        assert list(made) == ["reconstruction", "code"]
+        assert list(made) == ["reconstruction", "code"] + ["mask"] * case.model.finds
         assert_close(made["reconstruction"], case.model.reconstruct(x))
         assert_close(made["code"], case.model.encode(x))
+
+
+@pytest.mark.filterwarnings("ignore:a code of")
+def test_a_mask_goes_in_where_holes_are_filled_and_comes_out_where_marks_are_found(case: Case) -> None:
+    model, x = case.model, items(2, SHAPES[case.kind])
+    if model.finds:
+        assert_close(run(case.session(None), x)["mask"], model.restore(x)[:, -1:])
+    elif model.corruption is not None and model.corruption.extra:
+        mask = (items(2, (1, *x.shape[2:]), seed=6) < 0.3).float()
+        made = run(case.session(None), x, mask)["reconstruction"]
+        assert_close(made, model.restore(x, mask=mask))
+        assert float((made - model.reconstruct(x)).abs().max()) > 1e-3
 
 
 def test_an_encoder_alone_gives_the_same_codes_and_symbols(case: Case) -> None:
@@ -200,7 +214,11 @@ def test_a_file_names_what_is_open_and_says_what_it_is(case: Case) -> None:
     shape, code = list(model.shape), list(model.code_shape)
     if case.open:
         shape[1:], code[1:] = ["height", "width"], ["code_height", "code_width"]
-    assert sides == {"input": ["batch", *shape], "reconstruction": ["batch", *shape], "code": ["batch", *code]}
+    large = ["large_height", "large_width"] if model.scale > 1 else shape[1:]
+    expected = {"input": shape, "reconstruction": [shape[0], *large], "code": code}
+    if model.finds or (model.corruption and model.corruption.extra):
+        expected["mask"] = [1, *shape[1:]]
+    assert sides == {name: ["batch", *own] for name, own in expected.items()}
     about = {pair.key: pair.value for pair in file.metadata_props}
     assert about["recipe"] == case.recipe
     assert about["isthmus"] == isthmus.__version__

@@ -22,6 +22,7 @@ from isthmus import __version__, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import TopK
 from isthmus.contracts import Context
+from isthmus.corruptions.holes import hidden
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
 from isthmus.files import atomic, claim
 from isthmus.layers import seeded
@@ -38,7 +39,8 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     """Write the model as the ONNX file `out`, in one piece, check it in onnxruntime, and return its path.
 
     In the file, input: float32 N×shape in [0, 1]; reconstruction: N×shape in [0, 1], as model.reconstruct makes it;
-    code: N×code_shape; indices: int64 N×grid. part: None (input -> reconstruction, code), "encoder" (input -> code, and
+    code: N×code_shape; indices: int64 N×grid. Where holes are filled, mask, N×1×H×W, goes in too, 1 in a hole; where a
+    mark is found, mask comes out. part: None (input -> reconstruction, code), "encoder" (input -> code, and
     indices where the code is discrete) or "decoder" (code -> reconstruction). N is open, and so are height and width
     where the net takes any. A code does not tell what the encoder had padded: from a grid of the model's own size the
     decoder makes a picture of the model's own size, from any other grid whole cells, to be cropped.
@@ -92,8 +94,11 @@ class _Part(nn.Module):
         any_size = [getattr(word, "any_size", True) for word in (model.encoder, model.bottleneck)]
         self.open = len(model.shape) == 3 and all(any_size)
         self.discrete = getattr(model.bottleneck, "discrete", False)
-        self.given = "code" if part == "decoder" else "input"
+        masked = getattr(model.corruption, "extra", 0) > 0  # then 1 in the hole goes in beside the picture
+        self.given = ["code"] if part == "decoder" else ["input", "mask"] if masked else ["input"]
         self.made = {None: ["reconstruction", "code"], "encoder": ["code"], "decoder": ["reconstruction"]}[part]
+        if part is None and model.finds:
+            self.made.append("mask")
         if part == "encoder" and self.discrete:
             self.made.append("indices")
         self.excess = (0, 0)  # rows and columns that the own grid decodes to over those of the model's own size
@@ -101,14 +106,17 @@ class _Part(nn.Module):
             whole = model._decoded(torch.zeros(1, *model.code_shape), None).shape
             self.excess = (whole[-2] - model.shape[-2], whole[-1] - model.shape[-1])
 
-    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, given: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         if self.part == "decoder":
             return (self.picture(given),)
+        given = given if mask is None else hidden(given, (mask > 0.5).to(given))
         h, skips = self.model._features(given)
         code = self.model._code(h, Context(x=given))
         if self.part == "encoder":
             return (code.z,) if code.symbols is None else (code.z, code.symbols)
-        return self.model.objective.picture(self.model._decoded(code.z, skips, tuple(given.shape[1:]))), code.z
+        y = self.model.objective.picture(self.model._decoded(code.z, skips, tuple(given.shape[1:])))
+        own = self.model.shape[0]
+        return (y[:, :own], code.z, y[:, own:]) if self.model.finds else (y, code.z)
 
     def picture(self, z: Tensor) -> Tensor:
         """The picture of a code, cropped to the model's own size where z has the model's own grid."""
@@ -120,10 +128,17 @@ class _Part(nn.Module):
             y = y[..., :down, :right]
         return self.model.objective.picture(y)
 
-    def example(self) -> Tensor:
+    def example(self) -> tuple[Tensor, ...]:
         """Two items, of sides that equal nothing else: the exporter takes equal numbers for the same thing."""
-        shape = self.model.shape if self.given == "input" else self.model.code_shape
-        return torch.zeros(2, shape[0], 2 * shape[1] + 1, 2 * shape[2] + 4) if self.open else torch.zeros(2, *shape)
+        shape = self.model.code_shape if self.given == ["code"] else self.model.shape
+        item = torch.zeros(2, shape[0], 2 * shape[1] + 1, 2 * shape[2] + 4) if self.open else torch.zeros(2, *shape)
+        return (item, item[:, :1])[: len(self.given)]
+
+    def side(self, name: str) -> tuple[str, str]:
+        """How the height and the width of what goes in or comes out are called in the file."""
+        if name == "reconstruction" and self.model.scale > 1:
+            return "large_height", "large_width"
+        return ("height", "width") if name in ("input", "reconstruction", "mask") else ("code_height", "code_width")
 
     def about(self) -> dict[str, str]:
         """What the file says of itself. range: the numbers of the training data that became 0 and 1."""
@@ -147,11 +162,11 @@ def _translated(part: _Part, out: Path) -> bytes:
         with _quiet(), torch.no_grad():
             program: Any = torch.onnx.export(
                 part,
-                (part.example(),),
+                part.example(),
                 dynamo=True,
-                input_names=[part.given],
+                input_names=part.given,
                 output_names=part.made,
-                dynamic_shapes=(sides,),
+                dynamic_shapes=(sides,) if len(part.given) == 1 else (sides, sides),
                 opset_version=OPSET,
                 verbose=False,
             )
@@ -166,8 +181,7 @@ def _translated(part: _Part, out: Path) -> bytes:
     for value in (*graph.input, *graph.output):
         dims = value.type.tensor_type.shape.dim
         if part.open:
-            picture = value.name in ("input", "reconstruction")
-            dims[-2].dim_param, dims[-1].dim_param = ("height", "width") if picture else ("code_height", "code_width")
+            dims[-2].dim_param, dims[-1].dim_param = part.side(value.name)
         dims[0].dim_param = "batch"
     set_model_props(file, part.about())
     return file.SerializeToString()
@@ -199,25 +213,38 @@ def _check(path: Path, part: _Part, out: Path) -> None:
     sizes = [part.model.shape, *([(channels, sides[0] // 2 + 1, sides[1] // 2 + 3)] if part.open else [])]
     random = seeded(0)
     items = [torch.rand(count, *size, generator=random) for size in sizes for count in (1, 3)]
-    given = [part.model.encode(x, unit=True) for x in items] if part.given == "code" else items
+    given: list[tuple[Tensor, ...]] = [(x,) for x in items]
+    if part.given == ["code"]:
+        given = [(part.model.encode(x, unit=True),) for x in items]
+    elif len(part.given) == 2:
+        given = [(x, (torch.rand(x[:, :1].shape, generator=random) < 0.3).float()) for x in items]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        found = [session.run(part.made, {part.given: each.numpy()}) for each in given]
+        found = [
+            session.run(part.made, dict(zip(part.given, (t.numpy() for t in each), strict=True))) for each in given
+        ]
     except Exception as error:  # of many kinds that share no base
         raise IsthmusError(f"{out}: not written, because onnxruntime cannot run it ({_first_line(error)})") from error
     for each, values in zip(given, found, strict=True):
         made = dict(zip(part.made, map(torch.from_numpy, values), strict=True))
-        for name, (expected, spared) in _expected(part, each, made).items():
+        for name, (expected, spared) in _expected(part, *each, made=made).items():
             if not (apart := _apart(made[name], expected, spared)) <= TOLERANCE:
                 raise IsthmusError(f"{out}: not written, because its {name} is {apart:.1g} away from the model's")
 
 
-def _expected(part: _Part, given: Tensor, made: dict[str, Tensor]) -> dict[str, tuple[Tensor, float]]:
+def _expected(
+    part: _Part, given: Tensor, mask: Tensor | None = None, *, made: dict[str, Tensor]
+) -> dict[str, tuple[Tensor, float]]:
     """What the model makes where the file has made `made`, and the share of it that may fall otherwise."""
     model = part.model
-    if part.given == "code":
+    if mask is not None or model.finds:
+        y = model.restore(given, **({} if mask is None else {"mask": mask}))
+        own = model.shape[0]
+        parts = {"reconstruction": y[:, :own], "mask": y[:, own:]}
+        return {name: (value, 0.0) for name, value in parts.items() if name in made}
+    if part.given == ["code"]:
         own = given.shape[1:] == model.code_shape
         return {"reconstruction": (model.decode(given) if own else part.picture(given), 0.0)}
     jumps = part.discrete or isinstance(model.bottleneck, TopK)

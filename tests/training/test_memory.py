@@ -39,6 +39,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "closed": {"name": "contractive", "code": 6},
     "fsq": {"name": "quantized", "quantizer": "fsq", "levels": (4, 4), "channels": (4, 8)},
     "denoise": {"channels": (4, 6), "fold": 1, "crop": 6},
+    "inpaint": {"channels": (4, 6), "fold": 1, "crop": 6},
+    "unwatermark": {"channels": (4, 6), "fold": 1, "crop": 6},
+    "upscale": {"width": 4, "blocks": 1, "crop": 3},
 }
 HOW = {"epochs": 2, "batch_size": 16, "device": "cpu", "patience": None, "validation": 0.1, "test": 0.0}
 MESSAGES = {
