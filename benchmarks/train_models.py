@@ -57,8 +57,8 @@ PLANS = {
     "upscale-2": enlarging(2, 12),
     "upscale-3": enlarging(3, 4, "upscale-2"),
     "upscale-4": enlarging(4, 4, "upscale-2"),
-    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 15),
     "denoise-color": Plan("denoise", "photos with white noise of σ 0-55", PHOTOS[:1], BSDS, 12, "denoise-gray"),
+    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 12, "denoise-color"),
     "unwatermark": Plan(
         "unwatermark",
         "logos, words and shapes laid over photos",
@@ -84,7 +84,7 @@ PLANS = {
         BSDS,
         5,
         "inpaint",
-        {"corruption": "watermark:LOGOS", "channels": "48,96,192,192", "crop": 96, "batch_size": 8},
+        {"corruption": "watermark:LOGOS", "channels": "48,96,144,144", "crop": 96, "batch_size": 8},
         shipped=False,
     ),
     "plain-denoising": Plan(

@@ -169,13 +169,13 @@ class Autoencoder(nn.Module):
     @property
     def stride(self) -> int:
         """Where a tile of a picture must begin to be seen as the whole picture is: at a multiple of this."""
-        return int(getattr(self.encoder, "stride", 1))
+        return math.lcm(*(int(getattr(part, "stride", 1)) for part in (self.encoder, self.corruption)))
 
     @property
     def reach(self) -> int | None:
         """Pixels of the input to each side on which one pixel of the output depends; None where it is all of them."""
         parts: list[Any] = [part.reach for part in (self.encoder, self.decoder) if hasattr(part, "reach")]
-        return sum(parts) if len(parts) == 2 else None
+        return sum(parts) + getattr(self.corruption, "reach", 0) if len(parts) == 2 else None
 
     def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
         """The indices N×grid of a discrete code, or None where the code is not discrete."""

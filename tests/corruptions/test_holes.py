@@ -8,6 +8,7 @@ from torch import Tensor
 
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Holes, Masking, corruption
+from isthmus.corruptions.holes import filled
 from isthmus.errors import BadInput
 
 GRAY = torch.full((40, 3, 20, 30), 0.5)
@@ -41,16 +42,31 @@ def test_masking_draws_a_rate_an_item() -> None:
 
 @pytest.mark.parametrize("kind", ["pixels", "lines", "text", "boxes"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_hole_is_0_and_told_and_the_rest_is_as_it_was(kind: str, channels: int) -> None:
+def test_a_hole_is_guessed_from_around_it_and_told_and_the_rest_is_as_it_was(kind: str, channels: int) -> None:
     x = PHOTOS[:, :channels]
     sample = damaged(f"holes:{kind}", x)
     seen, mask = sample.x[:, :channels], sample.x[:, channels:]
     assert torch.equal(mask, sample.condition["mask"])
     assert mask.unique().tolist() == [0, 1]
-    assert torch.equal(seen, torch.where(mask > 0, 0.0, x))
+    assert torch.equal(torch.where(mask > 0, 0.0, seen), torch.where(mask > 0, 0.0, x))
+    assert torch.equal(damaged(f"holes:{kind}", torch.where(mask > 0, 9.0, x)).x, sample.x)  # not from what is hidden
     shares = mask.mean((1, 2, 3))
     assert 0.01 < shares.min() < shares.max() < 0.95
     assert len({tuple(item.flatten().tolist()) for item in mask}) == 24  # each item its own
+
+
+def test_the_first_guess_is_smooth_and_reaches_as_far_as_it_says() -> None:
+    hole = torch.zeros(1, 1, 96, 80)
+    hole[..., 40:60, 30:50] = 1
+    assert torch.allclose(filled(torch.full((1, 3, 96, 80), 0.3), hole), torch.tensor(0.3))
+    ramp = torch.linspace(0, 1, 80).expand(1, 1, 96, 80)
+    assert float((filled(ramp, hole) - ramp).abs().max()) < 0.12
+    assert torch.equal(filled(ramp, torch.ones_like(hole)), torch.zeros_like(ramp))
+    random = torch.rand(1, 1, 320, 320, generator=torch.Generator().manual_seed(0))
+    lost = (torch.rand(1, 1, 320, 320, generator=torch.Generator().manual_seed(1)) < 0.97).float()
+    whole, (reach, stride) = filled(random, lost), (Holes.reach, Holes.stride)
+    part = filled(random[..., stride:, stride:], lost[..., stride:, stride:])
+    assert torch.equal(part[..., reach:, reach:], whole[..., stride + reach :, stride + reach :])
 
 
 def test_pixels_are_hidden_each_by_itself_at_the_share_asked_for() -> None:
@@ -99,7 +115,8 @@ def test_a_given_mask_hides_what_it_marks_whatever_was_there() -> None:
     broken = torch.where(mask > 0, torch.nan, x)
     given = Holes().given(broken, mask=mask)
     assert torch.equal(given[:, 3:], mask)
-    assert torch.equal(given[:, :3], torch.where(mask > 0, 0.0, x))
+    assert torch.equal(given[:, :3], filled(x, mask))
+    assert not given.isnan().any()
     assert torch.equal(Holes().given(x, mask=mask[:1] > 0), Holes().given(x, mask=mask[:1].expand(2, -1, -1, -1)))
     assert torch.equal(corruption("gaussian:0.1+holes").given(broken, mask=mask), given)
 

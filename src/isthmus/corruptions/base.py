@@ -26,12 +26,16 @@ class Corruption(nn.Module):
     """Base of all corruptions: a batched module that changes x and draws from ctx.noise alone.
 
     extra: channels that x̃ has more than x, at its end (a mask). scale: how many times smaller x̃ is than the target.
+    reach, stride: pixels that x̃ depends on around one, and what a part of a picture must begin at a multiple of, to be
+    given as the whole is.
     clean: whether the target is the picture as it should be; else x is noisy itself (see alone.py).
     What was drawn is put into the condition, one row an item.
     """
 
     extra = 0
     scale = 1
+    reach = 0
+    stride = 1
     clean = True
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
@@ -66,7 +70,7 @@ class Compose(Corruption):
         self.corruptions = nn.ModuleList(corruptions)
         self.extra = sum(part.extra for part in corruptions)
         self.scale = math.prod(part.scale for part in corruptions)
-        self.clean = corruptions[-1].clean
+        self.reach, self.stride, self.clean = (getattr(corruptions[-1], key) for key in ("reach", "stride", "clean"))
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         for corruption in self.corruptions:
@@ -91,7 +95,8 @@ class OneOf(Corruption):
         if not all(part.clean for part in corruptions):
             raise BadInput("what learns from noisy pictures alone is none of several corruptions to choose from")
         self.corruptions = nn.ModuleList(corruptions)
-        self.extra, self.scale = corruptions[0].extra, corruptions[0].scale
+        first = corruptions[0]
+        self.extra, self.scale, self.reach, self.stride = first.extra, first.scale, first.reach, first.stride
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         noise, count = drawn(ctx), len(sample.x)
