@@ -66,7 +66,7 @@ def denoise(
     return unet(shape, damage, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
-@recipe(*PICTURES, cut=SQUARE, **TRAINING)
+@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"lr": 1e-3, "clip": 100})
 def inpaint(
     shape: Shape,
     code: None = None,
@@ -93,7 +93,7 @@ def inpaint(
     return unet(shape, Holes(kinds, interval("share", share)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
-@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"batch_size": 8})
+@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"batch_size": 8, "lr": 1e-3})
 def unwatermark(
     shape: Shape,
     code: None = None,
