@@ -49,7 +49,7 @@ def _gaussian(contest: Contest, sets: tuple[str, ...], name: str) -> None:
                 add(label, [restored(net, picture) for picture in noisy])
             if sigma == TOLD and contest.part == "gray":
                 for pictures in contest.beside([("bm3d", {"sigma": sigma / 255})], noisy):
-                    add("BM3D, told σ", pictures)
+                    add("BM3D, told σ 25", pictures)
             for model, figures in DENOISED[folder].items():
                 contest.add(f"{model} (published)", **known, psnr=figures[place])
     contest.end(
