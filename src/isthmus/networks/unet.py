@@ -64,7 +64,8 @@ class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
     residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is how much
-    the picture is covered, 0 to 1, and as much counts of what is added: from x̃ = (1 − a) x + a c to x = x̃ + a (x − c).
+    the picture is covered, 0 to 1, of which x̃ holds nothing. It is no gate for what is added: nothing is learned behind
+    a gate while it is shut, and most of a picture is not covered.
     """
 
     def __init__(
@@ -89,8 +90,6 @@ class UNetDecoder(nn.Module):
         start(self)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
-            if finds and self.tail.bias is not None:
-                self.tail.bias[-(fold**2) :] = -3.0  # it begins with little being covered
 
     def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
         x, first, *others = skips
@@ -98,9 +97,7 @@ class UNetDecoder(nn.Module):
         for up, stage in zip(self.ups, self.stages, strict=True):
             h = stage(up(h) + others.pop())
         y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
-        if self.finds:
-            cover = torch.sigmoid(y[:, -1:])
-            y = torch.cat([x[:, : self.out - 1] + cover * y[:, :-1], cover], 1)
-        elif self.residual:
-            y = y + x[:, : self.out]
+        if self.residual:
+            own = self.out - self.finds
+            y = torch.cat([x[:, :own] + y[:, :own], y[:, own:]], 1) if self.finds else y + x[:, :own]
         return y.contiguous()
