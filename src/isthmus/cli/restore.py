@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +21,15 @@ To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, a
 Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
 
 
-def run(verb: Callable[..., Any], source: str, out: Path, json: bool, **how: Any) -> None:
-    """Do it, and print the figures: of one picture as lines, of several as a table and their means."""
+def run(verb: str, *, source: str, out: Path, json: bool, **how: Any) -> None:
+    """Do it, and print the figures: of one picture as lines, of several as a table and their means.
+
+    how: what else the command was given; the function of that name takes the same.
+    """
+    from isthmus.tasks import restore
+
     rows: list[dict[str, Any]] = []
-    verb(source, out=out, each=rows.append, **how)
+    getattr(restore, verb)(source, out=out, each=rows.append, **how)
     keys = rows[0] if rows else []  # none where --resume found all of them there
     numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
@@ -64,19 +68,7 @@ def denoise(
     device: Device = "auto",
 ) -> None:
     """A noisy picture becomes a clean one; enlarged too with --scale or --to."""
-    from isthmus.tasks.restore import denoise as clean
-
-    how: dict[str, Any] = {
-        "model": model,
-        "best": best,
-        "side_by_side": side_by_side,
-        "truth": truth,
-        "force": force,
-        "device": device,
-    }
-    how |= {"split": split, "first": first, "resume": resume}
-    size = {"scale": scale, "to": to, "upscale_model": upscale_model}
-    run(clean, source, out, json, strength=strength, **size, **how)
+    run("denoise", **locals())
 
 
 @app.command()
@@ -96,18 +88,7 @@ def unwatermark(
     device: Device = "auto",
 ) -> None:
     """A picture without the logo or words laid over it."""
-    from isthmus.tasks.restore import unwatermark as lift
-
-    how: dict[str, Any] = {
-        "model": model,
-        "best": best,
-        "side_by_side": side_by_side,
-        "truth": truth,
-        "force": force,
-        "device": device,
-    }
-    how |= {"split": split, "first": first, "resume": resume}
-    run(lift, source, out, json, save_mask=save_mask, **how)
+    run("unwatermark", **locals())
 
 
 @app.command()
@@ -133,18 +114,7 @@ def inpaint(
     device: Device = "auto",
 ) -> None:
     """A picture whose hole is filled."""
-    from isthmus.tasks.restore import inpaint as fill
-
-    how: dict[str, Any] = {
-        "model": model,
-        "best": best,
-        "side_by_side": side_by_side,
-        "truth": truth,
-        "force": force,
-        "device": device,
-    }
-    how |= {"split": split, "first": first, "resume": resume}
-    run(fill, source, out, json, mask=mask, invert=invert, dilate=dilate, threshold=threshold, **how)
+    run("inpaint", **locals())
 
 
 @app.command()
@@ -165,15 +135,4 @@ def upscale(
     device: Device = "auto",
 ) -> None:
     """A picture with more pixels: --scale 2 where nothing else is named."""
-    from isthmus.tasks.restore import upscale as enlarge
-
-    how: dict[str, Any] = {
-        "model": model,
-        "best": best,
-        "side_by_side": side_by_side,
-        "truth": truth,
-        "force": force,
-        "device": device,
-    }
-    how |= {"split": split, "first": first, "resume": resume}
-    run(enlarge, source, out, json, scale=scale, to=to, **how)
+    run("upscale", **locals())
