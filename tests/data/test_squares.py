@@ -122,3 +122,12 @@ def test_a_run_on_squares_is_evaluated_on_squares(mixed: Path, tmp_path: Path) -
     assert torch.isfinite(torch.tensor(evaluate(tmp_path / "run", mixed)["psnr"]))
     again = train("denoise", mixed, out=tmp_path / "run", size=64, resume=True, **keys)
     assert again.model.about["data"] == run.model.about["data"]
+
+
+def test_fit_cuts_squares_for_a_model_that_restores(mixed: Path) -> None:
+    from isthmus import create, fit
+
+    model = create("denoise", shape=(3, 64, 64), channels=(8, 8), crop=16)
+    run = fit(model, mixed, epochs=0.1, quiet=True, device="cpu")
+    assert run.data.source["cut"] == 64
+    assert run.data.pictures is not None

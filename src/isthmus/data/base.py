@@ -110,6 +110,11 @@ class Data:
         return len(self) * math.prod(self.shape) * self.dtype.itemsize
 
     @property
+    def seen(self) -> Shape:
+        """The shape that a model is given: of an item, or of the first of the two in it."""
+        return (self.shape[0] // 2, *self.shape[1:]) if self.paired else self.shape
+
+    @property
     def in_memory(self) -> bool:
         """Whether all of it is small enough to be held: then `to(device)` makes it one tensor there."""
         return isinstance(self.items, Tensor) or self.nbytes <= MEMORY_BUDGET
@@ -180,7 +185,7 @@ class Data:
 
         Raises BadInput where one does not hold as many numbers as the other, or the order would be a guess.
         """
-        if shape == self.shape or (self.paired and shape == (self.shape[0] // 2, *self.shape[1:])):
+        if shape in (self.shape, self.seen):
             return self
         pictures = [s for s in (shape, self.shape) if len(s) == 3]
         rows = [s for s in (shape, self.shape) if len(s) == 1]

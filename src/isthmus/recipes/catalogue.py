@@ -104,6 +104,8 @@ def create(
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": dict(found.training)}
+    if found.cut is not None:
+        model.about["cut"] = True  # for fit: pictures come as squares of the model's size
     return model
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.contracts import Shape
 from isthmus.data import Data, open_data, paired
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
@@ -63,7 +62,7 @@ def train(
     opened = opened_for(found, data, truth, size, gray)
     tell(opened)
     seed = training_keys.get("seed", 0)
-    model = create(found.name, shape=shape_in(opened), code=code, seed=seed, **model_keys)
+    model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
     if init is not None:
         model.about["init"] = borrow(model, init)
@@ -77,11 +76,6 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bo
     if truth is None:
         return opened
     return paired(opened, open_data(truth, gray=len(opened.shape) == 3 and opened.shape[0] == 1, **how))
-
-
-def shape_in(data: Data) -> Shape:
-    """Of what the model is given: half of an item, where that is a pair."""
-    return (data.shape[0] // 2, *data.shape[1:]) if data.paired else data.shape
 
 
 def borrow(model: Autoencoder, run: Path | str) -> str:
@@ -136,7 +130,7 @@ def go_on(
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"))
     seed = about["training"]["seed"]
-    model = create(recipe.name, shape=shape_in(opened), code=asked.get("code"), seed=seed, **keys)
+    model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
     return fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}

@@ -42,8 +42,10 @@ def fit(
     """
     began, about = time.perf_counter(), getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
-    data = open_data(data, like=about.get("input"))
-    data = data.seen_as(module.shape) if isinstance(getattr(module, "shape", None), tuple) else data
+    shape = getattr(module, "shape", None)
+    cut = min(shape[1:]) if about.get("cut") and isinstance(shape, tuple) else None  # a recipe that restores learns from squares
+    data = open_data(data, like=about.get("input"), cut=cut)
+    data = data.seen_as(shape) if isinstance(shape, tuple) else data
     run = Path(out) if out is not None else None
     going_on = resume and run is not None and store.is_run(run)
     if run is not None and not going_on and first_rank():
@@ -51,20 +53,14 @@ def fit(
         claim(run, hint="resume goes on with it")
     if run is not None and going_on and options["budget"] is not None:
         options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
-    module.about = (
-        about
-        | {  # type: ignore[assignment]
-            "input": {
-                "shape": [data.shape[0] // 2, *data.shape[1:]] if data.paired else list(data.shape),
-                "range": list(data.range),
-                "float": data.dtype.is_floating_point,
-                "gray": data.shape[0] == 1 + data.paired,
-                "cut": "cut" in data.source,
-            },
-            "data": data.source,
-            "training": options,
-        }
-    )
+    given_to_it = {
+        "shape": list(data.seen),
+        "range": list(data.range),
+        "float": data.dtype.is_floating_point,
+        "gray": data.seen[0] == 1,
+        "cut": "cut" in data.source,
+    }
+    module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
     training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
     with together(training.fabric):
