@@ -12,12 +12,11 @@ from typing import Any
 
 from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
 from isthmus.corruptions.augment import Affine, Crop
-from isthmus.corruptions.base import Compose, Corruption, OneOf, named, numbers, parsed, span
+from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
 from isthmus.corruptions.holes import Holes, Masking
 from isthmus.corruptions.noise import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle
 from isthmus.corruptions.overlay import Watermark
 from isthmus.corruptions.shrink import Shrink, enlarge
-from isthmus.errors import BadInput
 
 AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "crop": Crop}
 CORRUPTIONS: dict[str, type[Corruption]] = {
@@ -52,10 +51,7 @@ def corruption(text: str) -> Corruption | None:
 
 def white_noise(sigma: str | float) -> GaussianNoise:
     """'25', or '0-55' for any in between, of 255 -> noise of that strength. Raises BadInput for anything else."""
-    try:
-        low, high = span("sigma", numbers(str(sigma)))
-    except ValueError:
-        raise BadInput(f"sigma is {sigma}: a number such as 25 is accepted, or a range such as 0-55, of 255") from None
+    low, high = span("sigma", strength("sigma", sigma))
     return GaussianNoise((low / 255, high / 255))
 
 

@@ -166,6 +166,14 @@ def span(name: str, value: Range, least: float = 0.0, most: float = math.inf) ->
     return low, high
 
 
+def strength(name: str, text: Any) -> Range:
+    """25, "25" or "0-55" -> a number or (low, high). Raises BadInput for what is neither."""
+    try:
+        return numbers(str(text))
+    except ValueError:
+        raise BadInput(f"{name} is {text}: a number such as 25 is accepted, or a range such as 0-55") from None
+
+
 def within(bounds: tuple[float, float], share: Tensor) -> Tensor:
     """The numbers that lie at `share`, 0 to 1, of the way from low to high."""
     low, high = bounds

@@ -10,7 +10,7 @@ from isthmus.bottlenecks import Open
 from isthmus.contracts import Shape
 from isthmus.corruptions import Corruption, Crop, Holes, Paired, Shrink, Watermark, white_noise
 from isthmus.corruptions import corruption as parse_corruption
-from isthmus.corruptions.base import numbers as strength
+from isthmus.corruptions.base import strength
 from isthmus.errors import BadInput
 from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
 from isthmus.objectives import objective
@@ -90,7 +90,7 @@ def inpaint(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim; of what is in the holes
     """
-    return unet(shape, Holes(kinds, interval("share", share)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
+    return unet(shape, Holes(kinds, strength("share", share)), numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
 @recipe(*PICTURES, cut=SQUARE, **TRAINING | {"batch_size": 8, "lr": 1e-3})
@@ -117,7 +117,7 @@ def unwatermark(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim; of the picture, and of how much each pixel is covered
     """
-    mark = Watermark(overlay or None, interval("opacity", opacity), tell=True)
+    mark = Watermark(overlay or None, strength("opacity", opacity), tell=True)
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, loss)
 
 
@@ -182,15 +182,6 @@ def damage_of(sigma: str, corruption: str | None) -> Corruption:
     if found is None or found.extra or found.scale > 1:
         raise BadInput(f"corruption={corruption}: what leaves a picture of the same size is accepted, without a mask")
     return found
-
-
-def interval(key: str, text: Any) -> tuple[float, float]:
-    """25 or "0-55" -> the lowest and the highest. Raises BadInput for what is neither."""
-    try:
-        found = strength(str(text))
-    except ValueError:
-        raise BadInput(f"{key} is {text}: a number is accepted, or the lowest and the highest, as in 0-55") from None
-    return (found, found) if isinstance(found, float) else (found[0], found[1])
 
 
 def pictures_only(shape: Shape) -> None:

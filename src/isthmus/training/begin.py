@@ -43,7 +43,9 @@ def fit(
     began, about = time.perf_counter(), getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     shape = getattr(module, "shape", None)
-    cut = min(shape[1:]) if about.get("cut") and isinstance(shape, tuple) else None  # a recipe that restores learns from squares
+    cut = (
+        min(shape[1:]) if about.get("cut") and isinstance(shape, tuple) else None
+    )  # a recipe that restores learns from squares
     data = open_data(data, like=about.get("input"), cut=cut)
     data = data.seen_as(shape) if isinstance(shape, tuple) else data
     run = Path(out) if out is not None else None
