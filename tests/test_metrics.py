@@ -164,3 +164,37 @@ def test_perplexity_counts_the_symbols_in_fair_use() -> None:
     share = np.array([0.5, 0.25, 0.25])
     exact = math.exp(-(share * np.log(share)).sum())
     assert metrics.perplexity(torch.tensor([2, 1, 1]))[1] == pytest.approx(exact)
+
+
+def test_the_best_f1_is_that_of_all_thresholds_tried() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random(80) < 0.3
+    score = np.round(truth + random.normal(size=80), 1)  # with ties
+
+    def f1(threshold: float) -> float:
+        found = score >= threshold
+        return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+
+    value, threshold = metrics.best_f1(score, truth)
+    assert value == pytest.approx(max(f1(t) for t in score))
+    assert f1(threshold) == pytest.approx(value)
+
+
+def test_aupro_is_that_of_thresholds_tried_one_by_one() -> None:
+    random = np.random.default_rng(1)
+    masks = [np.zeros((12, 15), bool) for _ in range(3)]
+    masks[0][2:5, 3:9] = masks[0][8:11, 10:12] = masks[1][4:6, 4:6] = True
+    masks[1][6, 6] = True  # touches by a corner: one region
+    maps = [np.round(mask * 0.7 + random.random(mask.shape), 1) for mask in masks]
+    regions = [(0, np.s_[2:5, 3:9]), (0, np.s_[8:11, 10:12]), (1, None)]
+    points = [(0.0, 0.0)]
+    for threshold in sorted({float(v) for one in maps for v in one.ravel()}, reverse=True):
+        found = [one >= threshold for one in maps]
+        overlaps = [found[n][where].mean() if where else found[n][masks[n]].mean() for n, where in regions]
+        good = np.concatenate([f[~m] for f, m in zip(found, masks, strict=True)])
+        points.append((good.mean(), float(np.mean(overlaps))))
+    grid = np.linspace(0, 0.3, 300001)
+    area = np.interp(grid, *zip(*points, strict=True)).mean()
+    assert metrics.aupro(maps, masks) == pytest.approx(area, abs=1e-4)
+    assert metrics.aupro([np.asarray(m, float) for m in masks], masks) == pytest.approx(1)
+    assert math.isnan(metrics.aupro(maps, [np.zeros((12, 15))] * 3))

@@ -2,7 +2,7 @@
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
 from isthmus.metrics.pictures import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
-from isthmus.metrics.ranking import auroc
+from isthmus.metrics.ranking import aupro, auroc, average_precision, best_f1
 
 __all__ = [
     "psnr",
@@ -13,6 +13,9 @@ __all__ = [
     "ssim_y",
     "squared_error",
     "auroc",
+    "average_precision",
+    "best_f1",
+    "aupro",
     "active_units",
     "jacobian_norm",
     "perplexity",
