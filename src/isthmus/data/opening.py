@@ -22,9 +22,10 @@ from isthmus.data.numeric import as_numpy, open_array, open_dataset
 from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.shards import is_shards, open_shards
+from isthmus.data.tables import TABLES, open_table
 from isthmus.errors import BadInput
 
-ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz"
+ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz, .csv"
 
 
 def open_data(
@@ -36,7 +37,7 @@ def open_data(
     first: int | None = None,
     cut: int | None = None,
 ) -> Data:
-    """Open a built-in name, a folder, a picture, .npy, .npz, an array, a tensor or a Dataset; Data is
+    """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
 
     size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
@@ -96,6 +97,8 @@ def _open_path(
             raise BadInput(f"{text}: no such file, folder or built-in set; {hint}")
         if path.suffix.lower() in (".npy", ".npz"):
             return open_file(path, like)
+        if path.suffix.lower() in TABLES:
+            return open_table(path, like)
         if is_picture_name(path):
             return open_pictures(path, size=size, gray=gray, like=like, cut=cut)
     except OSError as error:
