@@ -58,7 +58,7 @@ PLANS = {
     "upscale-3": enlarging(3, 4, "upscale-2"),
     "upscale-4": enlarging(4, 4, "upscale-2"),
     "denoise-color": Plan("denoise", "photos with white noise of σ 0-55", PHOTOS[:1], BSDS, 12, "denoise-gray"),
-    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 12, "denoise-color"),
+    "inpaint": Plan("inpaint", "holes in photos: pixels, lines, text, boxes", PHOTOS[:1], BSDS, 40, "denoise-color"),
     "unwatermark": Plan(
         "unwatermark",
         "logos, words and shapes laid over photos",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Holes, Masking, corruption
-from isthmus.corruptions.holes import filled
+from isthmus.corruptions.guess import filled
 from isthmus.errors import BadInput
 
 GRAY = torch.full((40, 3, 20, 30), 0.5)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -25,11 +24,9 @@ from isthmus.corruptions.base import (
     uncompiled,
     within,
 )
+from isthmus.corruptions.guess import REACH, STRIDE, filled
 from isthmus.errors import BadInput, unknown
-from isthmus.layers import pad_to
 from isthmus.registry import register
-
-LEVELS = 5  # halvings, so that the middle of a hole of 32 px is near what is known
 
 
 @register
@@ -58,7 +55,7 @@ class Holes(Corruption):
     """
 
     extra = 1
-    reach, stride = 2 ** (LEVELS + 1), 2**LEVELS
+    reach, stride = REACH, STRIDE
 
     def __init__(
         self, kinds: str | Sequence[str] = ("pixels", "lines", "text", "boxes"), share: Range = (0.3, 0.9)
@@ -104,25 +101,6 @@ class Holes(Corruption):
 def hidden(x: Tensor, mask: Tensor) -> Tensor:
     """x with a first guess where mask is 1, whatever was there (NaN too), then the mask."""
     return torch.cat([filled(x, mask), mask], 1)
-
-
-def filled(x: Tensor, mask: Tensor) -> Tensor:
-    """Push and pull (Gortler et al. 1996): what is hidden is taken from the mean of what is known, coarser and coarser.
-
-    Dividing by how much is known near by is what a net without bias cannot do; from zeros it stayed 2 dB below what
-    solving an equation gives. Where nothing is known within LEVELS halvings it is 0.
-    """
-    known = pad_to(1 - mask, 2**LEVELS)
-    value = pad_to(torch.where(mask > 0, 0.0, x), 2**LEVELS)
-    finer: list[tuple[Tensor, Tensor]] = []
-    for _ in range(LEVELS):
-        finer.append((value, known))
-        share = F.avg_pool2d(known, 2)
-        value = F.avg_pool2d(value * known, 2) / share.clamp(min=1e-6)
-        known = (4 * share).clamp(max=1)
-    for sharper, known in reversed(finer):
-        value = torch.lerp(F.interpolate(value, scale_factor=2, mode="bilinear"), sharper, known)
-    return value[..., : x.shape[-2], : x.shape[-1]]
 
 
 # -- holes that are painted, item by item --
