@@ -1,0 +1,76 @@
+"""Where a picture, or a row of numbers, is not as it should be: maps of the difference between x and what came back.
+
+Each function takes y and x, N×C×H×W or N×D in [0, 1], to N×H×W or N×D: nothing where the two are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from isthmus.errors import BadInput
+
+Map = Callable[[Tensor, Tensor], Tensor]
+
+
+def error(y: Tensor, x: Tensor) -> Tensor:
+    """The squared error, summed over the channels."""
+    squared = (y - x).square()
+    return squared.sum(1) if x.dim() > 2 else squared
+
+
+def structural(y: Tensor, x: Tensor) -> Tensor:
+    """1 − SSIM around each pixel, the mean over the channels (Bergmann et al. 2019): structure, whatever the contrast."""
+    window = 1.5 if min(x.shape[2:]) >= 11 else 0.75
+    mean_y, mean_x = blurred(y, window), blurred(x, window)
+    var_y = blurred(y * y, window) - mean_y.square()
+    var_x = blurred(x * x, window) - mean_x.square()
+    both = blurred(x * y, window) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    likeness = likeness / ((mean_x.square() + mean_y.square() + c1) * (var_x + var_y + c2))
+    return (1 - likeness).clamp(min=0).mean(1)
+
+
+def gradient(y: Tensor, x: Tensor) -> Tensor:
+    """The squared difference of the slopes, summed over the channels: edges, whatever the light."""
+    difference = F.pad(y - x, (1, 1, 1, 1), mode="replicate")
+    across = difference[..., 1:-1, 2:] - difference[..., 1:-1, :-2]
+    down = difference[..., 2:, 1:-1] - difference[..., :-2, 1:-1]
+    return (across.square() + down.square()).sum(1) / 4
+
+
+MAPS: dict[str, Map] = {"error": error, "ssim": structural, "gradient": gradient}
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """N×C×H×W, N×H×W or N×D, smoothed by a Gaussian of σ pixels; 0 leaves it as it is. Edges are mirrored."""
+    if sigma <= 0:
+        return x
+    flat = x[:, None, None] if x.dim() == 2 else x[:, None] if x.dim() == 3 else x
+    for axis in (-1, -2):
+        reach = min(int(3 * sigma + 0.5), flat.shape[axis] - 1)
+        if reach == 0:
+            continue
+        places = torch.arange(-reach, reach + 1, dtype=flat.dtype, device=flat.device)
+        weights = torch.exp(-0.5 * (places / sigma).square())
+        weights = (weights / weights.sum()).view(1, 1, -1)
+        lines = flat.movedim(axis, -1)
+        line = F.pad(lines.reshape(-1, 1, lines.shape[-1]), (reach, reach), mode="reflect")
+        flat = F.conv1d(line, weights).view(lines.shape).movedim(-1, axis)
+    return flat.reshape(x.shape)
+
+
+def pooled(found: Tensor, how: str, share: float) -> Tensor:
+    """One number of each map, [N]: its mean, its max, or the mean of its worst `share`. Raises BadInput for others."""
+    values = found.flatten(1)
+    if how == "mean":
+        return values.mean(1)
+    if how == "max":
+        return values.amax(1)
+    if how == "worst":
+        return values.topk(max(1, round(share * values.shape[1])), dim=1).values.mean(1)
+    raise BadInput(f"pool={how}: mean, max or worst (the mean of the worst share) is accepted")
