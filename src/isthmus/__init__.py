@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from isthmus.tasks.compare import compare as compare
     from isthmus.tasks.demo import demo as demo
     from isthmus.tasks.describe import describe as describe
+    from isthmus.tasks.detect import detect as detect
     from isthmus.tasks.evaluate import evaluate as evaluate
     from isthmus.tasks.generate import generate as generate
     from isthmus.tasks.generate import interpolate as interpolate
@@ -69,6 +70,7 @@ _places = {
     "demo": "tasks.demo",
     "show": "tasks.show",
     "describe": "tasks.describe",
+    "detect": "tasks.detect",
     "train": "tasks.train",
     "evaluate": "tasks.evaluate",
     "compare": "tasks.compare",

@@ -18,6 +18,7 @@ from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
 from isthmus.data import to_unit
+from isthmus.detection import FILE, Detector, Finding
 from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.objectives import Objective
@@ -54,6 +55,7 @@ class Autoencoder(nn.Module):
         self.objective, self.corruption, self.augment = objective, corruption, augment
         self.about: dict[str, Any] = {}
         self.path: Path | None = None
+        self._detector: Detector | None = None
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
@@ -193,6 +195,24 @@ class Autoencoder(nn.Module):
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
         """n new pictures decoded from N(0, I); they look like something only where `prior` is "normal"."""
         return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
+
+    def detect(self, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
+        """What the run's detector says of N items, or of one: scores, which are bad, maps. BadInput without one."""
+        if self.detector is None:
+            raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
+        parts = self.tensor(x, unit).split(CHUNK)
+        return Finding.joined([self.detector(self, part, false_alarms) for part in parts])
+
+    @property
+    def detector(self) -> Detector | None:
+        """What says whether an item is as it should be; of the run folder, where it has one."""
+        if self._detector is None and self.path is not None and (self.path / FILE).is_file():
+            self._detector = Detector.load(self.path)
+        return self._detector
+
+    @detector.setter
+    def detector(self, detector: Detector) -> None:
+        self._detector = detector
 
     @property
     def code_shape(self) -> Shape:

@@ -21,9 +21,7 @@ app = typer.Typer(
 )
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, as train writes it")]
-DataName = Annotated[
-    str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .csv ...")
-]
+DataName = Annotated[str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .csv ...")]
 InputName = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or anything that DATA is")]
 Out = Annotated[Path, typer.Option("--out", help="where the result goes: .png, .gif, .npy ..., or a folder")]
 Split = Annotated[str | None, typer.Option("--split", help="train, validation, test or all")]

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.app import Device, Devices, First, Force, InputName, Nodes, Out, RunPath, Seed, Split, app
-from isthmus.cli.output import done
+from isthmus.cli.app import Device, Devices, First, Force, InputName, Json, Nodes, Out, RunPath, Seed, Split, app
+from isthmus.cli.output import done, print_json
 
 
 @app.command()
@@ -60,6 +60,33 @@ def decode(
     from isthmus.tasks.use import decode as draw
 
     done(f"Written: {draw(run, codes, out=out, force=force)}")
+
+
+@app.command()
+def detect(
+    run: RunPath,
+    source: InputName,
+    out: Out,
+    false_alarms: Annotated[
+        float | None, typer.Option("--false-alarms", help="share of good ones that may be called bad, as 0.01")
+    ] = None,
+    split: Split = None,
+    first: First = None,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="end with 3 where anything is bad")] = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Which of these are not like the good ones that a run has learned from, and where."""
+    from isthmus.tasks.detect import detect as look
+
+    rows = look(run, source, out=out, false_alarms=false_alarms, split=split, first=first, force=force)
+    bad = sum(row["verdict"] == "bad" for row in rows)
+    if json:
+        print_json({"out": str(out), "items": len(rows), "bad": bad, "rows": rows})
+    else:
+        done(f"{bad} of {len(rows)} are not like the good ones. Look at {out}/index.html")
+    if exit_status and bad:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from isthmus.data.broken import forgiving
 from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_builtin, mnist
 from isthmus.data.fitting import fit, resize, to_channels, to_depth
 from isthmus.data.folders import changed
+from isthmus.data.inspection import inspected
 from isthmus.data.opening import open_data
 from isthmus.data.pairs import by_name, paired
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
@@ -14,6 +15,7 @@ from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 __all__ = [
     "open_data",
     "changed",
+    "inspected",
     "paired",
     "by_name",
     "Data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,22 @@ class Finding:
     def bad(self) -> Tensor:
         return self.score > self.threshold
 
+    @classmethod
+    def joined(cls, parts: Sequence[Finding]) -> Finding:
+        """Those of several batches as one."""
+        score, ratio = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio"))
+        maps = [part.map for part in parts if part.map is not None]
+        return cls(score, ratio, parts[0].threshold, torch.cat(maps) if maps else None)
+
 
 @dataclass
 class Settings:
-    """How a detector looks. score: one of SCORES or several joined by +, each counted in its own standard deviations of
-    good ones. relative: whether errors and squared distances are divided by the root of what there is to rebuild, Σx²: a
-    page full of ink has more that can be wrong than one with a single stroke. pool: mean, max or worst (the mean of the worst `share`) of a map. smooth: σ in pixels. k: of knn.
-    false_alarms: the share of good ones that may be called bad.
+    """How a detector looks.
+
+    score: one of SCORES, or several joined by +, each counted in its own standard deviations of good ones. relative:
+    whether errors and squared distances are divided by the root of what there is to rebuild, Σx²: a page full of ink
+    has more that can be wrong than one with a single stroke. pool: mean, max or worst (the mean of the worst `share`)
+    of a map. smooth: σ in pixels. k: of knn. false_alarms: the share of good ones that may be called bad.
     """
 
     score: str = "error+knn"
@@ -77,7 +86,8 @@ class Detector:
     """Scores items by a model, in standard deviations of good ones that it has not learned from.
 
     good: the scores of those, sorted. normal: of each part of the score the mean and the standard deviation of its
-    logarithm over them, and the mean itself. roi: H×W, what counts; None for everything.
+    logarithm over them, and the mean itself. level: what their maps stay below in all but a thousandth of places. roi:
+    H×W, what counts; None for everything.
     """
 
     def __init__(
@@ -87,8 +97,10 @@ class Detector:
         normal: Tensor,
         good: Tensor,
         roi: Tensor | None = None,
+        level: float = 1.0,
     ) -> None:
-        self.settings, self.distances, self.normal, self.good, self.roi = settings, distances, normal, good, roi
+        self.settings, self.distances, self.normal, self.good = settings, distances, normal, good
+        self.roi, self.level = roi, level
 
     @classmethod
     def fit(
@@ -112,10 +124,12 @@ class Detector:
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), roi)
-        raw = [new.raw(model, x)[0] for x in held]
-        if not raw:
+        looks = [new.raw(model, x) for x in held]
+        if not looks:
             raise BadInput("no good ones were held back, so nothing says what is normal; --validation 0.1 does")
-        parts = torch.cat(raw, 1)
+        parts = torch.cat([part for part, _ in looks], 1)
+        high = [seen.flatten().topk(max(1, seen.numel() // 1000)).values[-1] for _, seen in looks]
+        new.level = float(torch.stack(high).mean())
         logs = logarithm(parts)
         spread = logs.std(1, correction=0) if parts.shape[1] > 1 else torch.ones(len(parts))
         new.normal = torch.stack([logs.mean(1), spread.clamp(min=1e-6), parts.mean(1)])
@@ -164,9 +178,10 @@ class Detector:
         return Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen)
 
     def threshold(self, false_alarms: float | None = None) -> float:
-        """The score that `false_alarms` of good ones exceed: a quantile of those held back, with one more for the one to
-        come (Vovk et al. 2005), so that the promise holds however few they are. Of too few it is the highest of them,
-        which a note says.
+        """The score that `false_alarms` of good ones exceed: a quantile of those held back.
+
+        It counts one more for the one to come (Vovk et al. 2005), so that the promise holds however few they are. Of
+        too few it is the highest of them, which a note says.
         """
         share = self.settings.false_alarms if false_alarms is None else false_alarms
         count = len(self.good)
@@ -190,20 +205,20 @@ class Detector:
         tensors = {"normal": self.normal, "good": self.good} | ({} if self.roi is None else {"roi": self.roi})
         for name, distance in self.distances.items():
             tensors |= {f"{name}.{key}": value for key, value in distance.tensors.items()}
-        store.write_tensors(run / FILE, tensors, header=vars(self.settings))
+        store.write_tensors(run / FILE, tensors, header={"settings": vars(self.settings), "level": self.level})
 
     @classmethod
     def load(cls, run: Path) -> Detector:
         """The detector of a run folder. Raises BadInput where there is none, or one that cannot be read."""
         tensors, header = store.read_tensors(run / FILE)
         try:
-            settings = Settings(**header)
+            settings = Settings(**header["settings"])
             distances: dict[str, Any] = {}
             if "mahalanobis" in settings.parts:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
-            return cls(settings, distances, tensors["normal"], tensors["good"], tensors.get("roi"))
+            return cls(settings, distances, tensors["normal"], tensors["good"], tensors.get("roi"), header["level"])
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
 

@@ -23,7 +23,7 @@ def error(y: Tensor, x: Tensor) -> Tensor:
 
 
 def structural(y: Tensor, x: Tensor) -> Tensor:
-    """1 − SSIM around each pixel, the mean over the channels (Bergmann et al. 2019): structure, whatever the contrast."""
+    """1 − SSIM around each pixel, the mean over channels (Bergmann et al. 2019): structure, whatever the contrast."""
     window = 1.5 if min(x.shape[2:]) >= 11 else 0.75
     mean_y, mean_x = blurred(y, window), blurred(x, window)
     var_y = blurred(y * y, window) - mean_y.square()

@@ -16,7 +16,7 @@ KINDS: dict[str, Make] = {
     "undercomplete": Plain,
     "denoising": Plain,
     "sparse": partial(L1, weight=0.1),
-    "contractive": partial(Contractive, weight=1.0, activation="sigmoid"),
+    "contractive": partial(Contractive, weight=1.0, activate="sigmoid"),
     "variational": partial(Variational, beta=1.0, warmup=0.1),
 }
 

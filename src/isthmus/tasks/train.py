@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, open_data, paired
+from isthmus.data import Data, inspected, open_data, paired
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
+from isthmus.tasks.detect import calibrate
 from isthmus.tasks.inputs import tell
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.watch import Callbacks
@@ -66,12 +68,15 @@ def train(
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
     if init is not None:
         model.about["init"] = borrow(model, init)
-    return fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
+    done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
+    return calibrated(done)
 
 
 def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
     how = {"size": size} if recipe.cut is None else {"cut": size or recipe.cut}
+    if recipe.name == "detect" and isinstance(data, (str, os.PathLike)) and Path(data).is_dir():
+        data = inspected(Path(data)).good
     opened = open_data(data, gray=gray, **how)
     if truth is None:
         return opened
@@ -132,6 +137,14 @@ def go_on(
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
-    return fit(
+    done = fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}
     )
+    return calibrated(done)
+
+
+def calibrated(run: Run) -> Run:
+    """A finished run of detect with the detector that goes with it; any other as it is."""
+    if run.model.about.get("recipe") == "detect" and first_rank() and run.model.detector is None:
+        calibrate(run.model, run.data, run.parts)
+    return run

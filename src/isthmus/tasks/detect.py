@@ -1,0 +1,175 @@
+"""detect: which of these are not like the good ones, and where."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import store
+from isthmus.autoencoder import CHUNK, Autoencoder
+from isthmus.data import Data, read_picture, resize
+from isthmus.detection import FEW, FILE, Detector, Finding, Settings
+from isthmus.errors import BadInput
+from isthmus.files import atomic, claim, whole_folder
+from isthmus.report import Page, as_pictures, charts, write_picture
+from isthmus.report import rows as in_rows
+from isthmus.report.heat import over, warm
+from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for
+
+COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
+SHOWN = 24  # of the worst, on the page
+Row = dict[str, Any]
+
+
+def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **given: Any) -> Detector:
+    """The detector of a model for what its training data calls good; kept in the run folder where there is one.
+
+    Thresholds come from the validation part, which was not learned from; how often they are wrong, which goes into
+    metrics.json, from the test part, which was not even looked at. given: any of Settings, over the recipe's options.
+    """
+    options = model.about.get("options", {}) | given
+    settings = Settings(**{one.name: options[one.name] for one in fields(Settings) if one.name in options})
+    roi = looked_at(options["roi"], model) if options.get("roi") else None
+    held = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
+    detector = Detector.fit(model, batches(data, parts["train"]), batches(data, held), settings, roi)
+    model.detector = detector
+    if model.path is not None:
+        detector.save(model.path)
+        path = model.path / store.METRICS
+        known = store.read_json(path) if path.is_file() else {}
+        store.write_json(path, known | {"detector": told(model, detector, data, parts.get("test", np.empty(0, int)))})
+    return detector
+
+
+def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -> dict[str, Any]:
+    """The threshold, what it promises, from how many good ones, and how many unseen good ones are over it."""
+    facts: dict[str, Any] = {
+        "threshold": detector.threshold(),
+        "false_alarms_promised": detector.promised(),
+        "from_good": len(detector.good),
+    }
+    if len(test):
+        over_it = torch.cat([detector(model, x).bad for x in batches(data, test)])
+        facts |= {"false_alarm_rate": float(over_it.double().mean()), "measured_on_good": len(test)}
+    return facts
+
+
+def batches(data: Data, rows: np.ndarray) -> Iterator[Tensor]:
+    """The items of these rows, N×shape in [0, 1], a bounded number at a time."""
+    for first in range(0, len(rows), CHUNK):
+        yield data.floats(rows[first : first + CHUNK])
+
+
+def looked_at(roi: str, model: Autoencoder) -> Tensor:
+    """H×W: 1 where the picture `roi` is white, in the size of the model's. Raises BadInput for what is none."""
+    if len(model.shape) != 3:
+        raise BadInput(f"roi={roi}: of pictures a part can be looked at, not of rows")
+    mask = read_picture(Path(roi))[:3].mean(0, keepdims=True)
+    mask = resize(mask, model.shape[1], model.shape[2])[0] > 127
+    if not mask.any():
+        raise BadInput(f"{roi}: nothing is white, so nothing would be looked at")
+    return torch.from_numpy(mask).float()
+
+
+def detect(
+    run: RunOrModel,
+    source: Any,
+    *,
+    out: Path | str | None = None,
+    false_alarms: float | None = None,
+    split: str | None = None,
+    first: int | None = None,
+    force: bool = False,
+) -> list[Row]:
+    """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, the worst first where read.
+
+    The score counts standard deviations from what is normal; ratio is the error as times the average of good ones.
+    out: a folder of scores.csv, heatmaps/ (for pictures) and index.html. false_alarms: the share of good ones that may
+    be called bad, other than the run's own. Raises BadInput for a run without a detector, and data it does not take.
+    """
+    model = as_model(run)
+    if model.detector is None:
+        raise BadInput(f"{model.path or 'this model'}: has no {FILE}: isthmus train detect makes a run that has one")
+    if out is not None:
+        claim(out, force=force)
+    data = open_for(model, source, split=split, first=first)
+    threshold = model.detector.threshold(false_alarms)
+    if out is None:
+        return [row for x, names, found in findings(model, data, false_alarms) for row in rows_of(names, found)]
+    with whole_folder(out, force=force) as folder:
+        rows: list[Row] = []
+        worst: list[tuple[float, Any, str]] = []
+        level = model.detector.level
+        for x, names, found in findings(model, data, false_alarms):
+            new = rows_of(names, found)
+            rows += new
+            if x.dim() != 4 or found.map is None:
+                continue
+            for picture, seen, row in zip(as_pictures(x), found.map, new, strict=True):
+                heated = over(picture, warm(seen.numpy(), level))
+                write_picture(folder / "heatmaps" / Path(row["file"]).with_suffix(".png"), heated)
+                worst.append((row["score"], (picture, heated), caption(row)))
+            worst = sorted(worst, key=lambda one: -one[0])[:SHOWN]
+        rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
+        write_rows(folder / "scores.csv", rows)
+        page(model, data, rows, worst, threshold, false_alarms).write(folder / "index.html")
+    return rows
+
+
+def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
+    assert model.detector is not None
+    for place, x in chunks(data):
+        yield x, list(data.names[place]), model.detector(model, x, false_alarms)
+
+
+def rows_of(names: list[str], found: Finding) -> list[Row]:
+    verdicts = ["bad" if bad else "good" for bad in found.bad]
+    columns = (names, found.score.tolist(), [found.threshold] * len(names), verdicts, found.ratio.tolist())
+    return [dict(zip(COLUMNS, values, strict=False)) for values in zip(*columns, strict=True)]
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def caption(row: Row) -> str:
+    return f"{row['file']}: {row['verdict']}, error {row['ratio']:.1f}× the normal average, score {row['score']:.2f}"
+
+
+def page(
+    model: Autoencoder,
+    data: Data,
+    rows: list[Row],
+    worst: list[tuple[float, Any, str]],
+    threshold: float,
+    false_alarms: float | None,
+) -> Page:
+    """One page to look through: how many, where the line was drawn and why there, and the worst of them."""
+    detector = model.detector
+    assert detector is not None
+    bad = sum(row["verdict"] == "bad" for row in rows)
+    shown = Page(f"{name_of(data)}: {bad} of {len(data)} are not like the good ones")
+    shown.figures({"bad": bad, "good": len(data) - bad, "unreadable": len(data.skipped), "threshold": threshold})
+    few = f" So few say little: {FEW} is the least." if len(detector.good) < FEW else ""
+    shown.text(
+        f"The line is drawn so that no more than {detector.promised(false_alarms):.1%} of good ones are called bad, by "
+        f"the scores of {len(detector.good)} good ones that were not learned from.{few} A score counts standard "
+        "deviations from what is normal for them."
+    )
+    scores = np.array([row["score"] for row in rows if "score" in row])
+    shown.section("Scores")
+    shown.chart(charts.histogram({"these": scores, "good ones held back": detector.good.numpy()}, xlabel="score"))
+    if worst:
+        shown.section("The worst", "To the left as it came, to the right where it is not as it should be.")
+        shown.side_by_side([(in_rows(list(pair), scale=1), text) for _, pair, text in worst])
+    return shown
