@@ -252,6 +252,8 @@ class Autoencoder(nn.Module):
         x = x.float()
         if x.shape == self.shape:
             x = x[None]
+        elif len(self.shape) == 3 and tuple(x.shape) in ((*self.shape[1:], self.shape[0]), self.shape[1:]):
+            x = x.reshape(*self.shape[1:], -1).movedim(-1, 0)[None]  # one picture as a camera gives it
         if x.dim() > 1 and x.dim() != len(self.shape) + 1 and math.prod(x.shape[1:]) == math.prod(self.shape):
             x = x.reshape(-1, *self.shape)
         return x

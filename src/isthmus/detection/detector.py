@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from isthmus import store
 from isthmus.contracts import Context, Sample
 from isthmus.detection.distances import Mahalanobis, Neighbours
 from isthmus.detection.maps import MAPS, blurred, pooled
-from isthmus.errors import BadInput, Note, unknown
+from isthmus.errors import BadInput, unknown
 
 FILE = "detector.safetensors"
 SCORES = (*MAPS, "elbo", "mahalanobis", "knn")
@@ -181,24 +180,26 @@ class Detector:
         """The score that `false_alarms` of good ones exceed: a quantile of those held back.
 
         It counts one more for the one to come (Vovk et al. 2005), so that the promise holds however few they are. Of
-        too few it is the highest of them, which a note says.
+        too few it is the highest of them: see `doubt`.
         """
         share = self.settings.false_alarms if false_alarms is None else false_alarms
         count = len(self.good)
-        place = math.ceil((count + 1) * (1 - share))
-        if place > count:
-            warnings.warn(
-                f"{count} good ones held back promise no fewer false alarms than {1 / (count + 1):.1%}; "
-                f"for {share:.1%} it takes {math.ceil(1 / share) - 1}",
-                Note,
-                stacklevel=3,
-            )
-        return float(self.good[min(place, count) - 1])
+        return float(self.good[min(math.ceil((count + 1) * (1 - share)), count) - 1])
 
     def promised(self, false_alarms: float | None = None) -> float:
         """The share of good ones that the threshold promises to exceed no more often than."""
         share = self.settings.false_alarms if false_alarms is None else false_alarms
         return max(share, 1 / (len(self.good) + 1))
+
+    def doubt(self, false_alarms: float | None = None) -> str | None:
+        """Why the threshold promises less than was asked for, in one line; None where it does not."""
+        share, count = self.settings.false_alarms if false_alarms is None else false_alarms, len(self.good)
+        if (count + 1) * share >= 1:
+            return None
+        return (
+            f"{count} good ones held back promise no fewer false alarms than {1 / (count + 1):.1%}; "
+            f"for {share:.1%} it takes {math.ceil(1 / share) - 1}"
+        )
 
     def save(self, run: Path) -> None:
         """Write it into a run folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +17,7 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, read_picture, resize
 from isthmus.detection import FEW, FILE, Detector, Finding, Settings
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, as_pictures, charts, write_picture
 from isthmus.report import rows as in_rows
@@ -40,6 +41,7 @@ def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **gi
     held = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
     detector = Detector.fit(model, batches(data, parts["train"]), batches(data, held), settings, roi)
     model.detector = detector
+    doubted(detector)
     if model.path is not None:
         detector.save(model.path)
         path = model.path / store.METRICS
@@ -59,6 +61,11 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
         over_it = torch.cat([detector(model, x).bad for x in batches(data, test)])
         facts |= {"false_alarm_rate": float(over_it.double().mean()), "measured_on_good": len(test)}
     return facts
+
+
+def doubted(detector: Detector, false_alarms: float | None = None) -> None:
+    if doubt := detector.doubt(false_alarms):
+        warnings.warn(doubt, Note, stacklevel=3)
 
 
 def batches(data: Data, rows: np.ndarray) -> Iterator[Tensor]:
@@ -97,10 +104,12 @@ def detect(
     model = as_model(run)
     if model.detector is None:
         raise BadInput(f"{model.path or 'this model'}: has no {FILE}: isthmus train detect makes a run that has one")
+    if false_alarms is not None and not 0 < false_alarms < 1:
+        raise BadInput(f"false alarms {false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
     if out is not None:
         claim(out, force=force)
+    doubted(model.detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
-    threshold = model.detector.threshold(false_alarms)
     if out is None:
         return [row for x, names, found in findings(model, data, false_alarms) for row in rows_of(names, found)]
     with whole_folder(out, force=force) as folder:
@@ -119,7 +128,7 @@ def detect(
             worst = sorted(worst, key=lambda one: -one[0])[:SHOWN]
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
-        page(model, data, rows, worst, threshold, false_alarms).write(folder / "index.html")
+        page(model, data, rows, worst, false_alarms).write(folder / "index.html")
     return rows
 
 
@@ -151,7 +160,6 @@ def page(
     data: Data,
     rows: list[Row],
     worst: list[tuple[float, Any, str]],
-    threshold: float,
     false_alarms: float | None,
 ) -> Page:
     """One page to look through: how many, where the line was drawn and why there, and the worst of them."""
@@ -159,7 +167,8 @@ def page(
     assert detector is not None
     bad = sum(row["verdict"] == "bad" for row in rows)
     shown = Page(f"{name_of(data)}: {bad} of {len(data)} are not like the good ones")
-    shown.figures({"bad": bad, "good": len(data) - bad, "unreadable": len(data.skipped), "threshold": threshold})
+    line = next((row["threshold"] for row in rows if "threshold" in row), None)
+    shown.figures({"bad": bad, "good": len(data) - bad, "unreadable": len(data.skipped), "threshold": line})
     few = f" So few say little: {FEW} is the least." if len(detector.good) < FEW else ""
     shown.text(
         f"The line is drawn so that no more than {detector.promised(false_alarms):.1%} of good ones are called bad, by "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Corruption
-from isthmus.data import Data
+from isthmus.data import Data, inspected
 from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
+from isthmus.tasks.judged import judged
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
 STEEPEST = 1024  # units up to which it is
@@ -50,13 +52,18 @@ def evaluate(
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
+    if model.detector is not None and isinstance(source, (str, Path)) and inspected(Path(source)).judged:
+        figures = {"data": Path(source).name, **judged(model, Path(source)), **training_figures(model)}
+        if model.path is not None:
+            remember(model, f"{figures['data']}:judged", figures)
+        return figures
     data = open_for(model, source)
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
     whole, data = len(data), open_for(model, data, split=part, first=first)
     clean = None if truth is None else truth_for(model, data, truth, whole)
     told = {"truth": None if clean is None else name_of(clean), "sigma": sigma, "corruption": corruption}
-    figures: dict[str, Any] = {
+    figures = {
         "data": name_of(data),
         "split": part,
         **{name: value for name, value in told.items() if value is not None},

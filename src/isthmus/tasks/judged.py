@@ -1,0 +1,123 @@
+"""The figures of a detector on folders of good ones and bad ones, over all and a kind of defect at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import metrics
+from isthmus.autoencoder import Autoencoder
+from isthmus.data import Data, fit, inspected, read_picture, resize
+from isthmus.data.inspection import Judged
+from isthmus.errors import BadInput, Note
+from isthmus.tasks.detect import batches
+from isthmus.tasks.inputs import open_for, parts_of
+
+AT_ONCE = 32  # pictures that are read and looked at together
+
+
+def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
+    """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks.
+
+    Good are those set apart as such (test/good), or else the part of the good folder that nothing was learned from;
+    f1 is that of the run's own threshold. Unreadable files are named and left out. Raises BadInput where either the
+    good or the bad are missing.
+    """
+    found = inspected(folder)
+    assert model.detector is not None
+    scores: list[float] = []
+    kinds: list[str] = []
+    maps: list[np.ndarray] = []
+    masks: list[np.ndarray | None] = []
+    for x, ones in read(model, found.judged):
+        finding = model.detector(model, x)
+        scores += finding.score.tolist()
+        kinds += [one.kind for one in ones]
+        if finding.map is not None and x.dim() == 4:
+            maps += list(finding.map.numpy())
+            masks += [mask_for(one, model) for one in ones]
+    if "good" not in kinds:
+        held = held_back(model, open_for(model, found.good))
+        for x in held:
+            scores += (finding := model.detector(model, x)).score.tolist()
+            kinds += ["good"] * len(x)
+            if finding.map is not None and x.dim() == 4:
+                maps += list(finding.map.numpy())
+                masks += [np.zeros(model.shape[1:], bool)] * len(x)
+    score, kind = np.array(scores), np.array(kinds)
+    bad = kind != "good"
+    if not bad.any() or bad.all():
+        raise BadInput(f"{folder}: {'nothing bad' if not bad.any() else 'nothing good'} to tell from the other")
+    threshold = model.detector.threshold()
+    over = score > threshold
+    hits = float((over & bad).sum())
+    figures: dict[str, Any] = {
+        "image_auroc": metrics.auroc(score, bad),
+        "image_ap": metrics.average_precision(score, bad),
+        "f1": 2 * hits / max(1.0, float(over.sum() + bad.sum())),
+        "threshold": threshold,
+        "false_alarm_rate": float(over[~bad].mean()),
+        "good": int((~bad).sum()),
+        "bad": int(bad.sum()),
+    }
+    if any(mask is not None and mask.any() for mask in masks):
+        where = [(seen, mask) for seen, mask in zip(maps, masks, strict=True) if mask is not None]
+        seen, truth = [one for one, _ in where], [mask for _, mask in where]
+        figures["pixel_auroc"] = metrics.auroc(np.concatenate([one.ravel() for one in seen]), np.stack(truth).ravel())
+        figures["aupro"] = metrics.aupro(seen, truth)
+    good = kind == "good"
+    figures["per_kind"] = {
+        one: metrics.auroc(score[good | (kind == one)], bad[good | (kind == one)])
+        for one in found.kinds
+        if (kind == one).any()
+    }
+    for name, value in [("all of them", figures["image_auroc"]), *figures["per_kind"].items()]:
+        if value < 0.5:
+            warnings.warn(
+                f"{name}: AUROC {value:.2f} is below a half, so the bad are easier to rebuild than the good, as smooth "
+                "or dark ones are; another score (ssim, knn) or a smaller code may see them",
+                Note,
+                stacklevel=2,
+            )
+    return figures
+
+
+def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[Judged]]]:
+    """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
+    like, pending, kept = model.about.get("input", {}), [], []
+    white = float(like.get("range", (0, 255))[1])
+    dtype = np.dtype(np.uint16 if white > 255 else np.uint8)
+    broken = []
+    for one in ones:
+        try:
+            pending.append(fit(read_picture(one.path), (model.shape[0], *model.shape[1:3]), dtype))  # type: ignore[arg-type]
+            kept.append(one)
+        except BadInput as error:
+            broken.append(str(error))
+        if len(pending) == AT_ONCE:
+            yield torch.from_numpy(np.stack(pending).astype(np.float32)) / white, kept
+            pending, kept = [], []
+    if pending:
+        yield torch.from_numpy(np.stack(pending).astype(np.float32)) / white, kept
+    if broken:
+        warnings.warn(f"{len(broken)} unreadable files left out: {'; '.join(broken[:3])}", Note, stacklevel=3)
+
+
+def mask_for(one: Judged, model: Autoencoder) -> np.ndarray | None:
+    """H×W bool at the size of the model's pictures, cut as they are; of a good one nothing is defective."""
+    if one.mask is None:
+        return np.zeros(model.shape[1:], bool) if one.kind == "good" else None
+    mask = (read_picture(one.mask)[:3].max(0, keepdims=True) > 0).astype(np.uint8) * 255
+    return np.asarray(resize(mask, *model.shape[1:])[0] > 127)
+
+
+def held_back(model: Autoencoder, data: Data) -> Iterator[Tensor]:
+    parts = parts_of(data, model)
+    rows = next((parts[name] for name in ("test", "validation") if len(parts.get(name, ()))), np.arange(0))
+    return batches(data, rows)
