@@ -94,11 +94,14 @@ def test_a_folder_is_logos_words_and_shapes(tmp_path: Path) -> None:
         save(tmp_path / "logos" / f"{number}.png", colour)
     (tmp_path / "logos" / "LICENSE.md").write_text("no picture")
     sample = marked(Watermark(str(tmp_path / "logos"), opacity=1), torch.full((90, 3, 60, 80), 0.5))
-    own = [
-        bool((item[:, mask > 0.99] == torch.tensor([[1.0], [0], [1]])).all()) if (mask > 0.99).any() else False
-        for item, mask in zip(sample.x, sample.condition["mask"][:, 0], strict=True)
-    ]
-    assert 15 < sum(own) < 50
+    inside = [item[:, mask > 0.99] for item, mask in zip(sample.x, sample.condition["mask"][:, 0], strict=True)]
+    light = 105 / 255  # magenta by BT.601
+    own, gray = (
+        sum(len(seen[0]) > 0 and bool((seen == torch.tensor(paint)[:, None]).all()) for seen in inside)
+        for paint in ([1.0, 0.0, 1.0], [light] * 3)
+    )
+    assert 7 < own < 27  # a fourth of two thirds of them each
+    assert 7 < gray < 27
 
 
 def test_a_palette_with_transparency_is_read(tmp_path: Path) -> None:
