@@ -64,7 +64,7 @@ PLANS = {
         "logos, words and shapes laid over photos",
         PHOTOS[:1],
         f"{BSDS}; the logos are CC0 (trade marks remain)",
-        55,
+        40,
         None,
         {"overlay": "LOGOS"},
     ),

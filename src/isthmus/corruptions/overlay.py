@@ -40,7 +40,7 @@ class Watermark(Corruption):
     overlay: a picture with transparency, or a folder of them, or several of either; None for words and shapes only.
     One picture is somebody's own stamp: always that, in its own colours. The files are needed to corrupt and for
     nothing else; BadInput says which is missing. size: √(width · height) of the stamp in pixels, (low, high), drawn in
-    its log: a crop sees a part of a large one, as of a large picture.
+    its log: small enough that a crop sees most of it, for a mark is known by its outline.
     """
 
     def __init__(

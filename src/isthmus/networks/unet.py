@@ -64,9 +64,9 @@ class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
     residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is a logit
-    of a pixel being covered, and the picture is x̃ · (1 + gain) + offset: what is laid over a picture with opacity a and
-    colour c, x̃ = (1 − a) x + a c, is taken off by a gain of a / (1 − a), smooth where x is not. The mask is no gate for
-    it: nothing is learned behind a gate while it is shut, and most of a picture is not covered.
+    of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: what is laid over a picture with opacity a
+    and colour c, x̃ = (1 − a) x + a c, is taken off by a gain of a / (1 − a), smooth where x is not. The mask is no gate
+    for it: nothing is learned behind a gate while it is shut, and most of a picture is not covered.
     """
 
     def __init__(
@@ -100,7 +100,8 @@ class UNetDecoder(nn.Module):
         y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
         if self.finds:
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
-            y = torch.cat([x[:, : self.out - 1] * (1 + gain) + offset, mask], 1)
+            own = x[:, : self.out - 1]
+            y = torch.cat([own + gain * (own - 0.5) + offset, mask], 1)  # about the middle, so the two do not fight
         elif self.residual:
             y = y + x[:, : self.out]
         return y.contiguous()

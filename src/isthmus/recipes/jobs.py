@@ -128,8 +128,8 @@ def unwatermark(
     if loss == "ssim":
         raise BadInput("loss ssim: compares windows, so it cannot count what is covered alone; mse and l1 can")
     mark = Watermark(overlay or None, strength("opacity", opacity), tell=True)
-    # An error of a tenth costs as much as not to know whether a pixel is covered: so both are learned at once.
-    picture_by = Laplace(0.1, "identity") if loss == "l1" else objective(loss, "identity")
+    # An error of a seventh costs as much as not to know whether a pixel is covered: so both are learned at once.
+    picture_by = Laplace(0.2, "identity") if loss == "l1" else objective(loss, "identity")
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, Found(picture_by))
 
 
