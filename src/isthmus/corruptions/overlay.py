@@ -47,7 +47,7 @@ class Watermark(Corruption):
         self,
         overlay: str | Sequence[str] | None = None,
         opacity: Range = (0.2, 0.9),
-        size: Range = (24, 256),
+        size: Range = (32, 160),
         tell: bool = False,
     ) -> None:
         super().__init__()
