@@ -20,6 +20,9 @@ from isthmus.networks.blocks import blocks_of, start
 from isthmus.registry import register
 
 
+GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
+
+
 @register
 class UNetEncoder(nn.Module):
     """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one a stage, the finest first.
@@ -101,6 +104,7 @@ class UNetDecoder(nn.Module):
         if self.finds:
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
             own = x[:, : self.out - 1]
+            gain = GAIN * torch.tanh(gain / GAIN)
             y = torch.cat([own + gain * (own - 0.5) + offset, mask], 1)  # about the middle, so the two do not fight
         elif self.residual:
             y = y + x[:, : self.out]

@@ -101,7 +101,7 @@ def inpaint(
     )
 
 
-@recipe(*PICTURES, cut=256, **TRAINING | {"batch_size": 6, "lr": 1e-3, "clip": 1000})
+@recipe(*PICTURES, cut=256, **TRAINING | {"batch_size": 8, "lr": 1e-3, "clip": 1000})
 def unwatermark(
     shape: Shape,
     code: None = None,
@@ -127,7 +127,7 @@ def unwatermark(
     """
     if loss == "ssim":
         raise BadInput("loss ssim: compares windows, so it cannot count what is covered alone; mse and l1 can")
-    mark = Watermark(overlay or None, strength("opacity", opacity), tell=True)
+    mark = Watermark(overlay or None, strength("opacity", opacity), tell=True, ease=0.5)
     # An error of a seventh costs as much as not to know whether a pixel is covered: so both are learned at once.
     picture_by = Laplace(0.2, "identity") if loss == "l1" else objective(loss, "identity")
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, Found(picture_by))
