@@ -19,7 +19,6 @@ from isthmus.layers import pad_to
 from isthmus.networks.blocks import blocks_of, start
 from isthmus.registry import register
 
-
 GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
 
 
