@@ -149,3 +149,22 @@ def test_real_logos_are_read(real_data: Path) -> None:
     sample = marked(Watermark(str(real_data / "logos_cc0")), PHOTOS[:8])
     assert np.isfinite(sample.x.numpy()).all()
     assert sample.condition["mask"].max() > 0.2
+
+
+def test_the_first_marks_of_a_training_are_strong_and_small() -> None:
+    mark = Watermark(opacity=(0.2, 0.9), size=(20, 80), ease=0.5)
+    assert mark.follows_progress
+    assert not Watermark().follows_progress
+    x = torch.full((60, 3, 120, 120), 0.5)
+
+    def drawn(progress: float) -> tuple[float, float]:
+        """The least opacity, and the median area that is covered."""
+        noise = Noise(0, 0, len(x))
+        told = mark(Sample.of(x), Context(noise, progress=progress)).condition
+        return float(told["opacity"].min()), float((told["mask"] > 0).flatten(1).sum(1).float().median())
+
+    (first, little), (later, more) = drawn(0.0), drawn(0.5)
+    assert first > 0.68
+    assert later < 0.25
+    assert little < 0.7 * more
+    assert drawn(0.5) == drawn(1.0)

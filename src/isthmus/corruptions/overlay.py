@@ -55,7 +55,7 @@ class Watermark(Corruption):
         super().__init__()
         self.overlay = (overlay,) if isinstance(overlay, str) else tuple(overlay or ())
         self.opacity, self.size, self.tell = span("opacity", opacity, most=1), span("size", size, least=1), tell
-        self.ease = ease
+        self.ease, self.follows_progress = ease, ease > 0
 
     @staticmethod
     def read(text: str) -> str:
