@@ -82,7 +82,7 @@ PLANS = {
         "as unwatermark, but the net tells the picture alone",
         PHOTOS[:1],
         BSDS,
-        8,
+        18,
         None,
         {
             "corruption": "watermark:LOGOS",
