@@ -178,6 +178,29 @@ class Structural(Objective):
         return (1 - ssim(self.mean(y.float()), target)) * target[0].numel()
 
 
+@register
+class Found(Objective):
+    """The last of N×(C+1)×H×W is how likely a pixel is covered (a logit; the target's is how much it is, over 0 where
+    it is at all), the others are the picture, compared by `picture_by`; each with its own −log p.
+
+    Where nothing covers it a pixel is handed back as it came, so there the picture counts only by `outside`: without
+    that a net learns to leave everything as it is, because most of it is.
+    """
+
+    def __init__(self, picture_by: Objective, outside: float = 0.1) -> None:
+        super().__init__(picture_by.link)
+        self.picture_by, self.outside, self.density = picture_by, outside, picture_by.density
+
+    def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        covered = (target[:, -1:] > 0).to(target.dtype)
+        counts = weight * (self.outside + (1 - self.outside) * covered)
+        where = F.binary_cross_entropy_with_logits(y[:, -1:].float(), covered, reduction="none")
+        return self.picture_by.loss(y[:, :-1], target[:, :-1], counts) + _per_item(where, weight)
+
+    def mean(self, y: Tensor) -> Tensor:
+        return torch.cat([self.picture_by.mean(y[:, :-1]), torch.sigmoid(y[:, -1:])], 1)
+
+
 LOSSES: dict[str, Callable[[str], Objective]] = {
     "bce": lambda link: Bernoulli(),
     "mse": lambda link: Gaussian(link=link),

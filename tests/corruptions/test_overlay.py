@@ -94,11 +94,14 @@ def test_a_folder_is_logos_words_and_shapes(tmp_path: Path) -> None:
         save(tmp_path / "logos" / f"{number}.png", colour)
     (tmp_path / "logos" / "LICENSE.md").write_text("no picture")
     sample = marked(Watermark(str(tmp_path / "logos"), opacity=1), torch.full((90, 3, 60, 80), 0.5))
-    own = [
-        bool((item[:, mask > 0.99] == torch.tensor([[1.0], [0], [1]])).all()) if (mask > 0.99).any() else False
-        for item, mask in zip(sample.x, sample.condition["mask"][:, 0], strict=True)
-    ]
-    assert 15 < sum(own) < 50
+    inside = [item[:, mask > 0.99] for item, mask in zip(sample.x, sample.condition["mask"][:, 0], strict=True)]
+    light = 105 / 255  # magenta by BT.601
+    own, gray = (
+        sum(len(seen[0]) > 0 and bool((seen == torch.tensor(paint)[:, None]).all()) for seen in inside)
+        for paint in ([1.0, 0.0, 1.0], [light] * 3)
+    )
+    assert 7 < own < 27  # a fourth of two thirds of them each
+    assert 7 < gray < 27
 
 
 def test_a_palette_with_transparency_is_read(tmp_path: Path) -> None:
@@ -146,3 +149,22 @@ def test_real_logos_are_read(real_data: Path) -> None:
     sample = marked(Watermark(str(real_data / "logos_cc0")), PHOTOS[:8])
     assert np.isfinite(sample.x.numpy()).all()
     assert sample.condition["mask"].max() > 0.2
+
+
+def test_the_first_marks_of_a_training_are_strong_and_small() -> None:
+    mark = Watermark(opacity=(0.2, 0.9), size=(20, 80), ease=0.5)
+    assert mark.follows_progress
+    assert not Watermark().follows_progress
+    x = torch.full((60, 3, 120, 120), 0.5)
+
+    def drawn(progress: float) -> tuple[float, float]:
+        """The least opacity, and the median area that is covered."""
+        noise = Noise(0, 0, len(x))
+        told = mark(Sample.of(x), Context(noise, progress=progress)).condition
+        return float(told["opacity"].min()), float((told["mask"] > 0).flatten(1).sum(1).float().median())
+
+    (first, little), (later, more) = drawn(0.0), drawn(0.5)
+    assert first > 0.68
+    assert later < 0.25
+    assert little < 0.7 * more
+    assert drawn(0.5) == drawn(1.0)

@@ -40,19 +40,22 @@ class Watermark(Corruption):
     overlay: a picture with transparency, or a folder of them, or several of either; None for words and shapes only.
     One picture is somebody's own stamp: always that, in its own colours. The files are needed to corrupt and for
     nothing else; BadInput says which is missing. size: √(width · height) of the stamp in pixels, (low, high), drawn in
-    its log: a crop sees a part of a large one, as of a large picture.
+    its log: small enough that a crop sees most of it, for a mark is known by its outline. ease: the share of a training
+    over which marks become as faint and as large as that; the first are strong and small, or nothing is found for long.
     """
 
     def __init__(
         self,
         overlay: str | Sequence[str] | None = None,
         opacity: Range = (0.2, 0.9),
-        size: Range = (24, 256),
+        size: Range = (32, 192),
         tell: bool = False,
+        ease: float = 0.0,
     ) -> None:
         super().__init__()
         self.overlay = (overlay,) if isinstance(overlay, str) else tuple(overlay or ())
         self.opacity, self.size, self.tell = span("opacity", opacity, most=1), span("size", size, least=1), tell
+        self.ease, self.follows_progress = ease, ease > 0
 
     @staticmethod
     def read(text: str) -> str:
@@ -62,11 +65,14 @@ class Watermark(Corruption):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x, noise = pictures(sample.x, "a watermark"), drawn(ctx)
         files = stamps.listed(self.overlay)
-        opacity = within(self.opacity, noise.uniform())
+        easy = max(0.0, 1 - ctx.progress / self.ease) if self.ease else 0.0
+        (faint, strong), (small, large) = self.opacity, self.size
+        opacity = within((faint + 0.7 * easy * (strong - faint), strong), noise.uniform())
+        size = (small, large * (small / large) ** (easy / 2))
         layers = np.empty((len(x), *x.shape[2:], 4), np.uint8)
         for layer, seed in zip(layers, seeds(noise), strict=True):
             random = np.random.default_rng(seed)
-            layer[...] = laid(stamps.stamp(files, random), layer.shape[0], layer.shape[1], self.size, random)
+            layer[...] = laid(stamps.stamp(files, random), layer.shape[0], layer.shape[1], size, random)
         layer = torch.from_numpy(layers).to(x.device).movedim(-1, 1).to(x.dtype) / 255
         colour, a = layer[:, :3], layer[:, 3:] * an_item(opacity, x)
         if x.shape[1] == 1:

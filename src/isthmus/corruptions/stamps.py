@@ -21,12 +21,11 @@ Stamp = tuple[Image.Image, Colour | None]  # RGBA; or gray that says how much it
 
 
 def stamp(files: tuple[Path, ...], random: np.random.Generator) -> Stamp:
-    """The one file, always; one of several two times in three, half of them in one colour; else a word or a shape."""
+    """The one file, always; one of several two times in three, recoloured; else a word or a shape."""
     if len(files) == 1:
         return logo(files[0]), None
     if files and random.random() < 2 / 3:
-        found = logo(files[int(random.integers(len(files)))])
-        return (found, None) if random.random() < 0.5 else (found.getchannel("A"), colour(random))
+        return recoloured(logo(files[int(random.integers(len(files)))]), random)
     return word(random) if random.random() < 0.7 else (shape(random), colour(random))
 
 
@@ -58,6 +57,18 @@ def logo(path: Path) -> Image.Image:
     whole = whole.crop(seen)
     whole.thumbnail((LARGEST, LARGEST))
     return whole
+
+
+def recoloured(image: Image.Image, random: np.random.Generator) -> Stamp:
+    """An RGBA picture in its own colours, in gray, from any one colour (where it is black) to white, or all in one."""
+    how = int(random.integers(4))
+    if how == 0:
+        return image, None
+    if how == 1:
+        return image.getchannel("A"), colour(random)
+    light, black = image.convert("L"), (0, 0, 0) if how == 2 else colour(random)
+    bands = [light.point([low + (255 - low) * value // 255 for value in range(256)]) for low in black]
+    return Image.merge("RGBA", [*bands, image.getchannel("A")]), None
 
 
 def word(random: np.random.Generator) -> Stamp:

@@ -19,6 +19,8 @@ from isthmus.layers import pad_to
 from isthmus.networks.blocks import blocks_of, start
 from isthmus.registry import register
 
+GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
+
 
 @register
 class UNetEncoder(nn.Module):
@@ -63,9 +65,10 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
-    residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is how much
-    the picture is covered, 0 to 1, of which x̃ holds nothing. It is no gate for what is added: nothing is learned behind
-    a gate while it is shut, and most of a picture is not covered.
+    residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is a logit
+    of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: what is laid over a picture with opacity a
+    and colour c, x̃ = (1 − a) x + a c, is taken off by a gain of a / (1 − a), smooth where x is not. The mask is no gate
+    for it: nothing is learned behind a gate while it is shut, and most of a picture is not covered.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class UNetDecoder(nn.Module):
         self.stages = nn.ModuleList(
             blocks_of(wide, count, bias) for wide, count in zip(channels[1:], blocks, strict=True)
         )
-        self.tail = nn.Conv2d(channels[-1], out * fold**2, 3, padding=1, bias=bias)
+        self.tail = nn.Conv2d(channels[-1], (out + finds) * fold**2, 3, padding=1, bias=bias)
         start(self)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
@@ -97,7 +100,11 @@ class UNetDecoder(nn.Module):
         for up, stage in zip(self.ups, self.stages, strict=True):
             h = stage(up(h) + others.pop())
         y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
-        if self.residual:
-            own = self.out - self.finds
-            y = torch.cat([x[:, :own] + y[:, :own], y[:, own:]], 1) if self.finds else y + x[:, :own]
+        if self.finds:
+            offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
+            own = x[:, : self.out - 1]
+            gain = GAIN * torch.tanh(gain / GAIN)
+            y = torch.cat([own + gain * (own - 0.5) + offset, mask], 1)  # about the middle, so the two do not fight
+        elif self.residual:
+            y = y + x[:, : self.out]
         return y.contiguous()

@@ -20,6 +20,7 @@ from isthmus.data import Data, inspected
 from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
+from isthmus.tasks.frame import MARKED
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 from isthmus.tasks.judged import judged
 
@@ -133,6 +134,8 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     mask = sample.condition.get("mask") if truth.dim() == 4 else None
     if mask is not None and getattr(model.corruption, "extra", 0) > 0:  # what is known is given back
         mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
+    if model.finds:  # what is not covered is given back as it came
+        picture = torch.where(everything[3][:, -1:] > MARKED, picture, seen)
     values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):

@@ -16,7 +16,7 @@ from isthmus.bicubic import enlarge
 from isthmus.errors import BadInput
 from isthmus.tiles import TILE, tiled
 
-MARKED = 0.05  # a found mask above this is a watermark; below it a pixel stays as it was
+MARKED = 0.5  # likelier covered than not; any other pixel stays as it was
 LARGE = 2**30  # bytes from which on a result lies in a temporary file, which the system may write out
 # Y, Cb and Cr of R, G and B (BT.601, the whole range, as JPEG has them).
 YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
