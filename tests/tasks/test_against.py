@@ -20,6 +20,7 @@ from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import white_noise
 from isthmus.errors import BadInput
 from isthmus.metrics import psnr, ssim
+from isthmus.tasks.frame import MARKED
 
 RunOf = Callable[[str], Path]
 
@@ -166,40 +167,12 @@ def test_a_run_that_needs_a_mask_sends_to_its_own_verb(digits: Any) -> None:
 
 def test_a_run_that_finds_a_mask_is_scored_on_the_picture(digits: Any, noisy: Any) -> None:
     model = create("unwatermark", shape=(1, 8, 8), channels=(4, 6), fold=1).eval()
+    with torch.no_grad():
+        model.decoder.tail.bias[-1] = 0.05  # covered here and there
+    told = model.restore(unit(noisy))
+    given_back = torch.where(told[:, 1:] > MARKED, told[:, :1], unit(noisy))
+    assert 0.05 < float((told[:, 1:] > MARKED).float().mean()) < 0.95
     assert evaluate(model, noisy, truth=digits)["psnr"] == pytest.approx(
-        float(psnr(model.reconstruct(noisy)[:, :1], unit(digits)).mean()), rel=1e-4
+        float(psnr(given_back, unit(digits)).mean()), rel=1e-4
     )
     assert evaluate(model, digits)["psnr"] > 0
-
-
-# -- the command line --
-
-
-def test_the_command_takes_a_truth_or_another_damage(tmp_path: Path, alone: Path, digits: Any, capsys: Any) -> None:
-    folder = written(tmp_path / "clean", digits[:9])
-
-    def said(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main(["evaluate", str(alone), str(folder), *arguments])
-        out, err = capsys.readouterr()
-        return int(exit.value.code or 0), out, err
-
-    code, out, _ = said("--set", "sigma=25", "--json")
-    assert code == 0
-    assert json.loads(out)["psnr_before"] == pytest.approx(20.2, abs=0.3)
-    code, out, _ = said("--truth", str(folder), "--json")
-    assert json.loads(out)["truth"] == "clean"
-    assert json.loads(out)["ssim_before"] == pytest.approx(1)
-    code, out, err = said("--set", "sigm=25")
-    assert (code, out) == (2, "")
-    assert "unknown key for evaluate 'sigm': did you mean 'sigma'" in err
-
-
-@pytest.mark.parametrize(("recipe", "keys"), [("inpaint", {"kinds": "boxes"}), ("unwatermark", {})])
-def test_what_was_hidden_has_a_figure_of_its_own(recipe: str, keys: dict[str, str]) -> None:
-    model = create(recipe, shape=(3, 32, 32), channels=(8, 8), **keys)
-    x = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0)).numpy()
-    figures = evaluate(model, x)
-    assert figures["psnr_in_mask"] < figures["psnr"]  # known pixels are right
-    assert figures["psnr_in_mask_before"] < figures["psnr_before"]
