@@ -140,7 +140,8 @@ class Autoencoder(nn.Module):
             h, skips = self._features(part)
             z = self._code(h, Context(x=part)).z
             y = self._decoded(z, skips, tuple(part.shape[1:]))
-            return self.objective.picture(y[:, : self.shape[0]] if self.finds else y)
+            picture = self.objective.picture(y)
+            return picture[:, : self.shape[0]] if self.finds else picture
 
         return self._chunks(once, self.tensor(x, unit))
 
