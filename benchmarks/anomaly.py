@@ -3,7 +3,7 @@
     python benchmarks/anomaly.py [mnist | fashion | ecg | alarms] ...
 
 Every model is the recipe `detect` as it comes, but for what its row or the protocol names, trained on good ones of the
-official training part alone; the official test part is looked at once, whole. Each part writes results/anomaly-PART.json.
+official training part alone; the official test part is looked at once, whole. Each writes results/anomaly-PART.json.
 """
 
 from __future__ import annotations
