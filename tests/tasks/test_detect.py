@@ -78,6 +78,15 @@ def test_a_folder_becomes_scores_heatmaps_and_a_page(run: Path, parts: Path, tmp
     assert "the normal average" in (tmp_path / "report/index.html").read_text()
 
 
+def test_names_that_differ_in_their_suffix_alone_have_a_heatmap_each(run: Path, parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    for name in ("a.png", "a.bmp"):
+        with Image.open(parts / "test/good/130.png") as picture:
+            picture.save(tmp_path / "new" / name)
+    isthmus.detect(run, tmp_path / "new", out=tmp_path / "report")
+    assert sorted(path.name for path in (tmp_path / "report/heatmaps").iterdir()) == ["a-2.png", "a.png"]
+
+
 def test_a_map_is_hot_where_the_scratch_is(run: Path, parts: Path) -> None:
     with Image.open(parts / "test/scratch/0.png") as picture:
         frame = np.asarray(picture)

@@ -23,6 +23,7 @@ from isthmus.report import Page, as_pictures, charts, write_picture
 from isthmus.report import rows as in_rows
 from isthmus.report.heat import over, warm
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for
+from isthmus.tasks.outputs import unique
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
 SHOWN = 24  # of the worst, on the page
@@ -95,7 +96,7 @@ def detect(
     first: int | None = None,
     force: bool = False,
 ) -> list[Row]:
-    """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, the worst first where read.
+    """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, in the order of the data.
 
     The score counts standard deviations from what is normal; ratio is the error as times the average of good ones.
     out: a folder of scores.csv, heatmaps/ (for pictures) and index.html. false_alarms: the share of good ones that may
@@ -115,7 +116,7 @@ def detect(
     with whole_folder(out, force=force) as folder:
         rows: list[Row] = []
         worst: list[tuple[float, Any, str]] = []
-        level = model.detector.level
+        level, places = model.detector.level, iter(unique([f"{Path(name).with_suffix('.png')}" for name in data.names]))
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
             rows += new
@@ -123,7 +124,7 @@ def detect(
                 continue
             for picture, seen, row in zip(as_pictures(x), found.map, new, strict=True):
                 heated = over(picture, warm(seen.numpy(), level))
-                write_picture(folder / "heatmaps" / Path(row["file"]).with_suffix(".png"), heated)
+                write_picture(folder / "heatmaps" / next(places), heated)
                 worst.append((row["score"], (picture, heated), caption(row)))
             worst = sorted(worst, key=lambda one: -one[0])[:SHOWN]
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]

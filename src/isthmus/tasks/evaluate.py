@@ -53,7 +53,8 @@ def evaluate(
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
-    if model.detector is not None and isinstance(source, (str, Path)) and inspected(Path(source)).judged:
+    asked = any(one is not None for one in (split, first, truth, sigma, corruption))
+    if model.detector is not None and not asked and isinstance(source, (str, Path)) and inspected(Path(source)).judged:
         figures = {"data": Path(source).name, **judged(model, Path(source)), **training_figures(model)}
         if model.path is not None:
             remember(model, f"{figures['data']}:judged", figures)

@@ -91,8 +91,8 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
 def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[Judged]]]:
     """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
     like, pending, kept = model.about.get("input", {}), [], []
-    white = float(like.get("range", (0, 255))[1])
-    dtype = np.dtype(np.uint16 if white > 255 else np.uint8)
+    dtype = np.dtype(np.uint16 if like.get("range", (0, 255))[1] > 255 else np.uint8)
+    white = float(np.iinfo(dtype).max)  # of the files, whatever white was in what the run has learned from
     broken = []
     for one in ones:
         try:
