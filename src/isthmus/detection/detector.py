@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus import store
 from isthmus.contracts import Context, Sample
 from isthmus.detection.distances import Mahalanobis, Neighbours
-from isthmus.detection.maps import MAPS, blurred, pooled
+from isthmus.detection.maps import MAPS, POOLS, blurred, pooled
 from isthmus.errors import BadInput, unknown
 
 FILE = "detector.safetensors"
@@ -69,6 +69,8 @@ class Settings:
         for name in self.parts:
             if name not in SCORES:
                 raise unknown("score", name, SCORES)
+        if self.pool not in POOLS:
+            raise unknown("pool", self.pool, POOLS)
         if not 0 < self.false_alarms < 1:
             raise BadInput(f"false alarms {self.false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
 

@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.errors import BadInput
-
 Map = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -44,6 +42,7 @@ def gradient(y: Tensor, x: Tensor) -> Tensor:
 
 
 MAPS: dict[str, Map] = {"error": error, "ssim": structural, "gradient": gradient}
+POOLS = ("mean", "max", "worst")
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:
@@ -65,12 +64,10 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
 
 
 def pooled(found: Tensor, how: str, share: float) -> Tensor:
-    """One number of each map, [N]: its mean, its max, or the mean of its worst `share`. Raises BadInput for others."""
+    """One number of each map, [N]: its mean, its max, or the mean of its worst `share`."""
     values = found.flatten(1)
     if how == "mean":
         return values.mean(1)
     if how == "max":
         return values.amax(1)
-    if how == "worst":
-        return values.topk(max(1, round(share * values.shape[1])), dim=1).values.mean(1)
-    raise BadInput(f"pool={how}: mean, max or worst (the mean of the worst share) is accepted")
+    return values.topk(max(1, round(share * values.shape[1])), dim=1).values.mean(1)

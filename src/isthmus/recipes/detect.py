@@ -8,7 +8,8 @@ from functools import partial
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import L1, Contractive, Plain, Variational
 from isthmus.contracts import Shape
-from isthmus.errors import unknown
+from isthmus.detection import Settings
+from isthmus.errors import BadInput, unknown
 from isthmus.recipes.catalogue import recipe
 from isthmus.recipes.nets import Make, either
 
@@ -69,5 +70,8 @@ def detect(
     """
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, KINDS)
+    settings = Settings(score, relative, pool, share, smooth, k, false_alarms)  # refused before a training, not after
+    if "elbo" in settings.parts and kind != "variational":
+        raise BadInput("score elbo: is of a variational model; train with kind=variational")
     seen = corruption if kind == "denoising" else "none"
     return either(net, shape, code, KINDS[kind], widths=widths, loss=loss, corruption=seen)

@@ -92,7 +92,9 @@ def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[
     """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
     like, pending, kept = model.about.get("input", {}), [], []
     dtype = np.dtype(np.uint16 if like.get("range", (0, 255))[1] > 255 else np.uint8)
-    white = float(np.iinfo(dtype).max)  # of the files, whatever white was in what the run has learned from
+    white = (
+        65535.0 if dtype == np.uint16 else 255.0
+    )  # of the files, whatever white was in what the run has learned from
     broken = []
     for one in ones:
         try:
