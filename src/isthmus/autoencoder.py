@@ -201,8 +201,7 @@ class Autoencoder(nn.Module):
         """What the run's detector says of N items, or of one: scores, which are bad, maps. BadInput without one."""
         if self.detector is None:
             raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
-        parts = self.tensor(x, unit).split(CHUNK)
-        return Finding.joined([self.detector(self, part, false_alarms) for part in parts])
+        return self.detector(self, self.tensor(x, unit), false_alarms)
 
     @property
     def detector(self) -> Detector | None:

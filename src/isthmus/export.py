@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import logging
 import math
 import sys
@@ -18,18 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus import __version__, store
-from isthmus.autoencoder import Autoencoder
+from isthmus import store
 from isthmus.bottlenecks import TopK
-from isthmus.contracts import Context
-from isthmus.corruptions.holes import hidden
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
 from isthmus.files import atomic, claim
 from isthmus.layers import seeded
+from isthmus.portable import WORDS, Part
 from isthmus.registry import config_of
 from isthmus.tasks.inputs import RunOrModel, as_model
 
-WORDS = {None: ("encoder", "bottleneck", "decoder"), "encoder": ("encoder", "bottleneck"), "decoder": ("decoder",)}
 OPSET = 18  # what the exporter speaks by itself, and runtimes since 2023 understand
 TOLERANCE = 1e-4
 LIMIT = 2_000_000_000  # bytes of weights: protobuf ends at 2 GB
@@ -40,10 +36,13 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
 
     In the file, input: float32 N×shape in [0, 1]; reconstruction: N×shape in [0, 1], as model.reconstruct makes it;
     code: N×code_shape; indices: int64 N×grid. Where holes are filled, mask, N×1×H×W, goes in too, 1 in a hole; where a
-    mark is found, mask comes out. part: None (input -> reconstruction, code), "encoder" (input -> code, and
-    indices where the code is discrete) or "decoder" (code -> reconstruction). N is open, and so are height and width
-    where the net takes any. A code does not tell what the encoder had padded: from a grid of the model's own size the
-    decoder makes a picture of the model's own size, from any other grid whole cells, to be cropped.
+    mark is found, mask comes out. A detector adds score [N], map N×H×W and threshold, a number, as model.detect gives
+    them, and takes pictures of the run's own size, without a mask.
+
+    part: None (input -> reconstruction, code), "encoder" (input -> code, and indices where the code is discrete) or
+    "decoder" (code -> reconstruction). N is open, and so are height and width where the net takes any. A code does not
+    tell what the encoder had padded: from a grid of the model's own size the decoder makes a picture of the model's own
+    size, from any other grid whole cells, to be cropped.
 
     The check, on random items by ones and threes, and of another size where it is open: no number may differ by more
     than 1e-4 (of the largest, where that is over 1). A code that jumps, of symbols or of the k largest, may fall to the
@@ -70,7 +69,7 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     weights = [tensor for word in WORDS[part] for tensor in getattr(model, word).state_dict().values()]
     if (size := sum(tensor.nbytes for tensor in weights)) > LIMIT:
         raise BadInput(f"{out}: weights of {size / 1e9:.1f} GB, but an ONNX file in one piece holds less than 2 GB")
-    sentence = _Part(model, part).eval()
+    sentence = Part(model, part).eval()
     with atomic(out) as temporary:
         temporary.write_bytes(_translated(sentence, out))
         _check(temporary, sentence, out)
@@ -85,75 +84,7 @@ def _refuse_own(run: RunOrModel) -> None:
             raise BadInput(f"a run with its own {place} ({module['own']}): only isthmus's own modules can be exported")
 
 
-class _Part(nn.Module):
-    """What is put into the file: tensors in, tensors out, and neither the price of a code nor its statistics."""
-
-    def __init__(self, model: Autoencoder, part: str | None) -> None:
-        super().__init__()
-        self.model, self.part = model, part
-        any_size = [getattr(word, "any_size", True) for word in (model.encoder, model.bottleneck)]
-        self.open = len(model.shape) == 3 and all(any_size)
-        self.discrete = getattr(model.bottleneck, "discrete", False)
-        masked = getattr(model.corruption, "extra", 0) > 0  # then 1 in the hole goes in beside the picture
-        self.given = ["code"] if part == "decoder" else ["input", "mask"] if masked else ["input"]
-        self.made = {None: ["reconstruction", "code"], "encoder": ["code"], "decoder": ["reconstruction"]}[part]
-        if part is None and model.finds:
-            self.made.append("mask")
-        if part == "encoder" and self.discrete:
-            self.made.append("indices")
-        self.excess = (0, 0)  # rows and columns that the own grid decodes to over those of the model's own size
-        if part == "decoder" and self.open:
-            whole = model._decoded(torch.zeros(1, *model.code_shape), None).shape
-            self.excess = (whole[-2] - model.shape[-2], whole[-1] - model.shape[-1])
-
-    def forward(self, given: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-        if self.part == "decoder":
-            return (self.picture(given),)
-        given = given if mask is None else hidden(given, (mask > 0.5).to(given))
-        h, skips = self.model._features(given)
-        code = self.model._code(h, Context(x=given))
-        if self.part == "encoder":
-            return (code.z,) if code.symbols is None else (code.z, code.symbols)
-        y = self.model.objective.picture(self.model._decoded(code.z, skips, tuple(given.shape[1:])))
-        own = self.model.shape[0]
-        return (y[:, :own], code.z, y[:, own:]) if self.model.finds else (y, code.z)
-
-    def picture(self, z: Tensor) -> Tensor:
-        """The picture of a code, cropped to the model's own size where z has the model's own grid."""
-        y = self.model._decoded(z, None, None if self.open else self.model.shape)
-        if any(self.excess):  # by arithmetic, for a graph asks no questions
-            apart: Any = sum((z.shape[axis] - self.model.code_shape[axis]) ** 2 for axis in (-2, -1))
-            is_own = torch.sym_max(0, 1 - apart)
-            down, right = (y.shape[axis] - is_own * self.excess[axis] for axis in (-2, -1))
-            y = y[..., :down, :right]
-        return self.model.objective.picture(y)
-
-    def example(self) -> tuple[Tensor, ...]:
-        """Two items, of sides that equal nothing else: the exporter takes equal numbers for the same thing."""
-        shape = self.model.code_shape if self.given == ["code"] else self.model.shape
-        item = torch.zeros(2, shape[0], 2 * shape[1] + 1, 2 * shape[2] + 4) if self.open else torch.zeros(2, *shape)
-        return (item, item[:, :1])[: len(self.given)]
-
-    def side(self, name: str) -> tuple[str, str]:
-        """How the height and the width of what goes in or comes out are called in the file."""
-        if name == "reconstruction" and self.model.scale > 1:
-            return "large_height", "large_width"
-        return ("height", "width") if name in ("input", "reconstruction", "mask") else ("code_height", "code_width")
-
-    def about(self) -> dict[str, str]:
-        """What the file says of itself. range: the numbers of the training data that became 0 and 1."""
-        model = self.model
-        return {
-            "isthmus": __version__,
-            "recipe": model.about.get("recipe", ""),
-            "part": self.part or "whole",
-            "shape": json.dumps(model.shape),
-            "code": json.dumps(model.code_shape),
-            "range": json.dumps(model.about.get("input", {}).get("range", [0.0, 1.0])),
-        }
-
-
-def _translated(part: _Part, out: Path) -> bytes:
+def _translated(part: Part, out: Path) -> bytes:
     """The bytes of the file; IsthmusError where the model holds what ONNX has no word for."""
     from onnx.helper import set_model_props
 
@@ -182,7 +113,8 @@ def _translated(part: _Part, out: Path) -> bytes:
         dims = value.type.tensor_type.shape.dim
         if part.open:
             dims[-2].dim_param, dims[-1].dim_param = part.side(value.name)
-        dims[0].dim_param = "batch"
+        if len(dims):  # not the threshold, which is one for all
+            dims[0].dim_param = "batch"
     set_model_props(file, part.about())
     return file.SerializeToString()
 
@@ -201,7 +133,7 @@ def _quiet() -> Iterator[None]:
 
 
 @torch.no_grad()
-def _check(path: Path, part: _Part, out: Path) -> None:
+def _check(path: Path, part: Part, out: Path) -> None:
     """Raise IsthmusError where onnxruntime makes other numbers of the file than the model does."""
     try:
         import onnxruntime
@@ -234,10 +166,20 @@ def _check(path: Path, part: _Part, out: Path) -> None:
                 raise IsthmusError(f"{out}: not written, because its {name} is {apart:.1g} away from the model's")
 
 
-def _expected(
-    part: _Part, given: Tensor, mask: Tensor | None = None, *, made: dict[str, Tensor]
-) -> dict[str, tuple[Tensor, float]]:
+def _expected(part: Part, *given: Tensor, made: dict[str, Tensor]) -> dict[str, tuple[Tensor, float]]:
     """What the model makes where the file has made `made`, and the share of it that may fall otherwise."""
+    expected = _said(part, *given, made=made)
+    if part.looks:
+        seen = part.model.detect(given[0], unit=True)
+        judged = {"score": seen.score, "map": seen.map, "threshold": torch.tensor(seen.threshold)}
+        expected |= {name: (value, 0.0) for name, value in judged.items()}
+    return expected
+
+
+def _said(
+    part: Part, given: Tensor, mask: Tensor | None = None, *, made: dict[str, Tensor]
+) -> dict[str, tuple[Tensor, float]]:
+    """The part of it that is the sentence."""
     model = part.model
     if mask is not None or model.finds:
         y = model.restore(given, **({} if mask is None else {"mask": mask}))

@@ -54,7 +54,7 @@ def glorot(module: nn.Module) -> None:
     Where a norm stands, biases of U(-b, b), b = 1/√fan-in: with zeros a black picture is a zero vector at every
     norm, and each multiplies its gradient by 1/√eps, to 10¹⁹ in all.
     """
-    normed = any(isinstance(layer, nn.LayerNorm) for layer in module.modules())
+    normed = any(isinstance(layer, (nn.LayerNorm, nn.GroupNorm)) for layer in module.modules())
     for layer in module.modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.xavier_uniform_(layer.weight)

@@ -19,6 +19,7 @@ from isthmus.errors import BadInput, unknown
 from isthmus.metrics import ssim
 from isthmus.registry import register
 
+LEAST = 0.02  # of a picture: what covers less does not count as much
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -184,17 +185,21 @@ class Found(Objective):
     it is at all), the others are the picture, compared by `picture_by`; each with its own −log p.
 
     Where nothing covers it a pixel is handed back as it came, so there the picture counts only by `outside`: without
-    that a net learns to leave everything as it is, because most of it is.
+    that a net learns to leave everything as it is, because most of it is. even: likewise for where it is, what is
+    covered and what is not count the same, however small the one is; the logit is then no longer that of a share.
     """
 
-    def __init__(self, picture_by: Objective, outside: float = 0.1) -> None:
+    def __init__(self, picture_by: Objective, outside: float = 0.1, even: bool = False) -> None:
         super().__init__(picture_by.link)
-        self.picture_by, self.outside, self.density = picture_by, outside, picture_by.density
+        self.picture_by, self.outside, self.even, self.density = picture_by, outside, even, picture_by.density
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         covered = (target[:, -1:] > 0).to(target.dtype)
         counts = weight * (self.outside + (1 - self.outside) * covered)
         where = F.binary_cross_entropy_with_logits(y[:, -1:].float(), covered, reduction="none")
+        if self.even:
+            share = covered.mean((1, 2, 3), keepdim=True)
+            where = where * 0.5 * (covered / (share + LEAST) + (1 - covered) / (1 - share + LEAST))
         return self.picture_by.loss(y[:, :-1], target[:, :-1], counts) + _per_item(where, weight)
 
     def mean(self, y: Tensor) -> Tensor:

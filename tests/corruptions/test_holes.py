@@ -40,7 +40,7 @@ def test_masking_draws_a_rate_an_item() -> None:
     assert hidden.max() > 0.75
 
 
-@pytest.mark.parametrize("kind", ["pixels", "lines", "text", "boxes"])
+@pytest.mark.parametrize("kind", ["pixels", "lines", "text", "boxes", "cells"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_hole_is_guessed_from_around_it_and_told_and_the_rest_is_as_it_was(kind: str, channels: int) -> None:
     x = PHOTOS[:, :channels]

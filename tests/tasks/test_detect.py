@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ import isthmus
 from isthmus.data import open_data
 from isthmus.detection import Detector, Settings
 from isthmus.detection.distances import Neighbours
+from isthmus.detection.looking import filled_in
 from isthmus.detection.maps import MAPS, blurred, pooled
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.tasks.detect import calibrate
+from isthmus.tasks.inputs import open_for
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,6 @@ def test_a_map_is_hot_where_the_scratch_is(run: Path, parts: Path) -> None:
     assert found.score.shape == (1,)
     assert bool(found.bad)
     assert float(found.ratio) > 1.5
-    assert found.map is not None
     assert float(found.map[0, 2:22, 3:6].mean()) > 3 * float(found.map[0, :, 10:].mean())
 
 
@@ -103,14 +105,49 @@ def test_the_threshold_moves_without_a_training_and_its_promise_holds(run: Path)
     assert detector is not None
     assert detector.threshold(0.5) < detector.threshold(0.1) <= detector.threshold(0.01)
     good = torch.randn(10_000, generator=torch.Generator().manual_seed(0))
-    held = Detector(Settings(), {}, torch.zeros(3, 1), good[:2000].sort().values)
+    nothing = torch.zeros(1, 1)
+    held = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:2000].sort().values)
     for share in (0.01, 0.05):
         assert float((good[2000:] > held.threshold(share)).double().mean()) == pytest.approx(share, abs=0.005)
-    few = Detector(Settings(), {}, torch.zeros(3, 1), good[:9].sort().values)
+        low, high = held.between(share)
+        assert low < share < high < low + 0.03
+    few = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:9].sort().values)
     assert few.threshold(0.01) == float(good[:9].max())
     assert few.promised(0.01) == pytest.approx(0.1)
-    assert "for 1.0% it takes 99" in (few.doubt(0.01) or "")
-    assert few.doubt(0.1) is None
+    low, high = few.between(0.01)  # of the largest of nine: 1 - (1 ∓ 0.95)/2 to the power of a ninth
+    assert (1 - low) ** 9 == pytest.approx(0.975)
+    assert (1 - high) ** 9 == pytest.approx(0.025)
+    assert "between 0.3% and 34% (95 %); to promise 1.0% takes 99" in (few.doubt(0.01) or "")
+    enough = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:20].sort().values)
+    assert enough.doubt(0.1) is None
+
+
+def test_defects_that_are_shown_draw_the_line_and_a_share_overrules_it(run: Path, parts: Path, tmp_path: Path) -> None:
+    model = isthmus.load(run)
+    model.path = None
+    data = open_data(parts / "train/good")
+    halves = {"train": np.arange(100), "validation": np.arange(100, 130)}
+    detector = calibrate(model, data, halves, bad=str(parts / "test/one"))
+    bad = model.detect(open_data(str(parts / "test/one")).floats(), unit=True).score
+    assert detector.line is not None
+    assert detector.threshold() == detector.line
+    assert float(detector.good.max()) < detector.line < float(bad.min())  # ones are no zeros: in the middle of the gap
+    assert detector.line == pytest.approx((float(detector.good.max()) + float(bad.min())) / 2)
+    assert detector.threshold(0.5) < detector.line
+    detector.save(tmp_path)
+    assert Detector.load(tmp_path).line == detector.line
+
+
+def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Path, tmp_path: Path) -> None:
+    shown = {"bad": str(parts / "test/scratch"), "epochs": 5, "code": 8, "quiet": True}
+    isthmus.train("detect", parts, out=tmp_path / "run", **shown)
+    told = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
+    assert told["threshold_by"] == "f1"
+    assert told["from_bad"] == 20
+    assert 0 < told["f1_on_shown"] <= 1
+    with pytest.warns(Note, match="20 defects that the threshold was drawn by are left out"):
+        figures = isthmus.evaluate(tmp_path / "run", str(parts))
+    assert set(figures["per_kind"]) == {"one"}
 
 
 @pytest.mark.parametrize("score", ["error", "ssim", "gradient", "mahalanobis", "knn", "ssim+knn"])
@@ -141,7 +178,6 @@ def test_what_is_outside_of_the_roi_does_not_count(parts: Path, tmp_path: Path) 
     keys = {"roi": str(tmp_path / "roi.png"), "score": "error", "relative": False}
     isthmus.train("detect", parts, out=tmp_path / "run", epochs=20, code=8, quiet=True, **keys)
     found = isthmus.load(tmp_path / "run").detect(open_data(str(parts / "test/scratch")).floats(), unit=True)
-    assert found.map is not None
     assert not found.map[..., :12].any()
     assert found.map[..., 12:].any()
 
@@ -195,3 +231,73 @@ def test_neighbours_are_the_nearest_of_all(tmp_path: Path) -> None:
     asked = codes[:700] + 0.01
     exact = torch.cdist(asked.double(), codes.double()).square().topk(2, largest=False).values.mean(1)
     assert near(asked) == pytest.approx(exact.float(), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "contractive", "quantized", "inpainting", "repairing"])
+def test_a_run_of_every_kind_looks_the_same_after_it_is_loaded(kind: str, parts: Path, tmp_path: Path) -> None:
+    isthmus.train("detect", parts, out=tmp_path / "run", kind=kind, epochs=2, quiet=True)
+    x = open_data(str(parts / "test/one")).floats()[:5]
+    model = isthmus.load(tmp_path / "run")
+    found = model.detect(x, unit=True)
+    assert found.score.isfinite().all()
+    assert found.map.shape == (5, 24, 24)
+    alone = isthmus.load(tmp_path / "run").detect(x[2:3], unit=True)  # what stands beside an item does not matter
+    assert alone.score == pytest.approx(found.score[2:3], abs=1e-4)
+
+
+def test_a_hidden_part_is_never_seen() -> None:
+    model = isthmus.create("detect", shape=(1, 32, 40), kind="inpainting")
+    x = torch.rand(2, 1, 32, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = filled_in(model, x, (8, 16))
+        other = x.clone()
+        other[:, :, 9:12, 17:20] = 1 - other[:, :, 9:12, 17:20]  # within the cell of 8×8 that begins at 8, 16
+        after = filled_in(model, other, (8, 16))
+    assert before.shape == (2, 2, 1, 32, 40)
+    assert torch.equal(before[0, :, :, 8:16, 16:24], after[0, :, :, 8:16, 16:24])
+    assert torch.equal(before[1, :, :, 0:16, 16:32], after[1, :, :, 0:16, 16:32])
+    assert not torch.equal(before[0], after[0])
+
+
+def test_scores_of_a_code_are_refused_where_skips_go_past_it(tmp_path: Path) -> None:
+    for kind in ("inpainting", "repairing"):
+        with pytest.raises(BadInput, match="score knn: is of a code"):
+            isthmus.create("detect", shape=(1, 32, 32), kind=kind, score="error+knn")
+        with pytest.raises(BadInput, match="code=8: its net has skips"):
+            isthmus.create("detect", shape=(1, 32, 32), kind=kind, code=8)
+    with pytest.raises(BadInput, match="score marks: is of a net that has learned to find"):
+        isthmus.create("detect", shape=(1, 32, 32), code=8, score="marks")
+    with pytest.raises(BadInput, match="kind=quantized: a grid of symbols is of pictures"):
+        isthmus.create("detect", shape=(32,), kind="quantized")
+    with pytest.raises(BadInput, match="score ssim: is of pictures"):
+        isthmus.create("detect", shape=(32,), score="ssim")
+
+
+def test_pictures_of_mixed_sizes_are_seen_whole(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(12):
+        high, wide = random.integers(20, 60, 2)
+        picture = random.integers(0, 100, (high, wide), dtype=np.uint8)
+        picture[:, -3:] = 250  # at an edge that a centre crop would cut off
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / f"parts/{number}.png")
+    assert "nothing cut off" in open_data(tmp_path / "parts", whole=40).notes[0]
+    isthmus.train("detect", tmp_path / "parts", out=tmp_path / "run", epochs=1, size=32, quiet=True)
+    model = isthmus.load(tmp_path / "run")
+    seen = open_for(model, str(tmp_path / "parts")).floats()
+    assert seen.shape == (12, 1, 32, 32)
+    assert float(seen[..., -1].min()) > 0.8
+
+
+def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(isthmus.export(run, tmp_path / "detect.onnx"))
+    x = open_data(str(parts / "test/one")).floats()[:7]
+    names = ["score", "map", "threshold"]
+    score, seen, threshold = session.run(names, {"input": x.numpy()})
+    found = isthmus.load(run).detect(x, unit=True)
+    assert score == pytest.approx(found.score.numpy(), abs=1e-3)
+    assert seen == pytest.approx(found.map.numpy(), abs=1e-3)
+    assert float(threshold) == pytest.approx(found.threshold)
+    assert [one.name for one in session.get_outputs()] == ["reconstruction", "code", *names]
+    assert "score" in json.loads(session.get_modelmeta().custom_metadata_map["detector"])

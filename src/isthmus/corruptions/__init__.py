@@ -13,6 +13,7 @@ from typing import Any
 from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
 from isthmus.corruptions.augment import Affine, Crop
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
+from isthmus.corruptions.blemish import Blemish
 from isthmus.corruptions.holes import Holes, Masking
 from isthmus.corruptions.noise import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle
 from isthmus.corruptions.overlay import Watermark
@@ -29,6 +30,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "masking": Masking,
     "holes": Holes,
     "watermark": Watermark,
+    "blemish": Blemish,
     "shrink": Shrink,
     "neighbours": Neighbours,
     "blind-spot": BlindSpot,
@@ -68,6 +70,7 @@ __all__ = [
     "Masking",
     "Holes",
     "Watermark",
+    "Blemish",
     "Shrink",
     "Neighbours",
     "BlindSpot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Holes(Corruption):
 
     kinds: each item gets one of them, one name or several: "pixels" (a share of all, each by itself), "lines" (strokes
     1 to 6 px wide), "text" (lines of it, 10 to 30 px high), "boxes" (of 16 to 32 px, 5 to 25 % of the picture, one at
-    least). share: of "pixels", one number or (low, high).
+    least), "cells" (one of each 2×2 squares, of 4 to 64 px). share: of "pixels", one number or (low, high).
     """
 
     extra = 1
@@ -139,5 +140,14 @@ def boxes(draw: Any, height: int, width: int, random: np.random.Generator) -> No
         draw.rectangle((left, top, left + wide - 1, top + high - 1), fill=1)
 
 
+def cells(draw: Any, height: int, width: int, random: np.random.Generator) -> None:
+    """A grid that begins anywhere; in a small picture a cell is no wider or higher than a fourth of it."""
+    side = round(math.exp(random.uniform(math.log(4), math.log(max(4, min(64, height // 4, width // 4))))))
+    down, right = random.integers(-2 * side, 1, 2)
+    for top in range(int(down), height, 2 * side):
+        for left in range(int(right), width, 2 * side):
+            draw.rectangle((left, top, left + side - 1, top + side - 1), fill=1)
+
+
 Paint = Callable[[Any, int, int, np.random.Generator], None]
-PAINTED: dict[str, Paint] = {"lines": lines, "text": text, "boxes": boxes}
+PAINTED: dict[str, Paint] = {"lines": lines, "text": text, "boxes": boxes, "cells": cells}

@@ -89,6 +89,7 @@ class Files:
     """Picture files that all become one shape and type, read when asked for.
 
     corners: N×2, where in each file its shape is cut out, at the picture's own scale; None: each is made to fit.
+    stretched: made to fit with nothing left out, each side scaled by itself.
     """
 
     folder: Path
@@ -98,6 +99,7 @@ class Files:
     dtype: torch.dtype
     cache: Decoded | None = None
     corners: np.ndarray | None = None
+    stretched: bool = False
 
     def __post_init__(self) -> None:
         self.asked = 0  # items that were asked for and had to be decoded
@@ -124,13 +126,15 @@ class Files:
         written = self.looks["modified"][self.looks["length"] > 2 * ENDS].tolist()
         whole = f"{fingerprint(self.names, self.looks)} {self.shape} {self.dtype} {PIL.__version__} {written}"
         whole += "" if self.corners is None else f" {self.corners.tolist()}"
+        whole += " stretched" if self.stretched else ""
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
     def decode(self, place: int, row: np.ndarray) -> None:
         """Raises BadInput naming the file."""
         path = self.folder / self.names[place]
         if self.corners is None:
-            row[...] = fitting.fit(read_picture(path, shorter=max(self.shape[1:])), self.shape, row.dtype)
+            picture = read_picture(path, shorter=max(self.shape[1:]))
+            row[...] = fitting.fit(picture, self.shape, row.dtype, self.stretched)
         else:
             row[...] = fitting.cut(read_picture(path), self.shape, row.dtype, *self.corners[place])
         if self.cache is not None:

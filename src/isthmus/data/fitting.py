@@ -8,16 +8,19 @@ import numpy as np
 LUMA = (19595, 38470, 7471)
 
 
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """C×H×W to C×height×width: scaled to cover both sides (Lanczos, antialiased), then the centre kept."""
+def resize(picture: np.ndarray, height: int, width: int, whole: bool = False) -> np.ndarray:
+    """C×H×W to C×height×width: scaled to cover both sides (Lanczos, antialiased), then the centre kept.
+
+    whole: nothing is left out; each side is scaled by itself, and what is round may become oval.
+    """
     _, old_height, old_width = picture.shape
     scale = max(height / old_height, width / old_width)
-    if scale == 1:
+    if scale == 1 and not (whole and (height, width) != (old_height, old_width)):
         top, left = (old_height - height) // 2, (old_width - width) // 2
         return picture[:, top : top + height, left : left + width]
     from PIL import Image
 
-    box_height, box_width = height / scale, width / scale
+    box_height, box_width = (old_height, old_width) if whole else (height / scale, width / scale)
     # Rounding may put the corner a hair outside, which Pillow refuses.
     top_, left_ = max(0.0, (old_height - box_height) / 2), max(0.0, (old_width - box_width) / 2)
     box = (left_, top_, min(left_ + box_width, old_width), min(top_ + box_height, old_height))
@@ -69,9 +72,9 @@ def cut(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, top: 
     return to_channels(to_depth(np.pad(part, missing, mode="symmetric"), dtype), channels)
 
 
-def fit(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
-    """C×H×W of 8 or 16 bits as `shape` and `dtype`."""
+def fit(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, whole: bool = False) -> np.ndarray:
+    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `whole` as in `resize`."""
     channels, height, width = shape
     if channels == 1:  # fewer planes to resize
         picture = to_channels(picture, 1)
-    return to_channels(to_depth(resize(picture, height, width), dtype), channels)
+    return to_channels(to_depth(resize(picture, height, width, whole), dtype), channels)

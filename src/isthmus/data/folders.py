@@ -65,6 +65,7 @@ def open_pictures(
     like: Mapping[str, Any] | None = None,
     first: int | None = None,
     cut: int | None = None,
+    whole: int | None = None,
 ) -> Data:
     """All pictures of a folder, or one file, as pictures of one shape.
 
@@ -74,7 +75,8 @@ def open_pictures(
 
     cut: pictures of several sizes, or larger ones, are not made to fit but cut into squares of that side at their own
     scale: all of each where they fit MEMORY_BUDGET, else as many as do, and one at least. `pictures` tells whose each
-    is.
+    is. whole: nothing is left out of a picture where its shape is another, each side is scaled by itself; where no size
+    is asked for, no side is longer than that.
 
     Raises BadInput where no picture can be read.
     """
@@ -92,8 +94,9 @@ def open_pictures(
     if kept:
         kinds = [Header(*kind) for kind in np.unique(looks[["height", "width", "gray", "deep"]]).tolist()]
         side = side_of_squares(kinds, cut, like)
-        shape, dtype = choose_shape(kinds, side or size, gray, like, notes, shown)
-        files = Files(folder, kept, looks, shape, dtype)
+        shape, dtype = choose_shape(kinds, side or size, gray, like, whole, notes, shown)
+        stretched = whole is not None if like is None else bool(like.get("whole"))
+        files = Files(folder, kept, looks, shape, dtype, stretched=stretched)
         items: Tensor | Files = files
         if side is not None:
             squares = cut_up(files, base.MEMORY_BUDGET * len(kept) // files.nbytes, notes)
@@ -117,8 +120,8 @@ def open_pictures(
     item_names = kept if squares is None else [f"{kept[number]}#{top},{left}" for number, top, left in squares.tolist()]
     if broken:
         item_names, owners = [item_names[row] for row in np.flatnonzero(good).tolist()], owners[good]
-        whole = [place for place in range(len(looks)) if place not in broken]
-        kept, looks = [kept[place] for place in whole], looks[whole]
+        sound = [place for place in range(len(looks)) if place not in broken]
+        kept, looks = [kept[place] for place in sound], looks[sound]
     source = {
         "kind": "folder" if path.is_dir() else "file",
         "path": str(path.resolve()),
@@ -162,6 +165,7 @@ def choose_shape(
     size: int | None,
     gray: bool | None,
     like: Mapping[str, Any] | None,
+    whole: int | None,
     notes: list[str],
     shown: str,
 ) -> tuple[tuple[int, int, int], torch.dtype]:
@@ -182,12 +186,14 @@ def choose_shape(
         height = width = size
     elif len(sizes) == 1:
         height, width = next(iter(sizes))
+        if whole is not None and max(height, width) > whole:
+            scale = whole / max(height, width)
+            height, width = max(1, round(scale * height)), max(1, round(scale * width))
+            notes.append(f"pictures of {times(*sizes)}: made {times((height, width))}; --size chooses another")
     else:
-        height = width = MIXED_SIZE
-        notes.append(
-            f"pictures of mixed sizes: each made {times((height, width))} (shorter side, centre crop); "
-            "--size chooses another"
-        )
+        height = width = MIXED_SIZE if whole is None else whole
+        how = "shorter side, centre crop" if whole is None else "nothing cut off"
+        notes.append(f"pictures of mixed sizes: each made {times((height, width))} ({how}); --size chooses another")
     return (channels, height, width), torch.uint16 if deep else torch.uint8
 
 

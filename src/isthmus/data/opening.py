@@ -36,23 +36,25 @@ def open_data(
     like: Mapping[str, Any] | None = None,
     first: int | None = None,
     cut: int | None = None,
+    whole: int | None = None,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
 
     size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
-    of several sizes, or larger ones, is cut into squares of that side instead of being made to fit.
+    of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
+    a folder are made to fit with nothing left out, and no side longer than that where no size is named.
     like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
     converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
     the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
 
     Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
     """
-    for name, value in (("size", size), ("first", first), ("cut", cut)):
+    for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole)):
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
     if isinstance(source, (str, os.PathLike)):
-        data = _open_path(os.fspath(source), size, gray, like, first, cut)
+        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole)
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
@@ -78,6 +80,7 @@ def _open_path(
     like: Mapping[str, Any] | None,
     first: int | None,
     cut: int | None,
+    whole: int | None,
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
@@ -90,7 +93,7 @@ def _open_path(
         if path.exists() and not path.is_dir() and not path.is_file():
             raise BadInput(f"{text}: is neither a file nor a folder")
         if path.is_dir():
-            return open_pictures(path, size=size, gray=gray, like=like, first=first, cut=cut)
+            return open_pictures(path, size=size, gray=gray, like=like, first=first, cut=cut, whole=whole)
         if not path.exists():
             close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
             hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
@@ -100,7 +103,7 @@ def _open_path(
         if path.suffix.lower() in TABLES:
             return open_table(path, like)
         if is_picture_name(path):
-            return open_pictures(path, size=size, gray=gray, like=like, cut=cut)
+            return open_pictures(path, size=size, gray=gray, like=like, cut=cut, whole=whole)
     except OSError as error:
         raise BadInput(f"{text}: cannot be read ({(error.strerror or str(error)).lower()})") from error
     raise BadInput(f"{text}: not a kind of file that can be read; {ACCEPTED}")

@@ -124,7 +124,7 @@ def open_shards(
     items, notes = Shards(place, shards), list[str]()
     first = next(number for number, shard in enumerate(shards) if shard["count"])
     headers = look_at(items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"]))))
-    items.shape, items.dtype = choose_shape(headers, size, gray, like, notes, place)
+    items.shape, items.dtype = choose_shape(headers, size, gray, like, None, notes, place)
     told = [[shard["name"], shard["count"], shard["bytes"]] for shard in shards]
     count = sum(shard["count"] for shard in shards)
     source = {

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.contracts import Context, Sample
 from isthmus.detection.distances import Mahalanobis, Neighbours
-from isthmus.detection.maps import MAPS, POOLS, blurred, pooled
-from isthmus.errors import BadInput, unknown
+from isthmus.detection.looking import Look, look
+from isthmus.detection.maps import MAPS, blurred, pooled
+from isthmus.detection.settings import CODED, RELATIVE, Settings
+from isthmus.errors import BadInput
+from isthmus.metrics import best_f1
 
 FILE = "detector.safetensors"
-SCORES = (*MAPS, "elbo", "mahalanobis", "knn")
+NUMBERS = 2**20  # of items looked at together: 16 pictures of 256×256
 FEW = 10  # good ones held back, below which a threshold says little
 
 
@@ -26,14 +29,13 @@ FEW = 10  # good ones held back, below which a threshold says little
 class Finding:
     """What was found of N items. score [N]: over threshold is bad. ratio [N]: the error, as times the normal average.
 
-    map: N×H×W (or N×D) of where the error is, smoothed, as times the normal average of a place; None where the score is
-    of the code alone.
+    map: N×H×W (or N×D) of where it is not as it should be, smoothed, as times what is normal at that place.
     """
 
     score: Tensor
     ratio: Tensor
     threshold: float
-    map: Tensor | None = None
+    map: Tensor
 
     @property
     def bad(self) -> Tensor:
@@ -42,68 +44,36 @@ class Finding:
     @classmethod
     def joined(cls, parts: Sequence[Finding]) -> Finding:
         """Those of several batches as one."""
-        score, ratio = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio"))
-        maps = [part.map for part in parts if part.map is not None]
-        return cls(score, ratio, parts[0].threshold, torch.cat(maps) if maps else None)
-
-
-@dataclass
-class Settings:
-    """How a detector looks.
-
-    score: one of SCORES, or several joined by +, each counted in its own standard deviations of good ones. relative:
-    whether errors and squared distances are divided by the root of what there is to rebuild, Σx²: a page full of ink
-    has more that can be wrong than one with a single stroke. pool: mean, max or worst (the mean of the worst `share`)
-    of a map. smooth: σ in pixels. k: of knn. false_alarms: the share of good ones that may be called bad.
-    """
-
-    score: str = "error+knn"
-    relative: bool = True
-    pool: str = "mean"
-    share: float = 0.01
-    smooth: float = 0.0
-    k: int = 1
-    false_alarms: float = 0.01
-
-    def __post_init__(self) -> None:
-        for name in self.parts:
-            if name not in SCORES:
-                raise unknown("score", name, SCORES)
-        if self.pool not in POOLS:
-            raise unknown("pool", self.pool, POOLS)
-        if not 0 < self.false_alarms < 1:
-            raise BadInput(f"false alarms {self.false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
-
-    @property
-    def parts(self) -> list[str]:
-        return [name.strip() for name in self.score.split("+")]
-
-    @property
-    def map(self) -> str:
-        return next((name for name in self.parts if name in MAPS), "error")
+        score, ratio, seen = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio", "map"))
+        return cls(score, ratio, parts[0].threshold, seen)
 
 
 class Detector:
     """Scores items by a model, in standard deviations of good ones that it has not learned from.
 
-    good: the scores of those, sorted. normal: of each part of the score the mean and the standard deviation of its
-    logarithm over them, and the mean itself. level: what their maps stay below in all but a thousandth of places. roi:
-    H×W, what counts; None for everything.
+    places: of each map, its mean over good ones at each place, halfway to the mean of all places: what is often wrong
+    there even in good ones counts less. normal: of each part of the score the mean and the standard deviation of its
+    logarithm over good ones, and the mean itself. good: their scores, sorted. level: what their maps stay below in all
+    but a thousandth of places. roi: H×W, what counts; None for everything. line: the threshold that tells defects which
+    somebody has shown from good ones best; None where none were shown.
     """
 
     def __init__(
         self,
         settings: Settings,
         distances: dict[str, Any],
+        places: Tensor,
         normal: Tensor,
         good: Tensor,
         roi: Tensor | None = None,
         level: float = 1.0,
+        line: float | None = None,
     ) -> None:
-        self.settings, self.distances, self.normal, self.good = settings, distances, normal, good
-        self.roi, self.level = roi, level
+        self.settings, self.distances, self.places, self.normal, self.good = settings, distances, places, normal, good
+        self.roi, self.level, self.line = roi, level, line
 
     @classmethod
+    @torch.no_grad()
     def fit(
         cls,
         model: Any,
@@ -112,22 +82,29 @@ class Detector:
         settings: Settings | None = None,
         roi: Tensor | None = None,
     ) -> Detector:
-        """From what `model` has learned from, N×shape in [0, 1], and from good ones that it has not.
+        """From what `model` has learned from, N×shape in [0, 1], and from good ones that it has not (read twice).
 
         Raises BadInput for a score that the model cannot give, and where nothing is held back.
         """
-        settings = settings or Settings()
+        settings = settings or Settings.of(model)
         distances: dict[str, Any] = {}
-        if {"mahalanobis", "knn"} & set(settings.parts):
+        if set(CODED) & set(settings.parts):
             codes = torch.cat([model.encode(x, unit=True).flatten(1) for x in learned])
             if "mahalanobis" in settings.parts:
                 distances["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
-        new = cls(settings, distances, torch.zeros(0), torch.zeros(0), roi)
-        looks = [new.raw(model, x) for x in held]
-        if not looks:
+        new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
+        sums, count = [], 0
+        for x in small(held):
+            count += len(x)
+            sums.append(new.maps(x.to(model.device), look(model, x.to(model.device), settings)).sum(1).cpu())
+        if not count:
             raise BadInput("no good ones were held back, so nothing says what is normal; --validation 0.1 does")
+        mean = torch.stack(sums).sum(0) / count
+        overall = mean.flatten(1).mean(1).view(-1, *[1] * (mean.dim() - 1))
+        new.places = (mean + overall) / 2 + 1e-12
+        looks = [new.raw(model, x) for x in small(held)]
         parts = torch.cat([part for part, _ in looks], 1)
         high = [seen.flatten().topk(max(1, seen.numel() // 1000)).values[-1] for _, seen in looks]
         new.level = float(torch.stack(high).mean())
@@ -137,78 +114,111 @@ class Detector:
         new.good = new.joined(parts).sort().values
         return new
 
+    def maps(self, x: Tensor, seen: Look) -> Tensor:
+        """M×N×H×W or M×N×D, each of the settings' maps, smoothed, nothing outside of the roi."""
+        found = []
+        for name in self.settings.maps:
+            if name == "marks":
+                assert seen.marks is not None
+                one = seen.marks
+            else:
+                one = torch.stack([MAPS[name](y, x) for y in seen.rebuilt]).mean(0)
+            found.append(blurred(one, self.settings.smooth))
+        maps = torch.stack(found)
+        return maps if self.roi is None else maps * self.roi.to(maps)
+
     @torch.no_grad()
     def raw(self, model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more; the map of the error, N×H×W or N×D)."""
+        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more; a map, N×H×W or N×D, the mean of all maps,
+        each as times what is normal there)."""
         x = x.to(model.device)
-        sample = Sample.of(model.given(x))
-        y, code = model.say(sample, Context())
-        mean = model.objective.mean(y)[:, : x.shape[1]]
-        found: dict[str, Tensor] = {}
-
-        def seen(name: str) -> Tensor:
-            if name not in found:
-                if name != "error" and x.dim() != 4:
-                    raise BadInput(f"score {name}: is of pictures; error, mahalanobis and knn are of any item")
-                flat = blurred(MAPS[name](mean, x), self.settings.smooth)
-                found[name] = flat if self.roi is None else flat * self.roi.to(flat)
-            return found[name]
-
-        energy = (x.flatten(1).square().mean(1) + 1e-3).sqrt() if self.settings.relative else x.new_ones(len(x))
+        seen = look(model, x, self.settings)
+        maps = dict(zip(self.settings.maps, self.maps(x, seen) / self.places[:, None].to(x.device), strict=True))
+        energy = (x.flatten(1).square().mean(1) + 1e-3).sqrt()
         parts = []
         for name in self.settings.parts:
-            if name in MAPS:
-                parts.append(pooled(seen(name), self.settings.pool, self.settings.share) / energy)
+            if name in maps:
+                part = pooled(maps[name], self.settings.pool, self.settings.share)
             elif name == "elbo":
-                if not hasattr(model.bottleneck, "beta"):
-                    raise BadInput("score elbo: is of a variational model; train with kind=variational")
-                nats = model.objective.loss(y, sample.target) + code.penalty
-                parts.append(torch.exp(nats / x[0].numel()))  # like the others, a number whose logarithm is compared
+                assert seen.nats is not None
+                part = torch.exp(seen.nats / x[0].numel())  # like the others, a number whose logarithm is compared
             else:
-                parts.append(self.distances[name](code.z.flatten(1).float().cpu()).to(x.device) / energy)
-        return torch.stack([part.cpu().float() for part in parts]), seen(self.settings.map).cpu()
+                part = self.distances[name](seen.code)
+            parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
+        return torch.stack(parts).float(), torch.stack(list(maps.values())).mean(0)
 
     def joined(self, parts: Tensor) -> Tensor:
         """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal."""
-        mean, spread, _ = self.normal
+        mean, spread, _ = self.normal.to(parts.device)
         return ((logarithm(parts) - mean[:, None]) / spread[:, None]).mean(0)
 
     def __call__(self, model: Any, x: Tensor, false_alarms: float | None = None) -> Finding:
-        """x N×shape in [0, 1] -> what is found of each item."""
-        parts, seen = self.raw(model, x)
-        return Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen)
+        """x N×shape in [0, 1] -> what is found of each item; some at a time, so that memory stays bounded."""
+        found = []
+        for part in small([x]):
+            parts, seen = (value.cpu() for value in self.raw(model, part))
+            found.append(Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen))
+        return Finding.joined(found)
 
     def threshold(self, false_alarms: float | None = None) -> float:
         """The score that `false_alarms` of good ones exceed: a quantile of those held back.
 
         It counts one more for the one to come (Vovk et al. 2005), so that the promise holds however few they are. Of
-        too few it is the highest of them: see `doubt`.
+        too few it is the highest of them: see `doubt`. Where no share is named here and defects were shown, it is the
+        `line` between the two.
         """
+        if false_alarms is None and self.line is not None:
+            return self.line
         share = self.settings.false_alarms if false_alarms is None else false_alarms
         count = len(self.good)
         return float(self.good[min(math.ceil((count + 1) * (1 - share)), count) - 1])
 
+    def draw_line(self, bad: Tensor) -> float:
+        """Let the threshold be the one of the best F1 between the good ones held back and `bad`, the scores of defects
+        that somebody has shown; return that F1.
+
+        Of the scores between which it may lie it is the middle, so that neither side is favoured.
+        """
+        score = torch.cat([self.good, bad])
+        f1, lowest = best_f1(score.numpy(), np.repeat([0, 1], [len(self.good), len(bad)]))
+        below = score[score < lowest]
+        self.line = (lowest + float(below.max())) / 2 if len(below) else lowest - 1.0
+        return f1
+
     def promised(self, false_alarms: float | None = None) -> float:
-        """The share of good ones that the threshold promises to exceed no more often than."""
-        share = self.settings.false_alarms if false_alarms is None else false_alarms
-        return max(share, 1 / (len(self.good) + 1))
+        """The share of good ones that the threshold promises to be exceeded by, no more."""
+        return (self.over(false_alarms) + 1) / (len(self.good) + 1)
+
+    def between(self, false_alarms: float | None = None) -> tuple[float, float]:
+        """The 95 % interval of that share: what so many good ones can tell of it (an order statistic's beta)."""
+        from scipy.stats import beta
+
+        over = self.over(false_alarms)
+        low, high = beta.ppf([0.025, 0.975], over + 1, len(self.good) - over)
+        return float(low), float(high)
+
+    def over(self, false_alarms: float | None = None) -> int:
+        """How many of the good ones held back are over the threshold."""
+        return min(int((self.good > self.threshold(false_alarms)).sum()), len(self.good) - 1)
 
     def doubt(self, false_alarms: float | None = None) -> str | None:
-        """Why the threshold promises less than was asked for, in one line; None where it does not."""
+        """Why the threshold says less than was asked for, in one line; None where it does not."""
         share, count = self.settings.false_alarms if false_alarms is None else false_alarms, len(self.good)
-        if (count + 1) * share >= 1:
+        by_line = false_alarms is None and self.line is not None
+        if count >= FEW and (by_line or (count + 1) * share >= 1):
             return None
-        return (
-            f"{count} good ones held back promise no fewer false alarms than {1 / (count + 1):.1%}; "
-            f"for {share:.1%} it takes {math.ceil(1 / share) - 1}"
-        )
+        low, high = self.between(false_alarms)
+        told = f"{count} good ones held back say little of false alarms: between {low:.1%} and {high:.0%} (95 %)"
+        return told if by_line else f"{told}; to promise {share:.1%} takes {math.ceil(1 / share) - 1}"
 
     def save(self, run: Path) -> None:
         """Write it into a run folder."""
-        tensors = {"normal": self.normal, "good": self.good} | ({} if self.roi is None else {"roi": self.roi})
+        tensors = {"places": self.places, "normal": self.normal, "good": self.good}
+        tensors |= {} if self.roi is None else {"roi": self.roi}
         for name, distance in self.distances.items():
             tensors |= {f"{name}.{key}": value for key, value in distance.tensors.items()}
-        store.write_tensors(run / FILE, tensors, header={"settings": vars(self.settings), "level": self.level})
+        header = {"settings": vars(self.settings), "level": self.level, "line": self.line}
+        store.write_tensors(run / FILE, tensors, header=header)
 
     @classmethod
     def load(cls, run: Path) -> Detector:
@@ -221,9 +231,16 @@ class Detector:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
-            return cls(settings, distances, tensors["normal"], tensors["good"], tensors.get("roi"), header["level"])
+            places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
+            return cls(settings, distances, places, normal, good, tensors.get("roi"), header["level"], header["line"])
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
+
+
+def small(batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The same items, as many at a time as are looked at together."""
+    for x in batches:
+        yield from x.split(max(1, NUMBERS // x[0].numel()))
 
 
 def logarithm(parts: Tensor) -> Tensor:

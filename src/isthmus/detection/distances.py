@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 MOST = 20_000  # codes that are kept; of more, every n-th
-CHUNK = 512  # codes that are compared at once
 
 
 class Mahalanobis:
@@ -30,8 +29,8 @@ class Mahalanobis:
         return {"mean": self.mean, "precision": self.precision}
 
     def __call__(self, codes: Tensor) -> Tensor:
-        away = codes - self.mean
-        return ((away @ self.precision) * away).sum(1).clamp(min=0)
+        away = codes - self.mean.to(codes)
+        return ((away @ self.precision.to(codes)) * away).sum(1).clamp(min=0)
 
 
 class Neighbours:
@@ -50,5 +49,6 @@ class Neighbours:
 
     def __call__(self, codes: Tensor) -> Tensor:
         k = min(self.k, len(self.codes))
-        near = [torch.cdist(part, self.codes).topk(k, dim=1, largest=False).values for part in codes.split(CHUNK)]
-        return torch.cat(near).square().mean(1) if near else codes.new_zeros(0)
+        own = self.codes.to(codes)
+        apart = codes.square().sum(1, keepdim=True) - 2 * codes @ own.T + own.square().sum(1)
+        return apart.clamp(min=0).topk(k, dim=1, largest=False).values.mean(1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from isthmus.layers import glorot
 
 
 class Block(nn.Module):
@@ -19,15 +23,42 @@ class Block(nn.Module):
         return x + self.second(F.relu(self.first(x)))
 
 
-def blocks_of(channels: int, count: int, bias: bool) -> nn.Sequential:
-    return nn.Sequential(*[Block(channels, bias) for _ in range(count)])
+class NormedBlock(nn.Module):
+    """x + two 3×3 convolutions, each after a norm and SiLU: for nets that find, not for those that give back."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *normed(channels),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            *normed(channels),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
 
 
-def start(module: nn.Module) -> None:
-    """Orthogonal weights, three tenths of that where a branch ends.
+def normed(channels: int) -> list[nn.Module]:
+    """A norm over groups of channels and all places (Wu & He 2018): an item's own, so a batch changes nothing.
 
-    Without a norm, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
+    One over the channels of each place would hide how dark the place is.
     """
+    return [nn.GroupNorm(math.gcd(8, channels), channels), nn.SiLU()]
+
+
+def blocks_of(channels: int, count: int, bias: bool, norm: bool = False) -> nn.Sequential:
+    return nn.Sequential(*[NormedBlock(channels) if norm else Block(channels, bias) for _ in range(count)])
+
+
+def start(module: nn.Module, norm: bool = False) -> None:
+    """Orthogonal weights, three tenths of that where a branch ends; Glorot's where there is a norm.
+
+    Without one, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
+    """
+    if norm:
+        glorot(module)
+        return
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.orthogonal_(layer.weight, 1.0 if isinstance(layer, nn.Conv2d) else 0.7)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from isthmus.contracts import Shape
 from isthmus.errors import BadInput
 from isthmus.layers import pad_to
-from isthmus.networks.blocks import blocks_of, start
+from isthmus.networks.blocks import blocks_of, normed, start
 from isthmus.registry import register
 
 GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
@@ -27,7 +27,8 @@ class UNetEncoder(nn.Module):
     """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one a stage, the finest first.
 
     fold: the finest grid is 1/fold of the picture's, each place of it holding fold×fold pixels (Shi et al. 2016): a
-    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen.
+    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen. norm: in
+    each block; then the net no longer scales with what it is given.
     """
 
     any_size = True
@@ -39,6 +40,7 @@ class UNetEncoder(nn.Module):
         blocks: Sequence[int] = (1, 1, 1),
         fold: int = 2,
         bias: bool = False,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         if len(channels) != len(blocks):
@@ -47,9 +49,11 @@ class UNetEncoder(nn.Module):
         self.out_shape: Shape = (channels[-1], *(-(-side // self.stride) for side in shape[1:]))
         self.reach = fold + sum(2 * count * fold * 2**stage for stage, count in enumerate(blocks)) + self.stride
         self.head = nn.Conv2d(shape[0] * fold**2, channels[0], 3, padding=1, bias=bias)
-        self.stages = nn.ModuleList(blocks_of(wide, count, bias) for wide, count in zip(channels, blocks, strict=True))
+        self.stages = nn.ModuleList(
+            blocks_of(wide, count, bias, norm) for wide, count in zip(channels, blocks, strict=True)
+        )
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
-        start(self)
+        start(self, norm)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         folded = F.pixel_unshuffle(pad_to(x, self.stride), self.fold)
@@ -80,6 +84,7 @@ class UNetDecoder(nn.Module):
         bias: bool = False,
         residual: bool = True,
         finds: bool = False,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         self.out, self.fold, self.residual, self.finds = out, fold, residual, finds
@@ -87,10 +92,11 @@ class UNetDecoder(nn.Module):
         self.reach = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
         self.stages = nn.ModuleList(
-            blocks_of(wide, count, bias) for wide, count in zip(channels[1:], blocks, strict=True)
+            blocks_of(wide, count, bias, norm) for wide, count in zip(channels[1:], blocks, strict=True)
         )
+        self.last = nn.Sequential(*normed(channels[-1])) if norm else nn.Identity()
         self.tail = nn.Conv2d(channels[-1], (out + finds) * fold**2, 3, padding=1, bias=bias)
-        start(self)
+        start(self, norm)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
 
@@ -99,7 +105,7 @@ class UNetDecoder(nn.Module):
         h = z.contiguous(memory_format=torch.channels_last)
         for up, stage in zip(self.ups, self.stages, strict=True):
             h = stage(up(h) + others.pop())
-        y = F.pixel_shuffle(self.tail(h + first), self.fold)[..., : x.shape[-2], : x.shape[-1]]
+        y = F.pixel_shuffle(self.tail(self.last(h + first)), self.fold)[..., : x.shape[-2], : x.shape[-1]]
         if self.finds:
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
             own = x[:, : self.out - 1]

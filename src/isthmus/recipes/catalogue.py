@@ -26,6 +26,7 @@ class Recipe:
     """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults.
 
     cut: the side of the squares that pictures of several sizes are cut into; None where they are made to fit.
+    whole: of good ones alone it learns what is normal, from whole pictures no side of which is longer; None otherwise.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recipe:
     inputs: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
     cut: int | None = None
+    whole: int | None = None
 
     @property
     def summary(self) -> str:
@@ -49,11 +51,11 @@ class Recipe:
 Make = Callable[..., Autoencoder]
 
 
-def recipe(*inputs: str, cut: int | None = None, **training: Any) -> Callable[[Make], Make]:
+def recipe(*inputs: str, cut: int | None = None, whole: int | None = None, **training: Any) -> Callable[[Make], Make]:
     """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come."""
 
     def register(make: Make) -> Make:
-        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut)
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole)
         return make
 
     return register
@@ -103,9 +105,12 @@ def create(
         warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
-    model.about = {"recipe": found.name, "seed": seed, "options": options, "training": dict(found.training)}
+    training = found.training | model.about.get("training", {})  # what a recipe says for all, and for this one
+    model.about = {"recipe": found.name, "seed": seed, "options": options, "training": training}
     if found.cut is not None:
         model.about["cut"] = True  # for fit: pictures come as squares of the model's size
+    if found.whole is not None:
+        model.about["whole"] = True  # or with nothing left out
     return model
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.bottlenecks import L1, Contractive, Plain, Variational
+from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
 from isthmus.contracts import Shape
+from isthmus.corruptions import Blemish, Holes
 from isthmus.detection import Settings
 from isthmus.errors import BadInput, unknown
+from isthmus.objectives import Found, Laplace
 from isthmus.recipes.catalogue import recipe
-from isthmus.recipes.nets import Make, either
+from isthmus.recipes.jobs import unet
+from isthmus.recipes.nets import SMALL, Make, conv, either, numbers
 
 KINDS: dict[str, Make] = {
     "undercomplete": Plain,
@@ -20,12 +25,35 @@ KINDS: dict[str, Make] = {
     "contractive": partial(Contractive, weight=1.0, activate="sigmoid"),
     "variational": partial(Variational, beta=1.0, warmup=0.1),
 }
+PIXELS = 2**19  # in a batch, at most: memory stays bounded, and there are enough steps
+# Nets with skips: allowed, because what they are scored by is what they cannot have copied.
+UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
+    "inpainting": lambda shape, channels: unet(
+        shape, Holes("cells"), channels, (1,), 2, max(shape[1:]), Laplace(link="identity")
+    ),
+    "repairing": lambda shape, channels: unet(
+        shape,
+        Blemish(tell=True),
+        channels,
+        (1,),
+        4 if min(shape[1:]) >= 64 else 2,
+        max(shape[1:]),
+        Found(Laplace(0.2, "identity"), even=True),
+        norm=True,
+    ),
+}
+# What they need other than the rest: steps, for a hole is seen once in a while; no leaps, for a net without norm.
+OWN: dict[str, dict[str, Any]] = {
+    "inpainting": {"epochs": 200, "clip": 1000, "ema": 0.999},
+    "repairing": {"epochs": 200, "lr": 2e-3, "ema": 0.99},
+}
 
 
 @recipe(
     "gray",
     "colour",
     "table",
+    whole=256,
     epochs=60,
     batch_size=128,
     lr=1e-3,
@@ -35,43 +63,81 @@ KINDS: dict[str, Make] = {
 )
 def detect(
     shape: Shape,
-    code: Shape = (32,),
+    code: Shape | None = None,
     *,
-    kind: str = "denoising",
+    kind: str = "auto",
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
+    channels: Sequence[int] = (32, 64, 96, 128),
     corruption: str = "gaussian:0.1",
     loss: str = "mse",
-    score: str = "error+knn",
+    score: str | None = None,
     relative: bool = True,
-    pool: str = "mean",
-    share: float = 0.01,
-    smooth: float = 0.0,
+    pool: str | None = None,
+    share: float | None = None,
+    smooth: float | None = None,
     k: int = 1,
+    cells: Sequence[int] = (8, 16, 32),
     false_alarms: float = 0.01,
     roi: str = "",
+    bad: str = "",
 ) -> Autoencoder:
     """Good ones alone are learned from; what comes back worse than they do is bad.
 
-    code: numbers between encoder and decoder: few, or what is bad comes back as well
-    kind: of autoencoder: undercomplete, denoising, sparse, contractive, variational
+    Inpainting hides each part in turn. Repairing learns to find blemishes that are made of the picture itself. Auto is
+    repairing for pictures that are not small, unless a code or a net is asked for, and denoising for all else.
+
+    code: numbers between encoder and decoder, by default 32: few, or what is bad comes back as well
+    kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers
+    channels: with inpainting and repairing, of each stage
     corruption: with denoising, what the encoder sees instead of x
     loss: bce, mse, gaussian, l1, categorical or ssim
-    score: error, ssim, gradient, elbo (with variational), mahalanobis, knn, or several joined by +
+    score: error, ssim, gradient, elbo (variational), marks (repairing), mahalanobis, knn, or several joined by +
     relative: whether an error is divided by the root of what there is to rebuild
     pool: of a map: mean, max, or worst (the mean of the worst share)
     share: of the pixels that worst counts
     smooth: of a map, sigma in pixels
     k: with knn, how many neighbours
+    cells: with inpainting, sides of the squares that are hidden in turn
     false_alarms: the share of good ones that may be called bad
     roi: a picture of what is looked at, white; empty for everything
+    bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones held back
     """
+    model = made(shape, code, kind, net, widths, numbers(channels), corruption, loss)
+    asked = {"score": score, "pool": pool, "share": share, "smooth": smooth, "cells": numbers(cells)}
+    Settings.of(model, relative=relative, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    if len(shape) == 3:
+        batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
+        own = "repairing" if model.finds else "inpainting" if model.has_skips else ""
+        model.about["training"] = {"batch_size": batch} | OWN.get(own, {})
+    return model
+
+
+def made(
+    shape: Shape,
+    code: Shape | None,
+    kind: str,
+    net: str,
+    widths: Sequence[int],
+    channels: tuple[int, ...],
+    corruption: str,
+    loss: str,
+) -> Autoencoder:
+    small = len(shape) != 3 or math.prod(shape) <= SMALL
+    if kind == "auto":
+        kind = "denoising" if small or code is not None or net != "auto" else "repairing"
+    if kind in UNETS:
+        if code is not None:
+            raise BadInput(f"kind={kind} and code={'x'.join(map(str, code))}: its net has skips that go past any code")
+        return UNETS[kind](shape, channels)
+    if kind == "quantized":
+        if len(shape) != 3:
+            raise BadInput("kind=quantized: a grid of symbols is of pictures; the other kinds take rows as well")
+        grid = code or (-(-shape[1] // 8), -(-shape[2] // 8))
+        return conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss)
     if kind not in KINDS:
-        raise unknown("kind of autoencoder", kind, KINDS)
-    settings = Settings(score, relative, pool, share, smooth, k, false_alarms)  # refused before a training, not after
-    if "elbo" in settings.parts and kind != "variational":
-        raise BadInput("score elbo: is of a variational model; train with kind=variational")
+        raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
-    return either(net, shape, code, KINDS[kind], widths=widths, loss=loss, corruption=seen)
+    return either(net, shape, code or (32,), KINDS[kind], widths=widths, loss=loss, corruption=seen)

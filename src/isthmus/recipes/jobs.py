@@ -170,14 +170,15 @@ def unet(
     fold: int,
     crop: int,
     compare: Objective,
+    norm: bool = False,
 ) -> Autoencoder:
     """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
     pictures_only(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
     finds = bool(getattr(corruption, "tell", False))  # where, too; for which a dark picture must not say less
     size = (shape[0] + getattr(corruption, "extra", 0), *shape[1:])
-    encoder = UNetEncoder(size, channels, blocks, fold, bias=finds)
-    decoder = UNetDecoder(shape[0] + finds, channels[::-1], blocks[-2::-1], fold, bias=finds, finds=finds)
+    encoder = UNetEncoder(size, channels, blocks, fold, bias=finds, norm=norm)
+    decoder = UNetDecoder(shape[0] + finds, channels[::-1], blocks[-2::-1], fold, bias=finds, finds=finds, norm=norm)
     return Autoencoder(
         shape, encoder, Open(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
     )

@@ -15,6 +15,7 @@ from isthmus.errors import BadInput, at_least, unknown
 from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
 from isthmus.objectives import objective
 
+SMALL = 1024  # numbers of a picture that a dense net takes by default
 Make = Callable[[Shape, Shape], Bottleneck]  # (shape of the features, shape of the code) -> a bottleneck
 
 
@@ -88,7 +89,7 @@ def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
 def either(net: str, shape: Shape, code: Shape, bottleneck: Make, *, widths: Sequence[int], **keys: Any) -> Autoencoder:
     """The same bottleneck between dense or convolutional nets; auto: dense for tables and small gray pictures."""
     if net == "auto":
-        net = "dense" if len(shape) != 3 or math.prod(shape) <= 1024 else "conv"
+        net = "dense" if len(shape) != 3 or math.prod(shape) <= SMALL else "conv"
     if net == "dense":
         return dense(shape, code, bottleneck, widths=widths, **keys)
     if net == "conv":

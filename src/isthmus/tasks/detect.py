@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
-from isthmus.data import Data, read_picture, resize
-from isthmus.detection import FEW, FILE, Detector, Finding, Settings
+from isthmus.data import Data, open_data, read_picture, resize
+from isthmus.detection import FILE, Detector, Finding, Settings
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, as_pictures, charts, write_picture
 from isthmus.report import rows as in_rows
 from isthmus.report.heat import over, warm
-from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for
+from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
 from isthmus.tasks.outputs import unique
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
@@ -33,21 +33,29 @@ Row = dict[str, Any]
 def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **given: Any) -> Detector:
     """The detector of a model for what its training data calls good; kept in the run folder where there is one.
 
-    Thresholds come from the validation part, which was not learned from; how often they are wrong, which goes into
-    metrics.json, from the test part, which was not even looked at. given: any of Settings, over the recipe's options.
+    Thresholds come from the validation part, which was not learned from, and from known defects where the option `bad`
+    names any; how often they are wrong, which goes into metrics.json, from the test part, which was not even looked at.
+    given: any of Settings, roi or bad, over the recipe's options.
     """
     options = model.about.get("options", {}) | given
-    settings = Settings(**{one.name: options[one.name] for one in fields(Settings) if one.name in options})
+    settings = Settings.of(model, **{one.name: options[one.name] for one in fields(Settings) if one.name in options})
     roi = looked_at(options["roi"], model) if options.get("roi") else None
     held = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
-    detector = Detector.fit(model, batches(data, parts["train"]), batches(data, held), settings, roi)
+    detector = Detector.fit(model, Batches(data, parts["train"]), Batches(data, held), settings, roi)
     model.detector = detector
+    by: dict[str, Any] = {"threshold_by": "false alarms"}
+    if options.get("bad"):
+        shown = open_data(options["bad"], like=model.about.get("input"))
+        tell(shown)
+        score = torch.cat([detector(model, x).score for x in Batches(shown, np.arange(len(shown)))])
+        by = {"threshold_by": "f1", "f1_on_shown": detector.draw_line(score), "from_bad": len(shown)}
     doubted(detector)
     if model.path is not None:
         detector.save(model.path)
         path = model.path / store.METRICS
         known = store.read_json(path) if path.is_file() else {}
-        store.write_json(path, known | {"detector": told(model, detector, data, parts.get("test", np.empty(0, int)))})
+        facts = told(model, detector, data, parts.get("test", np.empty(0, int)))
+        store.write_json(path, known | {"detector": facts | by})
     return detector
 
 
@@ -56,10 +64,11 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
     facts: dict[str, Any] = {
         "threshold": detector.threshold(),
         "false_alarms_promised": detector.promised(),
+        "false_alarms_between": list(detector.between()),
         "from_good": len(detector.good),
     }
     if len(test):
-        over_it = torch.cat([detector(model, x).bad for x in batches(data, test)])
+        over_it = torch.cat([detector(model, x).bad for x in Batches(data, test)])
         facts |= {"false_alarm_rate": float(over_it.double().mean()), "measured_on_good": len(test)}
     return facts
 
@@ -69,10 +78,16 @@ def doubted(detector: Detector, false_alarms: float | None = None) -> None:
         warnings.warn(doubt, Note, stacklevel=3)
 
 
-def batches(data: Data, rows: np.ndarray) -> Iterator[Tensor]:
-    """The items of these rows, N×shape in [0, 1], a bounded number at a time."""
-    for first in range(0, len(rows), CHUNK):
-        yield data.floats(rows[first : first + CHUNK])
+@dataclass(frozen=True)
+class Batches:
+    """The items of these rows, N×shape in [0, 1], a bounded number at a time, as often as they are asked for."""
+
+    data: Data
+    rows: np.ndarray
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for first in range(0, len(self.rows), CHUNK):
+            yield self.data.floats(self.rows[first : first + CHUNK])
 
 
 def looked_at(roi: str, model: Autoencoder) -> Tensor:
@@ -80,7 +95,7 @@ def looked_at(roi: str, model: Autoencoder) -> Tensor:
     if len(model.shape) != 3:
         raise BadInput(f"roi={roi}: of pictures a part can be looked at, not of rows")
     mask = read_picture(Path(roi))[:3].mean(0, keepdims=True)
-    mask = resize(mask, model.shape[1], model.shape[2])[0] > 127
+    mask = resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127
     if not mask.any():
         raise BadInput(f"{roi}: nothing is white, so nothing would be looked at")
     return torch.from_numpy(mask).float()
@@ -120,7 +135,7 @@ def detect(
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
             rows += new
-            if x.dim() != 4 or found.map is None:
+            if x.dim() != 4:
                 continue
             for picture, seen, row in zip(as_pictures(x), found.map, new, strict=True):
                 heated = over(picture, warm(seen.numpy(), level))
@@ -170,11 +185,13 @@ def page(
     shown = Page(f"{name_of(data)}: {bad} of {len(data)} are not like the good ones")
     line = next((row["threshold"] for row in rows if "threshold" in row), None)
     shown.figures({"bad": bad, "good": len(data) - bad, "unreadable": len(data.skipped), "threshold": line})
-    few = f" So few say little: {FEW} is the least." if len(detector.good) < FEW else ""
+    promised, (low, high) = detector.promised(false_alarms), detector.between(false_alarms)
+    by_line = false_alarms is None and detector.line is not None
+    where = "where it tells known defects from good ones best" if by_line else "by good ones alone"
     shown.text(
-        f"The line is drawn so that no more than {detector.promised(false_alarms):.1%} of good ones are called bad, by "
-        f"the scores of {len(detector.good)} good ones that were not learned from.{few} A score counts standard "
-        "deviations from what is normal for them."
+        f"The line is drawn {where}: it promises that no more than {promised:.1%} of good ones are called bad; as far "
+        f"as the {len(detector.good)} that were not learned from can tell, between {low:.1%} and "
+        f"{high:.1%} are (95 %). A score counts standard deviations from what is normal for them."
     )
     scores = np.array([row["score"] for row in rows if "score" in row])
     shown.section("Scores")

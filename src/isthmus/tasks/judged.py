@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from torch import Tensor
 from isthmus import metrics
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, fit, inspected, read_picture, resize
-from isthmus.data.inspection import Judged
+from isthmus.data.inspection import Inspection, Judged
 from isthmus.errors import BadInput, Note
-from isthmus.tasks.detect import batches
+from isthmus.tasks.detect import Batches
 from isthmus.tasks.inputs import open_for, parts_of
 
 AT_ONCE = 32  # pictures that are read and looked at together
@@ -29,7 +30,7 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
     f1 is that of the run's own threshold. Unreadable files are named and left out. Raises BadInput where either the
     good or the bad are missing.
     """
-    found = inspected(folder)
+    found = unshown(inspected(folder), model)
     assert model.detector is not None
     scores: list[float] = []
     kinds: list[str] = []
@@ -39,7 +40,7 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
         finding = model.detector(model, x)
         scores += finding.score.tolist()
         kinds += [one.kind for one in ones]
-        if finding.map is not None and x.dim() == 4:
+        if x.dim() == 4:
             maps += list(finding.map.numpy())
             masks += [mask_for(one, model) for one in ones]
     if "good" not in kinds:
@@ -47,7 +48,7 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
         for x in held:
             scores += (finding := model.detector(model, x)).score.tolist()
             kinds += ["good"] * len(x)
-            if finding.map is not None and x.dim() == 4:
+            if x.dim() == 4:
                 maps += list(finding.map.numpy())
                 masks += [np.zeros(model.shape[1:], bool)] * len(x)
     score, kind = np.array(scores), np.array(kinds)
@@ -88,6 +89,17 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
     return figures
 
 
+def unshown(found: Inspection, model: Autoencoder) -> Inspection:
+    """Without the defects that the threshold was drawn by, which would flatter it."""
+    shown = model.about.get("options", {}).get("bad")
+    if not shown:
+        return found
+    left = [one for one in found.judged if not one.path.resolve().is_relative_to(Path(shown).resolve())]
+    if count := len(found.judged) - len(left):
+        warnings.warn(f"{count} defects that the threshold was drawn by are left out", Note, stacklevel=3)
+    return replace(found, judged=left)
+
+
 def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[Judged]]]:
     """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
     like, pending, kept = model.about.get("input", {}), [], []
@@ -98,7 +110,7 @@ def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[
     broken = []
     for one in ones:
         try:
-            pending.append(fit(read_picture(one.path), (model.shape[0], *model.shape[1:3]), dtype))  # type: ignore[arg-type]
+            pending.append(fit(read_picture(one.path), model.shape, dtype, whole=True))  # type: ignore[arg-type]
             kept.append(one)
         except BadInput as error:
             broken.append(str(error))
@@ -116,10 +128,10 @@ def mask_for(one: Judged, model: Autoencoder) -> np.ndarray | None:
     if one.mask is None:
         return np.zeros(model.shape[1:], bool) if one.kind == "good" else None
     mask = (read_picture(one.mask)[:3].max(0, keepdims=True) > 0).astype(np.uint8) * 255
-    return np.asarray(resize(mask, *model.shape[1:])[0] > 127)
+    return np.asarray(resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127)
 
 
-def held_back(model: Autoencoder, data: Data) -> Iterator[Tensor]:
+def held_back(model: Autoencoder, data: Data) -> Batches:
     parts = parts_of(data, model)
     rows = next((parts[name] for name in ("test", "validation") if len(parts.get(name, ()))), np.arange(0))
-    return batches(data, rows)
+    return Batches(data, rows)

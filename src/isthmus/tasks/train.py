@@ -10,7 +10,7 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, inspected, open_data, paired
+from isthmus.data import Data, inspected, is_builtin, open_data, paired
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
@@ -74,8 +74,9 @@ def train(
 
 def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
-    how = {"size": size} if recipe.cut is None else {"cut": size or recipe.cut}
-    if recipe.name == "detect" and isinstance(data, (str, os.PathLike)) and Path(data).is_dir():
+    how = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
+    folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
+    if recipe.whole is not None and folder:
         data = inspected(Path(data)).good
     opened = open_data(data, gray=gray, **how)
     if truth is None:
@@ -145,6 +146,6 @@ def go_on(
 
 def calibrated(run: Run) -> Run:
     """A finished run of detect with the detector that goes with it; any other as it is."""
-    if run.model.about.get("recipe") == "detect" and first_rank() and run.model.detector is None:
+    if run.model.about.get("whole") and first_rank() and run.model.detector is None:
         calibrate(run.model, run.data, run.parts)
     return run

@@ -43,10 +43,10 @@ def fit(
     began, about = time.perf_counter(), getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     shape = getattr(module, "shape", None)
-    cut = (
-        min(shape[1:]) if about.get("cut") and isinstance(shape, tuple) else None
-    )  # a recipe that restores learns from squares
-    data = open_data(data, like=about.get("input"), cut=cut)
+    sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
+    cut = min(sides) if sides and about.get("cut") else None  # a recipe that restores learns from squares
+    whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
+    data = open_data(data, like=about.get("input"), cut=cut, whole=whole)
     data = data.seen_as(shape) if isinstance(shape, tuple) else data
     run = Path(out) if out is not None else None
     going_on = resume and run is not None and store.is_run(run)
@@ -61,6 +61,7 @@ def fit(
         "float": data.dtype.is_floating_point,
         "gray": data.seen[0] == 1,
         "cut": "cut" in data.source,
+        "whole": bool(about.get("whole")),
     }
     module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)

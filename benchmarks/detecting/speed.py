@@ -1,0 +1,83 @@
+"""What a detector costs over its net: whole folders with heatmaps, and one frame at a time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+import isthmus
+from common import write
+from isthmus.contracts import Context, Sample
+from isthmus.report import write_picture
+
+PICTURES, SIDE, TIMES = 128, 256, 5
+
+
+def speed() -> None:
+    began = time.perf_counter()
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (PICTURES, SIDE, SIDE), np.uint8)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        top = Path(folder)
+        for number, frame in enumerate(frames):
+            write_picture(top / "new" / f"{number}.png", frame[None])
+        for kind in ("repairing", "denoising"):
+            run = top / kind
+            isthmus.train("detect", frames[:32], out=run, kind=kind, epochs=1, quiet=True, validation=0.4, test=0.0)
+            model = isthmus.load(run)
+            x = torch.from_numpy(frames[:, None].astype(np.float32) / 255)
+
+            def net(model: isthmus.Autoencoder = model, x: torch.Tensor = x) -> None:
+                with torch.no_grad():
+                    for part in x.split(16):
+                        model.say(Sample.of(part), Context())
+
+            def verb(model: isthmus.Autoencoder = model, kind: str = kind) -> None:
+                isthmus.detect(model, top / "new", out=top / f"{kind}-report", force=True)
+
+            def one_net(model: isthmus.Autoencoder = model, x: torch.Tensor = x) -> None:
+                with torch.no_grad():
+                    model.say(Sample.of(x[:1]), Context())
+
+            def one(model: isthmus.Autoencoder = model) -> None:
+                model.detect(frames[0])
+
+            alone, whole = turns(net, verb, TIMES)
+            frame_net, frame = turns(one_net, one, 20 * TIMES)
+            rows.append(
+                {
+                    "kind": kind,
+                    "pictures_a_second": PICTURES / whole,
+                    "of_the_net_alone": alone / whole,
+                    "overhead_ms_a_frame": 1000 * (frame - frame_net),
+                    "net_ms_a_frame": 1000 * frame_net,
+                }
+            )
+    write(
+        "anomaly-speed",
+        f"{PICTURES} gray PNG of {SIDE}×{SIDE} from a folder to scores, heatmaps and a page, beside the net alone on "
+        "the same numbers in memory; one frame by model.detect, beside the net alone; medians, in turns, the same net",
+        rows,
+        time.perf_counter() - began,
+    )
+
+
+def turns(first: Callable[[], None], second: Callable[[], None], times: int) -> tuple[float, float]:
+    """The median seconds of each, run in turns, after one of each that does not count."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for number in range(times + 1):
+        for work, seconds in zip((first, second), found, strict=True):
+            began = time.perf_counter()
+            work()
+            if number:
+                seconds.append(time.perf_counter() - began)
+    return median(found[0]), median(found[1])

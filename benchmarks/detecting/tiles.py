@@ -1,0 +1,159 @@
+"""Magnetic tiles (Huang et al. 2018): good ones are learned from, and five kinds of defect have to be found, and where.
+
+Pictures of one tile lie beside each other by number, so the first 200 good ones by number are learned from and the last
+100 are judged: mixed, nearly the same picture would be on both sides.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+import isthmus
+from detecting.synthesised import on_tiles
+from isthmus.data import open_data
+from isthmus.metrics import aupro, auroc, average_precision
+
+LEARNED, SIDE = 200, 256
+WORST, SMOOTH = 0.001, 2.0  # of the baselines' maps, as of ours
+Maps = Callable[[np.ndarray], np.ndarray]  # N×H×W in [0, 1] -> how bad each place is
+
+
+def laid_out(tiles: Path, top: Path) -> None:
+    """The data set as MVTec's are: train/good, test/KIND, ground_truth/KIND. A mask that marks nothing is none."""
+
+    def number(path: Path) -> int:
+        return int(re.findall(r"num_(\d+)", path.name)[0])
+
+    for folder in sorted(tiles.glob("MT_*")):
+        kind = folder.name.removeprefix("MT_").lower()
+        for place, path in enumerate(sorted((folder / "Imgs").glob("*.jpg"), key=number)):
+            good = kind == "free"
+            to = top / ("train" if good and place < LEARNED else "test") / ("good" if good else kind) / path.name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
+            mask = path.with_suffix(".png")
+            if not good and np.asarray(Image.open(mask)).any():
+                shown = top / "ground_truth" / kind / mask.name
+                shown.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(mask, shown)
+
+
+def pictures(folder: Path) -> np.ndarray:
+    """N×H×W in [0, 1], as the detectors see them."""
+    like = {"shape": [1, SIDE, SIDE], "range": [0, 255], "whole": True}
+    return open_data(str(folder), like=like).floats().numpy()[:, 0]
+
+
+def baselines(good: np.ndarray) -> dict[str, Maps]:
+    """PCA of whole pictures, PCA of patches, and the nearest good patch by PCA's codes; nothing of them is chosen."""
+    from sklearn.decomposition import PCA
+
+    whole = PCA(32, random_state=0).fit(good.reshape(len(good), -1))
+    side, step = 16, 8
+    cut = torch.nn.Unfold(side, stride=step)
+    glue = torch.nn.Fold((SIDE, SIDE), side, stride=step)
+
+    def patches(x: np.ndarray) -> np.ndarray:
+        return cut(torch.from_numpy(x)[:, None]).transpose(1, 2).reshape(-1, side * side).numpy()
+
+    many = patches(good)
+    small = PCA(16, random_state=0).fit(many[::7])
+    some = np.random.default_rng(0).permutation(len(many))[:20_000]
+    codes = torch.from_numpy(small.transform(many[some])).float()
+
+    def of_whole(x: np.ndarray) -> np.ndarray:
+        flat = x.reshape(len(x), -1)
+        return np.asarray(np.square(whole.inverse_transform(whole.transform(flat)) - flat).reshape(x.shape))
+
+    def of_patches(x: np.ndarray) -> np.ndarray:
+        flat = patches(x)
+        error = torch.from_numpy(np.square(small.inverse_transform(small.transform(flat)) - flat))
+        error = error.view(len(x), -1, side * side).transpose(1, 2)
+        return np.asarray((glue(error) / glue(torch.ones_like(error)))[:, 0])
+
+    def nearest(x: np.ndarray) -> np.ndarray:
+        own = torch.from_numpy(small.transform(patches(x))).float()
+        apart = torch.cat([torch.cdist(part, codes).amin(1) for part in own.split(2048)])
+        grid = apart.view(len(x), 1, (SIDE - side) // step + 1, -1)
+        return np.asarray(F.interpolate(grid, size=(SIDE, SIDE), mode="bilinear")[:, 0])
+
+    def smooth(maps: Maps) -> Maps:
+        return lambda x: np.concatenate(
+            [gaussian_filter(maps(part), (0, SMOOTH, SMOOTH)) for part in np.array_split(x, -(-len(x) // 16))]
+        )
+
+    named = {"PCA 32 of whole tiles": of_whole, "PCA 16 of 16×16 patches": of_patches, "1-NN of 16×16 patches": nearest}
+    return {name: smooth(maps) for name, maps in named.items()}
+
+
+def worst(maps: np.ndarray, share: float = WORST) -> np.ndarray:
+    flat = np.sort(maps.reshape(len(maps), -1), axis=1)
+    return np.asarray(flat[:, -max(1, round(share * flat.shape[1])) :].mean(1))
+
+
+def judged(maps: Maps, top: Path) -> dict[str, Any]:
+    """The figures of a baseline, as `isthmus evaluate` names them."""
+    score, kinds, seen, truth = [], [], [], []
+    for folder in sorted((top / "test").iterdir()):
+        found = maps(pictures(folder))
+        score.append(worst(found))
+        kinds += [folder.name] * len(found)
+        for one, path in zip(found, sorted(folder.glob("*.jpg")), strict=True):
+            mask = top / "ground_truth" / folder.name / path.with_suffix(".png").name
+            if mask.is_file() or folder.name == "good":
+                shown = pictures(mask)[0] > 0.5 if mask.is_file() else np.zeros_like(one, bool)
+                seen.append(one)
+                truth.append(shown)
+    scores, kind = np.concatenate(score), np.array(kinds)
+    good = kind == "good"
+    return {
+        "image_auroc": auroc(scores, ~good),
+        "image_ap": average_precision(scores, ~good),
+        "pixel_auroc": auroc(np.stack(seen).ravel(), np.stack(truth).ravel()),
+        "aupro": aupro(seen, truth),
+        **{
+            one: auroc(scores[good | (kind == one)], ~good[good | (kind == one)]) for one in sorted({*kinds} - {"good"})
+        },
+    }
+
+
+def ours(top: Path, run: Path, **keys: Any) -> tuple[Any, dict[str, Any]]:
+    """(the model, its figures): trained as anyone would on the top folder; a run that is there is gone on with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = isthmus.train("detect", top, out=run, resume=True, seed=0, **keys).model
+        figures = isthmus.evaluate(run, str(top))
+    kept = ("image_auroc", "image_ap", "pixel_auroc", "aupro", "f1", "false_alarm_rate")
+    return model, {name: figures[name] for name in kept} | figures["per_kind"]
+
+
+def synthesised(model: Any, top: Path) -> list[dict[str, Any]]:
+    """How the pooling of the map was chosen: on defects made from the good ones that were held back, by ways that
+    the model has not learned by."""
+    from isthmus.tasks.inputs import open_for, parts_of
+
+    data = open_for(model, str(top / "train" / "good"))
+    good = data.floats(parts_of(data, model)["validation"]).numpy()[:, 0]
+    made = on_tiles((good * 255).astype(np.uint8), seed=0)
+
+    def maps(x: np.ndarray) -> np.ndarray:
+        return np.asarray(model.detect(torch.from_numpy(x[:, None].astype(np.float32)), unit=True).map)
+
+    clean, bad = maps(good), {kind: maps(x / 255) for kind, (x, _) in made.items()}
+    truth = np.repeat([False, True], len(good))
+    rows = []
+    for share in (0.0003, 0.001, 0.003, 0.01, 0.03):
+        found = [auroc(np.concatenate([worst(clean, share), worst(seen, share)]), truth) for seen in bad.values()]
+        rows.append({"model": f"synthesised, worst {share:.2%}", "image_auroc": float(np.mean(found))})
+    return rows

@@ -1,0 +1,59 @@
+"""What a model makes of an item, as far as a detector asks: what comes back, the code, and what it says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.contracts import Context, Sample
+from isthmus.detection.settings import Settings
+
+WAYS = 2  # of 2×2 cells one is hidden at a time, so a hidden cell has what is known on each side
+
+
+@dataclass
+class Look:
+    """rebuilt: S×N×shape, once or several times. code: N×K. nats: [N], −ELBO. marks: N×H×W, how surely a place is bad.
+
+    None where the model has no such thing, or it was not asked for.
+    """
+
+    rebuilt: Tensor
+    code: Tensor | None = None
+    nats: Tensor | None = None
+    marks: Tensor | None = None
+
+
+def look(model: Any, x: Tensor, settings: Settings) -> Look:
+    """x: N×shape in [0, 1], on the model's device."""
+    if getattr(model.corruption, "extra", 0):
+        return Look(filled_in(model, x, settings.cells))
+    sample = Sample.of(model.given(x))
+    y, code = model.say(sample, Context())
+    mean, own = model.objective.mean(y), x.shape[1]
+    if model.finds:
+        return Look(mean[None, :, :own], marks=mean[:, own])
+    nats = model.objective.loss(y, sample.target) + code.penalty if "elbo" in settings.parts else None
+    return Look(mean[None], code.z.flatten(1).float(), nats)
+
+
+def filled_in(model: Any, x: Tensor, cells: Sequence[int]) -> Tensor:
+    """Each part of a picture hidden in turn (Zavrtanik et al. 2021): S×N×C×H×W of what is filled in, once for squares
+    of each side in `cells`, in pixels.
+
+    A net with skips is right here: it copies what it sees, but what is scored it has not seen. Squares as large as what
+    is wrong hide all of it; smaller ones show finer what is.
+    """
+    masks = []
+    for side in cells:
+        down, right = (torch.arange(length, device=x.device) // side % WAYS for length in x.shape[2:])
+        which = down[:, None] * WAYS + right[None]
+        masks += [(which == way).to(x.dtype) for way in range(WAYS**2)]
+    mask = torch.stack(masks)[:, None, None].expand(-1, len(x), -1, -1, -1)  # one pass for all, S·4×N×1×H×W
+    whole = x.expand(len(masks), *x.shape)
+    y = model.restore(whole.flatten(0, 1), mask=mask.flatten(0, 1))[:, : x.shape[1]]
+    return (y.unflatten(0, (len(cells), WAYS**2, -1)) * mask.unflatten(0, (len(cells), -1))).sum(1)

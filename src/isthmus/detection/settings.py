@@ -1,0 +1,84 @@
+"""How a detector looks: what can be chosen, and what is chosen where nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.detection.maps import MAPS, POOLS
+from isthmus.errors import BadInput, unknown
+
+CODED = ("mahalanobis", "knn")
+PLACED = (*MAPS, "marks")
+SCORES = (*PLACED, "elbo", *CODED)
+RELATIVE = ("error", "gradient", *CODED)
+
+# Chosen by benchmarks/anomaly.py choice, on anomalies synthesised from what is learned from; else as in Settings.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "rows": {"score": "error+knn", "pool": "mean", "smooth": 0.0},
+    "coded": {},
+    "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
+    "finds": {"score": "marks", "share": 0.01, "smooth": 2.0},
+}
+
+
+@dataclass
+class Settings:
+    """What can be chosen. `of` fills in what suits a model.
+
+    score: one of SCORES, or several joined by +, each counted in its own standard deviations of good ones. relative:
+    whether error, gradient and distances are divided by the root of what there is to rebuild, Σx²: a page full of ink
+    has more that can be wrong than one with a single stroke. pool: mean, max or worst (the mean of the worst `share`)
+    of a map. smooth: σ in pixels. k: of knn. cells: sides in pixels of the squares that a net which fills holes hides
+    in turn. false_alarms: the share of good ones that may be called bad.
+    """
+
+    score: str = "error+ssim+knn"
+    relative: bool = True
+    pool: str = "worst"
+    share: float = 0.05
+    smooth: float = 1.0
+    k: int = 1
+    cells: Sequence[int] = (8, 16, 32)
+    false_alarms: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in self.parts:
+            if name not in SCORES:
+                raise unknown("score", name, SCORES)
+        if self.pool not in POOLS:
+            raise unknown("pool", self.pool, POOLS)
+        if not 0 < self.false_alarms < 1:
+            raise BadInput(f"false alarms {self.false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
+
+    @property
+    def parts(self) -> list[str]:
+        return [name.strip() for name in self.score.split("+")]
+
+    @property
+    def maps(self) -> list[str]:
+        """What the score asks of each place; the error where it asks for nothing, so that there is a map."""
+        return [name for name in self.parts if name in PLACED] or ["error"]
+
+    @classmethod
+    def of(cls, model: Any, **given: Any) -> Settings:
+        """Those given, and for each that is None, or is not, what suits `model`.
+
+        Raises BadInput for a score that it cannot give.
+        """
+        fills = getattr(model.corruption, "extra", 0) > 0
+        kind = "rows" if len(model.shape) != 3 else "finds" if model.finds else "fills" if fills else "coded"
+        settings = cls(**(DEFAULTS[kind] | {key: value for key, value in given.items() if value is not None}))
+        for name in settings.parts:
+            if name in CODED and (fills or model.has_skips):
+                raise BadInput(
+                    f"score {name}: is of a code, which this net's skips go past; error and ssim are accepted"
+                )
+            if name == "elbo" and not hasattr(model.bottleneck, "beta"):
+                raise BadInput("score elbo: is of a variational model; train with kind=variational")
+            if name == "marks" and not model.finds:
+                raise BadInput("score marks: is of a net that has learned to find blemishes; train with kind=repairing")
+            if name in MAPS and name != "error" and kind == "rows":
+                raise BadInput(f"score {name}: is of pictures; error, mahalanobis and knn are of any item")
+        return settings
