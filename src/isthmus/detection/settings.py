@@ -16,7 +16,7 @@ RELATIVE = ("error", "gradient", *CODED)
 
 # Chosen by benchmarks/anomaly.py choice, on anomalies synthesised from what is learned from; else as in Settings.
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "rows": {"score": "error+knn", "pool": "mean", "smooth": 0.0},
+    "rows": {"score": "error", "smooth": 0.0},
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": "marks", "share": 0.01, "smooth": 2.0},

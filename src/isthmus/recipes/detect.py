@@ -44,8 +44,8 @@ UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
 }
 # What they need other than the rest: steps, for a hole is seen once in a while; no leaps, for a net without norm.
 OWN: dict[str, dict[str, Any]] = {
-    "inpainting": {"epochs": 200, "clip": 1000, "ema": 0.999},
-    "repairing": {"epochs": 200, "lr": 2e-3, "ema": 0.99},
+    "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
+    "repairing": {"least_steps": 3000, "lr": 2e-3, "ema": 0.99},
 }
 
 
@@ -55,6 +55,7 @@ OWN: dict[str, dict[str, Any]] = {
     "table",
     whole=256,
     epochs=60,
+    least_steps=2000,
     batch_size=128,
     lr=1e-3,
     schedule="cosine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def fit(
     module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
     training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
+    if options["least_steps"] and "epochs" not in given and options["budget"] is None:
+        options["epochs"] = max(options["epochs"], math.ceil(options["least_steps"] / training.epoch_steps))
     with together(training.fabric):
         if going_on:
             assert run is not None

@@ -10,6 +10,10 @@ from isthmus.errors import BadInput, unknown
 
 TRAINING: dict[str, tuple[Any, str]] = {
     "epochs": (20, "times through the training part; may be a fraction"),
+    "least_steps": (
+        0,
+        "where neither epochs nor budget are named: few items are gone through more often, to so many steps",
+    ),
     "budget": (None, "time for the training, as in 90s, 10m or 2h, from which the epochs follow"),
     "batch_size": (128, "items a step"),
     "lr": (1e-3, "learning rate of Adam at its highest"),
@@ -61,7 +65,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     for key, choices in CHOICES.items():
         if options[key] not in choices:
             raise unknown(key, str(options[key]), map(str, choices))
-    whole = {"batch_size": 1, "micro_batch": 1, "devices": 1, "nodes": 1, "patience": 1, "seed": 0}
+    whole = {"least_steps": 0, "batch_size": 1, "micro_batch": 1, "devices": 1, "nodes": 1, "patience": 1, "seed": 0}
     for key, least in whole.items():
         value = options[key]
         if value is not None and (not number(value, int) or not least <= value < 2**62):
