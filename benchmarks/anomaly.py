@@ -147,8 +147,8 @@ def tiles() -> None:
         rows += synthesised(model, top)
     write(
         "anomaly-tiles",
-        "Magnetic tiles, made 256×256: of the first 200 free ones by number 160 are learned from, 20 hold the threshold; "
-        "the last 100 and all 392 defects are judged; one seed. Rows of synthesised defects are of the 20; by "
+        "Magnetic tiles, made 256×256: of the first 200 free ones by number 160 are learned from, 20 hold the line; "
+        "the last 100 and all 392 defects are judged; one seed. Synthesised ones are of the 20; by "
         "them the share of the map that counts was chosen",
         rows,
         time.perf_counter() - began,

@@ -10,7 +10,7 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, inspected, is_builtin, open_data, paired
+from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
@@ -63,6 +63,8 @@ def train(
         claim(run, hint="--resume goes on with it")
     opened = opened_for(found, data, truth, size, gray)
     tell(opened)
+    if found.whole is not None:
+        enough(opened, settle(found.training, training_keys))
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
@@ -82,6 +84,16 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bo
     if truth is None:
         return opened
     return paired(opened, open_data(truth, gray=len(opened.shape) == 3 and opened.shape[0] == 1, **how))
+
+
+def enough(data: Data, options: Mapping[str, Any]) -> None:
+    """Raise BadInput where nothing would be held back to say what is normal: before the training, not after it."""
+    parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
+    if not len(parts["validation"]) and not len(parts.get("test", ())):
+        raise BadInput(
+            f"{len(data)} good ones, validation={options['validation']:g}: none held back to say what is normal; "
+            "3 or more are accepted, with a validation above 0"
+        )
 
 
 def borrow(model: Autoencoder, run: Path | str) -> str:
