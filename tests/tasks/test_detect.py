@@ -301,3 +301,12 @@ def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Pa
     assert float(threshold) == pytest.approx(found.threshold)
     assert [one.name for one in session.get_outputs()] == ["reconstruction", "code", *names]
     assert "score" in json.loads(session.get_modelmeta().custom_metadata_map["detector"])
+
+
+def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None:
+    x = np.zeros((2, 12, 12), np.uint8)
+    with pytest.raises(BadInput, match=r"2 good ones, validation=0\.1: none held back"):
+        isthmus.train("detect", x, out=tmp_path / "run", epochs=1, quiet=True)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(BadInput, match="validation=0: none held back"):
+        isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)

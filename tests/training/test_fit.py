@@ -18,6 +18,7 @@ from isthmus import fit
 from isthmus.contracts import Context, Losses, Sample
 from isthmus.data import open_data, read_parts
 from isthmus.errors import BadInput, Diverged
+from isthmus.recipes import create
 from isthmus.training import TRAINING, settle
 
 ALL = {"validation": 0.0, "test": 0.0}  # then 40 items in batches of 8 are 5 steps an epoch
@@ -281,3 +282,20 @@ def test_a_handful_of_items_is_enough(count: int, line: Any, table: Any, options
     run = fit(line(), table[:count], **options, epochs=1)
     assert len(run.parts["train"]) >= 1
     assert math.isfinite(run.history[0]["loss"])
+
+
+def test_few_items_are_gone_through_more_often_unless_epochs_are_named(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (20, 6, 6), np.uint8)
+    asked: dict[str, Any] = {"batch_size": 8, "validation": 0.0, "test": 0.0, "least_steps": 90, "quiet": True}
+
+    def new() -> Any:
+        return create("undercomplete", shape=(1, 6, 6), code=4)
+
+    run = fit(new(), x, out=tmp_path / "run", **asked)
+    assert run.model.about["training"]["epochs"] == max(50, 90 // 3)  # the recipe's own are more
+    run = fit(new(), x, out=tmp_path / "more", **asked | {"least_steps": 200})
+    assert run.model.about["training"]["epochs"] == 67
+    assert len(run.history) == 67
+    again = fit(new(), x, out=tmp_path / "more", resume=True, **asked | {"least_steps": 200})
+    assert len(again.history) == 67
+    assert len(fit(new(), x, epochs=2, **asked).history) == 2
