@@ -19,7 +19,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
-    "finds": {"score": "marks", "share": 0.001, "smooth": 2.0},
+    "finds": {"score": "marks+ssim", "share": 0.001, "smooth": 2.0},
 }
 
 
