@@ -9,26 +9,22 @@ import numpy as np
 from isthmus.report.pictures import Array, to_image
 
 
-def warm(values: Array, level: float) -> Array:
-    """H×W numbers as H×W×4 colours in [0, 1]: clear at 0, dark red at `level`, over yellow to white at four times it.
+def heated(picture: Array, values: Array, level: float) -> Array:
+    """A picture C×H×W with H×W numbers over it as colours: 3×H×W uint8, gray below so that the colours are the map's.
 
-    The last is how much they cover.
+    Clear at 0, dark red at `level`, over yellow to white at four times it.
     """
-    share = np.clip(values / max(level, 1e-12) / 4, 0, 1)
-    return np.asarray(colours()[np.rint(share * 255).astype(np.uint8)])
+    places = np.clip(values * (255 / 4 / max(level, 1e-12)), 0, 255).astype(np.uint8)
+    ink, through = tables()
+    below = np.asarray(to_image(picture).convert("L"), np.float32) * through[places]
+    return np.stack([(below + channel[places]).astype(np.uint8) for channel in ink])
 
 
 @lru_cache(maxsize=1)
-def colours() -> Array:
+def tables() -> tuple[Array, Array]:
+    """(the colour that each of 256 numbers adds, 3×256; the share of the picture that it lets through)."""
     from matplotlib import colormaps
 
-    table = colormaps["inferno"](np.linspace(0.2, 1, 256))
-    table[:, 3] = np.clip(np.linspace(0, 4, 256), 0, 1) * 0.75
-    return np.asarray(table)
-
-
-def over(picture: Array, colour: Array) -> Array:
-    """A picture C×H×W with H×W×4 colours laid over it: 3×H×W uint8, gray below so that the colours are the map's."""
-    below = np.asarray(to_image(picture).convert("L"), np.float32)[..., None] / 255
-    cover = colour[..., 3:]
-    return np.rint(255 * (below * (1 - cover) + colour[..., :3] * cover)).astype(np.uint8).transpose(2, 0, 1)
+    colours = colormaps["inferno"](np.linspace(0.2, 1, 256))[:, :3]
+    cover = np.clip(np.linspace(0, 4, 256), 0, 1) * 0.75
+    return np.asarray((255 * colours * cover[:, None]).T, np.float32), np.asarray(1 - cover, np.float32)

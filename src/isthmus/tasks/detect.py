@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, as_pictures, charts, write_picture
 from isthmus.report import rows as in_rows
-from isthmus.report.heat import over, warm
+from isthmus.report.heat import heated
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
 from isthmus.tasks.outputs import unique
 
@@ -137,15 +138,27 @@ def detect(
             rows += new
             if x.dim() != 4:
                 continue
-            for picture, seen, row in zip(as_pictures(x), found.map, new, strict=True):
-                heated = over(picture, warm(seen.numpy(), level))
-                write_picture(folder / "heatmaps" / next(places), heated)
-                worst.append((row["score"], (picture, heated), caption(row)))
+            pictures = as_pictures(x)
+            # Names in the order of the items, the files by several threads: packing takes longer than looking.
+            with ThreadPoolExecutor() as pool:
+                jobs = [
+                    pool.submit(heat, picture, seen.numpy(), level, folder / "heatmaps" / place)
+                    for picture, seen, place in zip(pictures, found.map, places, strict=False)
+                ]
+                hot = [job.result() for job in jobs]
+            worst += [(row["score"], pair, caption(row)) for row, *pair in zip(new, pictures, hot, strict=True)]
             worst = sorted(worst, key=lambda one: -one[0])[:SHOWN]
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
         page(model, data, rows, worst, false_alarms).write(folder / "index.html")
     return rows
+
+
+def heat(picture: np.ndarray, seen: np.ndarray, level: float, path: Path) -> np.ndarray:
+    """The picture with its map over it, written to `path`."""
+    hot = heated(picture, seen, level)
+    write_picture(path, hot, quick=True)
+    return hot
 
 
 def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
