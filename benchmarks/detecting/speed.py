@@ -18,7 +18,7 @@ from common import write
 from isthmus.contracts import Context, Sample
 from isthmus.report import write_picture
 
-PICTURES, SIDE, TIMES = 64, 256, 3
+PICTURES, SIDE, TIMES = 256, 256, 3
 
 
 def speed() -> None:
