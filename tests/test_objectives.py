@@ -14,7 +14,7 @@ from torch.distributions import Normal
 
 from isthmus.errors import BadInput
 from isthmus.metrics import ssim
-from isthmus.objectives import Bernoulli, Categorical, Gaussian, Laplace, Structural, objective
+from isthmus.objectives import Bernoulli, Categorical, Found, Gaussian, Laplace, Structural, objective
 
 random = torch.Generator().manual_seed(0)
 Y = torch.randn(4, 3, 5, 6, generator=random)
@@ -154,3 +154,22 @@ def test_ssim_of_some_pixels_alone_is_refused() -> None:
     x = torch.rand(2, 1, 12, 12)
     with pytest.raises(BadInput, match="cannot count some of the pixels"):
         Structural().loss(x, x, torch.ones(2, 1, 12, 12))
+
+
+def test_where_counts_the_same_however_little_is_covered() -> None:
+    y, target = torch.zeros(2, 2, 40, 50), torch.zeros(2, 2, 40, 50)
+    target[0, 1, :20] = 1  # a half
+    target[1, 1, :8] = 1  # a fifth
+    y[:, 1] = -3.0  # nothing is covered, it says
+
+    def of_where(even: bool) -> torch.Tensor:
+        loss = Found(Gaussian(link="identity"), outside=0.0, even=even).loss(y, target)
+        return loss - Gaussian(link="identity").loss(y[:, :1], target[:, :1], target[:, 1:])
+
+    missed, spared = math.log(1 + math.exp(3)), math.log(1 + math.exp(-3))
+    shares = torch.tensor([0.5, 0.2])
+    plain = 2000 * (shares * missed + (1 - shares) * spared)
+    assert of_where(False) == pytest.approx(plain, rel=1e-4)
+    even = 1000 * (shares / (shares + 0.02) * missed + (1 - shares) / (1.02 - shares) * spared)
+    assert of_where(True) == pytest.approx(even, rel=1e-4)
+    assert float(plain[1] / plain[0]) < 0.5 < 0.9 < float(even[1] / even[0])

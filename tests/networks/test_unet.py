@@ -59,3 +59,17 @@ def test_reach_covers_what_a_pixel_depends_on_and_not_much_more(blocks: tuple[in
 def test_channels_and_blocks_are_of_the_same_number() -> None:
     with pytest.raises(BadInput, match="one number of each a stage"):
         UNetEncoder((1, 8, 8), (8, 16), (1, 1, 1))
+
+
+def test_a_net_with_norm_finds_the_same_however_bright_a_picture_is_and_whatever_stands_beside_it() -> None:
+    torch.manual_seed(0)
+    encoder = UNetEncoder((1, 32, 32), (8, 16), (1, 1), fold=2, bias=True, norm=True)
+    decoder = UNetDecoder(2, (16, 8), (1,), fold=2, bias=True, finds=True, norm=True)
+    x = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = decoder(*encoder(x))
+        darker = decoder(*encoder(0.3 + 0.5 * x))
+        alone = decoder(*encoder(x[1:2]))
+    assert torch.allclose(whole[:, 1], darker[:, 1], atol=0.02)  # but for what the norm adds to the variance
+    assert not torch.allclose(whole[:, 0], darker[:, 0], atol=0.02)  # the picture itself is as bright as it came
+    assert torch.allclose(whole[1:2], alone, atol=1e-5)
