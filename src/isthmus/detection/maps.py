@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -24,12 +25,12 @@ def structural(y: Tensor, x: Tensor) -> Tensor:
     """1 − SSIM around each pixel, the mean over channels (Bergmann et al. 2019): structure, whatever the contrast."""
     window = 1.5 if min(x.shape[2:]) >= 11 else 0.75
     mean_y, mean_x = blurred(y, window), blurred(x, window)
-    var_y = blurred(y * y, window) - mean_y.square()
-    var_x = blurred(x * x, window) - mean_x.square()
-    both = blurred(x * y, window) - mean_x * mean_y
+    product, squares = mean_x * mean_y, mean_x.square().add_(mean_y.square())
+    variances = blurred(torch.addcmul(x * x, y, y), window).sub_(squares)
+    both = blurred(x * y, window).sub_(product)
     c1, c2 = 0.01**2, 0.03**2
-    likeness = (2 * mean_x * mean_y + c1) * (2 * both + c2)
-    likeness = likeness / ((mean_x.square() + mean_y.square() + c1) * (var_x + var_y + c2))
+    likeness = (2 * product + c1).mul_(2 * both + c2)
+    likeness = likeness.div_((squares + c1).mul_(variances.add_(c2)))
     return (1 - likeness).clamp(min=0).mean(1)
 
 
