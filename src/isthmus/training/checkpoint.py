@@ -124,7 +124,7 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
     bound += [type(part).__name__ for part in module.modules() if getattr(part, "follows_progress", False)]
     if new["training"]["epochs"] != old["training"]["epochs"] and bound:
         raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them")
-    free = ("epochs", *HOW)
+    free = ("epochs", "least_steps", *HOW)  # the least that there may be is in the epochs by now
     agree({"model": config_of(module)}, config, run)
     agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
     counted = ("fingerprint", "count")
