@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.detection.distances import Mahalanobis, Neighbours
-from isthmus.detection.looking import Look, look
+from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.detection.settings import CODED, RELATIVE, Settings
 from isthmus.errors import BadInput
@@ -96,7 +96,8 @@ class Detector:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
         sums, count = [], 0
-        for x in small(held):
+        times = passes(model, settings)
+        for x in small(held, times):
             count += len(x)
             sums.append(new.maps(x.to(model.device), look(model, x.to(model.device), settings)).sum(1).cpu())
         if not count:
@@ -104,7 +105,7 @@ class Detector:
         mean = torch.stack(sums).sum(0) / count
         overall = mean.flatten(1).mean(1).view(-1, *[1] * (mean.dim() - 1))
         new.places = (mean + overall) / 2 + 1e-12
-        looks = [new.raw(model, x) for x in small(held)]
+        looks = [new.raw(model, x) for x in small(held, times)]
         parts = torch.cat([part for part, _ in looks], 1)
         high = [seen.flatten().topk(max(1, seen.numel() // 1000)).values[-1] for _, seen in looks]
         new.level = float(torch.stack(high).mean())
@@ -155,7 +156,7 @@ class Detector:
     def __call__(self, model: Any, x: Tensor, false_alarms: float | None = None) -> Finding:
         """x N×shape in [0, 1] -> what is found of each item; some at a time, so that memory stays bounded."""
         found = []
-        for part in small([x]):
+        for part in small([x], passes(model, self.settings)):
             parts, seen = (value.cpu() for value in self.raw(model, part))
             found.append(Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen))
         return Finding.joined(found)
@@ -237,10 +238,10 @@ class Detector:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
 
 
-def small(batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The same items, as many at a time as are looked at together."""
+def small(batches: Iterable[Tensor], times: int) -> Iterator[Tensor]:
+    """The same items, as many at a time as are looked at together where the net sees each so many `times`."""
     for x in batches:
-        yield from x.split(max(1, NUMBERS // x[0].numel()))
+        yield from x.split(max(1, NUMBERS // (times * math.prod(x.shape[1:]))))
 
 
 def logarithm(parts: Tensor) -> Tensor:

@@ -28,6 +28,11 @@ class Look:
     marks: Tensor | None = None
 
 
+def passes(model: Any, settings: Settings) -> int:
+    """How many times the net sees each item: memory is bounded by that many."""
+    return WAYS**2 * len(settings.cells) if getattr(model.corruption, "extra", 0) else 1
+
+
 def look(model: Any, x: Tensor, settings: Settings) -> Look:
     """x: N×shape in [0, 1], on the model's device."""
     if getattr(model.corruption, "extra", 0):
