@@ -310,3 +310,11 @@ def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
     with pytest.raises(BadInput, match="validation=0: none held back"):
         isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)
+
+
+def test_what_is_not_there_is_said_before_a_training_and_no_items_are_no_error(run: Path, tmp_path: Path) -> None:
+    for key in ("bad", "roi"):
+        with pytest.raises(BadInput, match=f"{key}=nowhere: no such file or folder"):
+            isthmus.train("detect", np.zeros((40, 12, 12), np.uint8), out=tmp_path / "run", **{key: "nowhere"})
+    assert not (tmp_path / "run").exists()
+    assert isthmus.load(run).detect(torch.zeros(0, 1, 24, 24), unit=True).score.shape == (0,)

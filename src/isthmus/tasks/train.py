@@ -65,6 +65,9 @@ def train(
     tell(opened)
     if found.whole is not None:
         enough(opened, settle(found.training, training_keys))
+        for key in ("bad", "roi"):  # looked at after the training, so asked for before it
+            if model_keys.get(key) and not Path(model_keys[key]).exists():
+                raise BadInput(f"{key}={model_keys[key]}: no such file or folder")
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
