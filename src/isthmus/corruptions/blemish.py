@@ -73,8 +73,8 @@ def clouds(x: Tensor, noise: Noise) -> Tensor:
     power = an_item((noise.uniform() * FINEST).long() + 1, x)
     field = torch.zeros_like(x[:, :1])
     for fine in range(1, FINEST + 1):
-        drawn_ = noise.normal(1, 2**fine, 2**fine)
-        field = torch.where(power == fine, F.interpolate(drawn_, size=x.shape[-2:], mode="bilinear"), field)
+        values = noise.normal(1, 2**fine, 2**fine)
+        field = torch.where(power == fine, F.interpolate(values, size=x.shape[-2:], mode="bilinear"), field)
     return field
 
 

@@ -14,7 +14,8 @@ PLACED = (*MAPS, "marks")
 SCORES = (*PLACED, "elbo", *CODED)
 RELATIVE = ("error", "gradient", *CODED)
 
-# Chosen by benchmarks/anomaly.py choice, on anomalies synthesised from what is learned from; else as in Settings.
+# Chosen on anomalies synthesised from what is learned from: those of Settings by benchmarks/anomaly.py choice, the
+# share of what finds by its part tiles; the rest by trials that no script repeats yet.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
     "coded": {},
