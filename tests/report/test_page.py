@@ -53,7 +53,7 @@ def page():
     page.picture(picture, "caption", alt="said aloud")
     page.chart(chart, NASTY)
     page.chart(chart, "the same again")
-    page.side_by_side([(picture, "left"), (chart, NASTY)])
+    page.side_by_side([(picture, "left"), (chart, NASTY), ([picture, picture], "before and after")])
     page.table([{"name": NASTY, "psnr": 22.13}, {"name": "b", "psnr": 9.8}], NASTY, best={"psnr": "max"})
     page.code(f"isthmus train {NASTY}")
     page.figures({"psnr": "22.1 dB", NASTY: NASTY})

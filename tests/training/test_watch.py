@@ -7,7 +7,8 @@ import os
 import signal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ import torch
 
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
+from isthmus.contracts import Losses
 from isthmus.errors import BadInput
 from isthmus.training import Run, Training, loop
+from isthmus.training.progress import line_of
+from isthmus.training.tally import Tally
 from isthmus.training.watch import MOMENTS
 
 # 32 of 40 items in batches of 8: 4 steps an epoch
@@ -223,3 +227,11 @@ def test_on_resume_the_history_goes_on(at: int, table: np.ndarray, tmp_path: Pat
             k: v for k, v in undisturbed.items() if k != "seconds"
         }
         assert row["seconds"] > 0
+
+
+def test_the_line_counts_what_has_not_been_added_up_yet() -> None:
+    tally = Tally()
+    tally.add(Losses({"reconstruction": torch.full((8,), 2.0), "penalty": torch.zeros(8)}), 8)
+    tally.seconds = 0.5
+    at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, tally=tally)
+    assert line_of(cast(Any, at)) == "epoch 1/3  16/s  loss 2"

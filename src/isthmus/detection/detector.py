@@ -156,10 +156,14 @@ class Detector:
     def __call__(self, model: Any, x: Tensor, false_alarms: float | None = None) -> Finding:
         """x N×shape in [0, 1] -> what is found of each item; some at a time, so that memory stays bounded."""
         found = []
-        for part in small([x], passes(model, self.settings)):
+        for part in self.cut(model, x):
             parts, seen = (value.cpu() for value in self.raw(model, part))
             found.append(Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen))
         return Finding.joined(found)
+
+    def cut(self, model: Any, x: Tensor) -> Iterator[Tensor]:
+        """The same items, as many at a time as are looked at together."""
+        return small([x], passes(model, self.settings))
 
     def threshold(self, false_alarms: float | None = None) -> float:
         """The score that `false_alarms` of good ones exceed: a quantile of those held back.

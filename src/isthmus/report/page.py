@@ -16,7 +16,7 @@ from isthmus.report.pictures import data_uri
 from isthmus.report.svg import with_prefix
 from isthmus.report.text import Row, column, columns, is_number, number, winners
 
-Shown = Image.Image | str  # a picture, or a chart as an inline <svg>
+Shown = Image.Image | Sequence[Image.Image] | str  # a picture, or several, or a chart as an inline <svg>
 MEASURE = 680  # pixels: what is wider than the lines of text may stand out on both sides of them
 
 SKELETON = """<!DOCTYPE html>
@@ -75,11 +75,16 @@ class Page:
         self._add(_figure(self._svg(svg, caption), caption))
 
     def side_by_side(self, items: Sequence[tuple[Shown, str]]) -> None:
-        """Pictures or charts with their captions in columns, as many as the screen has room for."""
-        shown = [
-            _figure(self._svg(what, caption) if isinstance(what, str) else _img(what, caption), caption)
-            for what, caption in items
-        ]
+        """Pictures (or several that belong together) or charts with their captions, in columns as there is room for."""
+
+        def content(what: Shown, caption: str) -> str:
+            if isinstance(what, Image.Image):
+                return _img(what, caption)
+            if isinstance(what, str):
+                return self._svg(what, caption)
+            return '<div class="together">' + "".join(_img(one, caption) for one in what) + "</div>"
+
+        shown = [_figure(content(what, caption), caption) for what, caption in items]
         self._add('<div class="beside wide">\n' + "\n".join(shown) + "\n</div>")
 
     def table(self, rows: Sequence[Row], caption: str = "", best: Mapping[str, str] | None = None) -> None:
