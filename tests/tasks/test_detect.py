@@ -145,9 +145,29 @@ def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Pat
     assert told["threshold_by"] == "f1"
     assert told["from_bad"] == 20
     assert 0 < told["f1_on_shown"] <= 1
-    with pytest.warns(Note, match="20 defects that the threshold was drawn by are left out"):
+    with pytest.warns(Note, match="20 that the threshold was drawn by are left out"):
         figures = isthmus.evaluate(tmp_path / "run", str(parts))
     assert set(figures["per_kind"]) == {"one"}
+
+
+def test_other_good_ones_draw_the_line_instead_of_those_held_back(parts: Path, tmp_path: Path) -> None:
+    isthmus.train(
+        "detect",
+        parts,
+        out=tmp_path / "run",
+        good=str(parts / "test/good"),
+        validation=0.0,
+        test=0.0,
+        epochs=5,
+        code=8,
+        quiet=True,
+    )
+    found = isthmus.load(tmp_path / "run")
+    assert found.detector is not None
+    scores = found.detect(open_data(str(parts / "test/good")).floats(), unit=True).score
+    assert scores.sort().values == pytest.approx(found.detector.good, abs=1e-4)
+    with pytest.warns(Note, match="48 that the threshold was drawn by are left out"), pytest.raises(BadInput):
+        isthmus.evaluate(tmp_path / "run", str(parts))  # none is left that is good
 
 
 @pytest.mark.parametrize("score", ["error", "ssim", "gradient", "mahalanobis", "knn", "ssim+knn"])
@@ -313,7 +333,7 @@ def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None
 
 
 def test_what_is_not_there_is_said_before_a_training_and_no_items_are_no_error(run: Path, tmp_path: Path) -> None:
-    for key in ("bad", "roi"):
+    for key in ("good", "bad", "roi"):
         with pytest.raises(BadInput, match=f"{key}=nowhere: no such file or folder"):
             isthmus.train("detect", np.zeros((40, 12, 12), np.uint8), out=tmp_path / "run", **{key: "nowhere"})
     assert not (tmp_path / "run").exists()

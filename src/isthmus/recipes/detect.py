@@ -81,6 +81,7 @@ def detect(
     cells: Sequence[int] = (8, 16, 32),
     false_alarms: float = 0.01,
     roi: str = "",
+    good: str = "",
     bad: str = "",
 ) -> Autoencoder:
     """Good ones alone are learned from; what comes back worse than they do is bad.
@@ -104,7 +105,8 @@ def detect(
     cells: with inpainting, sides of the squares that are hidden in turn
     false_alarms: the share of good ones that may be called bad
     roi: a picture of what is looked at, white; empty for everything
-    bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones held back
+    good: a folder of other good ones, best of another day: the threshold is then drawn by them, not by those held back
+    bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones
     """
     model = made(shape, code, kind, net, widths, numbers(channels), corruption, loss)
     asked = {"score": score, "pool": pool, "share": share, "smooth": smooth, "cells": numbers(cells)}

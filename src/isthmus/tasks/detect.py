@@ -37,22 +37,21 @@ Worst = tuple[float, list[Image.Image], str]
 def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **given: Any) -> Detector:
     """The detector of a model for what its training data calls good; kept in the run folder where there is one.
 
-    Thresholds come from the validation part, which was not learned from, and from known defects where the option `bad`
-    names any; how often they are wrong, which goes into metrics.json, from the test part, which was not even looked at.
-    given: any of Settings, roi or bad, over the recipe's options.
+    Thresholds come from the validation part, which was not learned from, or from the folder that the option `good`
+    names, and from known defects where `bad` names any; how often they are wrong, which goes into metrics.json, from
+    the test part, which was not even looked at. given: any of Settings, roi, good or bad, over the recipe's options.
     """
     options = model.about.get("options", {}) | given
     settings = Settings.of(model, **{one.name: options[one.name] for one in fields(Settings) if one.name in options})
     roi = looked_at(options["roi"], model) if options.get("roi") else None
-    held = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
-    detector = Detector.fit(model, Batches(data, parts["train"]), Batches(data, held), settings, roi)
+    rows = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
+    held = shown(options["good"], model) if options.get("good") else Batches(data, rows)
+    detector = Detector.fit(model, Batches(data, parts["train"]), held, settings, roi)
     model.detector = detector
     by: dict[str, Any] = {"threshold_by": "false alarms"}
     if options.get("bad"):
-        shown = open_data(options["bad"], like=model.about.get("input"))
-        tell(shown)
-        score = torch.cat([detector(model, x).score for x in Batches(shown, np.arange(len(shown)))])
-        by = {"threshold_by": "f1", "f1_on_shown": detector.draw_line(score), "from_bad": len(shown)}
+        score = torch.cat([detector(model, x).score for x in shown(options["bad"], model)])
+        by = {"threshold_by": "f1", "f1_on_shown": detector.draw_line(score), "from_bad": len(score)}
     doubted(detector)
     if model.path is not None:
         detector.save(model.path)
@@ -92,6 +91,13 @@ class Batches:
     def __iter__(self) -> Iterator[Tensor]:
         for first in range(0, len(self.rows), CHUNK):
             yield self.data.floats(self.rows[first : first + CHUNK])
+
+
+def shown(source: str, model: Autoencoder) -> Batches:
+    """All items of a folder that somebody has shown, as the model takes them."""
+    data = open_data(source, like=model.about.get("input"))
+    tell(data)
+    return Batches(data, np.arange(len(data)))
 
 
 def looked_at(roi: str, model: Autoencoder) -> Tensor:

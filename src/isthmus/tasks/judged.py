@@ -90,13 +90,12 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
 
 
 def unshown(found: Inspection, model: Autoencoder) -> Inspection:
-    """Without the defects that the threshold was drawn by, which would flatter it."""
-    shown = model.about.get("options", {}).get("bad")
-    if not shown:
-        return found
-    left = [one for one in found.judged if not one.path.resolve().is_relative_to(Path(shown).resolve())]
+    """Without the good and bad ones that the threshold was drawn by, which would flatter it."""
+    options = model.about.get("options", {})
+    shown = [Path(options[key]).resolve() for key in ("good", "bad") if options.get(key)]
+    left = [one for one in found.judged if not any(one.path.resolve().is_relative_to(folder) for folder in shown)]
     if count := len(found.judged) - len(left):
-        warnings.warn(f"{count} defects that the threshold was drawn by are left out", Note, stacklevel=3)
+        warnings.warn(f"{count} that the threshold was drawn by are left out", Note, stacklevel=3)
     return replace(found, judged=left)
 
 

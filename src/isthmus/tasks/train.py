@@ -64,8 +64,9 @@ def train(
     opened = opened_for(found, data, truth, size, gray)
     tell(opened)
     if found.whole is not None:
-        enough(opened, settle(found.training, training_keys))
-        for key in ("bad", "roi"):  # looked at after the training, so asked for before it
+        if not model_keys.get("good"):
+            enough(opened, settle(found.training, training_keys))
+        for key in ("good", "bad", "roi"):  # looked at after the training, so asked for before it
             if model_keys.get(key) and not Path(model_keys[key]).exists():
                 raise BadInput(f"{key}={model_keys[key]}: no such file or folder")
     seed = training_keys.get("seed", 0)
@@ -95,7 +96,7 @@ def enough(data: Data, options: Mapping[str, Any]) -> None:
     if not len(parts["validation"]) and not len(parts.get("test", ())):
         raise BadInput(
             f"{len(data)} good ones, validation={options['validation']:g}: none held back to say what is normal; "
-            "3 or more are accepted, with a validation above 0"
+            "3 or more are accepted, with a validation above 0, or a folder of others: good="
         )
 
 
