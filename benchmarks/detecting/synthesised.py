@@ -1,4 +1,7 @@
-"""Anomalies made of good pictures alone, uint8 N×H×W, to choose by: no real one is looked at before the last run."""
+"""Anomalies made of good ones alone, to choose by: no real one is looked at before the last run.
+
+Pictures are uint8 N×H×W, rows float32 N×T.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +97,58 @@ def blended(x: np.ndarray, random: Random) -> np.ndarray:
 SMALL: dict[str, Way] = {
     way.__name__: way for way in (turned, mirrored, bent, patched, halved, erased, stroked, blended)
 }
+
+
+# -- rows, such as heart beats --
+
+
+def shifted(x: np.ndarray, random: Random) -> np.ndarray:
+    """Too early or too late."""
+    ways = random.integers(8, 30, len(x)) * random.choice([-1, 1], len(x))
+    return np.stack([np.roll(one, way) for one, way in zip(x, ways, strict=True)])
+
+
+def stuck(x: np.ndarray, random: Random) -> np.ndarray:
+    """For a while nothing moves."""
+    made = x.copy()
+    for one in made:
+        begin = random.integers(0, len(one) - 40)
+        one[begin : begin + random.integers(15, 40)] = one[begin]
+    return made
+
+
+def bumped(x: np.ndarray, random: Random) -> np.ndarray:
+    """A wave that is one too many."""
+    time = np.arange(x.shape[1])
+    middle, width = random.uniform(10, x.shape[1] - 10, (len(x), 1)), random.uniform(3, 10, (len(x), 1))
+    height = random.uniform(0.8, 2, (len(x), 1)) * random.choice([-1, 1], (len(x), 1))
+    return (x + height * np.exp(-0.5 * ((time - middle) / width) ** 2)).astype(np.float32)
+
+
+def warped(x: np.ndarray, random: Random) -> np.ndarray:
+    """Too fast or too slow."""
+    time, pace = np.arange(x.shape[1]), np.exp(random.uniform(0.15, 0.4, len(x)) * random.choice([-1, 1], len(x)))
+    return np.stack([np.interp(time * k % len(one), time, one) for one, k in zip(x, pace, strict=True)]).astype(
+        np.float32
+    )
+
+
+def damped(x: np.ndarray, random: Random) -> np.ndarray:
+    """For a while too weak or too strong."""
+    made = x.copy()
+    for one in made:
+        begin = random.integers(0, len(one) - 50)
+        one[begin : begin + 50] *= random.choice([0.3, 1.8])
+    return made
+
+
+def spliced(x: np.ndarray, random: Random) -> np.ndarray:
+    """The end of another, and then the beginning."""
+    others, cuts = x[random.permutation(len(x))], random.integers(20, x.shape[1] - 20, len(x))
+    return np.stack([np.r_[other[cut:], one[:cut]] for one, other, cut in zip(x, others, cuts, strict=True)])
+
+
+ROWS: dict[str, Way] = {way.__name__: way for way in (shifted, stuck, bumped, warped, damped, spliced)}
 
 
 # -- large gray ones of a surface --
