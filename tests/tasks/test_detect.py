@@ -15,7 +15,7 @@ import isthmus
 from isthmus.data import open_data
 from isthmus.detection import Detector, Settings
 from isthmus.detection.distances import Neighbours
-from isthmus.detection.looking import filled_in
+from isthmus.detection.looking import filled_in, look
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.detect import calibrate
@@ -263,6 +263,18 @@ def test_a_run_of_every_kind_looks_the_same_after_it_is_loaded(kind: str, parts:
     assert found.map.shape == (5, 24, 24)
     alone = isthmus.load(tmp_path / "run").detect(x[2:3], unit=True)  # what stands beside an item does not matter
     assert alone.score == pytest.approx(found.score[2:3], abs=1e-4)
+
+
+def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
+    isthmus.train("detect", parts, out=tmp_path / "run", kind="repairing", epochs=1, quiet=True)
+    model, x = isthmus.load(tmp_path / "run"), open_data(str(parts / "test/one")).floats()[:3]
+    detector = model.detector
+    assert detector is not None
+    assert detector.settings.parts == ["marks", "ssim"]
+    with torch.no_grad():
+        marks = look(model, x, detector.settings).marks
+    assert marks is not None
+    assert model.detect(x, unit=True).map == pytest.approx(blurred(marks, 2.0) / detector.places[0], rel=1e-3)
 
 
 def test_a_hidden_part_is_never_seen() -> None:

@@ -130,8 +130,8 @@ class Detector:
 
     @torch.no_grad()
     def raw(self, model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more; a map, N×H×W or N×D, the mean of all maps,
-        each as times what is normal there)."""
+        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more; a map, N×H×W or N×D, as times what is normal
+        there: the marks, where there are any, else the mean of all maps)."""
         x = x.to(model.device)
         seen = look(model, x, self.settings)
         maps = dict(zip(self.settings.maps, self.maps(x, seen) / self.places[:, None].to(x.device), strict=True))
@@ -146,7 +146,10 @@ class Detector:
             else:
                 part = self.distances[name](seen.code)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
-        return torch.stack(parts).float(), torch.stack(list(maps.values())).mean(0)
+        # A net that has learned to say where says it better than what comes back does.
+        return torch.stack(parts).float(), maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(
+            0
+        )
 
     def joined(self, parts: Tensor) -> Tensor:
         """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal."""
