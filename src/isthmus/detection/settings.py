@@ -14,8 +14,9 @@ PLACED = (*MAPS, "marks")
 SCORES = (*PLACED, "elbo", *CODED)
 RELATIVE = ("error", "gradient", *CODED)
 
-# Chosen on anomalies synthesised from what is learned from: those of Settings by benchmarks/anomaly.py choice, the
-# share of what finds by its part tiles; the rest by trials that no script repeats yet.
+# Chosen on anomalies synthesised from what is learned from, by benchmarks/anomaly.py: those of Settings by its part
+# choice, of rows by choice-rows (a series does better still smoothed by 2, but a table's columns are no neighbours), of
+# what finds by choice-tiles. Of what fills holes they come from trials that no script repeats.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
     "coded": {},
