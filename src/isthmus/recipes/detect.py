@@ -42,7 +42,8 @@ UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
         norm=True,
     ),
 }
-# What they need other than the rest: steps, for a hole is seen once in a while; no leaps, for a net without norm.
+# What they need other than the rest: steps, for a hole is seen once in a while, and what a blemish is takes long to
+# learn; no leaps, for a net without norm.
 OWN: dict[str, dict[str, Any]] = {
     "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
     "repairing": {"least_steps": 6000, "lr": 2e-3, "ema": 0.99},
