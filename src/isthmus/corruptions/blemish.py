@@ -23,10 +23,9 @@ class Blemish(Corruption):
     """x̃ = x + a · (what is pasted − x) within the outline of a blemish; elsewhere it is x to the bit.
 
     An outline is that of a spot or scratch (ellipses, round or long, and bent), of a patch of noise (Zavrtanik et al.
-    2021), or all on one side of a line. Pasted is another place of the same picture, mirrored (Li et al. 2021) or
-    turned and scaled, the same place in another tone and with more or less detail, or one even tone. a is drawn an item
-    from `opacity`; condition["mask"], N×1×H×W, is a where x is covered. With `tell` that is the last channel of the
-    target, too, N×(C+1)×H×W, for a net that has to find it.
+    2021), or all on one side of a line. Pasted is another place of the same picture, turned (Li et al. 2021), the same
+    place in another tone, or one even tone. a is drawn an item from `opacity`; condition["mask"], N×1×H×W, is a where x
+    is covered. With `tell` that is the last channel of the target, too, N×(C+1)×H×W, for a net that has to find it.
     """
 
     def __init__(self, opacity: Range = (0.2, 1.0), tell: bool = False) -> None:
@@ -80,35 +79,14 @@ def clouds(x: Tensor, noise: Noise) -> Tensor:
 
 
 def pasted(x: Tensor, noise: Noise) -> Tensor:
-    """N×C×H×W: another place of the picture, as it is or turned and enlarged or made smaller; the same place in another
-    tone and with more or less detail; or one even tone."""
-    kind = an_item((noise.uniform() * 4).long(), x)
-    mean, low = x.mean((1, 2, 3), keepdim=True), F.avg_pool2d(x, 9, 1, 4, count_include_pad=False)
-    coarse, fine = (an_item(torch.exp(0.5 * noise.normal()), x) for _ in range(2))
-    toned = mean + (low - mean) * coarse + (x - low) * fine + 0.15 * an_item(noise.normal(), x)
-    even = mean + 0.25 * an_item(noise.normal(), x)
-    found = torch.where(kind == 2, toned, even)
-    for number, way in enumerate((moved, turned)):
-        found = torch.where(kind == number, way(x, noise), found)
-    return found.clamp(0, 1)
-
-
-def moved(x: Tensor, noise: Noise) -> Tensor:
-    """Another place of the picture, mirrored or not: to the bit, so that nothing but its place gives it away."""
-    mirror = (noise.uniform() * 4).long().tolist()
+    """N×C×H×W: another place of the picture, mirrored or not; the same place in another tone; or one even tone."""
+    kind, mirror = an_item((noise.uniform() * 3).long(), x), (noise.uniform() * 4).long().tolist()
     shifts = (noise.uniform(2) * torch.tensor(x.shape[-2:], device=x.device)).long().tolist()
     axes = ((), (1,), (2,), (1, 2))
-    return torch.stack(
+    elsewhere = torch.stack(
         [one.flip(axes[how]).roll(tuple(shift), (1, 2)) for one, how, shift in zip(x, mirror, shifts, strict=True)]
     )
-
-
-def turned(x: Tensor, noise: Noise) -> Tensor:
-    """Another place of the picture, by any angle, at most twice as large or half as large."""
-    angle, scale = 2 * math.pi * noise.uniform(), 2 ** (2 * noise.uniform() - 1)
-    along, across = scale * angle.cos(), scale * angle.sin()
-    aspect = x.shape[-2] / x.shape[-1]
-    shift = 2 * noise.uniform(2) - 1
-    rows = torch.stack([along, -across * aspect, shift[:, 0], across / aspect, along, shift[:, 1]], 1)
-    grid = F.affine_grid(rows.view(-1, 2, 3).to(x), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    toned = mean + (x - mean) * an_item(torch.exp(0.5 * noise.normal()), x) + 0.15 * an_item(noise.normal(), x)
+    even = mean + 0.25 * an_item(noise.normal(), x)
+    return torch.where(kind == 0, elsewhere, torch.where(kind == 1, toned, even)).clamp(0, 1)
