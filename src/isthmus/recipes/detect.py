@@ -46,7 +46,7 @@ UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
 # learn; no leaps, for a net without norm.
 OWN: dict[str, dict[str, Any]] = {
     "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
-    "repairing": {"least_steps": 6000, "lr": 2e-3, "ema": 0.99},
+    "repairing": {"least_steps": 10_000, "lr": 2e-3, "ema": 0.99},
 }
 
 
