@@ -319,6 +319,14 @@ def test_pictures_of_mixed_sizes_are_seen_whole(tmp_path: Path) -> None:
     seen = open_for(model, str(tmp_path / "parts")).floats()
     assert seen.shape == (12, 1, 32, 32)
     assert float(seen[..., -1].min()) > 0.8
+    isthmus.detect(model, tmp_path / "parts", out=tmp_path / "report")
+    for number in range(12):
+        with (
+            Image.open(tmp_path / f"parts/{number}.png") as file,
+            Image.open(tmp_path / f"report/heatmaps/{number}.png") as heat,
+        ):
+            assert max(heat.size) == 32
+            assert heat.width / heat.height == pytest.approx(file.width / file.height, rel=0.1)
 
 
 def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Path, tmp_path: Path) -> None:

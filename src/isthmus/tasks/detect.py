@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from isthmus import store
@@ -22,16 +20,12 @@ from isthmus.data import Data, open_data, read_picture, resize
 from isthmus.detection import FILE, Detector, Finding, Settings
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
-from isthmus.report import Page, as_pictures, charts
-from isthmus.report.heat import heated
-from isthmus.report.pictures import QUICK, to_image
+from isthmus.report import Page, charts
+from isthmus.tasks.heatmaps import Heatmaps, Worst
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
-from isthmus.tasks.outputs import unique
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
-SHOWN = 24  # of the worst, on the page
 Row = dict[str, Any]
-Worst = tuple[float, list[Image.Image], str]
 
 
 def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **given: Any) -> Detector:
@@ -138,55 +132,19 @@ def detect(
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return [row for x, names, found in findings(model, data, false_alarms) for row in rows_of(names, found)]
-    with whole_folder(out, force=force) as folder, Drawn(model.detector.level, folder, data.names) as drawn:
+    stretched = bool(model.about.get("input", {}).get("whole"))
+    with whole_folder(out, force=force) as folder, Heatmaps(model.detector.level, folder, data, stretched) as drawn:
         rows: list[Row] = []
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
             rows += new
             if x.dim() == 4:
-                drawn.add(x, found, new)
+                drawn.add(x, found, [(row["score"], caption(row)) for row in new])
         worst = drawn.done()
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
         page(model, data, rows, worst, false_alarms).write(folder / "index.html")
     return rows
-
-
-class Drawn:
-    """Heatmaps of what was found, drawn by threads while the net looks at the next; the worst are kept for the page."""
-
-    def __init__(self, level: float, folder: Path, names: Iterable[str]) -> None:
-        self.level, self.folder = level, folder
-        self.places = iter(unique([f"{Path(name).with_suffix('.png')}" for name in names]))
-        self.pool, self.worst, self.jobs = ThreadPoolExecutor(), list[Worst](), list[Future[Worst]]()
-
-    def __enter__(self) -> Drawn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-
-    def add(self, x: Tensor, found: Finding, rows: list[Row]) -> None:
-        """What was found of x, N×C×H×W. Waits for what was added before, so that memory stays bounded."""
-        self.done()
-        pictures, maps = as_pictures(x), found.map.numpy()
-        # Each gets its name here, in the order of the items.
-        self.jobs = [
-            self.pool.submit(self.draw, row, picture, seen, place)
-            for row, picture, seen, place in zip(rows, pictures, maps, self.places, strict=False)
-        ]
-
-    def draw(self, row: Row, picture: np.ndarray, seen: np.ndarray, place: str) -> Worst:
-        hot, path = heated(picture, seen, self.level), self.folder / "heatmaps" / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        hot.save(path, **QUICK)
-        return row["score"], [to_image(picture), hot], caption(row)
-
-    def done(self) -> list[Worst]:
-        """The worst of all that was added: score, the picture with and without heat, and what to say of it."""
-        self.worst += [job.result() for job in self.jobs]
-        self.jobs, self.worst = [], sorted(self.worst, key=lambda one: -one[0])[:SHOWN]
-        return self.worst
 
 
 def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
