@@ -19,6 +19,7 @@ from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
 from isthmus.data import to_unit
 from isthmus.detection import FILE, Detector, Finding
+from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.objectives import Objective
@@ -198,10 +199,18 @@ class Autoencoder(nn.Module):
         return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
 
     def detect(self, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
-        """What the run's detector says of N items, or of one: scores, which are bad, maps. BadInput without one."""
+        """What the run's detector says of N items, or of one: scores, which are bad, maps.
+
+        x: as `tensor` takes it, or one picture of 8 or 16 bits of any size, or a picture file. Raises BadInput without
+        a detector, and for numbers that are none.
+        """
         if self.detector is None:
             raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
-        return self.detector(self, self.tensor(x, unit), false_alarms)
+        frame = frame_of(x, self.shape, self.about.get("input", {}))
+        items = self.tensor(x, unit) if frame is None else frame
+        if not items.isfinite().all():
+            raise BadInput("NaN or infinite values: of such an item nothing can be said")
+        return self.detector(self, items, false_alarms)
 
     @property
     def detector(self) -> Detector | None:
@@ -240,7 +249,10 @@ class Autoencoder(nn.Module):
         Integers are taken in the range of the training data where they fit into it, else in that of their type.
         Floats are in [0, 1] already, unless the training data were floats of another range; `unit` says they are.
         """
-        x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+        if not isinstance(x, Tensor):
+            if (array := np.array(x)).dtype.kind not in "biuf":
+                raise BadInput(f"items of type {array.dtype}: arrays of integers, floats or bool are accepted")
+            x = torch.from_numpy(array)
         about = self.about.get("input", {})
         low, high = about.get("range", (0.0, 255.0))
         if not x.is_floating_point():

@@ -57,6 +57,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any = None)
             descriptor = os.open(temporary, os.O_RDONLY)
             os.fsync(descriptor)  # or a power cut may leave the new name on empty blocks
             os.close(descriptor)
+            temporary.chmod(0o644)  # as every other file: safetensors lets nobody else read its own
         except SafetensorError as error:
             raise cannot_write(path, OSError(0, str(error))) from error
 

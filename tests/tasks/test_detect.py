@@ -352,9 +352,52 @@ def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None
         isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)
 
 
+def test_what_cannot_be_used_is_said_before_a_training(parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    Image.new("L", (9, 9)).save(tmp_path / "black.png")
+    wrong = [
+        ({"roi": str(tmp_path / "black.png")}, "nothing is white"),
+        ({"bad": str(tmp_path / "empty")}, "there are no pictures in it"),
+        ({"good": str(parts / "train/good")}, "is what is learned from"),
+        ({"share": 2.0}, "share 2: above 0"),
+        ({"smooth": -1.0}, "smooth -1: 0 or more"),
+        ({"k": 0}, "k 0: 1 or more"),
+    ]
+    for keys, told in wrong:
+        with pytest.raises(BadInput, match=told):
+            isthmus.train("detect", parts, out=tmp_path / "run", epochs=1, quiet=True, **keys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_frame_is_made_to_fit_as_a_file_is(run: Path, parts: Path, tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (50, 31, 3), dtype=np.uint8)
+    Image.fromarray(frame).save(tmp_path / "frame.png")
+    (row,) = isthmus.detect(run, tmp_path / "frame.png")
+    model = isthmus.load(run)
+    for x in (frame, frame.transpose(2, 0, 1), tmp_path / "frame.png", str(tmp_path / "frame.png")):
+        found = model.detect(x)
+        assert found.map.shape == (1, 24, 24)
+        assert float(found.score) == pytest.approx(row["score"], abs=1e-4)
+    with Image.open(tmp_path / "frame.png") as file:
+        gray = np.asarray(file.convert("L"))
+    assert model.detect(gray).score.shape == (1,)
+    for x, told in (
+        (np.full((24, 24), np.nan, np.float32), "NaN or infinite"),
+        (np.array([None]), "items of type object"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            model.detect(x)
+    with pytest.raises(BadInput, match="a share between 0 and 1"):
+        model.detect(gray, false_alarms=3)
+
+
 def test_what_is_not_there_is_said_before_a_training_and_no_items_are_no_error(run: Path, tmp_path: Path) -> None:
-    for key in ("good", "bad", "roi"):
-        with pytest.raises(BadInput, match=f"{key}=nowhere: no such file or folder"):
+    for key, told in (
+        ("good", "good=nowhere: no such"),
+        ("bad", "bad=nowhere: no such"),
+        ("roi", "nowhere: cannot be"),
+    ):
+        with pytest.raises(BadInput, match=told):
             isthmus.train("detect", np.zeros((40, 12, 12), np.uint8), out=tmp_path / "run", **{key: "nowhere"})
     assert not (tmp_path / "run").exists()
     assert isthmus.load(run).detect(torch.zeros(0, 1, 24, 24), unit=True).score.shape == (0,)

@@ -61,11 +61,15 @@ def train(
 
 def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None) -> list[str]:
     """What to do with a new run, as commands."""
+    from isthmus.data import inspected
     from isthmus.recipes import find
 
     known = getattr(model.corruption, "clean", True)  # or else only a truth tells how good it is
     measure = [f"isthmus evaluate {out} {data}" + (f" --truth {truth}" if truth else "")] if known or truth else []
-    if (job := find(recipe)).cut is None:
+    if (job := find(recipe)).whole is not None:
+        labelled = Path(data).is_dir() and inspected(Path(data)).judged
+        return [f"isthmus {job.name} {out} NEW --out report", *(measure if labelled else [])]
+    if job.cut is None:
         return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out rebuilt"]
     mask = " --mask MASK" if job.name == "inpaint" else ""
     return [*measure, f"isthmus {job.name} PICTURE{mask} --model {out} --out restored.png"]

@@ -72,7 +72,9 @@ def detect(
     ] = None,
     split: Split = None,
     first: First = None,
-    exit_status: Annotated[bool, typer.Option("--exit-status", help="end with 3 where anything is bad")] = False,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="end with 3 where anything is bad, or cannot be read")
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -80,12 +82,13 @@ def detect(
     from isthmus.tasks.detect import detect as look
 
     rows = look(run, source, out=out, false_alarms=false_alarms, split=split, first=first, force=force)
-    bad = sum(row["verdict"] == "bad" for row in rows)
+    bad, lost = (sum(row["verdict"] == verdict for row in rows) for verdict in ("bad", "unreadable"))
     if json:
-        print_json({"out": str(out), "items": len(rows), "bad": bad, "rows": rows})
+        print_json({"out": str(out), "items": len(rows), "bad": bad, "unreadable": lost, "rows": rows})
     else:
-        done(f"{bad} of {len(rows)} are not like the good ones. Look at {out}/index.html")
-    if exit_status and bad:
+        unread = f"; {lost} could not be read" if lost else ""
+        done(f"{bad} of {len(rows) - lost} are not like the good ones{unread}. Look at {out}/index.html")
+    if exit_status and (bad or lost):
         raise typer.Exit(3)
 
 

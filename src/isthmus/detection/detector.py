@@ -16,7 +16,7 @@ from isthmus import store
 from isthmus.detection.distances import Mahalanobis, Neighbours
 from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
-from isthmus.detection.settings import CODED, RELATIVE, Settings
+from isthmus.detection.settings import CODED, RELATIVE, Settings, a_share
 from isthmus.errors import BadInput
 from isthmus.metrics import best_f1
 
@@ -177,7 +177,7 @@ class Detector:
         """
         if false_alarms is None and self.line is not None:
             return self.line
-        share = self.settings.false_alarms if false_alarms is None else false_alarms
+        share = self.settings.false_alarms if false_alarms is None else a_share(false_alarms)
         count = len(self.good)
         return float(self.good[min(math.ceil((count + 1) * (1 - share)), count) - 1])
 

@@ -25,6 +25,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+def a_share(false_alarms: float) -> float:
+    """The same; raises BadInput for what is none."""
+    if not 0 < false_alarms < 1:
+        raise BadInput(f"false alarms {false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
+    return false_alarms
+
+
 @dataclass
 class Settings:
     """What can be chosen. `of` fills in what suits a model.
@@ -51,8 +58,13 @@ class Settings:
                 raise unknown("score", name, SCORES)
         if self.pool not in POOLS:
             raise unknown("pool", self.pool, POOLS)
-        if not 0 < self.false_alarms < 1:
-            raise BadInput(f"false alarms {self.false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
+        if not 0 < self.share <= 1:
+            raise BadInput(f"share {self.share:g}: above 0 and at most 1 is accepted, such as 0.05")
+        if self.smooth < 0:
+            raise BadInput(f"smooth {self.smooth:g}: 0 or more pixels are accepted")
+        if self.k < 1:
+            raise BadInput(f"k {self.k}: 1 or more neighbours are accepted")
+        a_share(self.false_alarms)
 
     @property
     def parts(self) -> list[str]:

@@ -18,6 +18,7 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
 from isthmus.detection import FILE, Detector, Finding, Settings
+from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, charts
@@ -25,6 +26,7 @@ from isthmus.tasks.heatmaps import Heatmaps, Worst
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
+NONE = "isthmus train detect makes a run that has one"
 Row = dict[str, Any]
 
 
@@ -123,9 +125,11 @@ def detect(
     """
     model = as_model(run)
     if model.detector is None:
-        raise BadInput(f"{model.path or 'this model'}: has no {FILE}: isthmus train detect makes a run that has one")
-    if false_alarms is not None and not 0 < false_alarms < 1:
-        raise BadInput(f"false alarms {false_alarms}: a share between 0 and 1 is accepted, such as 0.01")
+        stopped = model.about.get("recipe") == "detect"
+        hint = "its training was not finished; the same command with --resume does that" if stopped else NONE
+        raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
+    if false_alarms is not None:
+        a_share(false_alarms)
     if out is not None:
         claim(out, force=force)
     doubted(model.detector, false_alarms)

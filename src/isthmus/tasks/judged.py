@@ -14,8 +14,9 @@ from torch import Tensor
 
 from isthmus import metrics
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, fit, inspected, read_picture, resize
+from isthmus.data import Data, inspected, read_picture, resize
 from isthmus.data.inspection import Inspection, Judged
+from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.detect import Batches
 from isthmus.tasks.inputs import open_for, parts_of
@@ -101,23 +102,17 @@ def unshown(found: Inspection, model: Autoencoder) -> Inspection:
 
 def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[Judged]]]:
     """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
-    like, pending, kept = model.about.get("input", {}), [], []
-    dtype = np.dtype(np.uint16 if like.get("range", (0, 255))[1] > 255 else np.uint8)
-    white = (
-        65535.0 if dtype == np.uint16 else 255.0
-    )  # of the files, whatever white was in what the run has learned from
-    broken = []
-    for one in ones:
-        try:
-            pending.append(fit(read_picture(one.path), model.shape, dtype, whole=True))  # type: ignore[arg-type]
-            kept.append(one)
-        except BadInput as error:
-            broken.append(str(error))
-        if len(pending) == AT_ONCE:
-            yield torch.from_numpy(np.stack(pending).astype(np.float32)) / white, kept
-            pending, kept = [], []
-    if pending:
-        yield torch.from_numpy(np.stack(pending).astype(np.float32)) / white, kept
+    like, broken = model.about.get("input", {}), []
+    for first in range(0, len(ones), AT_ONCE):
+        pending, kept = [], []
+        for one in ones[first : first + AT_ONCE]:
+            try:
+                pending.append(frame_of(one.path, model.shape, like))
+                kept.append(one)
+            except BadInput as error:
+                broken.append(str(error))
+        if pending:
+            yield torch.cat(pending), kept  # type: ignore[arg-type]
     if broken:
         warnings.warn(f"{len(broken)} unreadable files left out: {'; '.join(broken[:3])}", Note, stacklevel=3)
 

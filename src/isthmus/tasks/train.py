@@ -11,11 +11,12 @@ from typing import Any
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
+from isthmus.data.folders import find_pictures
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
-from isthmus.tasks.detect import calibrate
+from isthmus.tasks.detect import calibrate, looked_at
 from isthmus.tasks.inputs import tell
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.watch import Callbacks
@@ -66,12 +67,14 @@ def train(
     if found.whole is not None:
         if not model_keys.get("good"):
             enough(opened, settle(found.training, training_keys))
-        for key in ("good", "bad", "roi"):  # looked at after the training, so asked for before it
-            if model_keys.get(key) and not Path(model_keys[key]).exists():
-                raise BadInput(f"{key}={model_keys[key]}: no such file or folder")
+        for key in ("good", "bad"):  # looked at after the training, so asked for before it
+            if model_keys.get(key):
+                there(key, Path(model_keys[key]), opened)
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
+    if model_keys.get("roi"):
+        looked_at(model_keys["roi"], model)  # refused now, not after the training
     if init is not None:
         model.about["init"] = borrow(model, init)
     done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
@@ -98,6 +101,16 @@ def enough(data: Data, options: Mapping[str, Any]) -> None:
             f"{len(data)} good ones, validation={options['validation']:g}: none held back to say what is normal; "
             "3 or more are accepted, with a validation above 0, or a folder of others: good="
         )
+
+
+def there(key: str, folder: Path, learned: Data) -> None:
+    """Raise BadInput where `folder`, which the line is to be drawn by, holds nothing, or is what is learned from."""
+    if not folder.exists():
+        raise BadInput(f"{key}={folder}: no such file or folder")
+    if folder.is_dir() and not find_pictures(folder)[0]:
+        raise BadInput(f"{key}={folder}: there are no pictures in it")
+    if str(folder.resolve()) == learned.source.get("path"):
+        raise BadInput(f"{key}={folder}: is what is learned from; the line has to be drawn by others")
 
 
 def borrow(model: Autoencoder, run: Path | str) -> str:
