@@ -277,6 +277,19 @@ def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
     assert model.detect(x, unit=True).map == pytest.approx(blurred(marks, 2.0) / detector.places[0], rel=1e-3)
 
 
+def test_what_is_no_part_at_all_is_bad_though_no_blemish_is_found_in_it(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    good = (100 + 10 * random.normal(size=(40, 32, 32))).clip(0, 255).astype(np.uint8)
+    isthmus.train("detect", good, out=tmp_path / "run", kind="repairing", epochs=1, quiet=True)
+    model = isthmus.load(tmp_path / "run")
+    noise = random.integers(0, 256, (32, 32), dtype=np.uint8)
+    strange = [noise, np.full((32, 32), 100, np.uint8), np.zeros((32, 32), np.uint8), np.full((32, 32), 255, np.uint8)]
+    assert all(bool(model.detect(x).bad) for x in strange)
+    assert model.detector is not None
+    model.detector.distances.pop("glance")
+    assert not all(bool(model.detect(x).bad) for x in strange)
+
+
 def test_a_hidden_part_is_never_seen() -> None:
     model = isthmus.create("detect", shape=(1, 32, 40), kind="inpainting")
     x = torch.rand(2, 1, 32, 40, generator=torch.Generator().manual_seed(0))

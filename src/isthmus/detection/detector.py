@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.detection.distances import Mahalanobis, Neighbours
+from isthmus.detection.distances import Glance, Mahalanobis, Neighbours
 from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.detection.settings import CODED, RELATIVE, Settings, a_share
@@ -22,6 +22,7 @@ from isthmus.metrics import best_f1
 
 FILE = "detector.safetensors"
 NUMBERS = 2**20  # of items looked at together: 16 pictures of 256×256
+FAR = 6.0  # standard deviations at a glance, from which on a picture is no part at all
 FEW = 10  # good ones held back, below which a threshold says little
 
 
@@ -94,6 +95,8 @@ class Detector:
                 distances["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
+        if getattr(model, "finds", False):
+            distances["glance"] = Glance.fit(learned)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
         sums, count = [], 0
         times = passes(model, settings)
@@ -109,9 +112,9 @@ class Detector:
         parts = torch.cat([part for part, _ in looks], 1)
         high = [seen.flatten().topk(max(1, seen.numel() // 1000)).values[-1] for _, seen in looks]
         new.level = float(torch.stack(high).mean())
-        logs = logarithm(parts)
-        spread = logs.std(1, correction=0) if parts.shape[1] > 1 else torch.ones(len(parts))
-        new.normal = torch.stack([logs.mean(1), spread.clamp(min=1e-6), parts.mean(1)])
+        logs = logarithm(parts[: len(settings.parts)])
+        spread = logs.std(1, correction=0) if parts.shape[1] > 1 else torch.ones(len(logs))
+        new.normal = torch.stack([logs.mean(1), spread.clamp(min=1e-6), parts[: len(logs)].mean(1)])
         new.good = new.joined(parts).sort().values
         return new
 
@@ -130,8 +133,9 @@ class Detector:
 
     @torch.no_grad()
     def raw(self, model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more; a map, N×H×W or N×D, as times what is normal
-        there: the marks, where there are any, else the mean of all maps)."""
+        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more, and below them a glance, for what finds; a
+        map, N×H×W or N×D, as times what is normal there: the marks, where there are any, else the mean of all maps).
+        """
         x = x.to(model.device)
         seen = look(model, x, self.settings)
         maps = dict(zip(self.settings.maps, self.maps(x, seen) / self.places[:, None].to(x.device), strict=True))
@@ -146,15 +150,20 @@ class Detector:
             else:
                 part = self.distances[name](seen.code)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
+        if "glance" in self.distances:
+            parts.append(self.distances["glance"](x))
         # A net that has learned to say where says it better than what comes back does.
-        return torch.stack(parts).float(), maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(
-            0
-        )
+        where = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
+        return torch.stack(parts).float(), where
 
     def joined(self, parts: Tensor) -> Tensor:
-        """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal."""
+        """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal; and more for what is
+        no part at all."""
         mean, spread, _ = self.normal.to(parts.device)
-        return ((logarithm(parts) - mean[:, None]) / spread[:, None]).mean(0)
+        score = ((logarithm(parts[: len(mean)]) - mean[:, None]) / spread[:, None]).mean(0)
+        if len(parts) == len(mean):
+            return score
+        return torch.where(parts[-1] > FAR, score.clamp(min=0) + parts[-1], score)
 
     def __call__(self, model: Any, x: Tensor, false_alarms: float | None = None) -> Finding:
         """x N×shape in [0, 1] -> what is found of each item; some at a time, so that memory stays bounded."""
@@ -239,6 +248,8 @@ class Detector:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
+            if "glance.mean" in tensors:
+                distances["glance"] = Glance(tensors["glance.mean"], tensors["glance.spread"])
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
             return cls(settings, distances, places, normal, good, tensors.get("roi"), header["level"], header["line"])
         except (TypeError, KeyError) as error:

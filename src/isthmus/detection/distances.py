@@ -1,11 +1,14 @@
-"""How far a code lies from the codes of good ones: what no map can show, because each part may be right by itself."""
+"""How far an item lies from good ones as a whole: what no map can show, because each part may be right by itself."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 MOST = 20_000  # codes that are kept; of more, every n-th
+LEAST = 0.1  # of a standard deviation: a tenth brighter is never far, however alike the good ones are
 
 
 class Mahalanobis:
@@ -52,3 +55,32 @@ class Neighbours:
         own = self.codes.to(codes)
         apart = codes.square().sum(1, keepdim=True) - 2 * codes @ own.T + own.square().sum(1)
         return apart.clamp(min=0).topk(k, dim=1, largest=False).values.mean(1)
+
+
+class Glance:
+    """How far a picture lies from good ones at a glance, N×C×H×W in [0, 1] -> [N]: in tone (its mean), contrast
+    (standard deviation) or detail (mean slope), whichever is furthest, in standard deviations of its logarithm.
+
+    A net that has learned to find blemishes in a part may find none in what is no part at all: noise, a lens cap.
+    """
+
+    def __init__(self, mean: Tensor, spread: Tensor) -> None:
+        self.mean, self.spread = mean, spread
+
+    @classmethod
+    def fit(cls, batches: Iterable[Tensor]) -> Glance:
+        seen = torch.cat([glimpses(x) for x in batches])
+        return cls(seen.mean(0), seen.std(0, correction=0).clamp(min=LEAST))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "spread": self.spread}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return ((glimpses(x) - self.mean.to(x)) / self.spread.to(x)).abs().amax(1)
+
+
+def glimpses(x: Tensor) -> Tensor:
+    """N×3, the logarithms of tone, contrast and detail."""
+    slope = (x[..., 1:] - x[..., :-1]).abs().mean((1, 2, 3)) + (x[..., 1:, :] - x[..., :-1, :]).abs().mean((1, 2, 3))
+    return torch.stack([x.mean((1, 2, 3)), x.var((1, 2, 3), correction=0).sqrt(), slope], 1).add(1e-3).log()
