@@ -14,6 +14,7 @@ from PIL import Image
 import isthmus
 from isthmus.data import open_data
 from isthmus.detection import Detector, Settings
+from isthmus.detection.detector import FAR
 from isthmus.detection.distances import Neighbours
 from isthmus.detection.looking import filled_in, look
 from isthmus.detection.maps import MAPS, blurred, pooled
@@ -285,6 +286,18 @@ def test_what_is_no_part_at_all_is_bad_though_no_blemish_is_found_in_it(tmp_path
     noise = random.integers(0, 256, (32, 32), dtype=np.uint8)
     strange = [noise, np.full((32, 32), 100, np.uint8), np.zeros((32, 32), np.uint8), np.full((32, 32), 255, np.uint8)]
     assert all(bool(model.detect(x).bad) for x in strange)
+    roi = np.zeros((32, 32), np.uint8)
+    roi[8:24, 8:24] = 255
+    Image.fromarray(roi).save(tmp_path / "roi.png")
+    halves = {"train": np.arange(30), "validation": np.arange(30, 40)}
+    part = isthmus.load(tmp_path / "run")
+    part.path = None
+    calibrate(part, open_data(good), halves, roi=str(tmp_path / "roi.png"))
+    around = np.where(roi, good[0], 255).astype(np.uint8)
+    assert part.detector is not None
+    assert float(part.detector.distances["glance"](torch.from_numpy(around)[None, None] / 255)) > FAR
+    assert float(part.detect(around).score) < FAR  # a glance is not thrown outside of the roi
+    assert all(bool(part.detect(x).bad) for x in strange[1:])
     assert model.detector is not None
     model.detector.distances.pop("glance")
     assert not all(bool(model.detect(x).bad) for x in strange)

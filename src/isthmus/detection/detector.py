@@ -96,7 +96,7 @@ class Detector:
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
         if getattr(model, "finds", False):
-            distances["glance"] = Glance.fit(learned)
+            distances["glance"] = Glance.fit(learned, roi)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
         sums, count = [], 0
         times = passes(model, settings)
@@ -151,7 +151,7 @@ class Detector:
                 part = self.distances[name](seen.code)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
         if "glance" in self.distances:
-            parts.append(self.distances["glance"](x))
+            parts.append(self.distances["glance"](x, self.roi))
         # A net that has learned to say where says it better than what comes back does.
         where = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
         return torch.stack(parts).float(), where

@@ -68,19 +68,27 @@ class Glance:
         self.mean, self.spread = mean, spread
 
     @classmethod
-    def fit(cls, batches: Iterable[Tensor]) -> Glance:
-        seen = torch.cat([glimpses(x) for x in batches])
+    def fit(cls, batches: Iterable[Tensor], roi: Tensor | None = None) -> Glance:
+        seen = torch.cat([glimpses(x, roi) for x in batches])
         return cls(seen.mean(0), seen.std(0, correction=0).clamp(min=LEAST))
 
     @property
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "spread": self.spread}
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return ((glimpses(x) - self.mean.to(x)) / self.spread.to(x)).abs().amax(1)
+    def __call__(self, x: Tensor, roi: Tensor | None = None) -> Tensor:
+        return ((glimpses(x, roi) - self.mean.to(x)) / self.spread.to(x)).abs().amax(1)
 
 
-def glimpses(x: Tensor) -> Tensor:
-    """N×3, the logarithms of tone, contrast and detail."""
-    slope = (x[..., 1:] - x[..., :-1]).abs().mean((1, 2, 3)) + (x[..., 1:, :] - x[..., :-1, :]).abs().mean((1, 2, 3))
-    return torch.stack([x.mean((1, 2, 3)), x.var((1, 2, 3), correction=0).sqrt(), slope], 1).add(1e-3).log()
+def glimpses(x: Tensor, roi: Tensor | None = None) -> Tensor:
+    """N×3, the logarithms of tone, contrast and detail, where the roi, H×W, is 1."""
+    inside = torch.ones_like(x[0, 0]) if roi is None else roi.to(x)
+
+    def mean(values: Tensor, counts: Tensor) -> Tensor:
+        return (values * counts).sum((2, 3)).mean(1) / counts.sum().clamp(min=1)
+
+    tone = mean(x, inside)
+    contrast = mean((x - tone.view(-1, 1, 1, 1)).square(), inside).sqrt()
+    across = mean((x[..., 1:] - x[..., :-1]).abs(), inside[:, 1:] * inside[:, :-1])
+    down = mean((x[..., 1:, :] - x[..., :-1, :]).abs(), inside[1:] * inside[:-1])
+    return torch.stack([tone, contrast, across + down], 1).add(1e-3).log()
