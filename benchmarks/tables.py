@@ -140,7 +140,7 @@ def anomaly() -> str:
         if not (HERE / "results" / f"anomaly-{part}.json").exists():
             return
         rows = [row for row in results(f"anomaly-{part}")["rows"] if figure in row and only.items() <= row.items()]
-        told = {row["model"]: f"{row[figure]:.3f}" for row in rows if not row["model"].startswith("synthesised")}
+        told = {row["model"]: f"{row[figure]:.3f}" for row in rows}
         own = told.pop("isthmus detect")
         lines.append([title, f"**{own}**", "; ".join(f"{name} {value}" for name, value in told.items()), published])
 

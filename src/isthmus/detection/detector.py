@@ -95,7 +95,7 @@ class Detector:
                 distances["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
-        if getattr(model, "finds", False):
+        if model.finds:
             distances["glance"] = Glance.fit(learned, roi)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
         sums, count = [], 0

@@ -46,9 +46,8 @@ class Heatmaps:
         Waits for what was added before, so that memory stays bounded.
         """
         self.done()
-        every = zip(
-            as_pictures(x), found.map.numpy(), told, self.names, strict=False
-        )  # names in the order of the items
+        # Each gets its name here, in the order of the items.
+        every = zip(as_pictures(x), found.map.numpy(), told, self.names, strict=False)
         self.jobs = [self.pool.submit(self.draw, *one) for one in every]
 
     def draw(self, picture: np.ndarray, seen: np.ndarray, told: tuple[float, str], names: tuple[str, str]) -> Worst:
