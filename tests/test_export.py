@@ -268,6 +268,21 @@ def test_data_of_another_range_does_not_change_what_the_input_is(tmp_path: Path)
     assert_close(made["reconstruction"], model.reconstruct(2 * x - 1))
 
 
+@pytest.mark.parametrize("part", [None, "encoder", "decoder"])
+def test_columns_with_ranges_of_their_own_go_in_and_come_out_in_their_units(tmp_path: Path, part: str | None) -> None:
+    model = new("undercomplete", (3,), code=2)
+    model.about["input"] = {"shape": [3], "range": [[0, 1e4, 0.01], [1, 2e4, 0.02]], "float": True}
+    low, high = (torch.tensor(bound) for bound in model.about["input"]["range"])
+    x = items(4, (3,))
+    own = low + x * (high - low)
+    assert_close(model.encode(own), model.encode(x, unit=True))
+    made = run(session_of(export(model, tmp_path / "it.onnx", part)), model.encode(own) if part == "decoder" else own)
+    if "code" in made:
+        assert_close(made["code"], model.encode(own))
+    if "reconstruction" in made:
+        assert_close((made["reconstruction"] - low) / (high - low), model.reconstruct(own))
+
+
 def test_the_verb_is_a_function_of_the_package(tmp_path: Path) -> None:
     verb: Any = sys.modules["isthmus.export"]
     assert verb(new("linear", (5,)), tmp_path / "it.onnx", part="encoder").is_file()

@@ -18,6 +18,7 @@ from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
 from isthmus.data import to_unit
+from isthmus.data.base import by_column, ends_of, range_of
 from isthmus.detection import FILE, Detector, Finding
 from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput
@@ -254,8 +255,11 @@ class Autoencoder(nn.Module):
                 raise BadInput(f"items of type {array.dtype}: arrays of integers, floats or bool are accepted")
             x = torch.from_numpy(array)
         about = self.about.get("input", {})
-        low, high = about.get("range", (0.0, 255.0))
-        if not x.is_floating_point():
+        own_range = range_of({"range": (0.0, 255.0)} | about)
+        low, high = ends_of(own_range)
+        if by_column(own_range):  # a table has its own units, whatever type its numbers have
+            x = x if unit or x.shape[-1:] != self.shape else to_unit(x.reshape(-1, *self.shape), own_range)
+        elif not x.is_floating_point():
             highest = int(x.long().max()) if x.numel() else 0
             own = high < 255 and highest <= high and not about.get("float")
             x = to_unit(x, (low, high) if own else (0.0, 255.0 if x.dtype == torch.uint8 or highest < 256 else 65535.0))

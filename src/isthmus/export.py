@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.bottlenecks import TopK
+from isthmus.data import to_unit
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
 from isthmus.files import atomic, claim
 from isthmus.layers import seeded
@@ -34,7 +35,8 @@ LIMIT = 2_000_000_000  # bytes of weights: protobuf ends at 2 GB
 def export(run: RunOrModel, out: Path | str, part: str | None = None, force: bool = False) -> Path:
     """Write the model as the ONNX file `out`, in one piece, check it in onnxruntime, and return its path.
 
-    In the file, input: float32 N×shape in [0, 1]; reconstruction: N×shape in [0, 1], as model.reconstruct makes it;
+    In the file, input: float32 N×shape in [0, 1]; reconstruction: N×shape in [0, 1], as model.reconstruct makes it (of
+    a table whose columns have ranges of their own, both in the units of the table);
     code: N×code_shape; indices: int64 N×grid. Where holes are filled, mask, N×1×H×W, goes in too, 1 in a hole; where a
     mark is found, mask comes out. A detector adds score [N], map N×H×W and threshold, a number, as model.detect gives
     them, and takes pictures of the run's own size, without a mask.
@@ -154,13 +156,16 @@ def _check(path: Path, part: Part, out: Path) -> None:
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        shown = given if part.given == ["code"] else [(part.in_own(x), *rest) for x, *rest in given]
         found = [
-            session.run(part.made, dict(zip(part.given, (t.numpy() for t in each), strict=True))) for each in given
+            session.run(part.made, dict(zip(part.given, (t.numpy() for t in each), strict=True))) for each in shown
         ]
     except Exception as error:  # of many kinds that share no base
         raise IsthmusError(f"{out}: not written, because onnxruntime cannot run it ({_first_line(error)})") from error
     for each, values in zip(given, found, strict=True):
         made = dict(zip(part.made, map(torch.from_numpy, values), strict=True))
+        if part.own is not None and "reconstruction" in made:  # compared in [0, 1], where small columns count as well
+            made["reconstruction"] = to_unit(made["reconstruction"], part.own)
         for name, (expected, spared) in _expected(part, *each, made=made).items():
             if not (apart := _apart(made[name], expected, spared)) <= TOLERANCE:
                 raise IsthmusError(f"{out}: not written, because its {name} is {apart:.1g} away from the model's")

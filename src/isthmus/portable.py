@@ -12,6 +12,8 @@ from isthmus import __version__
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Context
 from isthmus.corruptions.holes import hidden
+from isthmus.data import from_unit, to_unit
+from isthmus.data.base import Range, by_column, range_of
 
 WORDS = {None: ("encoder", "bottleneck", "decoder"), "encoder": ("encoder", "bottleneck"), "decoder": ("decoder",)}
 
@@ -35,6 +37,10 @@ class Part(nn.Module):
             self.made.append("indices")
         if self.looks:
             self.made += ["score", "map", "threshold"]
+        known = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
+        self.own: Range | None = (
+            known if by_column(known) else None
+        )  # then the file takes and gives a table's own units
         self.excess = (0, 0)  # rows and columns that the own grid decodes to over those of the model's own size
         if part == "decoder" and self.open:
             whole = model._decoded(torch.zeros(1, *model.code_shape), None).shape
@@ -43,12 +49,13 @@ class Part(nn.Module):
     def forward(self, given: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         if self.part == "decoder":
             return (self.picture(given),)
+        given = given if self.own is None else to_unit(given, self.own)
         picture, given = given, self.model.given(given) if mask is None else hidden(given, (mask > 0.5).to(given))
         h, skips = self.model._features(given)
         code = self.model._code(h, Context(x=given))
         if self.part == "encoder":
             return (code.z,) if code.symbols is None else (code.z, code.symbols)
-        y = self.model.objective.picture(self.model._decoded(code.z, skips, tuple(given.shape[1:])))
+        y = self.in_own(self.model.objective.picture(self.model._decoded(code.z, skips, tuple(given.shape[1:]))))
         own = self.model.shape[0]
         made = (y[:, :own], code.z, y[:, own:]) if self.model.finds else (y, code.z)
         return made + self.judged(picture) if self.looks else made
@@ -68,7 +75,11 @@ class Part(nn.Module):
             is_own = torch.sym_max(0, 1 - apart)
             down, right = (y.shape[axis] - is_own * self.excess[axis] for axis in (-2, -1))
             y = y[..., :down, :right]
-        return self.model.objective.picture(y)
+        return self.in_own(self.model.objective.picture(y))
+
+    def in_own(self, y: Tensor) -> Tensor:
+        """What was made, in the units of the table where it is of one; else in [0, 1]."""
+        return y if self.own is None else from_unit(y, self.own)
 
     def example(self) -> tuple[Tensor, ...]:
         """Two items, of sides that equal nothing else: the exporter takes equal numbers for the same thing."""

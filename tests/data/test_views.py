@@ -17,6 +17,14 @@ def test_units_there_and_back() -> None:
     assert to_unit(torch.tensor([4.0]), (4, 4)).tolist() == [0], "a constant has no width to divide by"
 
 
+def test_each_column_of_a_row_may_have_a_range_of_its_own() -> None:
+    own = ((0.0, 10.0, 5.0), (4.0, 30.0, 5.0))
+    rows = torch.tensor([[2, 10, 5], [8, 20, 6]])
+    assert to_unit(rows, own).tolist() == [[0.5, 0, 0], [2, 0.5, 1]]
+    assert from_unit(to_unit(rows, own), own).tolist() == rows.tolist()
+    assert to_unit(rows.view(2, 1, 1, 3), own).shape == (2, 1, 1, 3), "seen as another shape of as many numbers"
+
+
 def test_views() -> None:
     array = np.arange(40, dtype=np.uint16).reshape(10, 4) + 1000
     data = open_data(array)

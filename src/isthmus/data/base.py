@@ -16,22 +16,35 @@ from isthmus.errors import BadInput
 
 MEMORY_BUDGET = 2**30  # bytes: a set up to here is held whole, a larger one is read a batch at a time
 
-Range = tuple[float, float]
+Bound = float | tuple[float, ...]  # one for all numbers of an item, or one for each of them
+Range = tuple[Bound, Bound]
 Indices = Sequence[int] | np.ndarray | Tensor
 
 
 def to_unit(x: Tensor, range: Range) -> Tensor:
-    """Stored numbers as float32, `range` = (lo, hi) going to (0, 1). What lies outside stays outside."""
-    low, high = range
-    if low or x.dtype != torch.uint8:  # bytes become float as they are divided, in one pass
-        x = x.to(torch.float32)
-    return (x - low if low else x) / ((high - low) or 1.0)
+    """N×shape of stored numbers as float32, `range` = (lo, hi) going to (0, 1). What lies outside stays outside."""
+    low, width = offset_and_width(x, range)
+    if not isinstance(low, Tensor) and not low:  # bytes become float as they are divided, in one pass
+        return (x if x.dtype == torch.uint8 else x.to(torch.float32)) / width
+    return (x.to(torch.float32) - low) / width
 
 
 def from_unit(x: Tensor, range: Range) -> Tensor:
     """The inverse of `to_unit`, still float: (0, 1) going to (lo, hi)."""
+    low, width = offset_and_width(x, range)
+    return x * width + low
+
+
+def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | float]:
+    """lo and hi − lo (1 where the two are equal): two numbers, or two tensors of the shape of one item of x."""
     low, high = range
-    return x * ((high - low) or 1.0) + low
+    if isinstance(low, tuple) and isinstance(high, tuple):
+        widths = [(top - bottom) or 1.0 for bottom, top in zip(low, high, strict=True)]
+        lows, width = (torch.tensor(each, dtype=torch.float32, device=x.device) for each in (low, widths))
+        return lows.view(x.shape[1:]), width.view(x.shape[1:])
+    assert not isinstance(low, tuple)
+    assert not isinstance(high, tuple)
+    return low, (high - low) or 1.0
 
 
 def times(shape: Sequence[int]) -> str:
@@ -78,7 +91,7 @@ class Data:
     """N items of one shape: `items` is one tensor N×..., or something lazy; `rows` makes it a view of some.
 
     shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
-    range: the stored value lo that means 0.0, and hi that means 1.0.
+    range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
     pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
     paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
@@ -210,4 +223,17 @@ def shape_of(like: Mapping[str, Any]) -> Shape:
 
 def range_of(like: Mapping[str, Any]) -> Range:
     low, high = like["range"]
+    if isinstance(low, (list, tuple)):
+        return tuple(map(float, low)), tuple(map(float, high))
     return float(low), float(high)
+
+
+def ends_of(range: Range) -> tuple[float, float]:
+    """The least low and the greatest high, where one pair of numbers is asked for."""
+    low, high = range
+    return min(low) if isinstance(low, tuple) else low, max(high) if isinstance(high, tuple) else high
+
+
+def by_column(range: Range) -> bool:
+    """Whether each column of a row has a low and a high of its own."""
+    return isinstance(range[0], tuple)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isthmus.data.base import Data, Numbered
+from isthmus.data.base import Data, Numbered, ends_of
 from isthmus.data.download import Progress, cache_folder, checksum, fetch
 from isthmus.data.split import permutation
 from isthmus.errors import BadInput, unknown
@@ -96,7 +96,7 @@ def arrays(name: str) -> tuple[np.ndarray, np.ndarray]:
     Also digits, whose own 0..16 would look almost black to whoever takes uint8 for what it says.
     """
     data = open_builtin(name)
-    white = int(data.range[1])
+    white = int(ends_of(data.range)[1])
     images = data.batch(np.arange(len(data))).numpy()[:, 0]
     images = ((images.astype(np.uint16) * 255 + white // 2) // white).astype(np.uint8)
     return images[data.parts["train"]], images[data.parts["test"]]

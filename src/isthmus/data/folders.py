@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base, cache
-from isthmus.data.base import Data, numpy_type, range_of, shape_of, times
+from isthmus.data.base import Data, ends_of, numpy_type, range_of, shape_of, times
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
 from isthmus.data.dicom import bare, is_dicom
@@ -175,7 +175,7 @@ def choose_shape(
     sizes = {(header.height, header.width) for header in headers}
     if like is not None:
         wanted = shape_of(like)
-        deep = {255.0: False, 65535.0: True}.get(range_of(like)[1], deep)
+        deep = {255.0: False, 65535.0: True}.get(ends_of(range_of(like))[1], deep)
         if len(wanted) == 3 and wanted[0] in (1, 3):
             channels, height, width = wanted
         elif len(wanted) == 1 and len(sizes) == 1 and channels * int(np.prod(next(iter(sizes)))) == wanted[0]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.contracts import Shape
-from isthmus.data.base import Range, kind_of_item, range_of, shape_of, times
+from isthmus.data.base import Range, by_column, kind_of_item, range_of, shape_of, times
 from isthmus.errors import BadInput
 
 ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
@@ -77,7 +77,7 @@ def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> La
     raise BadInput(f"{name}: {found}, but this run takes {times(wanted)}")
 
 
-def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> Range:
+def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> tuple[float, float]:
     """The values that mean 0 and 1 in a new array, with a note where that is a judgement.
 
     Whole numbers: 0..255 or 0..65535, by what holds them; 0 and 1 alone are bits. Floats: 0..1 where they lie
@@ -102,6 +102,10 @@ def choose_range_like(dtype: np.dtype, span: Span, like: Mapping[str, Any], note
     a run on whole numbers, 8 or 16 bits for a run on floats, 8 bits for a run on 16: white stays white.
     """
     run, pictures = range_of(like), len(shape_of(like)) == 3
+    if by_column(run):  # a table is never on another standard scale
+        return run
+    assert not isinstance(run[0], tuple)
+    assert not isinstance(run[1], tuple)
     whole_run = run[0] == 0 and run[1] in (16.0, 255.0, 65535.0)
     native = {"|b1": 1.0, "|u1": 255.0, "<u2": 65535.0, ">u2": 65535.0}.get(dtype.str)
     chosen = run

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base
-from isthmus.data.base import Data, Numbered, numpy_type
+from isthmus.data.base import Data, Numbered, Range, numpy_type
 from isthmus.data.layouts import (
     Layout,
     Span,
@@ -91,6 +91,7 @@ def open_array(
         array = array[:][None]
     span = scan(array, name)
     notes: list[str] = []
+    data_range: Range
     if like is None:
         data_range = choose_range(array.dtype, span, notes)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.base import Data, Numbered, kind_of_item
+from isthmus.data.base import Data, Numbered, ends_of, kind_of_item
 from isthmus.errors import BadInput
 
 
@@ -35,7 +35,9 @@ def paired(data: Data, truth: Data) -> Data:
     truth: opened like `data`. Raises BadInput where an item has no partner of its name, or one of another size or type.
     """
     if (data.shape, data.range) != (truth.shape, truth.range):
-        one, other = (f"{kind_of_item(d.shape)}, {d.range[0]:g} to {d.range[1]:g}" for d in (data, truth))
+        one, other = (
+            f"{kind_of_item(d.shape)}, {ends_of(d.range)[0]:g} to {ends_of(d.range)[1]:g}" for d in (data, truth)
+        )
         raise BadInput(f"{one}, but their truth is {other}")
     partner = truth.subset(by_name(data, truth))
     whole = replace(

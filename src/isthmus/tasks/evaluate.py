@@ -17,6 +17,7 @@ from isthmus.bottlenecks import Variational
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Corruption
 from isthmus.data import Data, inspected
+from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
@@ -107,7 +108,7 @@ def item_means(
     """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
-    low, high = data.range
+    low, high = ends_of(data.range)
     level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
     for place, x in chunks(data):
         x, noise = x.to(model.device), Noise(0, place.start, len(x), device=model.device)

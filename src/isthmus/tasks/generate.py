@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
+from isthmus.data.base import range_of
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.inputs import RunOrModel, as_model, open_for
 from isthmus.tasks.outputs import Sink
@@ -77,6 +78,6 @@ def one_item(model: Autoencoder, source: Any) -> Tensor:
 def _written(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
     if out is None:
         return pictures
-    value_range = tuple(model.about.get("input", {}).get("range", (0.0, 1.0)))
+    value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     names = [f"{i:05d}" for i in range(len(pictures))]
     return Sink(out, names, range=value_range, force=force).write([pictures])

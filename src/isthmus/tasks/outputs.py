@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data import Data, from_unit
+from isthmus.data.base import Range
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.machines import first_rank
@@ -36,7 +37,7 @@ class Sink:
         out: Path | str,
         names: Sequence[str],
         *,
-        range: tuple[float, float] = (0.0, 1.0),
+        range: Range = (0.0, 1.0),
         sixteen: bool = False,
         force: bool = False,
     ) -> None:

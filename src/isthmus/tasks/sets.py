@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit, is_builtin, open_data, to_unit
-from isthmus.data.base import kind_of_item
+from isthmus.data.base import ends_of, kind_of_item
 from isthmus.data.photo import Photo
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
@@ -87,7 +87,7 @@ def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
 
     def numbers(photo: Photo) -> np.ndarray:
         values = from_unit(as_unit(photo)[0], data.range).numpy()
-        return (np.rint(np.clip(values, *data.range)) if whole else values).astype(kind)
+        return (np.rint(np.clip(values, *ends_of(data.range))) if whole else values).astype(kind)
 
     values = np.stack([numbers(photo) for photo in photos])
     stored = data.source.get("stored", data.shape)  # of one item

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from isthmus.data import open_data, shards_of
+from isthmus.data.base import by_column
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
 from isthmus.tasks.inputs import name_of, tell
@@ -44,7 +45,7 @@ def show(
         "items": len(data),
         "shape": list(data.shape),
         "type": str(data.dtype).removeprefix("torch."),
-        "scale": "{:g} to {:g}".format(*data.range),
+        "scale": "a range a column" if by_column(data.range) else "{:g} to {:g}".format(*data.range),
         "lowest": float(values.min()),
         "highest": float(values.max()),
         "mean": float(values.mean()),

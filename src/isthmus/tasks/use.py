@@ -13,6 +13,7 @@ from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
 from isthmus.data import Data
+from isthmus.data.base import range_of
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim
 from isthmus.machines import first_rank, together
@@ -104,7 +105,7 @@ def decode(run: RunOrModel, codes: Any, *, out: Path | str | None = None, force:
     if out is None:
         return torch.cat(list(batches))
     names = [str(name) for name in found["files"]]
-    value_range = tuple(model.about.get("input", {}).get("range", (0.0, 1.0)))
+    value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     return Sink(out, names, range=value_range, sixteen=bool(found["sixteen"]), force=force).write(batches)
 
 
