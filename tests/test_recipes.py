@@ -124,8 +124,8 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("denoise", {"sigma": 25, "corruption": "jpeg"}, "name one of the two"),
         ("denoise", {"corruption": "blindspot"}, "did you mean 'blind-spot'"),
         ("denoise", {"corruption": False}, "unknown corruption"),
-        ("denoise", {"corruption": "shrink:2"}, "a picture of the same size is accepted"),
-        ("denoise", {"corruption": "gaussian:0.1+holes"}, "without a mask"),
+        ("denoise", {"corruption": "shrink:2"}, "the recipe upscale takes them"),
+        ("denoise", {"corruption": "gaussian:0.1+holes"}, "which the recipe inpaint takes"),
         ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "mse or l1 is accepted"),
     ],
 )

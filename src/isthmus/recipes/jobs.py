@@ -9,13 +9,13 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Open
 from isthmus.contracts import Shape
 from isthmus.corruptions import Corruption, Crop, Holes, Paired, Shrink, Watermark, white_noise
-from isthmus.corruptions import corruption as parse_corruption
 from isthmus.corruptions.base import strength
 from isthmus.errors import BadInput
 from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
 from isthmus.objectives import Found, Laplace, Objective, objective
 from isthmus.recipes.catalogue import recipe
 from isthmus.recipes.nets import numbers
+from isthmus.recipes.suited import corruption_for
 
 PICTURES = ("gray", "colour")
 ANY_NOISE = "0-55"  # as strong as a photo of the night
@@ -58,7 +58,8 @@ def denoise(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim; by default l1, or mse where no picture is clean
     """
-    damage = damage_of(sigma, corruption)
+    pictures_only(shape)
+    damage = damage_of(sigma, corruption, (shape[0], *(min(crop, side) for side in shape[1:])))
     clean = damage.clean or isinstance(damage, Paired)
     if not clean and loss == "ssim":
         raise BadInput("loss ssim: is no mean of noisy pictures; where none is clean, mse or l1 is accepted")
@@ -184,15 +185,15 @@ def unet(
     )
 
 
-def damage_of(sigma: str, corruption: str | None) -> Corruption:
+def damage_of(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
     """White noise, or else what `corruption` says. Raises BadInput for both, and for what a denoiser cannot mend."""
     if corruption is None:
         return white_noise(sigma)
     if sigma != ANY_NOISE:
         raise BadInput(f"sigma={sigma} and corruption={corruption}: name one of the two")
-    found = parse_corruption(str(corruption))
-    if found is None or found.extra or found.scale > 1:
-        raise BadInput(f"corruption={corruption}: what leaves a picture of the same size is accepted, without a mask")
+    found = corruption_for(str(corruption), shape, any_size=True)
+    if found is None:
+        raise BadInput(f"corruption={corruption}: leaves nothing to learn; gaussian:0.1 or jpeg:10-90 is accepted")
     return found
 
 

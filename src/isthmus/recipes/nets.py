@@ -10,10 +10,10 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Bottleneck
 from isthmus.contracts import Shape
 from isthmus.corruptions import augmentation
-from isthmus.corruptions import corruption as parse_corruption
 from isthmus.errors import BadInput, at_least, unknown
 from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
 from isthmus.objectives import objective
+from isthmus.recipes.suited import corruption_for
 
 SMALL = 1024  # numbers of a picture that a dense net takes by default
 Make = Callable[[Shape, Shape], Bottleneck]  # (shape of the features, shape of the code) -> a bottleneck
@@ -40,7 +40,7 @@ def dense(
     out = (compare.channels * shape[0], *shape[1:])
     decoder = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm)
     change = None if linear else augmentation(augment)
-    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption), change)
+    return Autoencoder(shape, encoder, strip, decoder, compare, corruption_for(corruption, shape), change)
 
 
 def conv(
@@ -73,7 +73,9 @@ def conv(
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
     decoder = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
-    return Autoencoder(shape, encoder, strip, decoder, compare, parse_corruption(corruption), augmentation(augment))
+    return Autoencoder(
+        shape, encoder, strip, decoder, compare, corruption_for(corruption, shape), augmentation(augment)
+    )
 
 
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
