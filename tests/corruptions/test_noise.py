@@ -139,3 +139,31 @@ def test_noise_takes_tables_and_jpeg_does_not() -> None:
 def test_strengths_that_cannot_be_are_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         make()
+
+
+def test_camera_noise_grows_in_linear_light_and_is_correlated_as_demosaiced_noise_is() -> None:
+    color = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1).expand(40, -1, 64, 64)
+    dim, bright = (damaged("camera:500", scale * color).x ** 2.2 - (scale * color) ** 2.2 for scale in (0.5, 1.5))
+    assert 2 < float(bright.std() / dim.std()) < 3.3  # √(3^2.2), and the noise of the reading
+    noise = dim - dim.mean((2, 3), keepdim=True)
+    beside = ((noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3)) / noise.square().mean((1, 2, 3))).sort().values
+    assert float(beside[:4].abs().max()) < 0.1  # a fifth of the items is white
+    assert float(beside[20:].min()) > 0.3
+    few, many = (float((damaged(f"camera:{peak}", color).x - color).std()) for peak in (100, 2000))
+    assert 3 < few / many < 9
+
+
+def test_camera_noise_is_of_8_bits_and_leaves_gray_items_gray() -> None:
+    gray = torch.rand(20, 1, 1, 1).expand(-1, 3, 16, 16)
+    x = damaged("camera", gray).x
+    assert torch.equal(x, x[:, :1].expand_as(x))
+    assert torch.equal((x * 255).round() / 255, x)
+    assert not torch.equal(x, gray)
+    assert damaged("camera", gray[:, :1]).x.shape == (20, 1, 16, 16)
+
+
+def test_blocks_of_a_cropped_jpeg_begin_anywhere() -> None:
+    ramp = torch.linspace(0, 1, 64).expand(60, 3, 64, 64).clone()
+    steps = (damaged("cropped-jpeg:5", ramp).x.diff(dim=3).abs()).mean((1, 2))  # N×63
+    phases = {int(torch.stack([one[phase::8].mean() for phase in range(8)]).argmax()) for one in steps}
+    assert len(phases) == 8

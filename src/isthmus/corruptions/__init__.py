@@ -14,8 +14,17 @@ from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
 from isthmus.corruptions.augment import Affine, Crop
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
 from isthmus.corruptions.blemish import Blemish
+from isthmus.corruptions.camera import CameraNoise
 from isthmus.corruptions.holes import Holes, Masking
-from isthmus.corruptions.noise import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle
+from isthmus.corruptions.noise import (
+    CroppedJpeg,
+    GaussianNoise,
+    Jpeg,
+    PoissonGaussian,
+    PoissonNoise,
+    SaltAndPepper,
+    Speckle,
+)
 from isthmus.corruptions.overlay import Watermark
 from isthmus.corruptions.shrink import Shrink, enlarge
 
@@ -26,7 +35,9 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "poisson-gaussian": PoissonGaussian,
     "salt-and-pepper": SaltAndPepper,
     "speckle": Speckle,
+    "camera": CameraNoise,
     "jpeg": Jpeg,
+    "cropped-jpeg": CroppedJpeg,
     "masking": Masking,
     "holes": Holes,
     "watermark": Watermark,
@@ -66,7 +77,9 @@ __all__ = [
     "PoissonGaussian",
     "SaltAndPepper",
     "Speckle",
+    "CameraNoise",
     "Jpeg",
+    "CroppedJpeg",
     "Masking",
     "Holes",
     "Watermark",
