@@ -9,30 +9,7 @@ Names are imported when they are first used, so that `import isthmus` and `isthm
 from __future__ import annotations
 
 import importlib
-import os
-import time
 from typing import TYPE_CHECKING, Any
-
-
-def _give_way() -> None:
-    """Where other programs use the cores, let torch's threads wait for each other asleep.
-
-    A thread that spins keeps the one it waits for from running: 20 to 60 times as slow was measured. On a quiet machine
-    giving way costs a seventh, so there it is left (docs/performance.md). torch reads it when it is imported.
-    """
-    try:
-        looks = []
-        for _ in range(3):  # at one moment, who started us may still be running
-            with open("/proc/loadavg", encoding="ascii") as file:
-                looks.append(int(file.read().split()[3].partition("/")[0]) - 1)  # that run now, besides us
-            time.sleep(0.001)
-    except (OSError, ValueError, IndexError):
-        return
-    if min(looks) / (os.cpu_count() or 1) > 0.25:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-_give_way()
 
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
@@ -107,4 +84,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

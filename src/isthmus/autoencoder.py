@@ -59,6 +59,12 @@ class Autoencoder(nn.Module):
         self.path: Path | None = None
         self._detector: Detector | None = None
 
+    def __repr__(self) -> str:
+        """One line; print(model.encoder) shows the layers."""
+        code, weights = getattr(self.bottleneck, "code_shape", None), sum(p.numel() for p in self.parameters())
+        sizes = _size(self.shape) + (f" → {_size(code)}" if code else "")
+        return f"Autoencoder({self.about.get('recipe', 'own')}, {sizes}, {weights:,} weights)"
+
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
         if self.augment is not None and self.training:

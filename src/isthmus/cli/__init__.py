@@ -8,6 +8,7 @@ import sys
 import warnings
 from typing import Any
 
+from isthmus.cli.threads import give_way
 from isthmus.errors import IsthmusError, Note
 from isthmus.machines import Lost, first_rank
 
@@ -16,6 +17,7 @@ STOPPED = 130
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
+    give_way()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     for stream in (sys.stdout, sys.stderr):  # a terminal without × and █ gets ? instead of an error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # pictures in a run's page
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A finished training. path: its folder, or None. history: a dict an epoch. parts: rows of data, by part."""
 
@@ -33,6 +33,13 @@ class Run:
     data: Data
     parts: dict[str, np.ndarray]
     finished: str = "done"
+
+    def __repr__(self) -> str:
+        """One line: the model, how long it trained, how it ended, where it is."""
+        where = f", {self.path}" if self.path is not None else ""
+        name = getattr(self.model, "about", {}).get("recipe", type(self.model).__name__)
+        epochs = f"{len(self.history)} epoch{'' if len(self.history) == 1 else 's'}"
+        return f"Run({name}, {epochs}, {self.finished}{where})"
 
     @property
     def metrics(self) -> dict[str, float]:
