@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from isthmus.errors import BadInput, IsthmusError
+from isthmus.errors import BadInput, IsthmusError, unknown
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -49,7 +49,7 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
 
     keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    check_device(options["device"])
+    device = named_device(options["device"])
     devices, nodes = started() or (options["devices"], options["nodes"])
     strategy: Any = options["strategy"]
     if devices * nodes == 1:
@@ -61,7 +61,7 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
         strategy = DDPStrategy(broadcast_buffers=False)
     try:
         fabric = Fabric(
-            accelerator=options["device"],
+            accelerator="auto" if options["device"] == "auto" else device,
             strategy=strategy,
             devices=devices,
             num_nodes=nodes,
@@ -141,14 +141,23 @@ def started() -> tuple[int, int] | None:
     return None
 
 
-def check_device(name: str) -> None:
-    """Raise BadInput for a device that this machine does not have."""
+def named_device(name: str) -> str:
+    """The device that torch knows by this name: gpu is cuda, auto the fastest that this machine has.
+
+    Raises BadInput for a device that this machine does not have.
+    """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name, True):
-        has = ", ".join(["cpu", *(device for device, found in there.items() if found)])
-        raise BadInput(f"device {name}: this machine has none that torch can use; it has {has}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = "cuda" if name == "gpu" else name
+    has = [device for device, found in there.items() if found]
+    if name == "auto":
+        return has[0]
+    if name not in there:
+        raise unknown("device", name, ["auto", "gpu", *there])
+    if not there[name]:
+        raise BadInput(f"device {name}: this machine has none that torch can use; it has {', '.join(reversed(has))}")
+    return name
 
 
 def summed(value: Tensor, fabric: Fabric) -> Tensor:

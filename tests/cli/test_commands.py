@@ -27,20 +27,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def isthmus(capsys: pytest.CaptureFixture[str]) -> Any:
-    """isthmus("train", ...) -> (exit code, stdout, stderr)."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(exit.value.code or 0), out, err
-
-    return run
-
-
 def refused(result: tuple[int, str, str], *said: str) -> None:
     """Exit code 2, nothing on stdout, one line on stderr that says all of `said`."""
     code, out, err = result

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 from isthmus.cli.threads import give_way
@@ -13,13 +16,14 @@ from isthmus.errors import IsthmusError, Note
 from isthmus.machines import Lost, first_rank
 
 STOPPED = 130
+FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # of every command, wherever they stand
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
     give_way()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    flags = {FLAGS[argument] for argument in given if argument in FLAGS}
     for stream in (sys.stdout, sys.stderr):  # a terminal without × and █ gets ? instead of an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -27,17 +31,25 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", Note)
     try:
-        code = _run([argument for argument in given if argument != "--debug"] or ["--help"])
+        with _silence() if "quiet" in flags else nullcontext():
+            code = _run([argument for argument in given if argument not in FLAGS] or ["--help"])
         if sys.stdout is not None:
             sys.stdout.flush()
     except BaseException as error:
-        if debug and not isinstance(error, SystemExit):
+        if "debug" in flags and not isinstance(error, SystemExit):
             raise
         code = _told(error)
     if code == STOPPED and first_rank():
         again = "; the same command with --resume goes on" if given[:1] == ["train"] else ""
         print(f"isthmus: stopped{again}", file=sys.stderr)
     sys.exit(code)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Inside, notes, progress and closing sentences are written nowhere; an error is told outside."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        yield
 
 
 def _run(arguments: list[str]) -> int:

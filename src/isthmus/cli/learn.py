@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import DataName, First, Force, Json, RunPath, Split, app
-from isthmus.cli.output import done, print_json, print_lines, print_table, transposed
+from isthmus.cli.app import DEVICES, DataName, Device, First, Force, Json, RunPath, app, device_name
+from isthmus.cli.output import done, free, print_json, print_lines, print_table, transposed
 from isthmus.cli.values import settings
+from isthmus.errors import BadInput
+
+OWN = "default: the recipe's own"
 
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="a type: see isthmus recipes")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="a type or a job: isthmus recipes lists them")],
     data: DataName,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="the run folder to make")],
-    code: Annotated[str | None, typer.Option("--code", help="numbers in the code: 24, or 4x7x7")] = None,
-    loss: Annotated[str | None, typer.Option("--loss", help="bce, mse, gaussian, l1, categorical, ssim")] = None,
-    epochs: Annotated[float | None, typer.Option("--epochs")] = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="train as well as 90s, 10m or 2h allow")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="learning rate")] = None,
-    size: Annotated[int | None, typer.Option("--size", min=1, help="pictures become N×N")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="the run folder; default: runs/RECIPE-DATE")
+    ] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="N|CxHxW", help=f"size of the code, {OWN}")] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="NAME", help=f"bce, mse, gaussian, l1, categorical, ssim; {OWN}")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help=f"passes over the data; {OWN}")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="instead of --epochs: 90s, 10m or 2h; default: none")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", help=f"items a step; {OWN}")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", metavar="F", help=f"learning rate; {OWN}")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="N", min=1, help="pictures become N×N; default: their own size, if all agree"),
+    ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="pictures become gray")] = False,
-    validation: Annotated[float | None, typer.Option("--validation", help="share held back to choose on")] = None,
-    truth: Annotated[str | None, typer.Option("--truth", metavar="PATH", help="what DATA should be: pairs")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="any key of the recipe")] = None,
-    init: Annotated[Path | None, typer.Option("--init", metavar="RUN", help="start from its weights")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="of weights, parts, order and noise")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where RUN stopped")] = False,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps")] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="32-true, bf16-mixed, 16-mixed")] = None,
-    devices: Annotated[int | None, typer.Option("--devices", help="processes on this machine")] = None,
-    nodes: Annotated[int | None, typer.Option("--nodes", help="machines")] = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="ddp or fsdp")] = None,
+    validation: Annotated[
+        float | None, typer.Option("--validation", metavar="F", help=f"share held back to choose weights on; {OWN}")
+    ] = None,
+    truth: Annotated[
+        str | None, typer.Option("--truth", metavar="PATH", help="the clean version of DATA: pairs; default: none")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="any key that isthmus recipes RECIPE lists, with its default"),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init", metavar="RUN", help="a run or a shipped model whose weights are the start; default: none"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="of weights, parts, order and noise; default: 0")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue where RUN stopped")] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", callback=device_name, help=f"{DEVICES}; default: auto")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", metavar="NAME", help="32-true, bf16-mixed, 16-mixed; default: 32-true"),
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", metavar="N", help="processes on this machine; default: 1")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", metavar="N", help="machines; default: 1")] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", metavar="NAME", help="ddp or fsdp; default: ddp")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a recipe on your data."""
@@ -47,6 +85,7 @@ def train(
     named |= {"devices": devices, "nodes": nodes, "strategy": strategy}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
+    out = out or run_folder(recipe, resume, keys)
     run = make(
         recipe, data, out=out, code=code, size=size, gray=gray or None, truth=truth, init=init, resume=resume, **keys
     )
@@ -57,6 +96,17 @@ def train(
     else:
         print_lines({"status": run.finished, **run.metrics})
         done(f"Look at {out}/index.html. Then:", *next_steps(run.model, recipe, out, data, truth))
+
+
+def run_folder(recipe: str, resume: bool, keys: Mapping[str, Any]) -> Path:
+    """runs/RECIPE-DATE, the first that is free. Raises BadInput where all the processes could not agree on it."""
+    if resume:
+        raise BadInput("--resume: name the run folder to continue, --out RUN")
+    if int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1 or any(
+        keys.get(key, 1) != 1 for key in ("devices", "nodes")
+    ):
+        raise BadInput("several processes: name the run folder, --out RUN")
+    return free(Path("runs") / f"{recipe}-{date.today()}")
 
 
 def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None) -> list[str]:
@@ -79,11 +129,21 @@ def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None)
 def evaluate(
     run: RunPath,
     data: DataName,
-    truth: Annotated[str | None, typer.Option("--truth", help="what DATA should be: nothing is added to DATA")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption")] = None,
-    split: Split = None,
+    truth: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="PATH", help="the clean version of DATA; default: DATA is clean"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption, other than the run's own"),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="NAME", help="train, validation, test, all; default: test, if any"),
+    ] = None,
     first: First = None,
     json: Json = False,
+    device: Device = "auto",
 ) -> None:
     """Every figure of a run on data: by default on its test part."""
     from isthmus.errors import unknown
@@ -93,14 +153,14 @@ def evaluate(
     for key in keys:
         if key not in ("sigma", "corruption"):
             raise unknown("key for evaluate", key, ("sigma", "corruption"))
-    figures = measure(run, data, split=split, first=first, truth=truth, **keys)
+    figures = measure(run, data, split=split, first=first, truth=truth, device=device, **keys)
     print_json(figures) if json else print_lines(figures)
 
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...")],
-    out: Annotated[Path | None, typer.Option("--out", help="the table as a page, .html")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="the table as a page, .html; default: none")] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.app import DataName, First, Force, Json, Out, RunPath, app
+from isthmus.cli.app import DataName, First, Force, Json, RunPath, app
 from isthmus.cli.output import done, free, print_card, print_json, print_lines, print_table
+
+DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="the folder for the page")]
 
 
 @app.command()
-def demo(out: Out = Path("isthmus-demo"), force: Force = False) -> None:
+def demo(out: DemoOut = Path("isthmus-demo"), force: Force = False) -> None:
     """Six types learn handwritten digits, in two minutes."""
     from isthmus.tasks.demo import demo as run_demo
 
@@ -27,8 +29,14 @@ def demo(out: Out = Path("isthmus-demo"), force: Force = False) -> None:
 
 
 @app.command()
-def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, json: Json = False) -> None:
-    """The types and jobs; with NAME, its --set keys."""
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a recipe; default: list all")] = None,
+    json: Json = False,
+) -> None:
+    """The types and jobs; with NAME, its --set keys.
+
+    contrastive is another name of contractive, as some articles spell it; it is not contrastive learning.
+    """
     from isthmus.tasks.catalogue import list_keys, list_recipes
 
     rows = list_recipes() if name is None else list_keys(name)
@@ -36,7 +44,10 @@ def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None
 
 
 @app.command()
-def models(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, json: Json = False) -> None:
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a shipped model; default: list all")] = None,
+    json: Json = False,
+) -> None:
     """The shipped models; with NAME, the whole card of one."""
     from isthmus.models import card_of, names
 
@@ -57,8 +68,10 @@ def models(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
 @app.command()
 def show(
     data: DataName,
-    out: Annotated[Path | None, typer.Option("--out", help="the contact sheet, by default NAME-sheet.png")] = None,
-    size: Annotated[int | None, typer.Option("--size", min=1, help="pictures become N×N")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="the contact sheet; default: NAME-sheet.png")] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", metavar="N", min=1, help="pictures become N×N; default: their own size")
+    ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="pictures become gray")] = False,
     first: First = None,
     force: Force = False,

@@ -11,14 +11,27 @@ from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a film, a folder, or anything that DATA is")]
-Out = Annotated[Path, typer.Option("--out", help="a picture for a picture, a folder for a folder, a film for a film")]
-Model = Annotated[str | None, typer.Option("--model", metavar="RUN|NAME", help="a run folder, or a shipped model")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="a picture for a picture, a folder for a folder, a film for a film")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="RUN|NAME", help="a run folder, or a shipped model; default: the shipped model that fits"
+    ),
+]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
 Resume = Annotated[bool, typer.Option("--resume", help="leave what is there, and do the rest")]
-Scale = Annotated[int | None, typer.Option("--scale", help="2, 3 or 4 times as wide and high")]
-To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080")]
-Truth = Annotated[str | None, typer.Option("--truth", help="what it should be: PSNR and SSIM are printed")]
+Scale = Annotated[
+    int | None,
+    typer.Option("--scale", metavar="N", help="2, 3 or 4 times as wide and high; default: 2, if nothing else is named"),
+]
+To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080; default: by --scale")]
+Truth = Annotated[
+    str | None,
+    typer.Option("--truth", metavar="PATH", help="the clean version: PSNR and SSIM are printed; default: none"),
+]
 
 
 def run(verb: str, *, source: str, out: Path, json: bool, **how: Any) -> None:
@@ -50,12 +63,18 @@ def denoise(
     source: Input,
     out: Out,
     model: Model = None,
-    strength: Annotated[float, typer.Option("--strength", min=0.0, help="of the change: 0 none, 1 all")] = 1.0,
+    strength: Annotated[
+        float, typer.Option("--strength", metavar="F", min=0.0, help="of the change: 0 none, 1 all")
+    ] = 1.0,
     scale: Scale = None,
     to: To = None,
     upscale_model: Annotated[
         str | None,
-        typer.Option("--upscale-model", metavar="RUN|NAME", help="what enlarges it; its own scale, if alone"),
+        typer.Option(
+            "--upscale-model",
+            metavar="RUN|NAME",
+            help="what enlarges it, by its own scale, if alone; default: a shipped one, with --scale or --to",
+        ),
     ] = None,
     best: Best = False,
     side_by_side: Beside = False,
@@ -97,11 +116,18 @@ def inpaint(
     out: Out,
     mask: Annotated[
         Path | None,
-        typer.Option("--mask", help="white or see-through is the hole; a folder: one for each picture, or frame"),
+        typer.Option(
+            "--mask",
+            metavar="PATH",
+            help="white or see-through is the hole; a folder: one for each picture, or frame; "
+            "default: the transparent part of the picture",
+        ),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="the rest is the hole")] = False,
     dilate: Annotated[int, typer.Option("--dilate", min=0, metavar="N", help="the hole grows by N pixels")] = 0,
-    threshold: Annotated[float, typer.Option("--threshold", min=0.0, max=1.0, help="share of white")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option("--threshold", metavar="F", min=0.0, max=1.0, help="share of white where the hole begins")
+    ] = 0.5,
     model: Model = None,
     best: Best = False,
     side_by_side: Beside = False,

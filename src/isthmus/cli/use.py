@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,7 @@ def embed(
     devices: Devices = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """The codes of pictures, as .npz."""
+    """The codes of pictures: .npz with names and labels, .csv, .tsv, or .npy of the codes alone."""
     from isthmus.tasks.use import embed as encode
 
     how = {"device": device, "devices": devices, "nodes": nodes}
@@ -55,11 +55,12 @@ def decode(
     codes: Annotated[Path, typer.Argument(metavar="CODES", help="codes.npz as embed writes it, or .npy")],
     out: Out,
     force: Force = False,
+    device: Device = "auto",
 ) -> None:
     """The pictures of codes."""
     from isthmus.tasks.use import decode as draw
 
-    done(f"Written: {draw(run, codes, out=out, force=force)}")
+    done(f"Written: {draw(run, codes, out=out, force=force, device=device)}")
 
 
 @app.command()
@@ -68,7 +69,12 @@ def detect(
     source: InputName,
     out: Out,
     false_alarms: Annotated[
-        float | None, typer.Option("--false-alarms", help="share of good ones that may be called bad, as 0.01")
+        float | None,
+        typer.Option(
+            "--false-alarms",
+            metavar="F",
+            help="share of normal items that may be called bad, as 0.01; default: the run's own",
+        ),
     ] = None,
     split: Split = None,
     first: First = None,
@@ -77,11 +83,13 @@ def detect(
     ] = False,
     force: Force = False,
     json: Json = False,
+    device: Device = "auto",
 ) -> None:
     """Which of these are not like the good ones that a run has learned from, and where."""
     from isthmus.tasks.detect import detect as look
 
-    rows = look(run, source, out=out, false_alarms=false_alarms, split=split, first=first, force=force)
+    how: dict[str, Any] = {"false_alarms": false_alarms, "split": split, "first": first}
+    rows = look(run, source, out=out, force=force, device=device, **how)
     bad, lost = (sum(row["verdict"] == verdict for row in rows) for verdict in ("bad", "unreadable"))
     if json:
         print_json({"out": str(out), "items": len(rows), "bad": bad, "unreadable": lost, "rows": rows})
@@ -96,14 +104,15 @@ def detect(
 def generate(
     run: RunPath,
     out: Out,
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="how many")] = 64,
+    n: Annotated[int, typer.Option("-n", "--number", metavar="N", min=1, help="how many")] = 64,
     seed: Seed = 0,
     force: Force = False,
+    device: Device = "auto",
 ) -> None:
     """New pictures from random codes."""
     from isthmus.tasks.generate import generate as invent
 
-    done(f"Written: {invent(run, n, out=out, seed=seed, force=force)}")
+    done(f"Written: {invent(run, n, out=out, seed=seed, force=force, device=device)}")
 
 
 @app.command()
@@ -112,20 +121,23 @@ def interpolate(
     a: Annotated[str, typer.Argument(metavar="A", help="a picture, or one item of a set, as in digits:7")],
     b: Annotated[str, typer.Argument(metavar="B", help="another")],
     out: Out,
-    steps: Annotated[int, typer.Option("--steps", min=2, help="pictures, both ends included")] = 10,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=2, help="pictures, both ends included")] = 10,
     force: Force = False,
+    device: Device = "auto",
 ) -> None:
     """The pictures on the way from one to another."""
     from isthmus.tasks.generate import interpolate as walk
 
-    done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force)}")
+    done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force, device=device)}")
 
 
 @app.command()
 def export(
     run: RunPath,
-    out: Annotated[Path, typer.Option("--out", help="the file to write, .onnx")],
-    part: Annotated[str | None, typer.Option("--part", help="encoder or decoder; both by default")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, .onnx")],
+    part: Annotated[
+        str | None, typer.Option("--part", metavar="NAME", help="encoder or decoder; default: both")
+    ] = None,
     force: Force = False,
 ) -> None:
     """A run as ONNX, for other languages and machines."""

@@ -116,14 +116,16 @@ def detect(
     split: str | None = None,
     first: int | None = None,
     force: bool = False,
+    device: str | None = None,
 ) -> list[Row]:
     """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, in the order of the data.
 
     The score counts standard deviations from what is normal; ratio is the error as times the average of good ones.
     out: a folder of scores.csv, heatmaps/ (for pictures) and index.html. false_alarms: the share of good ones that may
-    be called bad, other than the run's own. Raises BadInput for a run without a detector, and data it does not take.
+    be called bad, other than the run's own. device: as evaluate has it. Raises BadInput for a run without a detector,
+    and data it does not take.
     """
-    model = as_model(run)
+    model = as_model(run, device)
     if model.detector is None:
         stopped = model.about.get("recipe") == "detect"
         hint = "its training was not finished; the same command with --resume does that" if stopped else NONE

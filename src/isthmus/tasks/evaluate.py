@@ -38,6 +38,7 @@ def evaluate(
     truth: Any = None,
     sigma: float | str | None = None,
     corruption: str | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
 
@@ -46,10 +47,11 @@ def evaluate(
     seed 0 first, and psnr and ssim are of what was made of the damage, psnr_before and ssim_before of the damage.
 
     truth: the same items as they should be: `source` is then what life has damaged, and nothing is added to it. sigma,
-    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. Raises BadInput,
+    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. device: auto,
+    cpu, cuda or mps; None: where the model is. Raises BadInput,
     also where a run that learned from noisy pictures alone, which has no damage of its own, is told none of the three.
     """
-    model = as_model(run)
+    model = as_model(run, device)
     damage = damage_for(model, truth, sigma, corruption)
     if source is None:
         origin = model.about.get("data", {})

@@ -19,15 +19,22 @@ from isthmus.tasks.outputs import Sink
 
 
 def generate(
-    run: RunOrModel, n: int = 64, *, out: Path | str | None = None, seed: int = 0, force: bool = False
+    run: RunOrModel,
+    n: int = 64,
+    *,
+    out: Path | str | None = None,
+    seed: int = 0,
+    force: bool = False,
+    device: str | None = None,
 ) -> Tensor | Path:
     """n pictures decoded from N(0, I): n×shape in [0, 1], or the path of `out`.
 
-    Warns for a type that was not trained to have its codes there. Raises BadInput for n below 1.
+    device: auto, cpu, cuda or mps; None: where the model is. Warns for a type that was not trained to have
+    its codes there. Raises BadInput for n below 1.
     """
     if n < 1:
         raise BadInput(f"n is {n}: 1 or more is accepted")
-    model = as_model(run)
+    model = as_model(run, device)
     if model.prior is None:
         name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
         warnings.warn(
@@ -47,6 +54,7 @@ def interpolate(
     steps: int = 10,
     out: Path | str | None = None,
     force: bool = False,
+    device: str | None = None,
 ) -> Tensor | Path:
     """`steps` pictures on the straight line between the codes of a and b, both included.
 
@@ -54,7 +62,7 @@ def interpolate(
     """
     if steps < 2:
         raise BadInput(f"steps is {steps}: 2 or more is accepted")
-    model = as_model(run)
+    model = as_model(run, device)
     if getattr(model.bottleneck, "discrete", False):
         warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
     ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)

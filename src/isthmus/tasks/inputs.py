@@ -14,13 +14,16 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load
 from isthmus.data import Data, choose_parts, open_data, read_parts
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.machines import named_device
 
 RunOrModel = Autoencoder | str | Path
 
 
-def as_model(run: RunOrModel) -> Autoencoder:
-    """The model of a run folder; a model is returned as it is."""
-    return run if isinstance(run, Autoencoder) else load(run)
+def as_model(run: RunOrModel, device: str | None = None) -> Autoencoder:
+    """The model of a run folder, or the model itself, on the device (None: where it is). Raises BadInput."""
+    place = None if device is None else named_device(device)  # refused before anything is read
+    model = run if isinstance(run, Autoencoder) else load(run)
+    return model if place is None else model.to(place)
 
 
 def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first: int | None = None) -> Data:

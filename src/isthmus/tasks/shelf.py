@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from isthmus import models
 from isthmus.autoencoder import load
 from isthmus.errors import BadInput
-from isthmus.machines import check_device, keep_freed_memory
+from isthmus.machines import keep_freed_memory, named_device
 from isthmus.store import is_run
 
 
@@ -24,10 +22,8 @@ class Models:
     def __init__(
         self, given: Any = None, device: str = "auto", *names: str, scales: bool = False, masks: bool = False
     ) -> None:
-        check_device(device)
         keep_freed_memory()
-        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        self.device = next((name for name, found in there.items() if found), "cpu") if device == "auto" else device
+        self.device = named_device(device)
         self.kept: dict[str, Any] = {}
         self.given, self.scales, self.masks = given, scales, masks
         self(*names)

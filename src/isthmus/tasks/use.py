@@ -93,12 +93,20 @@ def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
     return {**arrays, "files": np.array(list(data.names)), "sixteen": np.array(data.dtype == torch.uint16)}
 
 
-def decode(run: RunOrModel, codes: Any, *, out: Path | str | None = None, force: bool = False) -> Tensor | Path:
+def decode(
+    run: RunOrModel,
+    codes: Any,
+    *,
+    out: Path | str | None = None,
+    force: bool = False,
+    device: str | None = None,
+) -> Tensor | Path:
     """Pictures of codes N×K (an array, .npz as embed writes it, or .npy): N×shape in [0, 1], or the path of `out`.
 
-    decode(embed(x)) is reconstruct(x) to the bit. Raises BadInput for codes that are not this model's.
+    decode(embed(x)) is reconstruct(x) to the bit. device: auto, cpu, cuda or mps; None: where the model is.
+    Raises BadInput for codes that are not this model's.
     """
-    model = as_model(run)
+    model = as_model(run, device)
     found = read_codes(codes)
     z = torch.from_numpy(np.ascontiguousarray(found["codes"]))
     batches: Iterator[Tensor] = (model.decode(part) for part in z.split(CHUNK))

@@ -32,7 +32,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
     "micro_batch": (None, "items at once, where a batch does not fit into memory; the result is the same"),
     "compile": (False, "compile the net first (torch.compile): it pays in long trainings; needs a C++ compiler"),
-    "device": ("auto", "auto, cpu, cuda or mps"),
+    "device": ("auto", "auto, cpu, cuda (or gpu) or mps"),
     "devices": (1, "processes on this machine that share each batch"),
     "nodes": (1, "machines that share each batch"),
     "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part)"),
@@ -58,6 +58,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         if key not in TRAINING:
             raise unknown("training key", key, TRAINING)
     given = {key: plain(value) for key, value in given.items()}
+    given |= {"device": "cuda"} if given.get("device") == "gpu" else {}
     options = {key: default for key, (default, _) in TRAINING.items()} | dict(recipe) | given
     for key, (default, _) in TRAINING.items():
         if options[key] is None and default is not None:
