@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import isthmus
 from isthmus.cli import main
+from isthmus.data.hidden import filled
 from isthmus.data.photo import Info, Photo, read_photo, write_photo
 from isthmus.errors import BadInput, Note
 from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
@@ -307,6 +308,87 @@ def test_the_see_through_part_of_a_picture_is_its_own_hole() -> None:
     assert np.array_equal(found.pixels[..., 0] == 155, alpha == 0)
     isthmus.inpaint("a.png", alpha == 0, model=negative(), out="c.png")  # with a mask, alpha is the picture's own
     assert np.array_equal(read_photo("c.png").alpha, alpha)
+
+
+def test_an_opaque_picture_is_no_mask_of_itself() -> None:
+    pixels = RANDOM.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    write_photo("a.png", Photo(pixels, np.full((6, 8), 254, np.uint8)))
+    with pytest.warns(Note, match="has no hole"):
+        assert np.array_equal(isthmus.inpaint("a.png", model=negative())[..., :3], pixels)
+
+
+@pytest.mark.parametrize(("low", "high", "kind"), [(0, 1, "u1"), (0, 2, "u1"), (0, 255, "u2"), (200, 255, "u1")])
+def test_any_two_values_are_a_mask(low: int, high: int, kind: str) -> None:
+    hole = np.arange(48).reshape(6, 8) % 5 == 0
+    write_photo("a.png", Photo(np.full((6, 8, 3), 100, np.uint8)))
+    mask = np.where(hole, high, low).astype(kind)
+    write_photo("mask.png", Photo(mask[..., None]))
+    with pytest.warns(Note, match=f"{high} is the hole"):
+        found = isthmus.inpaint("a.png", "mask.png", model=negative())
+    assert np.array_equal(found[..., 0] == 155, hole)
+    assert np.array_equal(isthmus.inpaint("a.png", mask, model=negative()), found)
+    assert np.array_equal(isthmus.inpaint("a.png", np.where(hole, -1.0, -7.5), model=negative()), found)
+
+
+def test_a_mask_with_classes_or_of_one_value_is_refused() -> None:
+    write_photo("a.png", Photo(np.zeros((6, 8, 3), np.uint8)))
+    for values, says in ((np.arange(48) % 4, "brightest is 3 of 255"), (np.ones(48), "brightest is 1 of 255")):
+        write_photo("mask.png", Photo(values.reshape(6, 8, 1).astype(np.uint8)))
+        with pytest.raises(BadInput, match=says):
+            isthmus.inpaint("a.png", "mask.png", model=negative())
+
+
+# -- hidden color --
+
+
+def blurred(scale: int = 1) -> StandIn:
+    """Looks at its neighbors, as every net does."""
+
+    def net(x: Tensor, **side: Tensor) -> Tensor:
+        y = F.avg_pool2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), 5, 1)
+        return F.interpolate(y, scale_factor=scale, mode="bilinear") if scale > 1 else y
+
+    return StandIn(net, scale=scale)
+
+
+def disc(hidden: int) -> Photo:
+    """A white disc with a soft edge, and that color where alpha is 0."""
+    rows, columns = np.mgrid[:48, :48]
+    alpha = np.clip(17.5 - np.hypot(rows - 23.5, columns - 23.5), 0, 1)
+    pixels = np.where(alpha[..., None] > 0, 255, hidden) * np.ones(3)
+    return Photo(pixels.astype(np.uint8), np.rint(255 * alpha).astype(np.uint8))
+
+
+@pytest.mark.parametrize("hidden", [0, 255, 90])
+def test_color_that_alpha_hides_is_not_seen_afterwards(hidden: int) -> None:
+    x = disc(hidden).samples()
+    hole = np.zeros((48, 48), bool)
+    hole[20:30, 4:20] = True
+    for y in (
+        isthmus.denoise(x, model=blurred()),
+        isthmus.upscale(x, model=blurred(2)),
+        isthmus.upscale(x, model=blurred(2), to=(60, 60)),
+        isthmus.inpaint(x, hole, model=blurred()),
+    ):
+        assert (y[..., :3][y[..., 3] > 0] == 255).all()
+    kept = isthmus.inpaint(x, hole, model=blurred())
+    assert np.array_equal(kept[~hole], x[~hole])
+
+
+def test_hidden_color_is_that_of_the_nearest_visible_pixels() -> None:
+    pixels = np.full((37, 53, 3), 1000, np.uint16)
+    pixels[:, 26:] = 50000
+    alpha = (np.random.default_rng(1).uniform(0, 1, (37, 53)) < 0.1).astype(np.uint16)
+    alpha[0, [0, 52]] = 65535
+    hidden = np.where(alpha[..., None] > 0, pixels, 0).astype(np.uint16)
+    y = filled(Photo(hidden, alpha))
+    assert np.array_equal(y[alpha > 0], pixels[alpha > 0])
+    assert (y >= 1000).all()
+    assert (y[:, :8] == 1000).all()
+    assert (y[:, -8:] == 50000).all()
+    for all_or_nothing in (0, 65535):
+        photo = Photo(hidden, np.full_like(alpha, all_or_nothing))
+        assert filled(photo) is photo.pixels
 
 
 # -- watermarks --

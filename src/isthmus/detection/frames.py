@@ -12,6 +12,8 @@ from torch import Tensor
 
 from isthmus.contracts import Shape
 from isthmus.data import fit, read_picture
+from isthmus.data.deep import over_white
+from isthmus.data.fitting import to_depth
 
 CHANNELS = (1, 3, 4)
 
@@ -36,7 +38,10 @@ def frame_of(x: Any, shape: Shape, about: Mapping[str, Any]) -> Tensor | None:
         picture = picture[None] if picture.ndim == 2 else picture
         if picture.ndim != 3 or picture.shape[0] not in CHANNELS or picture.shape[1:] == shape[1:]:
             return None
-        picture = picture[:1] if len(picture) == 1 else picture[:3]  # what is transparent is shown all the same
+        if len(picture) == 4:  # as those of a folder are
+            samples = to_depth(np.moveaxis(picture, 0, -1), np.dtype(np.uint16))
+            flat = to_depth(over_white(samples[..., :3], samples[..., 3:]), picture.dtype)
+            picture = np.moveaxis(flat, -1, 0)
     deep = about.get("range", (0, 255))[1] > 255
     dtype = np.dtype(np.uint16 if deep else np.uint8)
     fitted = fit(np.ascontiguousarray(picture), shape, dtype, whole=bool(about.get("whole")))  # type: ignore[arg-type]

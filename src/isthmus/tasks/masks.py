@@ -44,8 +44,10 @@ def without_suffix(name: str) -> str:
 def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0) -> np.ndarray:
     """H×W bool, true in the hole: where the mask is see-through, or, being so nowhere, above `threshold` of white.
 
-    invert: the rest is the hole. dilate: the hole grows by that many pixels to each side. A Note tells where alpha
-    decided: strokes on a clear layer would be the other way round.
+    Of a mask with two values on one side of the threshold (0 and 1, a red stroke on black) the higher is the hole.
+    invert: the rest is the hole. dilate: the hole grows by that many pixels to each side. A Note tells where alpha or
+    the higher of two values decided: strokes on a clear layer would be the other way round. Raises BadInput for a mask
+    that is neither black nor of two values and nowhere above the threshold.
     """
     if mask.alpha is not None and (hole := unit(mask.alpha) < threshold).any():
         told = f"{shown}: its see-through part, {hole.mean():.0%} of it, is the hole; --invert takes the rest"
@@ -53,7 +55,24 @@ def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = F
     else:
         gray = to_channels(np.moveaxis(mask.pixels, -1, 0), 1)[0]
         hole = unit(gray) > threshold
+        if not hole.any() or hole.all():
+            hole = _higher_of_two(mask.pixels.max(-1), hole, shown, threshold)
     return grown(~hole if invert else hole, dilate)
+
+
+def _higher_of_two(values: np.ndarray, hole: np.ndarray, shown: str, threshold: float) -> np.ndarray:
+    """The hole H×W of a mask whose values all lie on one side of the threshold; see hole_of."""
+    low, high, white = int(values.min()), int(values.max()), np.iinfo(values.dtype).max
+    if low < high and ((values == low) | (values == high)).all():
+        told = f"{shown}: holds {low} and {high} alone, of {white}; {high} is the hole, --invert takes {low}"
+        warnings.warn(told, Note, stacklevel=4)
+        return np.asarray(values == high)
+    if high and not hole.any():
+        raise BadInput(
+            f"{shown}: no pixel is above {threshold:.0%} of white (the brightest is {high} of {white}); a mask that is "
+            "white in the hole, one of two values, or a lower threshold is accepted"
+        )
+    return hole
 
 
 def checked(hole: np.ndarray, photo: Photo, shown: str, reach: int | None) -> np.ndarray:
@@ -132,20 +151,24 @@ def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
 def own_alpha(photo: Photo, name: str) -> tuple[Photo, str]:
     if photo.alpha is None:
         raise BadInput(f"{name}: has no see-through part that could be the hole; --mask names a picture of it")
-    return photo, name
+    return photo.but(pixels=np.zeros((*photo.size, 1), np.uint8)), name  # how bright the picture is says nothing
 
 
 def mask_of_array(mask: Any) -> Photo:
-    """H×W of bool, 0..1, 0..255 or 0..65535 as a gray photo; high is the hole. Raises BadInput."""
+    """H×W of bool, 0..1, 0..255, 0..65535 or any two values as a gray photo; high is the hole. Raises BadInput."""
     values = np.asarray(mask)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[-1]):
         values = values.squeeze(0 if values.shape[0] == 1 else -1)
     if values.ndim != 2 or values.dtype.kind not in "buif":
         raise BadInput(f"a mask of shape {values.shape}: H×W is accepted, or the path of a picture")
     low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if low < high and ((values == low) | (values == high)).all():
+        values, low, high = values == high, 0, 1
     highest = 1 if values.dtype.kind in "bf" or high <= 1 else 255 if high <= 255 else 65535
     if not (low >= 0 and high <= highest):
-        raise BadInput(f"a mask of values from {low:g} to {high:g}: bool, 0..1, 0..255 or 0..65535 is accepted")
+        raise BadInput(
+            f"a mask of values from {low:g} to {high:g}: bool, 0..1, 0..255, 0..65535 or any two values are accepted"
+        )
     return Photo(np.rint(values.astype(np.float32) * (255 / highest)).astype(np.uint8)[..., None])
 
 

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from isthmus.data.hidden import filled
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.tasks.films import over
@@ -49,7 +50,7 @@ def denoise(
     def work(photo: Photo, name: str) -> Done:
         colour = photo.pixels.shape[-1] == 3
         model = models(*("denoise-color", "denoise-gray")[:: 1 if colour else -1])
-        pixels, _ = restored(model, photo.pixels, strength=strength, best=how.get("best", False))
+        pixels, _ = _by(model, photo, how, strength=strength)
         after = photo.but(pixels=pixels, done="denoised")
         after = enlarge(after, name) if enlarge else after
         return Done(after, _before(photo, after, how), {"sigma": noise_level(photo.pixels)})
@@ -65,7 +66,7 @@ def unwatermark(source: Any, *, save_mask: bool = False, **how: Unpack[How]) -> 
     models = Models(how.get("model"), how.get("device", "auto"), "unwatermark")
 
     def work(photo: Photo, name: str) -> Done:
-        pixels, mask = restored(models("unwatermark"), photo.pixels, best=how.get("best", False))
+        pixels, mask = _by(models("unwatermark"), photo, how)
         share = {} if mask is None else {"mask_share": float(mask.mean())}
         return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo, share, mask)
 
@@ -99,7 +100,7 @@ def inpaint(
         model = models("inpaint")
         hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
         hole = checked(hole, photo, shown, model.reach)
-        pixels, _ = restored(model, photo.pixels, hole=hole, best=how.get("best", False))
+        pixels, _ = _by(model, photo, how, hole=hole)
         alpha = photo.alpha if mask is not None else None
         after = photo.but(pixels=pixels, alpha=alpha, done="inpainted")
         return Done(after, photo, {"hole_share": float(hole.mean())}, hole)
@@ -148,7 +149,7 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
             raise BadInput(f"{name}: {goal[1]}×{goal[0]} pixels are too many; accepted are {MOST // 10**6} megapixels")
         if abs(goal[1] * height / (goal[0] * width) - 1) > 0.01:
             warnings.warn(f"{name}: {width}×{height} pixels are stretched to {goal[1]}×{goal[0]}", Note, stacklevel=5)
-        pixels = photo.pixels
+        pixels = filled(photo)
         while pixels.shape[0] < goal[0] or pixels.shape[1] < goal[1]:
             factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
             pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False))
@@ -157,6 +158,12 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
         return photo.but(pixels=resized(pixels, goal), alpha=alpha, done=done)
 
     return enlarge
+
+
+def _by(model: Any, photo: Photo, how: How, **keys: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """A photo as `restored` gives it, which sees no hidden color, and keeps it where it changes nothing."""
+    pixels, changed = restored(model, filled(photo), best=how.get("best", False), **keys)
+    return pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels), changed
 
 
 def _before(photo: Photo, after: Photo, how: How) -> Photo:
