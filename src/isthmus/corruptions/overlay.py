@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from isthmus.contracts import Context, Sample
-from isthmus.corruptions import stamps
+from isthmus.corruptions import objects, stamps
 from isthmus.corruptions.base import (
     Corruption,
     Range,
@@ -42,6 +43,8 @@ class Watermark(Corruption):
     nothing else; BadInput says which is missing. size: √(width · height) of the stamp in pixels, (low, high), drawn in
     its log: small enough that a crop sees most of it, for a mark is known by its outline. ease: the share of a training
     over which marks become as faint and as large as that; the first are strong and small, or nothing is found for long.
+    unmarked: share of the pictures that no mark is laid over. objects: share of the pictures, marked or not, into which
+    opaque things are drawn that look like marks and belong to the picture: they are in the target too (see objects.py).
     """
 
     def __init__(
@@ -51,11 +54,16 @@ class Watermark(Corruption):
         size: Range = (32, 192),
         tell: bool = False,
         ease: float = 0.0,
+        unmarked: float = 0.0,
+        objects: float = 0.0,
     ) -> None:
         super().__init__()
+        for name, share in (("unmarked", unmarked), ("objects", objects)):
+            span(name, share, most=1)
         self.overlay = (overlay,) if isinstance(overlay, str) else tuple(overlay or ())
         self.opacity, self.size, self.tell = span("opacity", opacity, most=1), span("size", size, least=1), tell
         self.ease, self.follows_progress = ease, ease > 0
+        self.unmarked, self.objects = unmarked, objects
 
     @staticmethod
     def read(text: str) -> str:
@@ -69,18 +77,40 @@ class Watermark(Corruption):
         (faint, strong), (small, large) = self.opacity, self.size
         opacity = within((faint + 0.7 * easy * (strong - faint), strong), noise.uniform())
         size = (small, large * (small / large) ** (easy / 2))
-        layers = np.empty((len(x), *x.shape[2:], 4), np.uint8)
-        for layer, seed in zip(layers, seeds(noise), strict=True):
+        layers = np.zeros((len(x), *x.shape[2:], 4), np.uint8)
+        clean = x.clone() if self.objects else x
+        for number, (layer, seed) in enumerate(zip(layers, seeds(noise), strict=True)):
             random = np.random.default_rng(seed)
-            layer[...] = laid(stamps.stamp(files, random), layer.shape[0], layer.shape[1], size, random)
-        layer = torch.from_numpy(layers).to(x.device).movedim(-1, 1).to(x.dtype) / 255
-        colour, a = layer[:, :3], layer[:, 3:] * an_item(opacity, x)
-        if x.shape[1] == 1:
-            colour = (colour * colour.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        marked = torch.where(a > 0, to_bytes((1 - a) * x + a * colour), x)
-        target = torch.cat([sample.target, a], 1) if self.tell else sample.target
+            if not self.unmarked or random.random() >= self.unmarked:
+                layer[...] = laid(stamps.stamp(files, random), layer.shape[0], layer.shape[1], size, random)
+            if self.objects and random.random() < self.objects:
+                clean[number] = self._furnished(x[number], files, random)
+        layer = of_layers(layers, x)
+        colour, a = layer[:, :-1], layer[:, -1:] * an_item(opacity, x)
+        marked = torch.where(a > 0, to_bytes((1 - a) * clean + a * colour), clean)
+        target = torch.where(clean != x, clean, sample.target) if self.objects else sample.target
+        target = torch.cat([target, a], 1) if self.tell else target
         told = {**sample.condition, "mask": a, "opacity": opacity}
         return sample.but(x=marked, target=target, condition=told)
+
+    def _furnished(self, x: torch.Tensor, files: tuple[Path, ...], random: np.random.Generator) -> torch.Tensor:
+        """C×H×W with 1 to 3 opaque objects, in 8 bits."""
+        height, width = x.shape[1:]
+        for _ in range(int(random.integers(1, objects.MOST + 1))):
+            size = (16.0, max(16.0, 0.9 * min(height, width)))
+            layer = laid(objects.object_stamp(files, random), height, width, size, random)
+            layer = np.array(objects.softened(layer, random))
+            x = objects.lit(x, of_layers(layer[None], x)[0], random)
+        return to_bytes(x)
+
+
+def of_layers(layers: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+    """N×H×W×4 uint8 -> N×(C+1)×H×W in [0, 1], for a picture C×H×W or N×C×H×W; what is covered comes last."""
+    layer = torch.from_numpy(layers).to(x.device).movedim(-1, 1).to(x.dtype) / 255
+    if x.shape[-3] == 3:
+        return layer
+    gray = (layer[:, :3] * layer.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return torch.cat([gray, layer[:, 3:]], 1)
 
 
 def laid(

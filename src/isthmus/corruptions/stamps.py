@@ -88,11 +88,11 @@ def word(random: np.random.Generator) -> Stamp:
     return image, None
 
 
-def shape(random: np.random.Generator) -> Image.Image:
-    """A disc, a box or a polygon, full or only its edge, or a cross; 255 where it covers."""
+def shape(random: np.random.Generator, filled: float = 0.3) -> Image.Image:
+    """A disc, a box or a polygon, full (a share of `filled`) or only its edge, or a cross; 255 where it covers."""
     image, square = Image.new("L", (128, 128)), (1, 1, 126, 126)
     draw, kind, width = ImageDraw.Draw(image), int(random.integers(4)), int(random.integers(2, 16))
-    fill = 255 if random.random() < 0.3 else None
+    fill = 255 if random.random() < filled else None
     if kind == 0:
         draw.ellipse(square, fill, 255, width)
     elif kind == 1:

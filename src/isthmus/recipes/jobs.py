@@ -109,6 +109,9 @@ def unwatermark(
     *,
     overlay: str = "",
     opacity: str = "0.2-0.9",
+    unmarked: float = 0.33,
+    objects: float = 0.4,
+    ease: float = 0.5,
     channels: Sequence[int] = (64, 96, 128, 160),
     blocks: Sequence[int] = (1,),
     fold: int = 4,
@@ -120,6 +123,9 @@ def unwatermark(
     code: none: the skips of a U-Net go past any bottleneck
     overlay: what is laid over: a picture with transparency, or a folder of them; empty for words and shapes alone
     opacity: of it: 0.5, or 0.2-0.9 for any in between
+    unmarked: share of the pictures that have no mark, so that it learns to leave them as they are
+    objects: share of the pictures with opaque things drawn in that look like marks and belong there
+    ease: share of the training over which marks become faint and large; 0 where it begins with a model that finds them
     channels: of each stage, each half as fine as the one before
     blocks: residual blocks of each stage; one number is meant for all of them
     fold: pixels to each side of one place of the finest stage; 4, because a mark is found from afar
@@ -128,7 +134,9 @@ def unwatermark(
     """
     if loss == "ssim":
         raise BadInput("loss ssim: compares windows, so it cannot count what is covered alone; mse and l1 can")
-    mark = Watermark(overlay or None, strength("opacity", opacity), tell=True, ease=0.5)
+    mark = Watermark(
+        overlay or None, strength("opacity", opacity), tell=True, ease=ease, unmarked=unmarked, objects=objects
+    )
     # An error of a seventh costs as much as not to know whether a pixel is covered: so both are learned at once.
     picture_by = Laplace(0.2, "identity") if loss == "l1" else objective(loss, "identity")
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, Found(picture_by))
