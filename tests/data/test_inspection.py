@@ -1,4 +1,4 @@
-"""Folders of good parts and bad ones, in the ways that people have them."""
+"""Folders of normal and anomalous parts, in the ways that public sets and people have them."""
 
 from __future__ import annotations
 
@@ -8,68 +8,196 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from isthmus.data import open_data
 from isthmus.data.inspection import inspected
+from isthmus.data.mask_files import read_mask
+from isthmus.errors import BadInput
+
+SIDE = 8
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 
 def folder(top: Path, *names: str) -> Path:
+    """Pictures, and masks where a name says so: those of "_0" mark nothing, those of .png are of 0 and 1."""
     for name in names:
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((4, 4), np.uint8)).save(top / name)
+        if not any(word in name.lower() for word in ("mask", "truth", "_gt", "_label")):
+            save(top / name, np.arange(3 * SIDE**2).reshape(SIDE, SIDE, 3))
+            continue
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[2:6, 2:6] = 0 if "_0" in name else 1 if name.endswith(".png") else 255
+        save(top / name, mask)
     return top
 
 
-def told(top: Path, where: Path) -> list[tuple[str, str, str | None]]:
-    return [
-        (
-            one.path.relative_to(top).as_posix(),
-            one.kind,
-            None if one.mask is None else one.mask.relative_to(top).as_posix(),
-        )
-        for one in inspected(where).judged
-    ]
+def roles(top: Path, where: Path) -> tuple[set[str], dict[str, tuple[str, ...]]]:
+    """The pictures that are learned from, and of each that is judged its kind and its masks."""
+    found = inspected(where)
+    learned = {(found.good / name).relative_to(top).as_posix() for name in found.learned}
+    names = {
+        one.path.relative_to(top).as_posix(): (one.kind, *(mask.relative_to(top).as_posix() for mask in one.masks))
+        for one in found.judged
+    }
+    assert len(names) == len(found.judged)
+    return learned, names
 
 
-@pytest.mark.parametrize("given", [".", "train", "train/good"])
-def test_the_way_of_mvtec_from_wherever_it_is_named(tmp_path: Path, given: str) -> None:
-    top = folder(
-        tmp_path / "screw",
-        "train/good/000.png",
-        "test/good/000.png",
-        "test/thread/000.png",
-        "test/thread/001.png",
-        "ground_truth/thread/000_mask.png",
-    )
-    found = inspected(top / given)
-    assert (found.top, found.good, found.kinds) == (top, top / "train/good", ["thread"])
-    assert told(top, top / given) == [
-        ("test/good/000.png", "good", None),
-        ("test/thread/000.png", "thread", "ground_truth/thread/000_mask.png"),
-        ("test/thread/001.png", "thread", None),
-    ]
+LAYOUTS = {
+    "MVTec AD": (
+        ["train/good/0.png"],
+        {
+            "test/good/0.png": ("good",),
+            "test/hole/0.png": ("hole", "ground_truth/hole/0_mask.png"),
+            "test/hole/1.png": ("hole",),
+        },
+    ),
+    "BTAD": (
+        ["train/ok/0.bmp"],
+        {"test/ok/0.bmp": ("good",), "test/ko/0.bmp": ("ko", "ground_truth/ko/0.bmp")},
+    ),
+    "MVTec LOCO": (
+        ["train/good/000.png"],
+        {
+            "test/good/000.png": ("good",),
+            "test/logical/000.png": ("logical", "ground_truth/logical/000/000.png", "ground_truth/logical/000/001.png"),
+        },
+    ),
+    "VisA": (
+        ["Data/Images/Normal/0.JPG"],
+        {"Data/Images/Anomaly/0.JPG": ("Anomaly", "Data/Masks/Anomaly/0.png")},
+    ),
+    "hazelnut toy, JPEG masks": (
+        ["good/0.jpg"],
+        {"colour/0.jpg": ("colour", "mask/colour/0.jpg")},
+    ),
+    "KolektorSDD2": (
+        ["train/1.png"],
+        {"test/3.png": ("good",), "test/4.png": ("anomalous", "test/4_GT.png")},
+    ),
+    "KolektorSDD2 in folders": (["good/0.png"], {"bad/0.png": ("bad", "bad/0_GT.png")}),
+    "KolektorSDD": (["good/0.jpg"], {"bad/0.jpg": ("bad", "bad/0_label.bmp")}),
+    "masks of no kind": (["normal/0.png"], {"abnormal/0.png": ("abnormal", "masks/0.png")}),
+    "masks in the folder of their kind": (["good/0.png"], {"bad/0.png": ("bad", "bad/masks/0.png")}),
+    "casting": (
+        ["train/ok_front/0.jpeg"],
+        {"test/ok_front/1.jpeg": ("good",), "test/def_front/1.jpeg": ("def_front",)},
+    ),
+    "magnetic tiles": (
+        ["MT_Free/Imgs/0.jpg"],
+        {"MT_Crack/Imgs/0.jpg": ("MT_Crack", "MT_Crack/Imgs/0_mask.png")},
+    ),
+    "a test part without labels": (["train/good/0.png"], {"test/0.png": ("unlabeled",)}),
+    "a training part without kinds": (
+        ["train/0.png", "train/monday/0.png"],
+        {"test/good/0.png": ("good",), "test/crack/0.png": ("crack",)},
+    ),
+    "no folders but of masks": (["0.png"], {"1.png": ("anomalous", "masks/1.png")}),
+    "normal pictures alone": (["0.png", "more/1.png"], {}),
+}
+ALSO = {  # files of a layout that are neither learned from nor judged
+    "KolektorSDD2": ["train/1_GT_0.png", "train/2.png", "train/2_GT.png", "test/3_GT_0.png"],
+    "casting": ["train/def_front/0.jpeg"],
+    "no folders but of masks": ["masks/0_0.png"],
+    "MVTec LOCO": ["validation/good/000.png"],
+    "a training part without kinds": ["other/0.png"],
+}
 
 
-@pytest.mark.parametrize("good", ["good", "OK", "Normal"])
-@pytest.mark.parametrize("inside", [False, True])
-def test_good_beside_what_is_bad(tmp_path: Path, good: str, inside: bool) -> None:
-    top = folder(tmp_path, f"{good}/a.png", "bad/b.png", "crack/c.jpg", "crack/c.png", "masks/bad/b.png")
-    found = inspected(top / good if inside else top)
-    assert (found.top, found.good, found.kinds) == (top, top / good, ["bad", "crack"])
-    assert told(top, found.good) == [
-        ("bad/b.png", "bad", "masks/bad/b.png"),
-        ("crack/c.jpg", "crack", "crack/c.png"),
-    ]
+def made(top: Path, name: str) -> Path:
+    learned, judged = LAYOUTS[name]
+    masks = [mask for _, *ones in judged.values() for mask in ones]
+    folder(top, *learned, *judged, *masks, *ALSO.get(name, []))
+    for path in list(top.rglob("*_0.png")):  # masks that mark nothing, by the name that the layout gives them
+        path.rename(path.with_stem(path.stem.removesuffix("_0")))
+    return top
 
 
-def test_a_flat_folder_is_good_all_of_it(tmp_path: Path) -> None:
-    top = folder(tmp_path, "a.png", "more/b.png")
-    assert (inspected(top).good, inspected(top).judged) == (top, [])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_understood(tmp_path: Path, name: str) -> None:
+    top = made(tmp_path / "part", name)
+    learned, judged = LAYOUTS[name]
+    assert roles(top, top) == (set(learned), judged)
+    found = inspected(top)
+    assert len(found.open(whole=32).names) == len(learned)
+    assert f"{len(learned)} normal to learn from" in found.summary
+    for one in found.judged:
+        if one.masks:
+            assert read_mask(one.masks).sum() == 16
 
 
-def test_a_training_part_alone_has_nothing_to_judge(tmp_path: Path) -> None:
-    top = folder(tmp_path, "train/good/a.png")
-    assert (inspected(top).good, inspected(top).judged) == (top / "train/good", [])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_no_mask_is_ever_learned(tmp_path: Path, name: str) -> None:
+    top = made(tmp_path / "part", name)
+    data = open_data(top)
+    kept = {*LAYOUTS[name][0], *LAYOUTS[name][1], *(one for one in ALSO.get(name, []) if "GT" not in one)}
+    assert set(data.names) == {one for one in kept if not one.startswith("masks/")}
+    assert any("masks are left out" in note for note in data.notes) == (inspected(top).masks > 0)
 
 
-def test_another_folder_of_that_set_is_what_it_is(tmp_path: Path) -> None:
-    top = folder(tmp_path, "train/good/a.png", "test/thread/b.png")
-    assert inspected(top / "test/thread").good == top / "test/thread"
+@pytest.mark.parametrize("given", ["train", "train/good"])
+def test_a_part_may_be_named(tmp_path: Path, given: str) -> None:
+    top = made(tmp_path / "screw", "MVTec AD")
+    assert roles(top, top / given) == ({"train/good/0.png"}, LAYOUTS["MVTec AD"][1])
+    visa = made(tmp_path / "candle", "VisA")
+    assert roles(visa, visa / "Data/Images/Normal") == roles(visa, visa)
+
+
+def test_another_part_of_a_set_is_what_it_is(tmp_path: Path) -> None:
+    top = made(tmp_path / "screw", "MVTec AD")
+    assert roles(top, top / "test/hole") == ({"test/hole/0.png", "test/hole/1.png"}, {})
+    learned, judged = roles(top, top / "test")
+    assert learned == {"test/good/0.png"}
+    assert judged["test/hole/0.png"] == ("hole", "ground_truth/hole/0_mask.png")
+    with pytest.raises(BadInput, match="folder of masks"):
+        inspected(top / "ground_truth").open()
+    assert len(open_data(top / "ground_truth")) == 1  # named itself, it is what is wanted
+
+
+def test_a_folder_is_not_left_for_what_lies_beside_it(tmp_path: Path) -> None:
+    top = folder(tmp_path, "data/train/0.png", "other/0.png", "good_parts/0.png")
+    assert roles(top, top / "data/train") == ({"data/train/0.png"}, {})
+    assert roles(top, top / "good_parts") == ({"good_parts/0.png"}, {})
+
+
+def test_a_mask_that_fits_several_pictures_is_of_none(tmp_path: Path) -> None:
+    top = folder(tmp_path, "good/0.png", "crack/0.png", "hole/0.png", "hole/1.png", "masks/0.png", "masks/1.png")
+    assert roles(top, top)[1] == {
+        "crack/0.png": ("crack",),
+        "hole/0.png": ("hole",),
+        "hole/1.png": ("hole", "masks/1.png"),
+    }
+    assert any("fits several pictures" in note for note in inspected(top).notes)
+
+
+def test_where_every_picture_is_marked_there_is_nothing_normal(tmp_path: Path) -> None:
+    top = folder(tmp_path, "images/0.png", "images/1.png", "masks/0.png", "masks/1.png")
+    with pytest.raises(BadInput, match="no normal one"):
+        inspected(top).open()
+
+
+def test_what_is_named_as_a_mask_and_is_a_picture_stays(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("mask/0.png", "no_mask/0.png", "a.jpg", "a.png", "b.png", "b_label.png"):
+        save(tmp_path / name, random.integers(0, 256, (SIDE, SIDE, 3)))
+    assert len(open_data(tmp_path)) == 6
+    assert roles(tmp_path, tmp_path)[1] == {}
+
+
+def test_masks_of_any_two_values_count_and_a_lossy_one_is_cut_in_the_middle(tmp_path: Path) -> None:
+    truth = np.zeros((16, 16), bool)
+    truth[4:12, 4:12] = True
+    for low, high in ((0, 1), (0, 255), (1, 2), (100, 200)):
+        save(tmp_path / "a.png", np.where(truth, high, low))
+        assert (read_mask([tmp_path / "a.png"]) == truth).all()
+    save(tmp_path / "a.jpg", truth * 255)
+    assert (read_mask([tmp_path / "a.jpg"]) == truth).all()
+    save(tmp_path / "b.png", np.where(truth, 0, 7 * np.eye(16)))  # another defect
+    assert (read_mask([tmp_path / "a.jpg", tmp_path / "b.png"]) == (truth | np.eye(16, dtype=bool))).all()
+    save(tmp_path / "none.png", 0 * truth)
+    assert not read_mask([tmp_path / "none.png"]).any()
+    save(tmp_path / "small.png", np.ones((4, 4)))
+    with pytest.raises(BadInput, match="another size"):
+        read_mask([tmp_path / "a.png", tmp_path / "small.png"])

@@ -117,7 +117,7 @@ def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None)
     known = getattr(model.corruption, "clean", True)  # or else only a truth tells how good it is
     measure = [f"isthmus evaluate {out} {data}" + (f" --truth {truth}" if truth else "")] if known or truth else []
     if (job := find(recipe)).whole is not None:
-        labelled = Path(data).is_dir() and inspected(Path(data)).judged
+        labelled = Path(data).is_dir() and inspected(Path(data)).kinds
         return [f"isthmus {job.name} {out} NEW --out report", *(measure if labelled else [])]
     if job.cut is None:
         return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out rebuilt"]

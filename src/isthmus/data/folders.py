@@ -18,6 +18,7 @@ from isthmus.data.base import Data, ends_of, numpy_type, range_of, shape_of, tim
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
 from isthmus.data.dicom import bare, is_dicom
+from isthmus.data.mask_files import masks_among
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
@@ -66,8 +67,9 @@ def open_pictures(
     first: int | None = None,
     cut: int | None = None,
     whole: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> Data:
-    """All pictures of a folder, or one file, as pictures of one shape.
+    """All pictures of a folder but masks of others, or one file, as pictures of one shape.
 
     The shape is that of `like`, or `size`×`size`, or the one that all share, or 64×64 with a note. Gray where
     every file is gray or it is asked for; 16 bits where any file has them. Broken files are named in
@@ -76,19 +78,22 @@ def open_pictures(
     cut: pictures of several sizes, or larger ones, are not made to fit but cut into squares of that side at their own
     scale: all of each where they fit MEMORY_BUDGET, else as many as do, and one at least. `pictures` tells whose each
     is. whole: nothing is left out of a picture where its shape is another, each side is scaled by itself; where no size
-    is asked for, no side is longer than that.
+    is asked for, no side is longer than that. names: only these pictures of the folder, masks or not.
 
     Raises BadInput where no picture can be read.
     """
-    shown, folder, names = str(path), path.parent, [path.name]
+    shown, folder, notes = str(path), path.parent, list[str]()
     if path.is_dir():
         shown, folder = shown.rstrip("/") + "/", path
-        names, others = find_pictures(path)
         if not names:
-            raise nothing_in(shown, others)
+            names, others = find_pictures(path)
+            if not names:
+                raise nothing_in(shown, others)
+            names = without_masks(path, names, notes)
+    else:
+        names = [path.name]
     names = names[:first]
     kept, looks, reasons = look_at(folder, names)
-    notes: list[str] = []
     squares: np.ndarray | None = None
     broken: dict[int, str] = {}
     if kept:
@@ -135,6 +140,17 @@ def open_pictures(
     data_range = (0.0, 65535.0 if dtype == torch.uint16 else 255.0)
     data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
     return data if squares is None else replace(data, pictures=owners)
+
+
+def without_masks(folder: Path, names: list[str], notes: list[str]) -> list[str]:
+    """The names but those of masks that lie among pictures, which nobody means to learn from; a note says so."""
+    masks = masks_among(folder, names)
+    if not masks:
+        return names
+    some = masks[0] + (", …" if len(masks) > 1 else "")
+    notes.append(f"{folder}: {len(masks)} masks are left out ({some}); name their folder itself to use them")
+    left = set(masks)
+    return [name for name in names if name not in left]
 
 
 def side_of_squares(kinds: Sequence[Header], cut: int | None, like: Mapping[str, Any] | None) -> int | None:

@@ -16,14 +16,14 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Corruption
-from isthmus.data import Data, inspected
+from isthmus.data import Data, inspected, is_builtin
 from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
 from isthmus.tasks.frame import MARKED
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
-from isthmus.tasks.judged import judged
+from isthmus.tasks.judged import judged, unlabeled
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
 STEEPEST = 1024  # units up to which it is
@@ -56,13 +56,18 @@ def evaluate(
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
-    asked = any(one is not None for one in (split, first, truth, sigma, corruption))
-    if model.detector is not None and not asked and isinstance(source, (str, Path)) and inspected(Path(source)).judged:
-        figures = {"data": Path(source).name, **judged(model, Path(source)), **training_figures(model)}
-        if model.path is not None:
-            remember(model, f"{figures['data']}:judged", figures)
-        return figures
-    data = open_for(model, source)
+    restored = any(one is not None for one in (truth, sigma, corruption))
+    detects = model.detector is not None and len(model.shape) == 3 and not restored
+    found = None
+    if detects and isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
+        found = inspected(Path(source))
+        if found.kinds and split is None and first is None:
+            figures = {"data": Path(source).name, **judged(model, Path(source), found), **training_figures(model)}
+            if model.path is not None:
+                remember(model, f"{figures['data']}:judged", figures)
+            return figures
+    # Of a folder that has no anomalous kind the normal pictures are measured.
+    data = open_for(model, source if found is None else found.open(like=model.about["input"]))
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
     whole, data = len(data), open_for(model, data, split=part, first=first)
@@ -73,15 +78,17 @@ def evaluate(
         "split": part,
         **{name: value for name, value in told.items() if value is not None},
         "items": len(data),
-        **size_figures(model, data),
-        **item_means(model, data, damage, clean),
-        **code_figures(model, data),
+        **(unlabeled(model, data) if detects else model_figures(model, data, damage, clean)),
         **training_figures(model),
     }
     if model.path is not None and first is None:
         how = [f"{name}={value}" for name, value in told.items() if value is not None]
         remember(model, ":".join([figures["data"], part, *how]), figures)
     return figures
+
+
+def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None) -> dict[str, float]:
+    return {**size_figures(model, data), **item_means(model, data, damage, truth), **code_figures(model, data)}
 
 
 def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:

@@ -1,4 +1,5 @@
-"""The figures of a detector on folders of good ones and bad ones, over all and a kind of defect at a time."""
+"""The figures of a detector: on normal and anomalous pictures, over all and a kind of defect at a time; without labels
+what its scores are."""
 
 from __future__ import annotations
 
@@ -14,24 +15,25 @@ from torch import Tensor
 
 from isthmus import metrics
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, inspected, read_picture, resize
-from isthmus.data.inspection import Inspection, Judged
+from isthmus.data import Data, resize
+from isthmus.data.inspection import UNLABELED, Inspection, Judged
+from isthmus.data.mask_files import read_mask
 from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.detect import Batches
-from isthmus.tasks.inputs import open_for, parts_of
+from isthmus.tasks.inputs import name_of, open_for, parts_of, trained_on
 
 AT_ONCE = 32  # pictures that are read and looked at together
 
 
-def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
+def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any]:
     """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks.
 
     Good are those set apart as such (test/good), or else the part of the good folder that nothing was learned from;
     f1 is that of the run's own threshold. Unreadable files are named and left out. Raises BadInput where either the
     good or the bad are missing.
     """
-    found = unshown(inspected(folder), model)
+    found = unshown(labeled(found), model)
     assert model.detector is not None
     scores: list[float] = []
     kinds: list[str] = []
@@ -45,8 +47,7 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
             maps += list(finding.map.numpy())
             masks += [mask_for(one, model) for one in ones]
     if "good" not in kinds:
-        held = held_back(model, open_for(model, found.good))
-        for x in held:
+        for x in held_back(model, found):
             scores += (finding := model.detector(model, x)).score.tolist()
             kinds += ["good"] * len(x)
             if x.dim() == 4:
@@ -90,6 +91,34 @@ def judged(model: Autoencoder, folder: Path) -> dict[str, Any]:
     return figures
 
 
+def unlabeled(model: Autoencoder, data: Data) -> dict[str, Any]:
+    """threshold, the median and the highest score, and over_threshold, the share above it; where the data are those
+    that the model was trained on, which are normal, that share is false_alarm_rate.
+
+    A note says that nothing tells normal from anomalous.
+    """
+    assert model.detector is not None
+    batches = Batches(data, np.arange(len(data)))
+    score = np.concatenate([model.detector(model, x).score.numpy() for x in batches]).astype(float)
+    threshold, normal = model.detector.threshold(), trained_on(data, model)
+    what = "all are taken as normal, as the training data are" if normal else "so there is no AUROC"
+    warnings.warn(f"{name_of(data)}: no labels tell normal from anomalous items: {what}", Note, stacklevel=3)
+    return {
+        "threshold": threshold,
+        "score_median": float(np.median(score)),
+        "score_highest": float(score.max()),
+        "false_alarm_rate" if normal else "over_threshold": float((score > threshold).mean()),
+    }
+
+
+def labeled(found: Inspection) -> Inspection:
+    """Without the pictures of which nothing says whether they are normal; a note counts them."""
+    left = [one for one in found.judged if one.kind != UNLABELED]
+    if count := len(found.judged) - len(left):
+        warnings.warn(f"{found.top}: {count} pictures without a label are left out", Note, stacklevel=3)
+    return replace(found, judged=left)
+
+
 def unshown(found: Inspection, model: Autoencoder) -> Inspection:
     """Without the good and bad ones that the threshold was drawn by, which would flatter it."""
     options = model.about.get("options", {})
@@ -119,13 +148,15 @@ def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[
 
 def mask_for(one: Judged, model: Autoencoder) -> np.ndarray | None:
     """H×W bool at the size of the model's pictures, cut as they are; of a good one nothing is defective."""
-    if one.mask is None:
+    if not one.masks:
         return np.zeros(model.shape[1:], bool) if one.kind == "good" else None
-    mask = (read_picture(one.mask)[:3].max(0, keepdims=True) > 0).astype(np.uint8) * 255
+    mask = read_mask(one.masks)[None].astype(np.uint8) * 255
     return np.asarray(resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127)
 
 
-def held_back(model: Autoencoder, data: Data) -> Batches:
-    parts = parts_of(data, model)
+def held_back(model: Autoencoder, found: Inspection) -> Batches:
+    """The normal pictures that the model has not learned from: all, where it was trained on another folder."""
+    data = open_for(model, found.open(like=model.about["input"]))
+    parts = parts_of(data, model) if trained_on(data, model) else {"test": np.arange(len(data))}
     rows = next((parts[name] for name in ("test", "validation") if len(parts.get(name, ()))), np.arange(0))
     return Batches(data, rows)

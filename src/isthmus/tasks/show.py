@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from isthmus.data import open_data, shards_of
+from isthmus.data import inspected, is_builtin, open_data, shards_of
 from isthmus.data.base import by_column
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
@@ -55,6 +55,9 @@ def show(
     facts |= {f"{part}_part": len(rows) for part, rows in data.parts.items()}
     if data.labels is not None:
         facts["labels"] = len(np.unique(data.labels))
+    if isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
+        found = inspected(Path(source))
+        facts |= {"layout": found.summary} if found.judged else {}
     facts |= {"skipped": len(data.skipped)} if data.skipped else {}
     spread = np.unique(np.linspace(0, near - 1, min(SHEET, near)).astype(int))
     sheet = grid(as_pictures(data.floats(spread)))

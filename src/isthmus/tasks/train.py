@@ -86,8 +86,9 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bo
     how = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
     folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
     if recipe.whole is not None and folder:
-        data = inspected(Path(data)).good
-    opened = open_data(data, gray=gray, **how)
+        opened = inspected(Path(data)).open(gray=gray, **how)
+    else:
+        opened = open_data(data, gray=gray, **how)
     if truth is None:
         return opened
     return paired(opened, open_data(truth, gray=len(opened.shape) == 3 and opened.shape[0] == 1, **how))
