@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus import bottlenecks, corruptions, networks, objectives, store  # noqa: F401 -- importing registers the words
+from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the words
 from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
@@ -319,11 +319,12 @@ def write_config(path: Path, model: nn.Module) -> None:
 
 
 def load(run: Path | str, **own: nn.Module) -> Autoencoder:
-    """The trained model of a run folder, the same numbers bit for bit.
+    """The trained model of a run folder, the same numbers bit for bit, or the shipped model of that name.
 
     own: someone's own modules by their place (encoder=..., bottleneck=..., decoder=...), of the shape they had.
     Raises BadInput where a part of the run is missing or does not fit.
     """
+    run = models.folder_for(run)
     config = store.read_config(run)
     try:
         model = build(config["model"], own)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus import store
+from isthmus import models, store
 from isthmus.bottlenecks import TopK
 from isthmus.data import to_unit
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
@@ -79,7 +79,7 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
 
 
 def _refuse_own(run: RunOrModel) -> None:
-    config = config_of(run) if isinstance(run, nn.Module) else store.read_config(run)["model"]
+    config = config_of(run) if isinstance(run, nn.Module) else store.read_config(models.folder_for(run))["model"]
     for place in (*WORDS[None], "objective"):
         module = config.get(place) if isinstance(config, dict) else None
         if isinstance(module, dict) and "own" in module:

@@ -93,7 +93,7 @@ def read_config(run: Path | str) -> dict[str, Any]:
     """The config of a run folder; BadInput where there is none, or one of a newer format than this."""
     run = Path(run)
     if not run.is_dir():
-        raise BadInput(f"{run}: there is no such run folder")
+        raise BadInput(f"{run}: there is no such run folder, and no shipped model of this name")
     config = read_json(run / CONFIG)
     if not isinstance(config, dict) or "model" not in config:
         raise BadInput(f"{run / CONFIG}: describes no model")

@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.errors import unknown
 
 FOLDER = Path(__file__).parent
-CARD = "card.json"
+CARD, CONFIG = "card.json", "config.json"
 
 
 def names() -> list[str]:
@@ -25,6 +25,20 @@ def folder_of(name: str) -> Path:
     if name not in names():
         raise unknown("shipped model", name, names())
     return FOLDER / name
+
+
+def folder_for(run: Path | str) -> Path | str:
+    """Where a run lies: the folder of that name, or else the shipped model of that name; `run` where there is neither.
+
+    A folder that is no run, of pictures for example, may have the name of a model: then the model is meant.
+    """
+    shipped = str(run) in names() and not (Path(run) / CONFIG).is_file()
+    return FOLDER / str(run) if shipped else run
+
+
+def is_shipped(run: Path) -> bool:
+    """Whether this folder belongs to the package, so that nothing is written into it."""
+    return run.resolve().is_relative_to(FOLDER.resolve())
 
 
 def card_of(name: str) -> dict[str, Any]:

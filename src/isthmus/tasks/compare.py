@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import store
+from isthmus import models, store
 from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.report import Page, number
@@ -67,6 +67,7 @@ def compare(runs: Sequence[Path | str], *, out: Path | str | None = None, force:
 
 def known_figures(run: Path) -> dict[str, Any]:
     """The figures on the run's own test part: as recorded, or measured now."""
+    run = Path(models.folder_for(run))
     path = run / store.METRICS
     recorded = store.read_json(path).get("evaluations", {}) if path.is_file() else {}
     data = read_config_data(run)

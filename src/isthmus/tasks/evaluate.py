@@ -19,6 +19,7 @@ from isthmus.corruptions import Corruption
 from isthmus.data import Data, inspected, is_builtin
 from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
+from isthmus.models import is_shipped
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
 from isthmus.tasks.frame import MARKED
@@ -208,6 +209,8 @@ def training_figures(model: Autoencoder) -> dict[str, float]:
 def remember(model: Autoencoder, key: str, figures: dict[str, Any]) -> None:
     """Keep the figures in the run, for compare; a run that is only to be read is left as it is."""
     assert model.path is not None
+    if is_shipped(model.path):
+        return
     path = model.path / store.METRICS
     known = store.read_json(path) if path.is_file() else {}
     known.setdefault("evaluations", {})[key] = figures

@@ -42,7 +42,7 @@ def denoise(
     Returns the same kind of array, or the path of what was written. Raises BadInput for what cannot be used.
     """
     at_least("strength", strength, 0)
-    models = Models(how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
+    models = Models("denoise", how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
     enlarge = None
     if (scale, to, upscale_model) != (None, None, None):
         enlarge = larger(scale, to, upscale_model, how)
@@ -63,7 +63,7 @@ def unwatermark(source: Any, *, save_mask: bool = False, **how: Unpack[How]) -> 
 
     save_mask: also where something was found: NAME-mask.png, or H×W bool as a second result. Else as denoise.
     """
-    models = Models(how.get("model"), how.get("device", "auto"), "unwatermark")
+    models = Models("unwatermark", how.get("model"), how.get("device", "auto"), "unwatermark")
 
     def work(photo: Photo, name: str) -> Done:
         pixels, mask = _by(models("unwatermark"), photo, how)
@@ -92,7 +92,7 @@ def inpaint(
     at_least("dilate", dilate, 0)
     if not 0 <= threshold <= 1:
         raise BadInput(f"threshold is {threshold}: a share between 0 and 1 is accepted")
-    models = Models(how.get("model"), how.get("device", "auto"), "inpaint", masks=True)
+    models = Models("inpaint", how.get("model"), how.get("device", "auto"), "inpaint", masks=True)
     mask_of = mask_for(mask)
 
     def work(photo: Photo, name: str) -> Done:
@@ -133,7 +133,7 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
     if scale is not None and scale not in FACTORS:
         raise BadInput(f"scale is {scale}: 2, 3 or 4 is accepted; --to WxH takes any size")
     wanted = None if to is None else size_of(to)
-    models = Models(model, how.get("device", "auto"), *_names(scale or 2), scales=True)
+    models = Models("upscale", model, how.get("device", "auto"), *_names(scale or 2), scales=True)
     if model is not None and to is None:
         own = int(models().scale)
         if scale not in (None, own):

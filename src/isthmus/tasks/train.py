@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus import store
+from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
 from isthmus.data.folders import find_pictures
@@ -41,7 +41,7 @@ def train(
 
     size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
     truth: what the data should be, by the same names or in the same order: nothing is then corrupted.
-    init: a run whose weights are begun with, as far as they fit.
+    init: a run, or a shipped model by name, whose weights are begun with, as far as they fit.
     callbacks: a function a moment, as fit takes them. keys: of the recipe and of the training alike.
     resume: go on where a run is (options come from it; given ones must agree), start where none is.
     Raises BadInput for anything that cannot be used, before a folder is made.
@@ -119,7 +119,7 @@ def borrow(model: Autoencoder, run: Path | str) -> str:
 
     Raises BadInput where nothing agrees.
     """
-    weights, own = store.read_weights(run), model.state_dict()
+    weights, own = store.read_weights(models.folder_for(run)), model.state_dict()
     fitting = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
     if not fitting:
         raise BadInput(f"{run}: none of its weights fit into this model")
