@@ -15,6 +15,7 @@ from torch.distributions import Normal
 from isthmus.errors import BadInput
 from isthmus.metrics import ssim
 from isthmus.objectives import Bernoulli, Categorical, Found, Gaussian, Laplace, Structural, objective
+from isthmus.registry import build, config_of
 
 random = torch.Generator().manual_seed(0)
 Y = torch.randn(4, 3, 5, 6, generator=random)
@@ -173,3 +174,12 @@ def test_where_counts_the_same_however_little_is_covered() -> None:
     even = 1000 * (shares / (shares + 0.02) * missed + (1 - shares) / (1.02 - shares) * spared)
     assert of_where(True) == pytest.approx(even, rel=1e-4)
     assert float(plain[1] / plain[0]) < 0.5 < 0.9 < float(even[1] / even[0])
+
+
+@pytest.mark.parametrize("loss", ["bce", "mse", "gaussian", "l1"])
+def test_of_a_table_nothing_is_cut(loss: str) -> None:
+    free = objective(loss).unbounded()
+    far = torch.tensor([[7.0, -3.0]])
+    assert free.picture(far).tolist() == far.tolist()
+    assert free.loss(far, far) < free.loss(far, far - 1)
+    assert build(config_of(free)).link == "free"

@@ -77,6 +77,13 @@ def test_a_code_may_be_a_small_picture() -> None:
     assert create("conv", shape=(1, 28, 28), code="4x7x7").encode(torch.zeros(2, 1, 28, 28)).shape == (2, 4, 7, 7)
 
 
+def test_the_code_of_a_table_is_half_its_columns_by_default() -> None:
+    for recipe in ("undercomplete", "linear", "deep", "denoising", "sparse", "contractive", "variational", "detect"):
+        assert create(recipe, shape=(3,)).code_shape == (2,), recipe
+    assert create("undercomplete", shape=(784,)).code_shape == (24,)
+    assert create("detect", shape=(140,)).code_shape == (32,)
+
+
 def test_a_code_larger_than_the_input_warns() -> None:
     with pytest.warns(UserWarning, match="20 numbers for 13 inputs is no bottleneck"):
         create("undercomplete", shape=(13,), code=20)

@@ -20,6 +20,7 @@ from isthmus.metrics import ssim
 from isthmus.registry import register
 
 LEAST = 0.02  # of a picture: what covers less does not count as much
+LINKS = ("sigmoid", "identity", "free")
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -32,7 +33,8 @@ def _per_item(values: Tensor, weight: Tensor | float) -> Tensor:
 class Objective(nn.Module):
     """Base: loss(y, target, weight) -> [N], mean(y), picture(y).
 
-    link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" leaves it free (PCA, tables).
+    link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" does not (PCA), and the picture is
+    cut to it; with "free" nothing is cut, because the values of a table may lie anywhere.
     """
 
     channels = 1
@@ -40,8 +42,8 @@ class Objective(nn.Module):
 
     def __init__(self, link: str = "sigmoid") -> None:
         super().__init__()
-        if link not in ("sigmoid", "identity"):
-            raise unknown("link", link, ("sigmoid", "identity"))
+        if link not in LINKS:
+            raise unknown("link", link, LINKS)
         self.link = link
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
@@ -51,7 +53,13 @@ class Objective(nn.Module):
         return torch.sigmoid(y) if self.link == "sigmoid" else y
 
     def picture(self, y: Tensor) -> Tensor:
-        return self.mean(y).clamp(0, 1)
+        return self.mean(y) if self.link == "free" else self.mean(y).clamp(0, 1)
+
+    def unbounded(self) -> Objective:
+        """The same for targets that may lie outside of [0, 1]; raises BadInput where there is no such thing."""
+        raise BadInput(
+            f"loss {type(self).__name__.lower()}: compares values in 0..1; of a table mse, gaussian and l1 do"
+        )
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -91,6 +99,9 @@ class Bernoulli(Objective):
             return _per_item(F.softplus(y) - y * target, weight)
         return _CrossEntropy.apply(y.flatten(1), target.flatten(1))
 
+    def unbounded(self) -> Objective:
+        return Gaussian(link="free")  # a logit says nothing of values below 0 or above 1
+
 
 @register
 class Gaussian(Objective):
@@ -128,6 +139,9 @@ class Gaussian(Objective):
         error = (target - self.mean(y)) * torch.exp(-log_sigma)
         return _per_item(0.5 * error.square() + log_sigma + HALF_LOG_2PI, weight)
 
+    def unbounded(self) -> Objective:
+        return Gaussian(self.sigma, "free")
+
 
 @register
 class Laplace(Objective):
@@ -142,6 +156,9 @@ class Laplace(Objective):
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         error = (target - self.mean(y.float())).abs() / self.scale
         return _per_item(error + math.log(2 * self.scale), weight)
+
+    def unbounded(self) -> Objective:
+        return Laplace(self.scale, "free")
 
 
 @register

@@ -38,6 +38,13 @@ def register(cls: M) -> M:
     return cls
 
 
+def exchange(module: nn.Module, name: str, part: nn.Module) -> None:
+    """Put another part in the place `name` of a registered module, and into what its config will say."""
+    setattr(module, name, part)
+    if "_arguments" in module.__dict__:
+        module.__dict__["_arguments"][name] = part
+
+
 def config_of(value: Any) -> Any:
     """The JSON for a registered module (recursively) or a plain value; someone's own module becomes its name."""
     if isinstance(value, nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.data import open_data
+from isthmus.data import from_unit, open_data
 from isthmus.errors import BadInput
 
 
@@ -23,7 +23,7 @@ def test_rows_are_items_whatever_stands_between_the_numbers(tmp_path: Path, mark
     data = open_data(written(tmp_path, head.format(mark) + "\n".join(lines) + "\n"))
     assert data.shape == (3,)
     assert data.labels is None
-    assert data.floats().tolist() == [[0.5, 0.25, 1], [0, 0.125, 0.75]]
+    assert data.batch([0, 1]).tolist() == [[0.5, 0.25, 1], [0, 0.125, 0.75]]
 
 
 def test_a_date_is_left_out_and_said_and_a_label_is_a_label(tmp_path: Path) -> None:
@@ -33,8 +33,31 @@ def test_a_date_is_left_out_and_said_and_a_label_is_a_label(tmp_path: Path) -> N
     assert data.labels is not None
     assert data.labels.tolist() == [1, 0]
     assert any("left out, as no numbers: date" in note for note in data.notes)
-    low, high = data.range
-    assert np.allclose(data.floats().numpy() * (high - low) + low, [[3, 0.5], [5, 1.5]])
+    assert np.allclose(from_unit(data.floats(), data.range), [[3, 0.5], [5, 1.5]])
+
+
+def test_columns_of_several_kinds_have_a_range_each(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = np.c_[random.normal(1e4, 500, 999), random.normal(0.015, 0.003, 999), np.full(999, 7.0)]
+    rows[3, 1] = 9.9  # a wrong reading
+    lines = ["rpm,vib,stuck", *(",".join(f"{value:.7g}" for value in row) for row in rows)]
+    data = open_data(written(tmp_path, "\n".join(lines)))
+    units = data.floats().numpy()
+    assert ((units >= 0) & (units <= 1)).mean(0) == pytest.approx([0.98, 0.98, 1], abs=0.01)
+    assert units[3, 1] > 100, "a value far out goes far out"
+    assert units[:, 2] == pytest.approx(0.5), "a constant is in the middle"
+    assert any("constant columns: stuck" in note for note in data.notes)
+    assert np.allclose(open_data(rows).range, data.range, rtol=1e-4), "an array is a table as well"
+
+
+def test_columns_of_one_kind_share_a_range(tmp_path: Path) -> None:
+    series = np.sin(np.arange(50)[:, None] + np.arange(20)[None])
+    assert open_data(series).range == pytest.approx((series.min(), series.max()))
+    numbered = ",".join(f"pixel{n}" for n in range(20)) + "\n" + "\n".join(",".join(map(str, row)) for row in series)
+    assert open_data(written(tmp_path, numbered)).range == pytest.approx((series.min(), series.max()))
+    flat = np.random.default_rng(0).integers(0, 256, (50, 64))
+    flat[:, :5] = 0  # the rim of a picture
+    assert open_data(flat).range == (0, 255)
 
 
 def test_a_run_takes_the_same_columns_in_its_own_range(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isthmus.data import base
 from isthmus.data.base import Data, Numbered, Range, numpy_type
+from isthmus.data.columns import range_by_column, share_one
 from isthmus.data.layouts import (
     Layout,
     Span,
@@ -80,8 +81,9 @@ def open_array(
     source: Mapping[str, Any],
     like: Mapping[str, Any] | None = None,
     labels: Any = None,
+    columns: Sequence[str] | None = None,
 ) -> Data:
-    """An array, memory map or `Items` as Data.
+    """An array, memory map or `Items` as Data. columns: what those of a table are called.
 
     Raises BadInput for a shape or type that cannot be meant, no items, or any NaN or infinite value.
     """
@@ -92,7 +94,9 @@ def open_array(
     span = scan(array, name)
     notes: list[str] = []
     data_range: Range
-    if like is None:
+    if like is None and rows_of_a_table(array, layout) and not share_one(array, columns):
+        data_range = range_by_column(array, columns, notes)
+    elif like is None:
         data_range = choose_range(array.dtype, span, notes)
     else:
         data_range = choose_range_like(array.dtype, span, like, notes)
@@ -110,6 +114,11 @@ def open_array(
         notes=notes,
         source={**source, "fingerprint": fingerprint(array), "count": count, "stored": list(array.shape[1:])},
     )
+
+
+def rows_of_a_table(array: Any, layout: Layout) -> bool:
+    """Whether these may be rows whose columns are of several kinds: of bytes and bits they are flat pictures."""
+    return len(layout.shape) == 1 and array.dtype.kind in "uif" and array.dtype != np.uint8
 
 
 def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:

@@ -46,8 +46,9 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None) -> Data:
         labels = rows[:, columns.index(label)]
         labels = labels.astype(np.int64) if (labels == np.rint(labels)).all() else None
         rows = rows if labels is None else np.delete(rows, columns.index(label), 1)
+    kept = [names[place] for place in columns if labels is None or place != label] if named else None
     source = {"kind": "file", "path": str(path.resolve())}
-    data = open_array(rows.astype(np.float32), name=str(path), source=source, like=like, labels=labels)
+    data = open_array(rows.astype(np.float32), name=str(path), source=source, like=like, labels=labels, columns=kept)
     left = [names[place] for place in range(len(cells)) if place not in columns]
     if left:
         data.notes.append(f"{path.name}: left out, as no numbers: {', '.join(left)}")

@@ -15,10 +15,11 @@ SCORES = (*PLACED, "elbo", *CODED)
 RELATIVE = ("error", "gradient", *CODED)
 
 # Chosen on anomalies synthesised from what is learned from, by benchmarks/anomaly.py: those of Settings by its part
-# choice, of rows by choice-rows (a series does better still smoothed by 2, but a table's columns are no neighbours), of
+# choice, of rows by choice-rows (a series does better still smoothed by 2), of tables by choice-tables, of
 # what finds by choice-tiles. Of what fills holes they come from trials that no script repeats.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
+    "table": {"score": "error", "smooth": 0.0, "relative": False, "pool": "mean"},
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": "marks+ssim", "share": 0.001, "smooth": 2.0},
@@ -82,7 +83,9 @@ class Settings:
         Raises BadInput for a score that it cannot give.
         """
         fills = getattr(model.corruption, "extra", 0) > 0
-        kind = "rows" if len(model.shape) != 3 else "finds" if model.finds else "fills" if fills else "coded"
+        free = model.objective.link == "free"  # columns of several kinds: where they begin is no darkness
+        rows = "table" if free else "rows"
+        kind = rows if len(model.shape) != 3 else "finds" if model.finds else "fills" if fills else "coded"
         settings = cls(**(DEFAULTS[kind] | {key: value for key, value in given.items() if value is not None}))
         for name in settings.parts:
             if name in CODED and (fills or model.has_skips):
@@ -93,6 +96,6 @@ class Settings:
                 raise BadInput("score elbo: is of a variational model; train with kind=variational")
             if name == "marks" and not model.finds:
                 raise BadInput("score marks: is of a net that has learned to find blemishes; train with kind=repairing")
-            if name in MAPS and name != "error" and kind == "rows":
+            if name in MAPS and name != "error" and kind in ("rows", "table"):
                 raise BadInput(f"score {name}: is of pictures; error, mahalanobis and knn are of any item")
         return settings

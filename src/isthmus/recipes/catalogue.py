@@ -92,7 +92,7 @@ def create(
             raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
     keys = {key: checked(found.name, key, value, found.keys[key][0]) for key, value in keys.items()}
     default = found.keys["code"][0]
-    size = default if code is None else parse_code(code)
+    size = parse_code(code) if code is not None else default and fitted(default, shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -112,6 +112,11 @@ def create(
     if found.whole is not None:
         model.about["whole"] = True  # or with nothing left out
     return model
+
+
+def fitted(code: Shape, shape: Shape) -> Shape:
+    """A recipe's own code, for rows no more than half as many numbers as there are columns."""
+    return (min(code[0], -(-shape[0] // 2)),) if len(code) == len(shape) == 1 else code
 
 
 def checked(recipe: str, key: str, value: Any, default: Any) -> Any:

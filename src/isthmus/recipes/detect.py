@@ -14,7 +14,7 @@ from isthmus.corruptions import Blemish, Holes
 from isthmus.detection import Settings
 from isthmus.errors import BadInput, unknown
 from isthmus.objectives import Found, Laplace
-from isthmus.recipes.catalogue import recipe
+from isthmus.recipes.catalogue import fitted, recipe
 from isthmus.recipes.jobs import unet
 from isthmus.recipes.nets import SMALL, Make, conv, either, numbers
 
@@ -74,7 +74,7 @@ def detect(
     corruption: str = "gaussian:0.1",
     loss: str = "mse",
     score: str | None = None,
-    relative: bool = True,
+    relative: bool | None = None,
     pool: str | None = None,
     share: float | None = None,
     smooth: float | None = None,
@@ -90,7 +90,7 @@ def detect(
     Inpainting hides each part in turn. Repairing learns to find blemishes that are made of the picture itself. Auto is
     repairing for pictures that are not small, unless a code or a net is asked for, and denoising for all else.
 
-    code: numbers between encoder and decoder, by default 32: few, or what is bad comes back as well
+    code: numbers between encoder and decoder, by default 32 or half the columns: few, or what is bad comes back as well
     kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers
@@ -98,7 +98,7 @@ def detect(
     corruption: with denoising, what the encoder sees instead of x
     loss: bce, mse, gaussian, l1, categorical or ssim
     score: error, ssim, gradient, elbo (variational), marks (repairing), mahalanobis, knn, or several joined by +
-    relative: whether an error is divided by the root of what there is to rebuild
+    relative: yes or no: whether an error is divided by the root of what there is to rebuild
     pool: of a map: mean, max, or worst (the mean of the worst share)
     share: of the pixels that worst counts
     smooth: of a map, sigma in pixels
@@ -110,8 +110,15 @@ def detect(
     bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones
     """
     model = made(shape, code, kind, net, widths, numbers(channels), corruption, loss)
-    asked = {"score": score, "pool": pool, "share": share, "smooth": smooth, "cells": numbers(cells)}
-    Settings.of(model, relative=relative, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    asked = {
+        "relative": relative,
+        "score": score,
+        "pool": pool,
+        "share": share,
+        "smooth": smooth,
+        "cells": numbers(cells),
+    }
+    Settings.of(model, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
     if len(shape) == 3:
         batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
         own = "repairing" if model.finds else "inpainting" if model.has_skips else ""
@@ -144,4 +151,4 @@ def made(
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
-    return either(net, shape, code or (32,), KINDS[kind], widths=widths, loss=loss, corruption=seen)
+    return either(net, shape, code or fitted((32,), shape), KINDS[kind], widths=widths, loss=loss, corruption=seen)

@@ -10,9 +10,12 @@ from typing import Any
 from torch import nn
 
 from isthmus import store
+from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
+from isthmus.data.base import by_column
 from isthmus.files import claim
 from isthmus.machines import first_rank, together
+from isthmus.registry import exchange
 from isthmus.training.budget import epochs_within
 from isthmus.training.loop import Training
 from isthmus.training.options import settle
@@ -49,6 +52,8 @@ def fit(
     whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
     data = open_data(data, like=about.get("input"), cut=cut, whole=whole)
     data = data.seen_as(shape) if isinstance(shape, tuple) else data
+    if by_column(data.range) and isinstance(module, Autoencoder):
+        exchange(module, "objective", module.objective.unbounded())
     run = Path(out) if out is not None else None
     going_on = resume and run is not None and store.is_run(run)
     if run is not None and not going_on and first_rank():

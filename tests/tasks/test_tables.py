@@ -1,0 +1,44 @@
+"""Tables of sensors: each column counts, and comes back in its own units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.metrics import auroc
+
+
+def sensors(count: int, seed: int) -> np.ndarray:
+    """rpm, temperature and vibration that hang together."""
+    random = np.random.RandomState(seed)
+    load = random.rand(count, 1)
+    noise = random.randn(count, 3) * (20, 0.2, 0.0002)
+    return (10000, 20, 0.01) + load * (2000, 10, 0.01) + noise
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("sensors")
+    rows = sensors(1000, 1)
+    np.savetxt(folder / "good.csv", rows, delimiter=",", fmt="%.7g", header="rpm,temp,vib", comments="")
+    return isthmus.train("detect", folder / "good.csv", out=folder / "run", epochs=40, least_steps=0, quiet=True)
+
+
+def test_a_fault_in_any_column_is_seen(run: Any) -> None:
+    model, good = isthmus.load(run.path), sensors(200, 2)
+    for column, fault in ((0, 0.0), (1, 70.0), (2, 0.4), (2, 0.028)):
+        bad = sensors(200, 3)
+        bad[:, column] = fault
+        scores = [model.detect(rows).score for rows in (good, bad)]
+        assert auroc(np.concatenate(scores), np.repeat([0, 1], 200)) > 0.99, (column, fault)
+
+
+def test_rows_come_back_in_their_own_units(run: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", rows := sensors(50, 4).astype(np.float32))
+    isthmus.reconstruct(run.path, tmp_path / "rows.npy", out=tmp_path / "again.npy")
+    apart = np.abs(np.load(tmp_path / "again.npy") - rows).mean(0)
+    assert (apart < (200, 1, 0.001)).all(), apart
