@@ -80,8 +80,11 @@ def test_a_file_comes_back_with_ids_in_any_order_crowds_and_scores(tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"annotations": [{"id": 3, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "annotation 3: image 9 is not listed"),
-        ({"annotations": [{"id": 3, "image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}]}, "annotation 3: category 9 is not listed"),
+        ({"annotations": [{"id": 3, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "image 9 is not listed"),
+        (
+            {"annotations": [{"id": 3, "image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}]},
+            "category 9 is not listed",
+        ),
         ({"annotations": [{"id": 3, "image_id": 1, "category_id": 1, "bbox": [0, 0]}]}, "not a file of COCO"),
         ({"images": None}, "not a file of COCO"),
     ],
