@@ -51,11 +51,22 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | None = None) -> None:
+    """A row a line where they fit; on a terminal that is too narrow for that, each row as lines. Nothing is cut."""
     from rich.console import Console
 
     from isthmus.report import table
 
-    Console().print(table(rows, best))
+    drawn = table(rows, best)
+    console = Console()
+    unbound = console.options.update_width(sys.maxsize)
+    if not console.is_terminal:  # a file or another program has no edge
+        console.width = drawn.__rich_measure__(console, unbound).maximum
+    elif drawn.__rich_measure__(console, unbound).minimum > console.width:
+        for place, row in enumerate(rows):
+            print("\n" * bool(place), end="")
+            print_lines(row)
+        return
+    console.print(drawn)
 
 
 def transposed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def folder_for(run: Path | str) -> Path | str:
     A folder that is no run, of pictures for example, may have the name of a model: then the model is meant.
     """
     shipped = str(run) in names() and not (Path(run) / CONFIG).is_file()
-    return FOLDER / str(run) if shipped else run
+    return folder_of(str(run)) if shipped else run
 
 
 def is_shipped(run: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,9 +85,13 @@ def table(rows: Sequence[Row], best: Mapping[str, str] | None = None) -> Table:
     drawn, body = Table(box=SIMPLE_HEAD, header_style="dim"), []
     for name in names:
         values = [row.get(name) for row in rows]
-        drawn.add_column(name, justify="right" if any(map(is_number, values)) else "left")
-        won = winners(values, (best or {}).get(name))
-        body.append([Text(t, "bold" if i in won else "") for i, t in enumerate(column(values))])
+        won, texts = winners(values, (best or {}).get(name)), column(values)
+        figures = any(map(is_number, values))
+        words = texts if figures else [word for text in texts for word in text.split()]
+        least = max(map(len, [*words, *name.split()]), default=1)  # narrower, figures and names would be cut
+        justify: Literal["left", "right"] = "right" if figures else "left"
+        drawn.add_column(name, justify=justify, no_wrap=figures, min_width=least, overflow="fold")
+        body.append([Text(t, "bold" if i in won else "") for i, t in enumerate(texts)])
     for line in zip(*body, strict=True):
         drawn.add_row(*line)
     return drawn
