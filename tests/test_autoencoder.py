@@ -165,6 +165,7 @@ def test_arrays_of_every_make_are_taken() -> None:
     assert torch.equal(model.reconstruct(X.numpy()), expected)
     assert torch.equal(model.reconstruct(X.double().numpy()), expected)
     assert torch.equal(model.reconstruct(X.flatten(1)), expected)
+    assert torch.equal(model.reconstruct(X[:1].flatten()), model.reconstruct(X[:1]))
     assert torch.equal(model.reconstruct(X[:, 0]), expected)
     assert torch.allclose(model.reconstruct(X[3]), expected[3:4], atol=1e-6)
     assert torch.equal(model.reconstruct(as_bytes), model.reconstruct(as_bytes.float() / 255))
@@ -180,9 +181,9 @@ def test_whole_numbers_are_scaled_by_the_range_that_the_model_was_trained_on() -
     assert torch.equal(model.reconstruct(data), model.reconstruct(torch.from_numpy((data - low) / (high - low))))
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 9, 6), (2, 3, 8, 6), (2, 47), (48,), (1, 2, 1, 8, 6)])
+@pytest.mark.parametrize("shape", [(2, 1, 9, 6), (2, 3, 8, 6), (2, 47), (1, 2, 1, 8, 6)])
 def test_items_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadInput, match="this model takes 1×8×6"):
+    with pytest.raises(BadInput, match="takes 1×8×6"):
         tiny().encode(torch.zeros(shape))
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from isthmus.detection.frames import frame_of
+from PIL import Image
 
 
 @pytest.mark.parametrize("hidden", [0, 255])

@@ -17,10 +17,8 @@ from isthmus import bottlenecks, corruptions, models, networks, objectives, stor
 from isthmus.bottlenecks.base import Bottleneck, free
 from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
 from isthmus.corruptions import Corruption
-from isthmus.data import to_unit
-from isthmus.data.base import by_column, ends_of, range_of
+from isthmus.data import prepared
 from isthmus.detection import FILE, Detector, Finding
-from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.objectives import Objective
@@ -208,15 +206,13 @@ class Autoencoder(nn.Module):
     def detect(self, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
         """What the run's detector says of N items, or of one: scores, which are bad, maps.
 
-        x: as `tensor` takes it, or one picture of 8 or 16 bits of any size, or a picture file. Raises BadInput without
-        a detector, and for numbers that are none.
+        x: as `tensor` takes it. Raises BadInput without a detector, and for numbers that are none.
         """
         if self.detector is None:
             raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
-        frame = frame_of(x, self.shape, self.about.get("input", {}))
-        items = self.tensor(x, unit) if frame is None else frame
+        items = self.tensor(x, unit)
         if not items.isfinite().all():
-            raise BadInput("NaN or infinite values: of such an item nothing can be said")
+            raise BadInput("input: holds NaN or infinite values; accepted are finite numbers")
         return self.detector(self, items, false_alarms)
 
     @property
@@ -251,34 +247,18 @@ class Autoencoder(nn.Module):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def tensor(self, x: Any, unit: bool = False) -> Tensor:
-        """Anything array-like -> float32 N×shape in [0, 1], by the numbers the model was trained on.
+        """Anything array-like, or one picture's path -> float32 N×shape in [0, 1], as isthmus.data.prepared reads it.
 
-        Integers are taken in the range of the training data where they fit into it, else in that of their type.
-        Floats are in [0, 1] already, unless the training data were floats of another range; `unit` says they are.
+        That is by what the model was trained on; an untrained one takes uint8, uint16, bool and floats in [0, 1].
+        unit: x is floats in [0, 1] already, whatever the training data were.
         """
-        if not isinstance(x, Tensor):
-            if (array := np.array(x)).dtype.kind not in "biuf":
-                raise BadInput(f"items of type {array.dtype}: arrays of integers, floats or bool are accepted")
-            x = torch.from_numpy(array)
-        about = self.about.get("input", {})
-        own_range = range_of({"range": (0.0, 255.0)} | about)
-        low, high = ends_of(own_range)
-        if by_column(own_range):  # a table has its own units, whatever type its numbers have
-            x = x if unit or x.shape[-1:] != self.shape else to_unit(x.reshape(-1, *self.shape), own_range)
-        elif not x.is_floating_point():
-            highest = int(x.long().max()) if x.numel() else 0
-            own = high < 255 and highest <= high and not about.get("float")
-            x = to_unit(x, (low, high) if own else (0.0, 255.0 if x.dtype == torch.uint8 or highest < 256 else 65535.0))
-        elif about.get("float") and not unit:
-            x = to_unit(x, (low, high))
-        x = x.float()
-        if x.shape == self.shape:
-            x = x[None]
-        elif len(self.shape) == 3 and tuple(x.shape) in ((*self.shape[1:], self.shape[0]), self.shape[1:]):
-            x = x.reshape(*self.shape[1:], -1).movedim(-1, 0)[None]  # one picture as a camera gives it
-        if x.dim() > 1 and x.dim() != len(self.shape) + 1 and math.prod(x.shape[1:]) == math.prod(self.shape):
-            x = x.reshape(-1, *self.shape)
-        return x
+        if unit and isinstance(x, Tensor) and x.shape[1:] == self.shape:  # stays where it lies
+            return x.float()
+        return prepared(x, {"shape": self.shape} if unit else self.read_as())
+
+    def read_as(self) -> dict[str, Any]:
+        """What the model was trained on, by which `prepared` and `open_data` (as `like`) read numbers for it."""
+        return {**self.about.get("input", {}), "shape": list(self.shape)}
 
     def _chunks(self, function: Any, items: Tensor) -> Tensor:
         parts = [function(part.to(self.device)).cpu() for part in items.split(CHUNK)]

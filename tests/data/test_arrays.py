@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus.data import base, numeric, open_data
+from isthmus.data import base, numeric, open_data, values
 from isthmus.errors import BadInput
 
 
@@ -36,11 +36,13 @@ def test_layouts(shape, item, rng) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "stored", "expected"),
+    ("numbers", "dtype", "stored", "expected"),
     [
         ([0, 200], np.uint8, torch.uint8, (0, 255)),
         ([0, 200], np.int64, torch.uint8, (0, 255)),
-        ([0, 256], np.int32, torch.uint16, (0, 65535)),
+        ([0, 256], np.int32, torch.uint16, (0, 1023)),
+        ([0, 4095], np.uint16, torch.uint16, (0, 4095)),
+        ([0, 4096], np.uint16, torch.uint16, (0, 16383)),
         ([3, 60000], np.uint16, torch.uint16, (0, 65535)),
         ([0, 70000], np.int64, torch.float32, (0, 70000)),
         ([-1, 5], np.int8, torch.float32, (-1, 5)),
@@ -53,8 +55,8 @@ def test_layouts(shape, item, rng) -> None:
         ([3.0, 3.0], np.float32, torch.float32, (3, 3)),
     ],
 )
-def test_types_and_ranges(values, dtype, stored, expected) -> None:
-    data = open_data(np.array([values, values], dtype))
+def test_types_and_ranges(numbers, dtype, stored, expected) -> None:
+    data = open_data(np.array([numbers, numbers], dtype))
     assert (data.dtype, data.range) == (stored, expected)
     floats = data.floats()
     assert floats.dtype == torch.float32
@@ -108,7 +110,7 @@ def test_what_is_no_data(array, reason: str, tmp_path: Path) -> None:
 
 
 def test_nan_is_counted_and_placed(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(numeric, "CHUNK", 64)
+    monkeypatch.setattr(values, "CHUNK", 64)
     array = np.zeros((50, 4), np.float32)
     array[31, 2], array[31, 3], array[40, 0] = np.nan, np.inf, -np.inf
     np.save(tmp_path / "a.npy", array)

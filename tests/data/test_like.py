@@ -29,9 +29,7 @@ def test_two_trainings_one_truth(rng) -> None:
         ):
             floats = open_data(given, like=like).floats()
             assert torch.allclose(floats, truth, atol=1e-6), (like["range"], given.dtype)
-    for given in (eight.astype(np.int64), eight.astype(np.float32)):
-        assert torch.allclose(open_data(given, like=BYTES).floats(), truth, atol=1e-6)
-    assert torch.allclose(open_data(eight.astype(np.int64), like=UNIT).floats(), truth, atol=1e-6)
+    assert torch.allclose(open_data(eight.astype(np.int64), like=BYTES).floats(), truth, atol=1e-6)
 
 
 def test_a_run_never_measures_anew() -> None:
@@ -47,7 +45,7 @@ def test_a_run_never_measures_anew() -> None:
     assert table.floats().tolist() == [[0.5, 1.0]], "whole numbers in a table are the same quantity as the floats"
     counts = open_data(np.array([[0, 300]]), like={"shape": [2], "range": [0, 255]})
     assert counts.range == (0, 255)
-    digits = open_data(np.full((1, 8, 8), 16, np.uint8), like={"shape": [1, 8, 8], "range": [0, 16]})
+    digits = open_data(np.full((1, 8, 8), 16, np.int64), like={"shape": [1, 8, 8], "range": [0, 16]})
     assert digits.floats().max() == 1
 
 

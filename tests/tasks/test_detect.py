@@ -409,7 +409,7 @@ def test_a_frame_is_made_to_fit_as_a_file_is(run: Path, parts: Path, tmp_path: P
     assert model.detect(gray).score.shape == (1,)
     for x, told in (
         (np.full((24, 24), np.nan, np.float32), "NaN or infinite"),
-        (np.array([None]), "items of type object"),
+        (np.array([None]), "input: holds Python objects"),
     ):
         with pytest.raises(BadInput, match=told):
             model.detect(x)

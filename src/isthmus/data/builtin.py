@@ -124,7 +124,8 @@ def _named(
     values: tuple[float, float],
     fingerprint: str,
 ) -> Data:
-    source = {"kind": "builtin", "name": name, "fingerprint": fingerprint, "count": len(images)}
+    kind = "uint8" if values[1] == 255 else "int64"  # 0..16 is no share of 255, as uint8 is read
+    source = {"kind": "builtin", "name": name, "fingerprint": fingerprint, "count": len(images), "dtype": kind}
     return Data(
         items=torch.from_numpy(images),
         shape=images.shape[1:],

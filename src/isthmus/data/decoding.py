@@ -90,6 +90,7 @@ class Files:
 
     corners: N×2, where in each file its shape is cut out, at the picture's own scale; None: each is made to fit.
     stretched: made to fit with nothing left out, each side scaled by itself.
+    white: of 16 bits, which pictures of 8 bits are scaled to.
     """
 
     folder: Path
@@ -100,6 +101,7 @@ class Files:
     cache: Decoded | None = None
     corners: np.ndarray | None = None
     stretched: bool = False
+    white: float = 65535.0
 
     def __post_init__(self) -> None:
         self.asked = 0  # items that were asked for and had to be decoded
@@ -127,6 +129,7 @@ class Files:
         whole = f"{fingerprint(self.names, self.looks)} {self.shape} {self.dtype} {PIL.__version__} {written}"
         whole += "" if self.corners is None else f" {self.corners.tolist()}"
         whole += " stretched" if self.stretched else ""
+        whole += "" if self.white == 65535 else f" white {self.white:g}"
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
     def decode(self, place: int, row: np.ndarray) -> None:
@@ -134,9 +137,9 @@ class Files:
         path = self.folder / self.names[place]
         if self.corners is None:
             picture = read_picture(path, shorter=max(self.shape[1:]))
-            row[...] = fitting.fit(picture, self.shape, row.dtype, self.stretched)
+            row[...] = fitting.fit(picture, self.shape, row.dtype, self.stretched, self.white)
         else:
-            row[...] = fitting.cut(read_picture(path), self.shape, row.dtype, *self.corners[place])
+            row[...] = fitting.cut(read_picture(path), self.shape, row.dtype, self.corners[place], self.white)
         if self.cache is not None:
             self.cache.keep(place, row if same(path, self.looks[place]) else None)
 

@@ -55,26 +55,33 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return (luma >> np.uint64(16)).astype(picture.dtype)[None]
 
 
-def to_depth(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """uint8 to uint16 (×257: white stays white, and the way back is exact) or uint16 to uint8 (rounded)."""
+def to_depth(picture: np.ndarray, dtype: np.dtype, white: float = 65535.0) -> np.ndarray:
+    """uint8 to uint16 (×257: white stays white, and the way back is exact) or uint16 to uint8 (rounded).
+
+    white: of the uint16 that becomes of a uint8, such as 4095 beside pictures of 12 bits.
+    """
     if picture.dtype == dtype:
         return picture
     if dtype == np.uint16:
-        return picture.astype(np.uint16) * np.uint16(257)
+        return ((picture.astype(np.uint32) * np.uint32(white) + 127) // 255).astype(np.uint16)
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def cut(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, top: int, left: int) -> np.ndarray:
-    """The part of C×H×W that begins at (top, left), as `shape` and `dtype`; a picture that ends before is mirrored."""
-    channels, height, width = shape
+def cut(
+    picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, corner: np.ndarray, white: float = 65535.0
+) -> np.ndarray:
+    """The part of C×H×W that begins at corner = (top, left), as `shape` and `dtype`; where it ends before, mirrored."""
+    (channels, height, width), (top, left) = shape, corner
     part = picture[:, top : top + height, left : left + width]
     missing = ((0, 0), (0, height - part.shape[1]), (0, width - part.shape[2]))
-    return to_channels(to_depth(np.pad(part, missing, mode="symmetric"), dtype), channels)
+    return to_channels(to_depth(np.pad(part, missing, mode="symmetric"), dtype, white), channels)
 
 
-def fit(picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, whole: bool = False) -> np.ndarray:
-    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `whole` as in `resize`."""
+def fit(
+    picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, whole: bool = False, white: float = 65535.0
+) -> np.ndarray:
+    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `whole` as in `resize`, `white` as in `to_depth`."""
     channels, height, width = shape
     if channels == 1:  # fewer planes to resize
         picture = to_channels(picture, 1)
-    return to_channels(to_depth(resize(picture, height, width, whole), dtype), channels)
+    return to_channels(to_depth(resize(picture, height, width, whole), dtype, white), channels)

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base, cache
-from isthmus.data.base import Data, ends_of, numpy_type, range_of, shape_of, times
+from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of, times
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
+from isthmus.data.depth import depth_of
 from isthmus.data.dicom import bare, is_dicom
 from isthmus.data.mask_files import masks_among
 from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.data.preparation import file_numbers
 from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
 
@@ -96,12 +98,15 @@ def open_pictures(
     kept, looks, reasons = look_at(folder, names)
     squares: np.ndarray | None = None
     broken: dict[int, str] = {}
+    data_range: Range = (0.0, 255.0)
     if kept:
         kinds = [Header(*kind) for kind in np.unique(looks[["height", "width", "gray", "deep"]]).tolist()]
         side = side_of_squares(kinds, cut, like)
-        shape, dtype = choose_shape(kinds, side or size, gray, like, whole, notes, shown)
+        shape = choose_shape(kinds, side or size, gray, like, whole, notes, shown)
+        dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))
         stretched = whole is not None if like is None else bool(like.get("whole"))
         files = Files(folder, kept, looks, shape, dtype, stretched=stretched)
+        files.white = ends_of(data_range)[1] if dtype == torch.uint16 else files.white
         items: Tensor | Files = files
         if side is not None:
             squares = cut_up(files, base.MEMORY_BUDGET * len(kept) // files.nbytes, notes)
@@ -112,6 +117,9 @@ def open_pictures(
                 files.corners, squares = squares[:, 1:], None
             items, broken = read_whole(files, path.is_dir(), notes)
         reasons |= {kept[place]: reason for place, reason in broken.items()}
+        if dtype == torch.uint16 and like is None:
+            count = len(items) if isinstance(items, Tensor) else len(kept)
+            data_range = depth_of(items, count, broken if squares is None else (), notes)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():
@@ -137,7 +145,6 @@ def open_pictures(
     }
     if side is not None:
         source |= {"cut": side, "pictures": len(kept)}
-    data_range = (0.0, 65535.0 if dtype == torch.uint16 else 255.0)
     data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
     return data if squares is None else replace(data, pictures=owners)
 
@@ -184,14 +191,12 @@ def choose_shape(
     whole: int | None,
     notes: list[str],
     shown: str,
-) -> tuple[tuple[int, int, int], torch.dtype]:
-    """The one (C, H, W) and type that files with these headers become."""
-    deep = any(header.deep for header in headers)
+) -> tuple[int, int, int]:
+    """The one (C, H, W) that files with these headers become."""
     channels = 1 if (all(header.gray for header in headers) if gray is None else gray) else 3
     sizes = {(header.height, header.width) for header in headers}
     if like is not None:
         wanted = shape_of(like)
-        deep = {255.0: False, 65535.0: True}.get(ends_of(range_of(like))[1], deep)
         if len(wanted) == 3 and wanted[0] in (1, 3):
             channels, height, width = wanted
         elif len(wanted) == 1 and len(sizes) == 1 and channels * int(np.prod(next(iter(sizes)))) == wanted[0]:
@@ -210,7 +215,7 @@ def choose_shape(
         height = width = MIXED_SIZE if whole is None else whole
         how = "shorter side, centre crop" if whole is None else "nothing cut off"
         notes.append(f"pictures of mixed sizes: each made {times((height, width))} ({how}); --size chooses another")
-    return (channels, height, width), torch.uint16 if deep else torch.uint8
+    return channels, height, width
 
 
 def nothing_in(shown: str, others: Counter[str]) -> BadInput:

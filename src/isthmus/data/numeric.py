@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +13,14 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base
-from isthmus.data.base import Data, Numbered, Range, numpy_type
+from isthmus.data.base import Data, Numbered, numpy_type
 from isthmus.data.columns import range_by_column, share_one
-from isthmus.data.layouts import (
-    Layout,
-    Span,
-    choose_layout,
-    choose_range,
-    choose_range_like,
-    stored_type,
-)
+from isthmus.data.depth import choose_range, stored_type
+from isthmus.data.layouts import Layout, choose_layout
+from isthmus.data.preparation import framed, range_like
+from isthmus.data.values import as_numpy, check_type, chunks, scan
 from isthmus.errors import BadInput
 
-CHUNK = 2**24  # bytes looked at together
 HASHED_WHOLE = 2**28  # an array up to here goes into its fingerprint whole, of a larger one the two ends
 
 
@@ -88,18 +83,19 @@ def open_array(
     Raises BadInput for a shape or type that cannot be meant, no items, or any NaN or infinite value.
     """
     check_type(array.dtype, name)
+    notes: list[str] = []
+    if like is not None and isinstance(array, np.ndarray):
+        array = framed(array, like, notes)
     layout = choose_layout(tuple(array.shape), like, name)
     if layout.single:
         array = array[:][None]
     span = scan(array, name)
-    notes: list[str] = []
-    data_range: Range
-    if like is None and rows_of_a_table(array, layout) and not share_one(array, columns):
+    if like is not None:
+        data_range = range_like(array.dtype, span, like, name, notes)
+    elif rows_of_a_table(array, layout) and not share_one(array, columns):
         data_range = range_by_column(array, columns, notes)
-    elif like is None:
-        data_range = choose_range(array.dtype, span, notes)
     else:
-        data_range = choose_range_like(array.dtype, span, like, notes)
+        data_range = choose_range(array.dtype, span, notes)
     stored = stored_type(array.dtype, span)
     count = int(array.shape[0])
     lazy = Mapped(array, layout, getattr(torch, stored.name))
@@ -112,7 +108,13 @@ def open_array(
         names=Numbered(range(count)),
         labels=as_labels(labels, count),
         notes=notes,
-        source={**source, "fingerprint": fingerprint(array), "count": count, "stored": list(array.shape[1:])},
+        source={
+            **source,
+            "fingerprint": fingerprint(array),
+            "count": count,
+            "stored": list(array.shape[1:]),
+            "dtype": array.dtype.name,
+        },
     )
 
 
@@ -132,14 +134,6 @@ def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:
     return open_array(items, name=name, source=source, like=like, labels=labels)
 
 
-def as_numpy(value: Any) -> np.ndarray:
-    """A tensor or anything array-like as numpy, without a copy where that can be."""
-    if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    return np.asarray(value)
-
-
 def as_labels(labels: Any, count: int) -> np.ndarray | None:
     """Labels as N integers, or None where they are something else than one whole number an item."""
     with suppress(ValueError, TypeError):
@@ -147,49 +141,6 @@ def as_labels(labels: Any, count: int) -> np.ndarray | None:
         if array.shape in ((count,), (count, 1)) and array.dtype.kind in "uib":
             return array.reshape(count).astype(np.int64)
     return None
-
-
-def check_type(dtype: np.dtype, name: str) -> None:
-    if dtype.hasobject:
-        raise objects(name)
-    if dtype.kind not in "buif":
-        words = {"c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "times", "V": "records"}
-        raise BadInput(f"{name}: holds {words.get(dtype.kind, dtype)}; accepted are whole numbers, floats, booleans")
-
-
-def objects(name: str) -> BadInput:
-    return BadInput(
-        f"{name}: holds Python objects, which only pickle reads, and pickle can run code; save it as numbers"
-    )
-
-
-def chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """(first index, some items) over the whole array, about CHUNK bytes at a time."""
-    count = array.shape[0]
-    step = max(1, CHUNK * count // max(1, array.nbytes))
-    for start in range(0, count, step):
-        yield start, np.asarray(array[start : start + step])
-
-
-def scan(array: Any, name: str) -> Span:
-    """The least and greatest value in 32-bit floats. Raises BadInput where one is not finite."""
-    if array.dtype.kind == "b":
-        return Span(0, 1)
-    low, high, bad, where = np.inf, -np.inf, 0, -1
-    for start, chunk in chunks(array):
-        if chunk.dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                chunk = chunk.astype(np.float32, copy=False)
-            finite = np.isfinite(chunk.reshape(len(chunk), -1))
-            if not finite.all():
-                rows = np.flatnonzero(~finite.all(axis=1))
-                where = start + int(rows[0]) if where < 0 else where
-                bad += int((~finite).sum())
-                continue
-        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
-    if bad:
-        raise BadInput(f"{name}: {bad} NaN or infinite values, the first in item {where}; accepted are finite numbers")
-    return Span(low, high)
 
 
 def fingerprint(array: Any) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from isthmus.data.base import Data, times
 from isthmus.data.layouts import ACCEPTED
-from isthmus.data.numeric import check_type, objects, open_array
+from isthmus.data.numeric import open_array
+from isthmus.data.values import check_type, objects
 from isthmus.errors import BadInput
 
 KEYS = ("x", "images", "data", "x_train", "arr_0")

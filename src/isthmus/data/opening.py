@@ -17,12 +17,14 @@ from torch import Tensor
 from isthmus.data import fitting
 from isthmus.data.base import Data, kind_of_item, shape_of
 from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
+from isthmus.data.depth import WHITE
 from isthmus.data.folders import open_pictures
-from isthmus.data.numeric import as_numpy, open_array, open_dataset
+from isthmus.data.numeric import open_array, open_dataset
 from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.shards import is_shards, open_shards
 from isthmus.data.tables import TABLES, open_table
+from isthmus.data.values import as_numpy
 from isthmus.errors import BadInput
 
 ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz, .csv"
@@ -37,13 +39,15 @@ def open_data(
     first: int | None = None,
     cut: int | None = None,
     whole: int | None = None,
+    white: float | None = None,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
 
     size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
     of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
-    a folder are made to fit with nothing left out, and no side longer than that where no size is named.
+    a folder are made to fit with nothing left out, and no side longer than that where no size is named. white: the
+    number that is white in whole numbers, such as 4095 for 12 bits in 16, instead of one that is found in the data.
     like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
     converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
     the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
@@ -67,10 +71,20 @@ def open_data(
         data = data.seen_as(shape_of(like))
     elif size is not None or gray:
         data = _conformed(data, size, gray)
+    if white is not None:
+        data = with_white(data, white)
     if first is not None and first < len(data):
         data = data.subset(np.arange(first))
         data = replace(data, source={**data.source, "count": first, "first": first})
     return data
+
+
+def with_white(data: Data, white: float) -> Data:
+    """The same set, 0..white being 0..1. Raises BadInput for a set of other numbers than whole ones from 0 on."""
+    if data.dtype.is_floating_point:
+        raise BadInput(f"white={white:g}: is for whole numbers from 0 on, and this data holds others")
+    notes = [note for note in data.notes if WHITE not in note]  # which told what was found
+    return replace(data, range=(0.0, float(white)), notes=notes)
 
 
 def _open_path(

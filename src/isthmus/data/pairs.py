@@ -34,6 +34,9 @@ def paired(data: Data, truth: Data) -> Data:
 
     truth: opened like `data`. Raises BadInput where an item has no partner of its name, or one of another size or type.
     """
+    if data.dtype == truth.dtype == torch.uint16:  # the depth that holds both
+        shared = max(data.range, truth.range)
+        data, truth = replace(data, range=shared), replace(truth, range=shared)
     if (data.shape, data.range) != (truth.shape, truth.range):
         one, other = (
             f"{kind_of_item(d.shape)}, {ends_of(d.range)[0]:g} to {ends_of(d.range)[1]:g}" for d in (data, truth)

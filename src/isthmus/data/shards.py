@@ -25,12 +25,15 @@ import torch
 from torch import Tensor
 
 from isthmus.data import fitting
-from isthmus.data.base import Data, Numbered, numpy_type
+from isthmus.data.base import Data, Numbered, ends_of, numpy_type
 from isthmus.data.broken import decode_each
 from isthmus.data.deep import Header
+from isthmus.data.depth import choose_range
 from isthmus.data.download import cache_folder, checksum
 from isthmus.data.folders import choose_shape, find_pictures
 from isthmus.data.pictures import is_picture_name, read_bytes
+from isthmus.data.preparation import file_numbers
+from isthmus.data.values import Span
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim
 
@@ -47,6 +50,7 @@ class Shards:
         self.starts = np.cumsum([0, *(shard["count"] for shard in shards)])[:-1]
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.dtype = torch.uint8
+        self.white = 65535.0  # of 16 bits, which becomes of 8 bits
         self.lock = threading.Lock()
         self.members = lru_cache(maxsize=320)(self._members)  # more than the shards that are open at a time, 256
 
@@ -92,7 +96,9 @@ class Shards:
 
         def decode(row: int) -> None:
             name, data = contents[row]
-            whole[row] = fitting.fit(read_bytes(data, name, max(self.shape[1:])), self.shape, whole.dtype)
+            whole[row] = fitting.fit(
+                read_bytes(data, name, max(self.shape[1:])), self.shape, whole.dtype, white=self.white
+            )
 
         decode_each(decode, sorted(contents))
         return torch.from_numpy(whole)
@@ -123,8 +129,12 @@ def open_shards(
         raise BadInput(f"{place}: its shards hold no pictures")
     items, notes = Shards(place, shards), list[str]()
     first = next(number for number, shard in enumerate(shards) if shard["count"])
-    headers = look_at(items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"]))))
-    items.shape, items.dtype = choose_shape(headers, size, gray, like, None, notes, place)
+    headers, highest = look_at(items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"]))))
+    items.shape = choose_shape(headers, size, gray, like, None, notes, place)
+    items.dtype, data_range = file_numbers(like or {}, deep=any(header.deep for header in headers))
+    items.white = ends_of(data_range)[1]
+    if items.dtype == torch.uint16 and like is None:
+        data_range = choose_range(np.dtype(np.uint16), Span(0.0, highest), notes)
     told = [[shard["name"], shard["count"], shard["bytes"]] for shard in shards]
     count = sum(shard["count"] for shard in shards)
     source = {
@@ -135,14 +145,13 @@ def open_shards(
         "size": list(items.shape[1:]),
         "gray": items.shape[0] == 1,
     }
-    highest = 65535.0 if items.dtype == torch.uint16 else 255.0
     names = Numbered(range(count), len(str(count)))
-    return Data(items, items.shape, (0.0, highest), names, notes=notes, source=source)
+    return Data(items, items.shape, data_range, names, notes=notes, source=source)
 
 
-def look_at(seen: Sequence[tuple[str, bytes]]) -> list[Header]:
-    """Of those that can be read. Raises BadInput where none can."""
-    headers, reasons = list[Header](), list[str]()
+def look_at(seen: Sequence[tuple[str, bytes]]) -> tuple[list[Header], float]:
+    """The headers of those that can be read, and their greatest value. Raises BadInput where none can."""
+    headers, reasons, highest = list[Header](), list[str](), 0.0
     for name, data in seen:
         try:
             picture = read_bytes(data, name)
@@ -151,9 +160,10 @@ def look_at(seen: Sequence[tuple[str, bytes]]) -> list[Header]:
         else:
             _, height, width = picture.shape
             headers.append(Header(height, width, len(picture) == 1, picture.dtype == np.uint16))
+            highest = max(highest, float(picture.max()))
     if not headers:
         raise BadInput(reasons[0] + (f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""))
-    return headers
+    return headers, highest
 
 
 def read_index(place: str) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ class Batches:
 
 def shown(source: str, model: Autoencoder) -> Batches:
     """All items of a folder that somebody has shown, as the model takes them."""
-    data = open_data(source, like=model.about.get("input"))
+    data = open_data(source, like=model.read_as())
     tell(data)
     return Batches(data, np.arange(len(data)))
 

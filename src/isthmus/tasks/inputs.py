@@ -31,8 +31,7 @@ def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first
 
     Raises BadInput where it does not fit, or has no such split.
     """
-    like = model.about.get("input") or {"shape": list(model.shape), "range": [0.0, 1.0]}
-    data = open_data(source, like=like)
+    data = open_data(source, like=model.read_as())
     if data is not source:
         tell(data)
     return chosen(data, model, split=split, first=first)

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from isthmus import metrics
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, resize
+from isthmus.data import Data, prepared, resize
 from isthmus.data.inspection import UNLABELED, Inspection, Judged
 from isthmus.data.mask_files import read_mask
-from isthmus.detection.frames import frame_of
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.detect import Batches
 from isthmus.tasks.inputs import name_of, open_for, parts_of, trained_on
@@ -131,12 +130,12 @@ def unshown(found: Inspection, model: Autoencoder) -> Inspection:
 
 def read(model: Autoencoder, ones: list[Judged]) -> Iterator[tuple[Tensor, list[Judged]]]:
     """The pictures as the model takes them, N×shape in [0, 1], some at a time; what cannot be read is named."""
-    like, broken = model.about.get("input", {}), []
+    like, broken = model.read_as(), []
     for first in range(0, len(ones), AT_ONCE):
         pending, kept = [], []
         for one in ones[first : first + AT_ONCE]:
             try:
-                pending.append(frame_of(one.path, model.shape, like))
+                pending.append(prepared(one.path, like))
                 kept.append(one)
             except BadInput as error:
                 broken.append(str(error))

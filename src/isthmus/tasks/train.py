@@ -62,7 +62,7 @@ def train(
     if first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
-    opened = opened_for(found, data, truth, size, gray)
+    opened = opened_for(found, data, truth, size, gray, training_keys.get("white"))
     tell(opened)
     if found.whole is not None:
         if not model_keys.get("good"):
@@ -81,17 +81,18 @@ def train(
     return calibrated(done)
 
 
-def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None) -> Data:
+def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None, white: float | None) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
-    how = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
+    how: dict[str, Any] = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
     folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
     if recipe.whole is not None and folder:
-        opened = inspected(Path(data)).open(gray=gray, **how)
+        opened = open_data(inspected(Path(data)).open(gray=gray, **how), white=white)
     else:
-        opened = open_data(data, gray=gray, **how)
+        opened = open_data(data, gray=gray, white=white, **how)
     if truth is None:
         return opened
-    return paired(opened, open_data(truth, gray=len(opened.shape) == 3 and opened.shape[0] == 1, **how))
+    gray = len(opened.shape) == 3 and opened.shape[0] == 1
+    return paired(opened, open_data(truth, gray=gray, white=white, **how))
 
 
 def enough(data: Data, options: Mapping[str, Any]) -> None:
@@ -164,7 +165,7 @@ def go_on(
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
-    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"))
+    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"), about["training"].get("white"))
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})

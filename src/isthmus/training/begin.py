@@ -12,7 +12,7 @@ from torch import nn
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
-from isthmus.data.base import by_column
+from isthmus.data.base import by_column, numpy_type
 from isthmus.files import claim
 from isthmus.machines import first_rank, together
 from isthmus.registry import exchange
@@ -50,7 +50,7 @@ def fit(
     sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
     cut = min(sides) if sides and about.get("cut") else None  # a recipe that restores learns from squares
     whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
-    data = open_data(data, like=about.get("input"), cut=cut, whole=whole)
+    data = open_data(data, like=about.get("input"), cut=cut, whole=whole, white=options["white"])
     data = data.seen_as(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
         exchange(module, "objective", module.objective.unbounded())
@@ -65,6 +65,7 @@ def fit(
         "shape": list(data.seen),
         "range": list(data.range),
         "float": data.dtype.is_floating_point,
+        "dtype": data.source.get("dtype", numpy_type(data.dtype).name),
         "gray": data.seen[0] == 1,
         "cut": "cut" in data.source,
         "whole": bool(about.get("whole")),

@@ -26,6 +26,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "clip": (None, "largest norm of the gradient; none for no limit"),
     "ema": (None, "decay of a running mean of the weights, which is then kept instead, such as 0.999"),
     "patience": (None, "stop after so many epochs with no better validation loss, and keep the best weights"),
+    "white": (None, "number that is white in whole numbers, such as 4095; by default what the data hold: 8 to 16 bits"),
     "validation": (0.1, "share of the training part held back to choose on"),
     "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
     "seed": (0, "of the weights, the parts, the order and all noise"),
@@ -71,7 +72,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         value = options[key]
         if value is not None and (not number(value, int) or not least <= value < 2**62):
             raise BadInput(f"{key} is {value}: a whole number of {least} or more is accepted")
-    for key in ("epochs", "lr", "clip"):
+    for key in ("epochs", "lr", "clip", "white"):
         value = options[key]
         if value is not None and not (number(value) and 0 < value < math.inf):
             raise BadInput(f"{key} is {value}: a number above 0 is accepted")
