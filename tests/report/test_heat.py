@@ -1,26 +1,41 @@
-"""A map over a picture: clear where there is nothing to see, and hotter as it gets worse."""
+"""A map over a picture: what is normal stays as it is, and what exceeds it gets hotter as it gets worse."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from isthmus.report.heat import heated
+from isthmus.report.heat import LINE, heated, rim
+
+RAMP = np.arange(256, dtype=np.uint8)[None].repeat(8, 0)
 
 
-def test_what_is_clear_stays_gray_and_what_is_worst_is_bright() -> None:
-    picture = np.linspace(0, 1, 256)[None, None].repeat(8, 1)  # 1×8×256
-    values = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 100.0])[:, None].repeat(256, 1)
-    hot = np.asarray(heated(picture, values, level=1.0).convert("RGB"), int)
+def test_what_is_normal_stays_gray_and_what_exceeds_it_is_colored() -> None:
+    values = np.array([0, 0.5, 1, 1.1, 1.5, 2, 3, 100.0])[:, None].repeat(256, 1)
+    hot = np.asarray(heated(RAMP, values, normal=1.0, hottest=3.0).convert("RGB"), int)
     assert hot.shape == (8, 256, 3)
-    assert (hot[0].max(1) == hot[0].min(1)).all()
-    assert np.abs(hot[0, :, 0] - np.arange(256)).max() <= 4  # 64 grays
-    assert (np.diff(hot[0, :, 0]) >= 0).all()
-    assert (hot[2, :, 0] > hot[2, :, 1] + 20).all()  # at the level of good ones: red
-    assert (np.diff(hot[1:, 0].sum(1)) >= 0).all()
+    assert (hot[:3].max(2) == hot[:3].min(2)).all()
+    assert np.abs(hot[:3, :, 0] - RAMP[:3]).max() <= 3  # a hundred grays
+    assert (hot[3:, 128].max(1) > hot[3:, 128].min(1) + 20).all()
+    away = np.abs(hot[3:] - RAMP[3:, :, None]).sum((1, 2))
+    assert (np.diff(away) >= 0).all()
     assert (hot[6] == hot[7]).all()
+
+
+def test_a_contour_goes_around_the_mask_and_not_along_the_border_of_the_picture() -> None:
+    mask = np.zeros((10, 12), bool)
+    mask[2:7, :5] = True
+    hot = np.asarray(heated(np.zeros((10, 12), np.uint8), np.zeros((10, 12)), 1.0, 2.0, mask).convert("RGB"))
+    line = (hot == LINE).all(2)
+    assert (line == rim(mask, 1)).all()
+    assert line[2, :5].all()
+    assert line[6, :5].all()
+    assert line[2:7, 4].all()
+    assert not line[3:6, :4].any()
+    assert line.sum() == 13
+    assert rim(mask, 2).sum() == 25 - 1 * 3
 
 
 @pytest.mark.parametrize("values", [np.full((4, 4), np.nan), np.full((4, 4), np.inf), np.zeros((4, 4))])
 def test_a_map_that_is_no_map_is_drawn_all_the_same(values: np.ndarray) -> None:
-    assert heated(np.zeros((3, 4, 4), np.uint8), values, level=0.0).size == (4, 4)
+    assert heated(np.zeros((4, 4), np.uint8), values, normal=0.0, hottest=0.0).size == (4, 4)

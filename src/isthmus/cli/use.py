@@ -76,6 +76,12 @@ def detect(
             help="share of normal items that may be called bad, as 0.01; default: the run's own",
         ),
     ] = None,
+    save_masks: Annotated[
+        bool, typer.Option("--save-masks", help="also masks/ (PNG of 0 and 255) and boxes.json (COCO) of what is found")
+    ] = False,
+    save_maps: Annotated[
+        str | None, typer.Option("--save-maps", metavar="npy|tif", help="also maps/, float32 at the size of the files")
+    ] = None,
     split: Split = None,
     first: First = None,
     exit_status: Annotated[
@@ -89,6 +95,7 @@ def detect(
     from isthmus.tasks.detect import detect as look
 
     how: dict[str, Any] = {"false_alarms": false_alarms, "split": split, "first": first}
+    how |= {"save_masks": save_masks, "save_maps": save_maps}
     rows = look(run, source, out=out, force=force, device=device, **how)
     bad, lost = (sum(row["verdict"] == verdict for row in rows) for verdict in ("bad", "unreadable"))
     if json:

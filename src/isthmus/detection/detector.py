@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.detection.distances import Glance, Mahalanobis, Neighbours
+from isthmus.detection.finding import Finding
 from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.detection.settings import CODED, RELATIVE, Settings, a_share
@@ -24,29 +24,6 @@ FILE = "detector.safetensors"
 NUMBERS = 2**20  # of items looked at together: 16 pictures of 256×256
 FAR = 6.0  # standard deviations at a glance, from which on a picture is no part at all
 FEW = 10  # good ones held back, below which a threshold says little
-
-
-@dataclass
-class Finding:
-    """What was found of N items. score [N]: over threshold is bad. ratio [N]: the error, as times the normal average.
-
-    map: N×H×W (or N×D) of where it is not as it should be, smoothed, as times what is normal at that place.
-    """
-
-    score: Tensor
-    ratio: Tensor
-    threshold: float
-    map: Tensor
-
-    @property
-    def bad(self) -> Tensor:
-        return self.score > self.threshold
-
-    @classmethod
-    def joined(cls, parts: Sequence[Finding]) -> Finding:
-        """Those of several batches as one."""
-        score, ratio, seen = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio", "map"))
-        return cls(score, ratio, parts[0].threshold, seen)
 
 
 class Detector:
@@ -69,9 +46,11 @@ class Detector:
         roi: Tensor | None = None,
         level: float = 1.0,
         line: float | None = None,
+        peaks: Tensor | None = None,
     ) -> None:
         self.settings, self.distances, self.places, self.normal, self.good = settings, distances, places, normal, good
         self.roi, self.level, self.line = roi, level, line
+        self.peaks = torch.tensor([level]) if peaks is None else peaks
 
     @classmethod
     @torch.no_grad()
@@ -112,6 +91,7 @@ class Detector:
         parts = torch.cat([part for part, _ in looks], 1)
         high = [seen.flatten().topk(max(1, seen.numel() // 1000)).values[-1] for _, seen in looks]
         new.level = float(torch.stack(high).mean())
+        new.peaks = torch.cat([seen.flatten(1).amax(1).cpu() for _, seen in looks]).sort().values
         logs = logarithm(parts[: len(settings.parts)])
         spread = logs.std(1, correction=0) if parts.shape[1] > 1 else torch.ones(len(logs))
         new.normal = torch.stack([logs.mean(1), spread.clamp(min=1e-6), parts[: len(logs)].mean(1)])
@@ -170,7 +150,8 @@ class Detector:
         found = []
         for part in self.cut(model, x):
             parts, seen = (value.cpu() for value in self.raw(model, part))
-            found.append(Finding(self.joined(parts), parts[0] / self.normal[2, 0], self.threshold(false_alarms), seen))
+            ratio, limits = parts[0] / self.normal[2, 0], (self.threshold(false_alarms), self.edge(false_alarms))
+            found.append(Finding(self.joined(parts), ratio, limits[0], seen, limits[1]))
         return Finding.joined(found)
 
     def cut(self, model: Any, x: Tensor) -> Iterator[Tensor]:
@@ -186,9 +167,16 @@ class Detector:
         """
         if false_alarms is None and self.line is not None:
             return self.line
+        return self.exceeded_by(self.good, false_alarms)
+
+    def edge(self, false_alarms: float | None = None) -> float:
+        """The threshold of a map: so many of normal items are over it at any place at all."""
+        return max(self.level, self.exceeded_by(self.peaks, false_alarms))
+
+    def exceeded_by(self, values: Tensor, false_alarms: float | None) -> float:
+        """The one of the sorted values that a share of their kind exceeds."""
         share = self.settings.false_alarms if false_alarms is None else a_share(false_alarms)
-        count = len(self.good)
-        return float(self.good[min(math.ceil((count + 1) * (1 - share)), count) - 1])
+        return float(values[min(math.ceil((len(values) + 1) * (1 - share)), len(values)) - 1])
 
     def draw_line(self, bad: Tensor) -> float:
         """Let the threshold be the one of the best F1 between the good ones held back and `bad`, the scores of defects
@@ -230,7 +218,7 @@ class Detector:
 
     def save(self, run: Path) -> None:
         """Write it into a run folder."""
-        tensors = {"places": self.places, "normal": self.normal, "good": self.good}
+        tensors = {"places": self.places, "normal": self.normal, "good": self.good, "peaks": self.peaks}
         tensors |= {} if self.roi is None else {"roi": self.roi}
         for name, distance in self.distances.items():
             tensors |= {f"{name}.{key}": value for key, value in distance.tensors.items()}
@@ -251,7 +239,8 @@ class Detector:
             if "glance.mean" in tensors:
                 distances["glance"] = Glance(tensors["glance.mean"], tensors["glance.spread"])
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
-            return cls(settings, distances, places, normal, good, tensors.get("roi"), header["level"], header["line"])
+            level, line, peaks = header["level"], header["line"], tensors.get("peaks")
+            return cls(settings, distances, places, normal, good, tensors.get("roi"), level, line, peaks)
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
 

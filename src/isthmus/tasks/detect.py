@@ -22,10 +22,14 @@ from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, charts
-from isthmus.tasks.heatmaps import Heatmaps, Worst
+from isthmus.tasks.heatmaps import Heatmaps, Saved, Worst
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
+WORST = (
+    "To the left the picture, to the right what exceeds normal variation in color. A blue line goes around what is "
+    "over the threshold of the map, which normal pictures stay below."
+)
 NONE = "isthmus train detect makes a run that has one"
 Row = dict[str, Any]
 
@@ -117,13 +121,16 @@ def detect(
     first: int | None = None,
     force: bool = False,
     device: str | None = None,
+    save_masks: bool = False,
+    save_maps: str | None = None,
 ) -> list[Row]:
     """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, in the order of the data.
 
     The score counts standard deviations from what is normal; ratio is the error as times the average of good ones.
     out: a folder of scores.csv, heatmaps/ (for pictures) and index.html. false_alarms: the share of good ones that may
-    be called bad, other than the run's own. device: as evaluate has it. Raises BadInput for a run without a detector,
-    and data it does not take.
+    be called bad, other than the run's own. device: as evaluate has it. save_masks: also masks/ (PNG of 0 and 255) and
+    boxes.json (COCO) of what is found. save_maps: also maps/, npy or tif, float32; all at the size of the files. Raises
+    BadInput for a run without a detector, and data it does not take.
     """
     model = as_model(run, device)
     if model.detector is None:
@@ -132,21 +139,28 @@ def detect(
         raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
     if false_alarms is not None:
         a_share(false_alarms)
+    saved = Saved(save_masks, save_maps)
+    if saved != Saved() and (out is None or len(model.shape) != 3):
+        raise BadInput("masks and maps are saved of pictures, into the folder that out names")
     if out is not None:
         claim(out, force=force)
     doubted(model.detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return [row for x, names, found in findings(model, data, false_alarms) for row in rows_of(names, found)]
-    stretched = bool(model.about.get("input", {}).get("whole"))
-    with whole_folder(out, force=force) as folder, Heatmaps(model.detector.level, folder, data, stretched) as drawn:
+    like = model.about.get("input", {})
+    stretched, white = bool(like.get("whole")), float(np.max(data.range[1]))
+    with (
+        whole_folder(out, force=force) as folder,
+        Heatmaps(model.detector, folder, data, stretched, white, saved) as drawn,
+    ):
         rows: list[Row] = []
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
             rows += new
             if x.dim() == 4:
                 drawn.add(x, found, [(row["score"], caption(row)) for row in new])
-        worst = drawn.done()
+        worst = drawn.close()
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
         page(model, data, rows, worst, false_alarms).write(folder / "index.html")
@@ -204,6 +218,6 @@ def page(
     shown.section("Scores")
     shown.chart(charts.histogram({"these": scores, "good ones held back": detector.good.numpy()}, xlabel="score"))
     if worst:
-        shown.section("The worst", "To the left as it came, to the right where it is not as it should be.")
+        shown.section("The worst", WORST)
         shown.side_by_side([(pair, text) for _, pair, text in worst])
     return shown
