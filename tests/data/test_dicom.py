@@ -149,7 +149,7 @@ def test_a_folder_as_a_hospital_hands_it_out(tmp_path: Path) -> None:
     (place / "README").write_text("nothing")
     data = open_data(str(place))
     assert (len(data), data.shape, data.range) == (4, (1, 9, 11), (0.0, 65535.0))
-    assert peek(place / "IM0001") == (9, 11, True, True)
+    assert peek(place / "IM0001")[:4] == (9, 11, True, True)
     isthmus.denoise(place, model=Same(lambda x: 1 - x), out=tmp_path / "out", truth=place, side_by_side=True)
     assert len(list((tmp_path / "out").iterdir())) == 8
     for name in names:

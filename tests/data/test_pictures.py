@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from isthmus.data import peek, pictures, pixels_of, read_picture
@@ -51,7 +52,7 @@ def test_red_stays_red_through_palette_and_ink(save) -> None:
 def test_lossless_colour_is_exact(save, suffix: str) -> None:
     path = save(COLOUR, f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
     assert np.array_equal(read_picture(path), np.moveaxis(COLOUR, -1, 0))
-    assert peek(path) == (2, 3, False, False)
+    assert peek(path)[:4] == (2, 3, False, False)
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "gif", "pgm"])
@@ -103,7 +104,7 @@ def test_16_bit_colour_png_is_exact(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     with path.open("wb") as file:
         png.Writer(3, 2, greyscale=False, bitdepth=16).write(file, DEEP.reshape(2, -1).tolist())
-    assert peek(path) == (2, 3, False, True)
+    assert peek(path)[:4] == (2, 3, False, True)
     pixels = read_picture(path)
     assert pixels.dtype == np.uint16
     assert np.array_equal(pixels, np.moveaxis(DEEP, -1, 0))
@@ -122,18 +123,14 @@ def test_16_bit_alpha_png(tmp_path: Path) -> None:
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_16_bit_colour_tiff_is_exact(tmp_path: Path, planar: str, order: str) -> None:
-    import tifffile
-
     pixels = DEEP if planar == "contig" else np.moveaxis(DEEP, -1, 0)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, photometric="rgb", planarconfig=planar, byteorder=order)
     assert np.array_equal(read_picture(path), np.moveaxis(DEEP, -1, 0))
-    assert peek(path) == (2, 3, False, True)
+    assert peek(path)[:4] == (2, 3, False, True)
 
 
 def test_tiff_variants(tmp_path: Path) -> None:
-    import tifffile
-
     gray, path = DEEP[..., 0], tmp_path / "a.tif"
     tifffile.imwrite(path, np.stack([gray, gray + 1]), photometric="minisblack")  # the first page of several
     assert np.array_equal(read_picture(path), gray[None])
@@ -191,3 +188,62 @@ def test_first_frame_of_an_animation(save) -> None:
 def test_names_of_pictures() -> None:
     assert pictures.is_picture_name("A.JPeG")
     assert not pictures.is_picture_name("a.txt")
+
+
+ABSENT = "import sys; sys.modules['imagecodecs'] = None\n"
+READ = """
+import sys, numpy as np
+from isthmus.data.pictures import read_picture
+from isthmus.errors import BadInput
+expected = np.load('expected.npy')
+for name in sys.argv[1:]:
+    try:
+        found = np.moveaxis(read_picture(name), 0, -1)
+        print(name, 'exact' if np.array_equal(found, expected[..., : found.shape[-1]]) else 'other')
+    except BadInput as error:
+        print(name, error)
+"""
+
+
+def test_compressions_of_16_bits_with_imagecodecs_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LZW is the first that editors offer; Pillow's libtiff knows it, but not what microscopes have."""
+    import subprocess
+    import sys
+
+    pytest.importorskip("imagecodecs")
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), np.uint16)
+    np.save("expected.npy", pixels)
+    kinds = ["lzw", "zstd", "zlib", "lzma"]
+    for kind in kinds:
+        tifffile.imwrite(f"rgb-{kind}.tif", pixels, photometric="rgb", compression=kind, predictor=True)
+        tifffile.imwrite(f"gray-{kind}.tif", pixels[..., 0], compression=kind, predictor=True, byteorder=">")
+    tifffile.imwrite("tiled-lzw.tif", pixels, photometric="rgb", compression="lzw", tile=(16, 16))
+    tifffile.imwrite("rgb-jpegxl.tif", pixels, photometric="rgb", compression="jpegxl", compressionargs={"lossless": 1})
+    planes = np.moveaxis(pixels, -1, 0)
+    tifffile.imwrite("planes-lzw.tif", planes, photometric="rgb", planarconfig="separate", compression="lzw")
+    names = sorted(path.name for path in tmp_path.glob("*.tif"))
+    for head in ("", ABSENT):
+        command = [sys.executable, "-c", head + READ, *names]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        told = dict(line.split(" ", 1) for line in lines)
+        missing = {name for name, said in told.items() if said != "exact"}
+        assert missing == ({"rgb-jpegxl.tif", "planes-lzw.tif"} if head else set()), told
+    assert told["rgb-jpegxl.tif"].endswith("compressed as JPEGXL, which needs imagecodecs: pip install 'isthmus[tiff]'")
+
+
+def test_packed_12_bits_are_white_at_4095(tmp_path: Path) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    numbers = np.array([[0, 4095, 2048, 1], [7, 4095, 0, 9]], np.uint16)
+    packed = codecs.packints_encode(numbers, 12, runlen=4)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        iter([packed]),
+        shape=(2, 4),
+        dtype="uint16",
+        bitspersample=12,
+        rowsperstrip=2,
+        metadata=None,
+    )
+    found = read_picture(tmp_path / "a.tif")
+    assert np.array_equal(found[0], (numbers.astype(int) * 65535 + 2047) // 4095)

@@ -493,3 +493,30 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
     code, out, err = run("a.gif", "--out", "b.png")
     assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_a_stack_keeps_axes_units_and_channels() -> None:
+    """Fiji and QuPath write the micro sign as UTF-8, and ImageJ a resolution of no unit that TIFF knows."""
+    data = noise(3, 2, 12, 16, deep=True)
+    micro = {"axes": "TCYX", "PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "µm", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite("a.ome.tif", data, ome=True, photometric="minisblack", metadata=micro)
+    told = tifffile.TiffFile("a.ome.tif").ome_metadata
+    assert told is not None
+    tifffile.tiffcomment("a.ome.tif", told.replace("&#181;", "µ").encode("utf-8"))
+    metadata = {"axes": "TCYX", "unit": "um", "finterval": 2.5, "spacing": 0.5, "Labels": list("abcdef")}
+    tifffile.imwrite("ij.tif", data, imagej=True, resolution=(10, 5), metadata=metadata)
+    for name in ("a.ome.tif", "ij.tif"):
+        isthmus.denoise(name, model=IDENTITY, out="same.tif", force=True)
+        isthmus.upscale(name, model=TWICE, out="twice.tif", force=True)
+        with tifffile.TiffFile(name) as given, tifffile.TiffFile("same.tif") as same:
+            assert (same.series[0].axes, same.series[0].shape) == ("TCYX", (3, 2, 12, 16))
+            assert np.array_equal(same.asarray(), data)
+            assert same.pages[0].description == given.pages[0].description  # type: ignore[union-attr]
+            assert same.imagej_metadata == given.imagej_metadata
+        with tifffile.TiffFile("twice.tif") as twice:
+            assert (twice.series[0].axes, twice.series[0].shape) == ("TCYX", (3, 2, 24, 32))
+            if name == "ij.tif":
+                assert twice.pages[0].get_resolution() == (20, 10)  # type: ignore[union-attr]
+                assert twice.imagej_metadata == tifffile.TiffFile(name).imagej_metadata
+            else:
+                assert b'PhysicalSizeX="0.05" PhysicalSizeXUnit="\xc2\xb5m"' in Path("twice.tif").read_bytes()

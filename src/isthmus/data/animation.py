@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.deep import Layers
+from isthmus.data.exif import read_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.frames import Film, Frame, Put
-from isthmus.data.lossless import TEXTS, tiff_options
-from isthmus.data.photo import Info, Photo
-from isthmus.data.pictures import open_image, pixels_of, tiff_page, told
+from isthmus.data.lossless import tiff_options
+from isthmus.data.metadata import of_tags, tags_of, true_of
+from isthmus.data.photo import Photo, photo_of
+from isthmus.data.pictures import layers_of, open_image, tiff_page, told
 from isthmus.errors import BadInput, Note
 
 LARGE = 2**32 - 2**28  # bytes above which a TIFF is written in the form that has room for more
@@ -136,16 +139,17 @@ class Pages(Film):
     def frames(self) -> Iterator[Frame]:
         images: list[Any] = []  # Pillow's view of the same file, where it is wanted
 
-        def by_pillow() -> np.ndarray:
+        def by_pillow() -> Layers:
             if not images:
                 images.append(stack.enter_context(open_image(self.path)))
             images[0].seek(number)
-            return pixels_of(images[0], self.path, flat=False)
+            return layers_of(images[0], self.path)
 
-        with told(self.path), opened(self.path) as file, ExitStack() as stack:
+        with told(self.path), opened(self.path) as file, ExitStack() as stack, self.path.open("rb") as raw:
             for number in self.numbers:
                 page = file.pages[number]
-                yield frame_of(page, tiff_page(page, self.path, False, by_pillow))
+                info = of_tags(read_tags(raw, number=page.offset), self.path.name)
+                yield Frame(photo_of(tiff_page(page, self.path, by_pillow), info))
 
     @contextmanager
     def writing(self, place: Path, suffix: str) -> Iterator[Put]:
@@ -155,13 +159,12 @@ class Pages(Film):
 
         def put(photo: Photo, frame: Frame) -> None:
             nonlocal writer
+            info = true_of(frame.photo.info, photo.size)
+            tags = tags_of(info)
             if writer is None:
                 grown = photo.pixels.nbytes / max(1, frame.photo.pixels.nbytes)
-                writer = tifffile.TiffWriter(place, byteorder="<", bigtiff=self.bytes * grown > LARGE)
-            # A description may tell sizes, as that of OME does.
-            texts = {tag: text for tag, text in frame.beside.items() if tag != 270 or photo.size == frame.photo.size}
-            options = tiff_options(photo.samples(), texts, photo.info.icc, photo.info.dpi)
-            writer.write(**options, contiguous=False)
+                writer = tifffile.TiffWriter(place, byteorder=tags.order, bigtiff=self.bytes * grown > LARGE)
+            writer.write(**tiff_options(photo.samples(), photo.extras, info, tags), contiguous=False)
 
         try:
             yield put
@@ -184,14 +187,3 @@ def goes_on(file: Any, number: int) -> bool:
     (tags,) = struct.unpack(tiff.tagnoformat, raw.read(tiff.tagnosize))
     raw.seek(place + tiff.tagnosize + tags * tiff.tagsize)
     return bool(raw.read(tiff.offsetsize).strip(b"\0"))
-
-
-def frame_of(page: Any, samples: np.ndarray) -> Frame:
-    """A page as a frame: with its words, its profile and its resolution."""
-    colours = 3 if samples.shape[-1] > 2 else 1
-    dpi = page.get_resolution("INCH") if page.resolutionunit in (2, 3) else None
-    icc = page.iccprofile or b""
-    info = Info(icc=icc if icc[16:20] == (b"GRAY" if colours == 1 else b"RGB ") else b"", dpi=dpi)
-    texts = {tag: found.value for tag in TEXTS if (found := page.tags.get(tag)) is not None}
-    alpha = samples[..., colours] if samples.shape[-1] > colours else None
-    return Frame(Photo(samples[..., :colours], alpha, info), beside=texts)

@@ -35,6 +35,7 @@ LOOK = np.dtype(
         ("width", "i4"),
         ("gray", "?"),
         ("deep", "?"),
+        ("bands", "u2"),
         ("length", "i8"),
         ("modified", "i8"),  # ns
         ("digest", "u1", 32),  # sha256 of the first and last 64 KiB

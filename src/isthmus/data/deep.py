@@ -1,6 +1,6 @@
-"""Pictures of more than 8 bits, which Pillow would cut to 8 without a word: PNG, TIFF and PPM.
+"""Pictures of more than 8 bits, which Pillow would cut to 8 without a word: PNG and PPM; and what they share.
 
-Each reader returns H×W×S (S samples a pixel: 1 gray, 2 gray + alpha, 3 colour, 4 colour + alpha) as uint16.
+Each reader returns H×W×S (S samples a pixel: 1 gray, 2 gray + alpha, 3 color, 4 color + alpha) as uint16.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import itertools
 import logging
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,25 @@ class Header(NamedTuple):
     width: int
     gray: bool
     deep: bool  # more than 8 bits a sample
+    bands: int = 0  # channels besides color and alpha
+
+
+class Layers(NamedTuple):
+    """The samples of a picture, upright, all of uint8 or all of uint16."""
+
+    color: np.ndarray  # H×W×C, C of 1 (gray) or 3
+    alpha: np.ndarray | None = None  # H×W
+    bands: np.ndarray | None = None  # H×W×E: further channels, such as near infrared
+
+    @classmethod
+    def of(cls, samples: np.ndarray) -> Layers:
+        """H×W×S: gray or color, each with alpha as its last sample or without."""
+        colors = 3 if samples.shape[-1] > 2 else 1
+        return cls(samples[..., :colors], samples[..., colors] if samples.shape[-1] > colors else None)
+
+    def flat(self) -> np.ndarray:
+        """The color H×W×C laid over white, without bands."""
+        return self.color if self.alpha is None else over_white(self.color, self.alpha[..., None])
 
 
 # What is wrong with a file is said once, by us, in one line.
@@ -97,86 +116,31 @@ def read_ppm(path: Path) -> np.ndarray:
         raise BadInput(f"{path}: truncated ({len(numbers)} of {count} numbers)")
     if greatest > 65535 or numbers.max(initial=0) > greatest:
         raise BadInput(f"{path}: not a PPM picture (values above its greatest value {greatest})")
-    return _scaled(numbers, greatest).reshape(height, width, 3)
+    return scaled(numbers, greatest, 65535).astype(np.uint16).reshape(height, width, 3)
 
 
-def _scaled(numbers: np.ndarray, greatest: int) -> np.ndarray:
-    """Whole numbers 0..greatest as 0..65535, rounded; exact where greatest is 65535."""
-    return ((numbers.astype(np.int64) * 65535 + greatest // 2) // greatest).astype(np.uint16)
-
-
-def tiff_header(path: Path) -> Header:
-    """Header of the first page. Raises BadInput or an error of tifffile where there is none."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        return page_header(file.pages[0])
-
-
-def page_header(page: Any) -> Header:
-    """Of a page of tifffile's."""
-    bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
-    height, width = int(page.imagelength), int(page.imagewidth)  # a broken file gives any type here
-    tag = page.tags.get("Orientation")
-    if tag is not None and tag.value in (5, 6, 7, 8):
-        height, width = width, height
-    gray = int(page.samplesperpixel) <= 2 and page.photometric in (0, 1)
-    return Header(height, width, gray, bits > 8)
-
-
-def read_page(page: Any, path: Path, flat: bool = True) -> np.ndarray:
-    """A page (of tifffile's) of more than 8 bits, turned upright, and laid over white unless it is not to be `flat`.
-
-    Raises BadInput for what has no meaning as a picture, ValueError for a compression unknown to tifffile.
-    """
-    photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
-    tag = page.tags.get("Orientation")
-    samples = int(page.samplesperpixel)
-    if samples > 5:  # before any memory is taken: a header of a few bytes can ask for 65535
-        raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
-    planar = page.planarconfig == 2 and samples > 1
-    pixels = np.asarray(page.asarray()).reshape(
-        (samples, page.imagelength, page.imagewidth) if planar else (page.imagelength, page.imagewidth, samples)
-    )
-    if planar:
-        pixels = np.moveaxis(pixels, 0, -1)
-    pixels = to_uint16(pixels, path)
-    if photometric == 0:  # white is zero
-        pixels = 65535 - pixels
-    if photometric == 5 and samples >= 4:  # inks: cyan, magenta, yellow, black
-        paper = 1 - pixels[..., :4].astype(np.float64) / 65535
-        pixels = np.rint(paper[..., :3] * paper[..., 3:] * 65535).astype(np.uint16)
-    elif extra:
-        pixels = _without_extra(pixels, extra, flat)
-    if pixels.shape[-1] not in ((1, 3) if flat else (1, 2, 3, 4)):
-        raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
-    return upright(pixels, int(tag.value) if tag is not None else 1)
-
-
-def _without_extra(pixels: np.ndarray, extra: list[int], flat: bool) -> np.ndarray:
-    colours = pixels.shape[-1] - len(extra)
-    kind, alpha = extra[0], pixels[..., colours : colours + 1]
-    pixels = pixels[..., :colours]
-    if not flat and kind in (1, 2):
-        return np.concatenate([divided(pixels, alpha) if kind == 1 else pixels, alpha], -1)
-    if kind == 2:
-        return over_white(pixels, alpha)
-    if kind == 1:  # multiplied by alpha already
-        return np.minimum(pixels.astype(np.uint32) + (65535 - alpha.astype(np.uint32)), 65535).astype(np.uint16)
-    return pixels
+def scaled(numbers: np.ndarray, greatest: int, to: int) -> np.ndarray:
+    """Whole numbers 0..greatest as 0..to, rounded; there and back again is exact where `to` is no less."""
+    return numbers if greatest == to else (numbers.astype(np.int64) * to + greatest // 2) // greatest
 
 
 def divided(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H×W×S uint16 that were multiplied by alpha H×W×1, as they were before; black where nothing of them is left."""
-    whole = alpha.astype(np.uint64)
-    found = (pixels * np.uint64(65535) + whole // np.uint64(2)) // np.maximum(whole, np.uint64(1))
-    return np.where(whole > 0, np.minimum(found, np.uint64(65535)), np.uint64(0)).astype(np.uint16)
+    """H×W×S uint8 or uint16 that were multiplied by alpha H×W×1, as they were before; black where nothing is left."""
+    top = np.uint64(np.iinfo(pixels.dtype).max)
+    opaque = alpha.astype(np.uint64)
+    found = (pixels * top + opaque // np.uint64(2)) // np.maximum(opaque, np.uint64(1))
+    return np.where(opaque > 0, np.minimum(found, top), np.uint64(0)).astype(pixels.dtype)
 
 
 def over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H×W×S uint16 laid over white by alpha H×W×1 uint16."""
-    mixed = pixels.astype(np.uint64) * alpha + np.uint64(65535) * (65535 - alpha).astype(np.uint64)
-    return ((mixed + np.uint64(32767)) // np.uint64(65535)).astype(np.uint16)
+    """H×W×S uint8 or uint16 laid over white by alpha H×W×1 of the same type."""
+    top = np.uint64(np.iinfo(pixels.dtype).max)
+    laid = np.empty_like(pixels)
+    for first in range(0, len(pixels), 64):  # a few rows at a time, of eight times their size
+        rows = slice(first, first + 64)
+        mixed = pixels[rows].astype(np.uint64) * alpha[rows] + top * (top - alpha[rows])
+        laid[rows] = (mixed + top // np.uint64(2)) // top
+    return laid
 
 
 def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from isthmus.data.deep import Header
+from isthmus.data.deep import Header, scaled
 from isthmus.errors import BadInput, Note
 
 INSTEAD = "or save it as 16-bit .png or .tif first"
@@ -107,11 +107,6 @@ def write_dicom(path: Path, pixels: np.ndarray, data: Any, done: str, shown: Pat
         set_pixel_data(made, numbers.astype(kind), data.PhotometricInterpretation, bits)
         made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         made.save_as(path, enforce_file_format=True)
-
-
-def scaled(numbers: np.ndarray, greatest: int, to: int) -> np.ndarray:
-    """Whole numbers 0..greatest as 0..to, rounded; there and back again is exact where `to` is no less."""
-    return numbers if greatest == to else (numbers.astype(np.int64) * to + greatest // 2) // greatest
 
 
 def _first_bit(data: Any) -> int:

@@ -100,7 +100,12 @@ def open_pictures(
     broken: dict[int, str] = {}
     data_range: Range = (0.0, 255.0)
     if kept:
-        kinds = [Header(*kind) for kind in np.unique(looks[["height", "width", "gray", "deep"]]).tolist()]
+        kinds = [Header(*kind) for kind in np.unique(looks[list(Header._fields)]).tolist()]
+        if count := sum(int(bands > 0) for bands in looks["bands"]):
+            notes.append(
+                f"{shown}: {count} of {len(kept)} files have channels besides color (near infrared or others), which "
+                "are left out; N×C×H×W as .npy is taken with all of its channels"
+            )
         side = side_of_squares(kinds, cut, like)
         shape = choose_shape(kinds, side or size, gray, like, whole, notes, shown)
         dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))

@@ -13,43 +13,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from isthmus.data.exif import Tags, laid
+from isthmus.data.metadata import CAPTION, NOTHING, XMP, Info, chunks_of, tags_of
+from isthmus.data.tiff_geometry import RESOLUTIONS, UNIT
+
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of a PNG, by the samples of a pixel
-EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005  # directories in the first one of a TIFF, and in that of EXIF
-TEXTS = (270, 271, 272, 305, 306, 315, 33432)  # description, maker, model, software, date, artist, copyright
-XMP = b"XML:com.adobe.xmp\0"  # the name of the text of a PNG that is no text for people
-Dpi = tuple[float, float]
-Texts = tuple[tuple[bytes, bytes], ...]  # the text chunks of a PNG as they are: their kind and what is in them
+OWN = {*RESOLUTIONS, UNIT}  # tags that tifffile writes
 
 
-def read_texts(path: Path) -> Texts:
-    """The texts of a PNG, wherever in it they stand, but for XMP, and for EXIF that was wrapped in text."""
-    found = []
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind in (b"tEXt", b"zTXt", b"iTXt") and length < 2**24:
-                data = file.read(length)
-                if len(data) == length and not data.startswith((XMP, b"Raw profile type")):
-                    found.append((kind, data))
-                file.seek(4, 1)
-            else:
-                file.seek(length + 4, 1)
-    return tuple(found)
-
-
-def write_png(
-    path: Path,
-    stripes: Iterable[np.ndarray],
-    height: int,
-    width: int,
-    *,
-    exif: bytes = b"",
-    icc: bytes = b"",
-    dpi: Dpi | None = None,
-    xmp: bytes = b"",
-    texts: Texts = (),
-) -> None:
+def write_png(path: Path, stripes: Iterable[np.ndarray], height: int, width: int, info: Info = NOTHING) -> None:
     """Stripes h×width×S (uint8 or uint16, S of 1 to 4), of `height` rows together, as one PNG."""
     packer = zlib.compressobj(6)
     above: np.ndarray | None = None
@@ -60,13 +32,7 @@ def write_png(
                 file.write(b"\x89PNG\r\n\x1a\n")
                 header = struct.pack(">2I5B", width, height, 8 * depth, COLOUR_TYPE[samples], 0, 0, 0)
                 _chunk(file, b"IHDR", header)
-                if icc:
-                    _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-                if dpi:  # pixels a metre
-                    _chunk(file, b"pHYs", struct.pack(">2IB", *(round(side / 0.0254) for side in dpi), 1))
-                if exif:
-                    _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
-                for kind, data in [*([(b"iTXt", XMP + bytes(4) + xmp)] if xmp else []), *texts]:
+                for kind, data in chunks_of(info):
                     _chunk(file, kind, data)
                 above = np.zeros(width * samples * depth, np.uint8)
             rows = np.ascontiguousarray(stripe, dtype=stripe.dtype.newbyteorder(">")).view(np.uint8)
@@ -95,70 +61,59 @@ def _filtered(rows: np.ndarray, above: np.ndarray, step: int) -> bytes:
     return np.hstack([kinds, rows - guess.astype(np.uint8)]).tobytes()
 
 
-def write_tiff(
-    path: Path,
-    samples: np.ndarray,
-    *,
-    exif: Any = None,
-    icc: bytes = b"",
-    dpi: Dpi | None = None,
-    xmp: bytes = b"",
-) -> None:
-    """H×W×S (uint8 or uint16, S of 1 to 4) as a TIFF; exif: a Pillow Exif."""
+def write_tiff(path: Path, samples: np.ndarray, extras: list[str], info: Info = NOTHING) -> None:
+    """H×W×S (uint8 or uint16), gray or color and `extras`, kinds of samples besides, as a TIFF."""
     import tifffile
 
-    texts = {tag: exif[tag] for tag in TEXTS if tag in exif} if exif else {}
-    tifffile.imwrite(path, byteorder="<", **tiff_options(samples, texts, icc, dpi, xmp))
-    if exif:
-        _append(path, {tag: found for tag in (EXIF, GPS) if (found := exif.get_ifd(tag))})
+    tags = tags_of(info)
+    tifffile.imwrite(path, byteorder=tags.order, **tiff_options(samples, extras, info, tags))
+    if tags.below:
+        _append(path, tags)
 
 
-def tiff_options(
-    samples: np.ndarray, texts: dict[int, Any], icc: bytes, dpi: Dpi | None, xmp: bytes = b""
-) -> dict[str, Any]:
-    """What tifffile is told of one page; texts: by their tag, of which those that are ASCII are kept."""
-    extra: list[Any] = [
-        (tag, 2, 0, text, True) for tag, text in texts.items() if isinstance(text, str) and text.isascii()
-    ]
+def tiff_options(samples: np.ndarray, extras: list[str], info: Info, tags: Tags) -> dict[str, Any]:
+    """What tifffile is told of one page."""
+    units = [int(unit) for unit in tags.numbers(UNIT)] or [1]
+    rational = [tags.numbers(tag) for tag in RESOLUTIONS]
+    resolution = info.dpi or (tuple(number[0] for number in rational) if all(rational) else None)
+    colors = samples.shape[-1] - len(extras)
+    kept = [(tag, value.kind, value.length, value.data, True) for tag, value in tags.first.items() if tag not in OWN]
+    for tag, data in ((XMP, info.xmp), (CAPTION, info.caption)):
+        kept += [(tag, 1 if tag == XMP else 7, len(data), data, True)] if data else []
     return {
         "data": samples[..., 0] if samples.shape[-1] == 1 else samples,
-        "photometric": "rgb" if samples.shape[-1] > 2 else "minisblack",
+        "photometric": "rgb" if colors > 2 else "minisblack",
         "planarconfig": "contig" if samples.shape[-1] > 1 else None,
-        "extrasamples": ["unassalpha"] if samples.shape[-1] in (2, 4) else None,
+        "extrasamples": extras or None,
         "compression": "zlib",
         "predictor": True,
         "rowsperstrip": max(1, 2**20 // samples[0].nbytes),
-        "resolution": dpi,
-        "resolutionunit": "INCH" if dpi else None,
-        "iccprofile": icc or None,
-        "extratags": extra + ([(700, 1, len(xmp), xmp, True)] if xmp else []),
+        "resolution": resolution,
+        "resolutionunit": ("INCH" if info.dpi else units[0]) if resolution else None,
+        "iccprofile": info.icc or None,
+        "extratags": kept,
         "software": False,
         "metadata": None,
     }
 
 
-def _append(path: Path, directories: dict[int, dict[int, Any]]) -> None:
-    """Add directories to a TIFF, which tifffile does not write: at the end, and named in a new first directory."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
+def _append(path: Path, tags: Tags) -> None:
+    """Add the directories below to a TIFF, which tifffile does not write: at the end, named in a new first one."""
+    order = tags.order
     with path.open("r+b") as file:
-        if file.read(4) != b"II*\0":  # above 4 GB it is another format
+        if file.read(4) not in (b"II*\0", b"MM\0*"):  # above 4 GB it is another format
             return
-        file.seek(struct.unpack("<I", file.read(4))[0])
-        entries = [file.read(12) for _ in range(struct.unpack("<H", file.read(2))[0])]
+        file.seek(struct.unpack(f"{order}I", file.read(4))[0])
+        entries = [file.read(12) for _ in range(struct.unpack(f"{order}H", file.read(2))[0])]
         end = file.seek(0, 2)
-        for tag, values in directories.items():
-            directory = ImageFileDirectory_v2(b"II*\0\0\0\0\0", group=tag)
-            for key, value in values.items():
-                if key != INTEROP:  # it would point to where it lay in another file
-                    directory[key] = value
+        for tag, directory in tags.below.items():
             end += end % 2
             file.seek(end)
-            entries.append(struct.pack("<2H2I", tag, 4, 1, end))
-            end += file.write(directory.tobytes(end))
+            entries.append(struct.pack(f"{order}2H2I", tag, 4, 1, end))
+            end += file.write(laid(directory, order, end))
         end += end % 2
         file.seek(end)
-        entries.sort(key=lambda entry: struct.unpack("<H", entry[:2]))
-        file.write(struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+        entries.sort(key=lambda entry: struct.unpack(f"{order}H", entry[:2]))
+        file.write(struct.pack(f"{order}H", len(entries)) + b"".join(entries) + bytes(4))
         file.seek(4)
-        file.write(struct.pack("<I", end))
+        file.write(struct.pack(f"{order}I", end))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from isthmus.data.deep import over_white
+from isthmus.data.deep import Layers, over_white
 from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
+from isthmus.data.exif import file_tags
 from isthmus.data.fitting import to_depth
-from isthmus.data.lossless import EXIF, Dpi, Texts, read_texts, write_png, write_tiff
-from isthmus.data.pictures import open_image, peek, read_samples
+from isthmus.data.lossless import write_png, write_tiff
+from isthmus.data.metadata import NOTHING, Info, for_pillow, of_image, of_tags, tiff_alone, true_of, unheld
+from isthmus.data.pictures import is_tiff, open_image, peek, read_layers
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 
@@ -36,42 +37,21 @@ PILLOW: dict[str, dict[str, Any]] = {
     ".bmp": {"format": "BMP"},
 }
 LONGEST = {".jpg": 65500, ".webp": 16383}  # pixels of a side
-# What a TIFF says of how its own pixels lie (and, 0x0112, which way is up) is not true of another file.
-STRUCTURE = {*range(254, 260), 262, 263, 266, 273, 274, 277, 278, 279, 284, *range(288, 292), 317, *range(320, 326)}
-STRUCTURE |= {330, 332, 338, 339, 347, 512, 513, 514, *range(529, 533), 700, 33723, 34377, 34675}
-
-
-class Info(NamedTuple):
-    """What is kept of a file besides its pixels: EXIF (as bytes, without orientation), colour profile, resolution.
-
-    xmp: what editors write, as bytes. texts: the text chunks of a PNG, which a PNG alone holds. dicom: the data set
-    around the pixels of a DICOM file.
-    """
-
-    exif: bytes = b""
-    icc: bytes = b""
-    dpi: Dpi | None = None
-    xmp: bytes = b""
-    texts: Texts = ()
-    dicom: Any = None
-
-
-NOTHING = Info()
-# Which way was up, as XMP says it: no longer so.
-TURNED = re.compile(rb"""\btiff:Orientation=(["'])\d\1|<tiff:Orientation>\s*\d\s*</tiff:Orientation>""")
 
 
 @dataclass(frozen=True)
 class Photo:
     """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None.
 
-    done: what was done to it, in a word ("denoised"), for a format that records it.
+    done: what was done to it, in a word ("denoised"), for a format that records it. bands: H×W×E of the same type,
+    channels besides color and alpha, such as near infrared, or None.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     info: Info = NOTHING
     done: str = ""
+    bands: np.ndarray | None = None
 
     @property
     def deep(self) -> bool:
@@ -82,16 +62,24 @@ class Photo:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
-    def samples(self, rows: slice = slice(None)) -> np.ndarray:
-        """h×W×S: the pixels of these rows, and alpha as their last sample where there is one."""
-        if self.alpha is None:
-            return self.pixels[rows]
-        return np.concatenate([self.pixels[rows], self.alpha[rows, :, None]], -1)
+    @property
+    def extras(self) -> list[str]:
+        """Of the samples the kinds of those that are no color, as tifffile calls them."""
+        bands = 0 if self.bands is None else self.bands.shape[-1]
+        return ["unassalpha"] * (self.alpha is not None) + ["unspecified"] * bands
 
-    def stripes(self) -> Iterator[np.ndarray]:
+    def samples(self, rows: slice = slice(None), bands: bool = True) -> np.ndarray:
+        """h×W×S: the pixels of these rows, then alpha where there is one, then the bands."""
+        parts = [self.pixels[rows]]
+        parts += [self.alpha[rows, :, None]] if self.alpha is not None else []
+        parts += [self.bands[rows]] if self.bands is not None and bands else []
+        return np.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+
+    def stripes(self, bands: bool = True) -> Iterator[np.ndarray]:
         """The samples, about a megabyte at a time."""
         height = max(1, 2**20 // self.pixels[0].nbytes)
-        return (self.samples(slice(top, top + height)) for top in range(0, self.size[0], height))
+        tops = range(0, self.size[0], height)
+        return (self.samples(slice(top, top + height), bands) for top in tops)
 
     def but(self, **changes: Any) -> Photo:
         return replace(self, **changes)
@@ -109,51 +97,45 @@ def read_photo(path: Path | str) -> Photo:
         peek(path)  # which refuses too large a one
         pixels, data = read_dicom(path)
         return Photo(pixels, info=Info(dicom=data))
-    samples = read_samples(path, flat=False)
-    colours = 3 if samples.shape[-1] > 2 else 1
-    info, frames = _beside(path, colours)
+    layers = read_layers(path)
+    info, frames = _beside(path)
     if frames > 1:
         warnings.warn(f"{path}: holds {frames} pictures; the first is taken", Note, stacklevel=2)
-    return Photo(samples[..., :colours], samples[..., colours] if samples.shape[-1] > colours else None, info)
+    return photo_of(layers, info)
 
 
-def _beside(path: Path, colours: int) -> tuple[Info, int]:
+def photo_of(layers: Layers, info: Info) -> Photo:
+    # A profile of inks, or of the other kind of picture, would paint these pixels wrongly.
+    fits = info.icc[16:20] == (b"GRAY" if layers.color.shape[-1] == 1 else b"RGB ")
+    info = info._replace(icc=info.icc if fits else b"", size=layers.color.shape[:2])
+    return Photo(layers.color, layers.alpha, info, bands=layers.bands)
+
+
+def _beside(path: Path) -> tuple[Info, int]:
     """What can be read of what is kept, and the number of frames."""
-    from PIL import Image
+    import tifffile
 
-    try:
+    with suppress(Exception):  # a note that a camera wrote wrongly is no reason to refuse
+        if is_tiff(path):
+            with tifffile.TiffFile(path) as file:
+                pages: Any = file.pages
+                frames = sum(not page.is_reduced for page in pages)
+            return of_tags(file_tags(path), path.name), frames
         with open_image(path) as image:
-            # Only these tell of frames: a phone's JPEG holds a map of depths. A PNG with its EXIF last stays undecoded.
-            frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "PNG") else 1
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else Image.Exif()
-            texts = read_texts(path) if image.format == "PNG" else ()
-            return _kept(exif, image.info, colours)._replace(texts=texts), frames
-    except Exception:  # a TIFF whose pixels Pillow does not know, or a note that a camera wrote wrongly
-        with suppress(Exception), path.open("rb") as file:
-            exif = Image.Exif()
-            exif.load_from_fp(file)
-            return _kept(exif, {}, colours), 1
+            info = of_image(image, path)
+            if image.format == "MPO":
+                info = info._replace(left=(*info.left, "the pictures beside the first (views, depths or brightness)"))
+            return info, getattr(image, "n_frames", 1) if image.format in ("GIF", "WEBP", "PNG") else 1
     return NOTHING, 1
 
 
-def _kept(exif: Any, known: Mapping[Any, Any], colours: int) -> Info:
-    """Of a Pillow Exif, whose file is open, and of what Pillow knows besides."""
-    icc, dpi, data = known.get("icc_profile") or exif.get(34675) or b"", None, b""
-    xmp = known.get("xmp") or exif.get(700)
-    xmp = TURNED.sub(b"", xmp) if isinstance(xmp, bytes) else b""
-    with suppress(TypeError, ValueError, ZeroDivisionError):
-        inch = 2.54 if exif.get(296) == 3 else 1.0
-        found = known.get("dpi") or (exif.get(282) * inch, exif.get(283) * inch)
-        across, down = (float(side) for side in found)
-        if 1 <= across < 1e6 and 1 <= down < 1e6:
-            dpi = (across, down)
-    for tag in STRUCTURE & set(exif):
-        del exif[tag]
-    with suppress(Exception):
-        data = exif.tobytes() if len(exif) else b""
-    # A profile of inks, or of the other kind of picture, would paint these pixels wrongly.
-    fits = isinstance(icc, bytes) and icc[16:20] == (b"GRAY" if colours == 1 else b"RGB ")
-    return Info(data, icc if fits else b"", dpi, xmp)
+def needs_tiff(path: Path) -> bool:
+    """Whether a TIFF has 16 bits, further channels, or places and units, which a program finds in a TIFF alone.
+
+    Raises BadInput for what is none.
+    """
+    header = peek(path)
+    return header.deep or header.bands > 0 or bool(tiff_alone(file_tags(path)))
 
 
 def check_name(path: Path | str, source: Path | None = None) -> None:
@@ -172,56 +154,49 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
     path = Path(path)
     check_name(path)
     suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix.lower(), path.suffix.lower())
-    info, exif = photo.info, _exif_of(photo)
-    data = exif.tobytes() if exif else b""
+    photo = photo.but(info=true_of(photo.info, photo.size))
+    _tell_lost(path, suffix, photo)
     with atomic(path) as temporary:
         if suffix == ".png":
-            notes: dict[str, Any] = {"icc": info.icc, "dpi": info.dpi, "xmp": info.xmp}
-            write_png(temporary, photo.stripes(), *photo.size, exif=data, texts=info.texts, **notes)
+            write_png(temporary, photo.stripes(bands=False), *photo.size, photo.info)
         elif suffix == ".dcm":
-            if info.dicom is None:
+            if photo.info.dicom is None:
                 raise BadInput(f"{path}: a DICOM is written of a DICOM only; .png and .tif are of all")
-            write_dicom(temporary, photo.pixels, info.dicom, photo.done or "changed", path)
+            write_dicom(temporary, photo.pixels, photo.info.dicom, photo.done or "changed", path)
         elif suffix == ".tif":
-            write_tiff(temporary, photo.samples(), exif=exif, icc=info.icc, dpi=info.dpi, xmp=info.xmp)
+            write_tiff(temporary, photo.samples(), photo.extras, photo.info)
         else:
-            _by_pillow(temporary, path, suffix, photo, data)
+            _by_pillow(temporary, path, suffix, photo)
     return path
 
 
-def _exif_of(photo: Photo) -> Any:
-    """The Pillow Exif with the size that the pixels have now, or None."""
-    from PIL import Image
+def _tell_lost(path: Path, suffix: str, photo: Photo) -> None:
+    """A Note for what the file had, and this format, or nobody, can hold."""
+    lost = unheld(photo.info, suffix)
+    lost += ["16 bits"] if photo.deep and suffix not in (*DEEP, ".dcm") else []
+    lost += ["transparency"] if photo.alpha is not None and suffix not in TRANSPARENT else []
+    lost += ["channels besides color"] if photo.bands is not None and suffix != ".tif" else []
+    if lost:
+        better = [kind for kind in (".png", ".tif") if kind != suffix and not set(lost) & set(unheld(photo.info, kind))]
+        better = [kind for kind in better if kind == ".tif" or photo.bands is None]
+        hint = f"; {', '.join(better)} can" if better else ""
+        warnings.warn(f"{path}: {suffix} cannot hold {', '.join(lost)}{hint}", Note, stacklevel=3)
+    if photo.info.left:
+        warnings.warn(f"{path}: left out: {', '.join(photo.info.left)}", Note, stacklevel=3)
 
-    if not photo.info.exif:
-        return None
-    exif = Image.Exif()
-    exif.load(photo.info.exif)
-    camera = exif.get_ifd(EXIF)
-    for tag, side in ((0xA002, photo.size[1]), (0xA003, photo.size[0])):
-        if tag in camera:
-            camera[tag] = side
-    return exif
 
-
-def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, exif: bytes) -> None:
+def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo) -> None:
     """Eight bits."""
     from PIL import Image
 
     longest = LONGEST.get(suffix)
     if longest and max(photo.size) > longest:
         raise BadInput(f"{path}: {suffix} holds {longest} pixels a side, and this has {max(photo.size)}; .png holds it")
-    if photo.deep:
-        _lost(path, "16 bits", DEEP)
     clear = photo.alpha is not None and suffix in TRANSPARENT
-    samples = to_depth(photo.samples() if clear or photo.alpha is None else _over_white(photo), np.dtype(np.uint8))
-    if photo.alpha is not None and not clear:
-        _lost(path, "transparency", TRANSPARENT)
+    samples = photo.samples(bands=False) if clear or photo.alpha is None else _over_white(photo)
+    samples = to_depth(samples, np.dtype(np.uint8))
     image = Image.fromarray(samples[..., 0] if samples.shape[-1] == 1 else samples)
-    options = {**PILLOW[suffix], "icc_profile": photo.info.icc or None}
-    options |= {"dpi": photo.info.dpi} if photo.info.dpi else {}
-    options |= {"exif": exif} if exif and len(exif) < 65534 else {}  # a JPEG has no more room
-    options |= {"xmp": photo.info.xmp} if 0 < len(photo.info.xmp) < 65500 else {}
+    options = {**PILLOW[suffix], **for_pillow(photo.info, suffix)}
     try:
         image.save(temporary, **options)
     except (ValueError, TypeError) as error:
@@ -229,14 +204,5 @@ def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, exif: byt
 
 
 def _over_white(photo: Photo) -> np.ndarray:
-    """H×W×C, a few rows at a time."""
-    laid = np.empty_like(photo.pixels)
-    for top in range(0, len(laid), 64):
-        rows = slice(top, top + 64)
-        samples = to_depth(photo.samples(rows), np.dtype(np.uint16))
-        laid[rows] = to_depth(over_white(samples[..., :-1], samples[..., -1:]), laid.dtype)
-    return laid
-
-
-def _lost(path: Path, what: str, kept: Sequence[str]) -> None:
-    warnings.warn(f"{path}: {path.suffix} cannot hold {what}; {', '.join(kept)} can", Note, stacklevel=4)
+    assert photo.alpha is not None, "only called where there is one"
+    return over_white(photo.pixels, photo.alpha[..., None])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data import deep, dicom
-from isthmus.data.deep import Header
+from isthmus.data import deep, dicom, tiff
+from isthmus.data.deep import Header, Layers
 from isthmus.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def peek(path: Path | str) -> Header:
         head = _head(path)
         if dicom.starts_as_dicom(head, path):
             header = dicom.dicom_header(path)
-        elif _is_tiff(head):
-            header = deep.tiff_header(path)
+        elif _starts_as_tiff(head):
+            header = tiff.tiff_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
         else:
@@ -66,25 +66,25 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
 
     Raises BadInput, naming the file, for what cannot be read.
     """
-    return np.ascontiguousarray(np.moveaxis(read_samples(path, shorter), -1, 0))
+    return np.ascontiguousarray(np.moveaxis(read_layers(path, shorter).flat(), -1, 0))
 
 
-def read_samples(path: Path | str, shorter: int | None = None, *, flat: bool = True) -> np.ndarray:
-    """As read_picture, but H×W×S; where it is not to be `flat`, alpha is the last of S = 2 (gray) or 4 (colour)."""
+def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
+    """As read_picture, with transparency, and bands besides color, by themselves."""
     path = Path(path)
     try:
         head = _head(path)
         if dicom.starts_as_dicom(head, path):
             _bounded(path, dicom.dicom_header(path))
-            return dicom.read_dicom(path)[0]
-        if _is_tiff(head):
-            return _tiff(path, flat)
+            return Layers(dicom.read_dicom(path)[0])
+        if _starts_as_tiff(head):
+            return _tiff(path)
         if deep.png_is_deep_colour(head):
-            return _deep_png(path, flat)
+            return _deep_png(path)
         if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
             _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
-            return deep.read_ppm(path)
-        return _by_pillow(path, path, shorter, flat)
+            return Layers(deep.read_ppm(path))
+        return _by_pillow(path, path, shorter)
     except Exception as error:
         raise _reason(path, error) from error
 
@@ -98,43 +98,43 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
         if dicom.starts_as_dicom(data, name):
             pixels = dicom.read_dicom(Path(name), io.BytesIO(data))[0]
         else:
-            pixels = _by_pillow(io.BytesIO(data), Path(name), shorter)
+            pixels = _by_pillow(io.BytesIO(data), Path(name), shorter).flat()
     except Exception as error:
         raise _reason(Path(name), error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
-def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None, flat: bool = True) -> np.ndarray:
+def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None) -> Layers:
     with open_image(source, path) as image:
         if shorter:
             scale = 2 * shorter / min(image.size)
             image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
-        return pixels_of(image, path, flat)
+        return layers_of(image, path)
 
 
-def pixels_of(image: Image, path: Path | str = "picture", flat: bool = True) -> np.ndarray:
-    """H×W×S of a Pillow image in any of its modes: uint8, or uint16 for its deep gray modes; `flat`: read_samples."""
-    from PIL import Image, ImageOps
+def layers_of(image: Image, path: Path | str = "picture") -> Layers:
+    """A Pillow image in any of its modes: uint8, or uint16 for its deep gray modes."""
+    from PIL import ImageOps
 
     gray = _is_gray(image)
     image.load()
     if image.mode in DEEP_GRAY:
-        orientation = image.getexif().get(0x0112, 1)
-        return deep.upright(deep.to_uint16(np.asarray(image), path)[..., None], orientation)
+        pixels = deep.to_uint16(np.asarray(image), path)[..., None]
+        if isinstance(clear := image.info.get("transparency"), int):  # the one gray that is see-through
+            pixels = np.concatenate([pixels, np.where(pixels == clear, 0, 65535).astype(np.uint16)], -1)
+        return Layers.of(deep.upright(pixels, image.getexif().get(0x0112, 1)))
     ImageOps.exif_transpose(image, in_place=True)  # or it copies what stands upright already
     if image.mode in TRANSPARENT or "transparency" in image.info:
         step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         image = (image.convert(step) if step else image).convert("RGBA")
-        if not flat:
-            samples = _array(image)
-            return samples[..., [0, 3]] if gray else samples
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        samples = _array(image)
+        return Layers.of(samples[..., [0, 3]] if gray else samples)
     if image.mode == "LAB":
         image = _from_lab(image)
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
-        return _array(image.convert("L"))[..., None]
-    return _array(image if image.mode == "RGB" else image.convert("RGB"))
+        return Layers(_array(image.convert("L"))[..., None])
+    return Layers(_array(image if image.mode == "RGB" else image.convert("RGB")))
 
 
 def _array(image: Image) -> np.ndarray:
@@ -167,32 +167,29 @@ def _from_lab(image: Image) -> Image:
     return converted
 
 
-def _tiff(path: Path, flat: bool) -> np.ndarray:
+def _tiff(path: Path) -> Layers:
     import tifffile
 
-    def by_pillow() -> np.ndarray:
+    def by_pillow() -> Layers:
         with open_image(path) as image:
-            return pixels_of(image, path, flat)
+            return layers_of(image, path)
 
     with tifffile.TiffFile(path) as file:
-        return tiff_page(file.pages[0], path, flat, by_pillow)
+        return tiff_page(file.pages[0], path, by_pillow)
 
 
-def tiff_page(page: Any, path: Path, flat: bool, by_pillow: Callable[[], np.ndarray]) -> np.ndarray:
-    """H×W×S of a page of tifffile's, which knows few compressions; Pillow knows them all, but 8 bits only."""
-    header = _bounded(path, deep.page_header(page))
-    if header.deep:
-        try:
-            return deep.read_page(page, path, flat)
-        except BadInput:
-            raise
-        except ValueError as error:  # a compression that needs more than tifffile alone
-            if not header.gray:
-                raise BadInput(
-                    f"{path}: deep colour TIFF in a compression that cannot be read ({_brief(error)}); "
-                    "save it uncompressed, or as PNG"
-                ) from error
-    return by_pillow()
+def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
+    """A page of tifffile's: Pillow knows all kinds of color, but of 8 bits, and no more bands than alpha."""
+    header = _bounded(path, tiff.page_header(page))
+    if not header.deep and not header.bands:
+        with suppress(OSError):  # a compression, or an order of channels, that Pillow does not know
+            return by_pillow()
+    return tiff.read_page(page, path)
+
+
+def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
+    """H×W×C of a Pillow image, laid over white."""
+    return layers_of(image, path).flat()
 
 
 @contextmanager
@@ -204,13 +201,10 @@ def told(path: Path) -> Iterator[None]:
         raise _reason(path, error) from error
 
 
-def _deep_png(path: Path, flat: bool) -> np.ndarray:
+def _deep_png(path: Path) -> Layers:
     with open_image(path) as image:
         orientation = image.getexif().get(0x0112, 1) if image.info.get("exif") else 1
-    pixels = deep.read_png(path)
-    if flat and pixels.shape[-1] in (2, 4):
-        pixels = deep.over_white(pixels[..., :-1], pixels[..., -1:])
-    return deep.upright(pixels, orientation)
+    return Layers.of(deep.upright(deep.read_png(path), orientation))
 
 
 def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
@@ -250,7 +244,11 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _is_tiff(head: bytes) -> bool:
+def is_tiff(path: Path) -> bool:
+    return _starts_as_tiff(_head(path))
+
+
+def _starts_as_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

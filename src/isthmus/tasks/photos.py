@@ -11,10 +11,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from isthmus.data import is_picture_name, peek
+from isthmus.data import is_picture_name
 from isthmus.data.dicom import is_dicom
 from isthmus.data.folders import find_pictures, nothing_in
-from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
+from isthmus.data.photo import ELSEWHERE, Photo, check_name, needs_tiff, read_photo, write_photo
 from isthmus.errors import BadInput, Note
 from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
@@ -185,13 +185,13 @@ def _each(
 
 
 def result_name(folder: Path, name: str) -> str:
-    """.png, but .tif for a .tif of 16 bits, and .dcm for a DICOM."""
+    """.png, but .tif for a .tif of more than that can hold, and .dcm for a DICOM."""
     path = PurePosixPath(name)
     if is_dicom(folder / name):
         return name if path.suffix.lower() == ".dcm" else f"{name}.dcm"
     if path.suffix.lower() in (".tif", ".tiff"):
         try:
-            return str(path.with_suffix(".tif" if peek(folder / name).deep else ".png"))
+            return str(path.with_suffix(".tif" if needs_tiff(folder / name) else ".png"))
         except BadInput:  # which is told when it is read
             pass
     return str(path.with_suffix(".png"))
@@ -201,6 +201,8 @@ def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     """The work on one picture, timed and compared with the truth where there is one; `each` is told its figures."""
     began = time.perf_counter()
     done = work(photo, name)
+    if photo.bands is not None:
+        _through_bands(photo, photo.bands, work, name, done)
     height, width = done.after.size
     done.figures = {"file": name, "width": width, "height": height, **done.figures}
     done.figures["seconds"] = time.perf_counter() - began
@@ -213,6 +215,16 @@ def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     if told := how.get("each"):
         told(done.figures)
     return done
+
+
+def _through_bands(photo: Photo, bands: np.ndarray, work: Work, name: str, done: Done) -> None:
+    """The work on each channel besides color, by itself, as on a gray picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)  # which was told of the color
+        each = [work(Photo(bands[..., [place]], photo.alpha), name) for place in range(bands.shape[-1])]
+    done.after = done.after.but(bands=np.concatenate([one.after.pixels for one in each], -1))
+    if done.changed is not None:
+        done.changed = np.logical_or.reduce([one.changed for one in (done, *each) if one.changed is not None])
 
 
 def truths(truth: Any) -> Callable[[str], Photo] | None:
