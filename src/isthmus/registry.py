@@ -24,13 +24,16 @@ def register(cls: M) -> M:
     """Class decorator: put the class in the catalogue under its own name and keep its constructor arguments."""
     init = cls.__init__
     signature = inspect.signature(init)
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own has nothing else
+    named = {p.name for p in list(signature.parameters.values())[1:] if p.kind not in several}
 
     @functools.wraps(init)
     def remembering(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()  # kept too: a run must not change when a default does
         init(self, *args, **kwargs)
         if type(self) is cls:
-            arguments = dict(list(bound.arguments.items())[1:])
+            arguments = {key: value for key, value in bound.arguments.items() if key in named}
             object.__setattr__(self, "_arguments", arguments)
 
     cls.__init__ = remembering  # type: ignore[method-assign]
@@ -56,6 +59,17 @@ def config_of(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [config_of(item) for item in value]
     return value
+
+
+def completed(config: Any) -> Any:
+    """The same config with every argument that it lacks at its present default, as runs from before have them."""
+    if isinstance(config, list):
+        return [completed(item) for item in config]
+    if not isinstance(config, dict) or config.get("name") not in _constructors:
+        return config
+    parameters = list(inspect.signature(_constructors[config["name"]]).parameters.values())
+    defaults = {p.name: config_of(p.default) for p in parameters if p.default is not p.empty}
+    return {key: completed(value) for key, value in (config | (defaults | config)).items()}
 
 
 def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = "") -> Any:
