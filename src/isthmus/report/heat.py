@@ -32,14 +32,13 @@ def heated(gray: Array, values: Array, normal: float, hottest: float, mask: Arra
 
 
 def rim(mask: Array, width: int) -> Array:
-    """H×W bool: the pixels of a mask that are at most so far from its border, which the picture's own is not."""
-    inside = np.pad(mask, width, mode="edge")
-    height, across = mask.shape
+    """H×W bool: the pixels around a mask, at most so far from it, so that nothing in it is hidden."""
+    around, (height, across) = np.pad(mask, width), mask.shape
     shifted = [
-        inside[width + down : width + down + height, width + right : width + right + across]
+        around[width + down : width + down + height, width + right : width + right + across]
         for down, right in ((-width, 0), (width, 0), (0, -width), (0, width))
     ]
-    return np.asarray(mask & ~np.logical_and.reduce(shifted))
+    return np.asarray(np.logical_or.reduce(shifted) & ~mask)
 
 
 @lru_cache(maxsize=1)
