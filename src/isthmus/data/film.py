@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.data.animation import Animation, Pages
+from isthmus.data.containers import VIDEOS
 from isthmus.data.frames import Film, Put
 from isthmus.data.video import Video
 from isthmus.errors import BadInput
@@ -19,7 +20,7 @@ def is_film(path: Path | str) -> bool:
     """Whether a file is a film: by its name, or, of a .gif or .tif, by having more than one picture."""
     path = Path(path)
     suffix = path.suffix.lower()
-    return suffix in Video.suffixes or any(suffix in kind.suffixes and kind.several(path) for kind in KINDS)
+    return suffix in VIDEOS or any(suffix in kind.suffixes and kind.several(path) for kind in KINDS)
 
 
 def open_film(path: Path | str) -> Film:
@@ -27,12 +28,16 @@ def open_film(path: Path | str) -> Film:
     path = Path(path)
     if not is_film(path):
         raise BadInput(f"{path}: is no film; a video, an animated .gif or a .tif of several pages is accepted")
-    return next(kind for kind in (Video, *KINDS) if path.suffix.lower() in kind.suffixes)(path)
+    return kind_of(path)(path)
+
+
+def kind_of(path: Path) -> type[Video | Animation | Pages]:
+    return next((kind for kind in KINDS if path.suffix.lower() in kind.suffixes), Video)
 
 
 def check_film_name(out: Path, source: Path) -> None:
     """Raise BadInput where `out` is no name for what becomes of the film `source`."""
-    accepted = next(kind.suffixes for kind in (Video, *KINDS) if source.suffix.lower() in kind.suffixes)
+    accepted = kind_of(source).suffixes
     if out.suffix.lower() not in accepted or out.is_dir():
         raise BadInput(f"{out}: not a name for what becomes of {source}; it can end in {', '.join(accepted)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.containers import VIDEOS
 from isthmus.data.deep import Layers, over_white
 from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
 from isthmus.data.exif import file_tags
@@ -22,7 +23,6 @@ from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 
 RAW = "3fr arw cr2 cr3 crw dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 sr2 srf srw x3f"
-VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 ELSEWHERE = {
     **{f".{kind}": "a camera's raw file is not read here; develop it to a 16-bit .tif first" for kind in RAW.split()},
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},

@@ -1,51 +1,77 @@
-"""What lies beside the pictures of a video: sound and subtitles, as they are wherever that can be."""
+"""Streams beside the pictures of a video: sound, subtitles, cover pictures, files; as they are where that can be."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from isthmus.data.containers import CONTAINERS
 from isthmus.errors import Note
 
-ENCODER = {".webm": "libopus", ".avi": "libmp3lame"}  # where a sound cannot be copied; else AAC
-OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # said of the old file, not of the film
-KEPT = ("language", "title", "handler_name", "creation_time")
+# Said of the old file, not of the film.
+OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_frames"}
+OF_THE_FILE |= {"number_of_bytes", "variant_bitrate"}
+OF_PICTURES = ("language", "title", "handler_name", "creation_time", "timecode", "reel_name")
+TIMECODES = ("mp4", "mov", "matroska")  # which write it from the metadata
+COVERS = ("mp4", "mov")
+# Sounds to encode although FFmpeg says that the container holds them: few can play the former, and the latter fail.
+ENCODED = {".mp4": ("pcm",), ".m4v": ("pcm",), ".mov": ("opus", "flac", "vorbis")}
 
 
 class Sound:
     """All streams of `source` but its `pictures`, into `out` as far as the pictures are; words, and chapters, at once.
 
-    Sound that the new kind of file cannot hold is encoded anew; a Note tells what else is left out.
+    Sound that the new kind of file cannot hold is encoded anew; a Note tells what else is left out. Time is counted
+    from `origin`, in seconds.
     """
 
-    def __init__(self, source: Any, pictures: Any, out: Any, suffix: str, path: Path) -> None:
-        self.out = out
+    def __init__(self, source: Any, pictures: Any, out: Any, suffix: str, path: Path, origin: Fraction) -> None:
+        self.out, self.origin, self.suffix, self.path = out, origin, suffix, path
+        self.container = CONTAINERS[suffix]
         self.copied: dict[Any, Any] = {}
         self.encoded: dict[Any, Any] = {}
-        out.metadata.update({key: value for key, value in source.metadata.items() if key not in OF_THE_FILE})
-        out.streams.video[0].metadata.update({key: pictures.metadata[key] for key in KEPT if key in pictures.metadata})
+        out.metadata.update(of_the_film(source.metadata))
+        new = out.streams.video[0]
+        new.metadata.update({key: pictures.metadata[key] for key in OF_PICTURES if key in pictures.metadata})
+        new.disposition = pictures.disposition.value
         if chapters := source.chapters():
             out.set_chapters(chapters)
-        lost: Counter[str] = Counter()
-        for stream in source.streams:
-            if stream is pictures:
-                continue
-            plays = suffix != ".mp4" or not stream.name.startswith("pcm")  # which it may hold, but few can play
-            if stream.type in ("audio", "subtitle") and plays and self._copy(stream):
-                continue
-            if stream.type == "audio" and stream.codec_context is not None:
-                self._encode(stream, suffix)
-            else:
-                lost[stream.type] += 1
+        lost = Counter(kind for stream in source.streams if stream is not pictures and (kind := self._add(stream)))
         if lost:
             told = ", ".join(f"{count} {kind}" for kind, count in lost.items())
-            warnings.warn(f"{path}: streams that are left out: {told}", Note, stacklevel=2)
+            warnings.warn(f"{path}: streams that {suffix} cannot hold are left out: {told}", Note, stacklevel=4)
         self.packets: Iterator[Any] = iter(source.demux(*self.copied, *self.encoded)) if len(self) else iter(())
         self.next = next(self.packets, None)
+
+    def _add(self, stream: Any) -> str | None:
+        """Make room for a stream; its kind, in a word, where there is none."""
+        format, kind = self.container.format, str(stream.type)
+        if kind == "video" and stream.disposition & stream.disposition.attached_pic:
+            if format == "matroska":
+                return None if self._attach(stream, cover_of(self.path, stream.index)) else "cover picture"
+            return None if format in COVERS and self._copy(stream) else "cover picture"
+        if kind == "attachment":
+            return None if format == "matroska" and self._attach(stream, bytes(stream.data)) else "attached file"
+        if kind == "data" and "timecode" in stream.metadata:
+            return None if format in TIMECODES else "timecode"
+        plays = not str(stream.name).startswith(ENCODED.get(self.suffix, ()))
+        if kind in ("audio", "subtitle") and plays and self._copy(stream):
+            return None
+        if kind == "audio" and stream.codec_context is not None:
+            self._encode(stream)
+            return None
+        return kind
+
+    def _attach(self, stream: Any, data: bytes) -> bool:
+        kind = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}.get(stream.name or "")
+        name = stream.metadata.get("filename") or (f"cover.{kind[0]}" if kind else "file")
+        mime = stream.metadata.get("mimetype") or (kind[1] if kind else "application/octet-stream")
+        self.out.add_attachment(name, mime, data)
+        return True
 
     def __len__(self) -> int:
         return len(self.copied) + len(self.encoded)
@@ -55,31 +81,54 @@ class Sound:
             new = self.out.add_stream_from_template(stream)
         except ValueError:  # this kind of file does not hold it
             return False
-        new.metadata.update(stream.metadata)
+        new.metadata.update(of_the_film(stream.metadata))
+        new.disposition = stream.disposition.value
         self.copied[stream] = new
         return True
 
-    def _encode(self, stream: Any, suffix: str) -> None:
-        name, own = ENCODER.get(suffix, "aac"), stream.codec_context
-        new = self.out.add_stream(name, rate=own.sample_rate if name == "aac" else 48000)
-        several = own.layout if name != "libmp3lame" else "stereo"
+    def _encode(self, stream: Any) -> None:
+        name, own = self.container.audio, stream.codec_context
+        new = self.out.add_stream(name, rate=own.sample_rate if name in ("aac", "wmav2") else 48000)
+        several = own.layout if name in ("aac", "libopus") else "stereo"
         new.codec_context.layout = {1: "mono", 2: "stereo"}.get(own.layout.nb_channels, several)
-        new.metadata.update({key: stream.metadata[key] for key in KEPT if key in stream.metadata})
+        new.metadata.update(of_the_film(stream.metadata))
+        new.disposition = stream.disposition.value
         self.encoded[stream] = new
 
     def until(self, time: Fraction | None) -> None:
         """Put in what belongs before `time`, in seconds; None: all that is left."""
         while self.next is not None:
             packet = self.next
-            if time is not None and packet.dts is not None and packet.dts * packet.time_base > time:
+            shift = round(self.origin / packet.time_base)
+            if time is not None and packet.dts is not None and (packet.dts - shift) * packet.time_base > time:
                 return
             if packet.stream in self.encoded:
                 new = self.encoded[packet.stream]
                 for frame in packet.decode():
+                    if frame.pts is not None:
+                        frame.pts -= round(self.origin / frame.time_base)
                     self.out.mux(new.encode(frame))
                 if not packet.size:  # the last one
                     self.out.mux(new.encode(None))
             elif packet.size:
                 packet.stream = self.copied[packet.stream]
+                packet.pts, packet.dts = (None if at is None else at - shift for at in (packet.pts, packet.dts))
                 self.out.mux(packet)
             self.next = next(self.packets, None)
+
+
+def of_the_film(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Words that stay true in another file."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in OF_THE_FILE and not key.upper().startswith("_STATISTICS")
+    }
+
+
+def cover_of(path: Path, index: int) -> bytes:
+    """The bytes of a cover picture, which is the one packet of its stream."""
+    import av
+
+    with av.open(str(path)) as container:
+        return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
