@@ -51,7 +51,7 @@ def test_shipped_configs_hold_every_argument(name: str) -> None:
 def test_a_run_without_its_defaults_loads_and_resumes(tmp_path: Path) -> None:
     x, options = np.random.default_rng(0).random((20, 8, 8)), {"device": "cpu", "quiet": True}
     path = tmp_path / "run" / store.CONFIG
-    isthmus.train("undercomplete", x, out=path.parent, epochs=1, **options)
+    isthmus.train("undercomplete", x, out=path.parent, code=5, epochs=1, **options)
     config = store.read_json(path)
     for module in (config["model"], *(config["model"][word] for word in ("encoder", "bottleneck", "decoder"))):
         for key in [*module]:  # as they were before
@@ -60,6 +60,6 @@ def test_a_run_without_its_defaults_loads_and_resumes(tmp_path: Path) -> None:
                 del module[key]
     store.write_json(path, config)
     assert config["model"] != completed(config["model"])
-    assert isthmus.load(path.parent).code_shape == (32,)
+    assert isthmus.load(path.parent).code_shape == (5,)
     again = isthmus.train("undercomplete", x, out=path.parent, epochs=2, resume=True, **options)
     assert len(again.history) == 2

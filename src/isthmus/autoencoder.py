@@ -183,8 +183,9 @@ class Autoencoder(nn.Module):
     @property
     def reach(self) -> int | None:
         """Pixels of the input to each side on which one pixel of the output depends; None where it is all of them."""
-        parts: list[Any] = [part.reach for part in (self.encoder, self.decoder) if hasattr(part, "reach")]
-        return sum(parts) + getattr(self.corruption, "reach", 0) if len(parts) == 2 else None
+        parts: list[Any] = [getattr(part, "reach", None) for part in (self.encoder, self.decoder)]
+        parts.append(getattr(self.corruption, "reach", 0))
+        return None if None in parts else sum(parts)
 
     def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
         """The indices N×grid of a discrete code, or None where the code is not discrete."""

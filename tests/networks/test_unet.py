@@ -56,6 +56,11 @@ def test_reach_covers_what_a_pixel_depends_on_and_not_much_more(blocks: tuple[in
     assert max(seen) <= model.reach <= max(seen) + 2 * model.stride
 
 
+def test_a_norm_over_positions_sees_all_of_them() -> None:
+    assert UNetEncoder((1, 32, 32), norm=True).reach is None
+    assert UNetDecoder(1, norm=True).reach is None
+
+
 def test_channels_and_blocks_are_of_the_same_number() -> None:
     with pytest.raises(BadInput, match="one number of each a stage"):
         UNetEncoder((1, 8, 8), (8, 16), (1, 1, 1))

@@ -16,7 +16,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from isthmus import create, evaluate, fit, load
-from isthmus.contracts import Context, Noise, Sample
+from isthmus.bottlenecks.base import Bottleneck, free
+from isthmus.contracts import Code, Context, Noise, Sample
 from isthmus.errors import BadInput
 from isthmus.metrics import ssim
 
@@ -85,6 +86,22 @@ def test_sizes_are_counted_in_numbers_and_for_symbols_in_bits(
     figures = evaluate(run_of(recipe), digits)
     assert (figures["code_size"], figures["input_size"]) == (size, 64)
     assert figures["compression_factor"] == pytest.approx(factor)
+
+
+def test_a_discrete_code_without_a_channel_axis_counts_all_its_symbols() -> None:
+    class Quarters(Bottleneck):
+        """Six symbols of four levels each, the code being the symbols themselves."""
+
+        discrete, codes = True, 4
+
+        def forward(self, h: torch.Tensor, ctx: Context) -> Code:
+            symbols = (self.head(h).sigmoid() * 3).round().long()
+            return Code(symbols.float(), free(symbols), {}, symbols)
+
+    model = create("undercomplete", shape=(1, 8, 8), code=6)
+    model.bottleneck = Quarters(model.encoder.out_shape, (6,))  # type: ignore[arg-type]
+    figures = evaluate(model, np.arange(256, dtype=np.uint8).reshape(4, 8, 8))
+    assert (figures["code_size"], figures["compression_factor"]) == (6, 64 * 8 / (6 * 2))
 
 
 @pytest.mark.parametrize("recipe", ["undercomplete", "sparse"])

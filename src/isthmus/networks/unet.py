@@ -27,8 +27,9 @@ class UNetEncoder(nn.Module):
     """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one a stage, the finest first.
 
     fold: the finest grid is 1/fold of the picture's, each place of it holding fold×fold pixels (Shi et al. 2016): a
-    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen. norm: of
-    the picture and in each block; then what comes out does not depend on how bright it is, nor on its contrast.
+    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen; None
+    with a norm, which sees all of them. norm: of the picture and in each block; then what comes out does not depend on
+    how bright it is, nor on its contrast.
     """
 
     any_size = True
@@ -47,7 +48,8 @@ class UNetEncoder(nn.Module):
             raise BadInput(f"channels {tuple(channels)} and blocks {tuple(blocks)}: one number of each a stage")
         self.norm, self.fold, self.stride = norm, fold, fold * 2 ** (len(channels) - 1)
         self.out_shape: Shape = (channels[-1], *(-(-side // self.stride) for side in shape[1:]))
-        self.reach = fold + sum(2 * count * fold * 2**stage for stage, count in enumerate(blocks)) + self.stride
+        near = fold + sum(2 * count * fold * 2**stage for stage, count in enumerate(blocks)) + self.stride
+        self.reach = None if norm else near
         self.head = nn.Conv2d(shape[0] * fold**2, channels[0], 3, padding=1, bias=bias)
         self.stages = nn.ModuleList(
             blocks_of(wide, count, bias, norm) for wide, count in zip(channels, blocks, strict=True)
@@ -91,7 +93,8 @@ class UNetDecoder(nn.Module):
         super().__init__()
         self.out, self.fold, self.residual, self.finds = out, fold, residual, finds
         stages = len(blocks)
-        self.reach = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
+        near = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
+        self.reach = None if norm else near
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
         self.stages = nn.ModuleList(
             blocks_of(wide, count, bias, norm) for wide, count in zip(channels[1:], blocks, strict=True)

@@ -96,7 +96,7 @@ def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     """code_size, input_size and their ratio: of numbers, or of bits where the code is discrete."""
     inputs, shape = math.prod(model.shape), model.code_shape
     if getattr(model.bottleneck, "discrete", False):
-        indices = math.prod(shape[1:])
+        indices = indices_of(model)
         bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(codes_of(model)))
         return {"code_size": indices, "input_size": inputs, "compression_factor": bits}
     return {
@@ -104,6 +104,13 @@ def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
         "input_size": inputs,
         "compression_factor": inputs / math.prod(shape),
     }
+
+
+def indices_of(model: Autoencoder) -> int:
+    """How many symbols an item has, whatever axes the code has: as the bottleneck makes them of a black item."""
+    symbols = model.symbols(torch.zeros(1, *model.shape), unit=True)
+    assert symbols is not None
+    return symbols[0].numel()
 
 
 def codes_of(model: Autoencoder) -> int:
