@@ -32,7 +32,7 @@ def test_a_date_is_left_out_and_said_and_a_label_is_a_label(tmp_path: Path) -> N
     assert data.shape == (2,)
     assert data.labels is not None
     assert data.labels.tolist() == [1, 0]
-    assert any("left out, as no numbers: date" in note for note in data.notes)
+    assert any("column date is left out: dates" in note for note in data.notes)
     assert np.allclose(from_unit(data.floats(), data.range), [[3, 0.5], [5, 1.5]])
 
 
@@ -73,11 +73,11 @@ def test_a_run_takes_the_same_columns_in_its_own_range(tmp_path: Path) -> None:
         ("", "holds no rows"),
         ("\n\n", "holds no rows"),
         ("name\nperson\n", "no table of numbers"),
-        ("1,2\n3,x\n", "could not convert string 'x' to float64 at row 1"),
-        ("1,2\n3\n", "2 cells in the first line and 1 in the next"),
-        ("1,2\n3,4\n5,x\n", "could not convert string 'x' to float64 at row 2"),
-        ("1,2\n3,4\n5\n", "row 3|invalid column"),
-        ("1,2\n3,nan\n", "NaN or infinite values, the first in item 1"),
+        ("1,2\n3,x\n", "line 2, column 2: 'x' is no number"),
+        ("1,2\n3\n", "2 cells in the first row and 1 in row 2"),
+        ("1,2\n3,4\n5,x\n", "line 3, column 2: 'x' is no number"),
+        ("1,2\n3,4\n5\n", "2 cells in the first row and 1 in row 3"),
+        ("1,2\n3,nan\n", "missing cells .1 in column 2., the first in line 2, column 2"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
@@ -89,5 +89,5 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, text: str, said
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(bytes(range(128, 256)))
-    with pytest.raises(BadInput, match="no text in UTF-8"):
+    with pytest.raises(BadInput, match="no text in UTF-8 or Latin-1"):
         open_data(str(tmp_path / "rows.csv"))

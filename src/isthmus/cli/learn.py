@@ -46,6 +46,19 @@ def train(
     truth: Annotated[
         str | None, typer.Option("--truth", metavar="PATH", help="the clean version of DATA: pairs; default: none")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", metavar="COLUMN", help="of a table: what a row is; default: by its name"),
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="COLUMN", help="of a table, left out; default: none")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option("--window", metavar="N", min=1, help="rows of a series in an item; default: one")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option("--stride", metavar="N", min=1, help="rows from window to window; default: --window")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="any key that isthmus recipes RECIPE lists, with its default"),
@@ -83,6 +96,7 @@ def train(
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     named |= {"validation": validation, "device": device, "precision": precision, "budget": budget}
     named |= {"devices": devices, "nodes": nodes, "strategy": strategy}
+    named |= {"labels": labels, "drop": drop or None, "window": window, "stride": stride}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
     out = out or run_folder(recipe, resume, keys)

@@ -94,6 +94,7 @@ class Data:
     range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
     pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
+    table: of a table its schema as plain JSON: columns, words, labels, what is left out.
     paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
@@ -110,6 +111,7 @@ class Data:
     rows: np.ndarray | None = None
     pictures: np.ndarray | None = None
     paired: bool = False
+    table: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -23,7 +23,7 @@ from isthmus.data.numeric import open_array, open_dataset
 from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.shards import is_shards, open_shards
-from isthmus.data.tables import TABLES, open_table
+from isthmus.data.tables import ASKED, TABLES, Asked, open_table
 from isthmus.data.values import as_numpy
 from isthmus.errors import BadInput
 
@@ -40,6 +40,7 @@ def open_data(
     cut: int | None = None,
     whole: int | None = None,
     white: float | None = None,
+    table: Asked | None = None,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
@@ -48,6 +49,7 @@ def open_data(
     of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
     a folder are made to fit with nothing left out, and no side longer than that where no size is named. white: the
     number that is white in whole numbers, such as 4095 for 12 bits in 16, instead of one that is found in the data.
+    table: of a .csv, what is asked of its columns and rows.
     like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
     converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
     the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
@@ -58,7 +60,7 @@ def open_data(
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
     if isinstance(source, (str, os.PathLike)):
-        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole)
+        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table)
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
@@ -69,6 +71,8 @@ def open_data(
         raise BadInput(f"data of type {type(source).__name__}; {ACCEPTED}, an array, a tensor or a Dataset")
     if like is not None:
         data = data.seen_as(shape_of(like))
+    elif table is not None and data.table is None:
+        raise BadInput(f"{data.source.get('path', 'data')}: {', '.join(ASKED)} are options of a table, such as a .csv")
     elif size is not None or gray:
         data = _conformed(data, size, gray)
     if white is not None:
@@ -95,6 +99,7 @@ def _open_path(
     first: int | None,
     cut: int | None,
     whole: int | None,
+    table: Asked | None,
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
@@ -115,7 +120,7 @@ def _open_path(
         if path.suffix.lower() in (".npy", ".npz"):
             return open_file(path, like)
         if path.suffix.lower() in TABLES:
-            return open_table(path, like)
+            return open_table(path, like, table)
         if is_picture_name(path):
             return open_pictures(path, size=size, gray=gray, like=like, cut=cut, whole=whole)
     except OSError as error:

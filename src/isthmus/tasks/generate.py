@@ -88,4 +88,5 @@ def _written(model: Autoencoder, pictures: Tensor, out: Path | str | None, force
         return pictures
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     names = [f"{i:05d}" for i in range(len(pictures))]
-    return Sink(out, names, range=value_range, force=force).write([pictures])
+    table = model.about.get("input", {}).get("table")
+    return Sink(out, names, range=value_range, force=force, table=table).write([pictures])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from isthmus.data import Data, from_unit
 from isthmus.data.base import Range
+from isthmus.data.tables.cells import write_table
+from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim, whole_folder
 from isthmus.machines import first_rank
@@ -27,8 +29,9 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 class Sink:
     """Takes pictures chunk by chunk and writes them to `out` by its suffix.
 
-    .npy: one array in the numbers of the training data. .gif: a film. A picture suffix: the picture where there is
-    one, else a grid. Anything else: a folder with `names`, as .png, or .tif where they were so and of 16 bits.
+    .npy: one array in the numbers of the training data. .csv: rows of them, under the names of `table`. .gif: a film. A
+    picture suffix: the picture where there is one, else a grid. Anything else: a folder with `names`, as .png, or .tif
+    where they were so and of 16 bits.
     Nothing is left behind when an error is raised inside.
     """
 
@@ -40,8 +43,10 @@ class Sink:
         range: Range = (0.0, 1.0),
         sixteen: bool = False,
         force: bool = False,
+        table: Mapping[str, Any] | None = None,
     ) -> None:
         self.out, self.names, self.range, self.sixteen, self.force = Path(out), names, range, sixteen, force
+        self.table = None if table is None else Schema.of(table)
         if first_rank():
             claim(self.out, force=force)
 
@@ -73,6 +78,9 @@ class Sink:
 
     def _array(self, items: Tensor) -> None:
         values = from_unit(items, self.range).numpy()
+        if self.table is not None and self.out.suffix.lower() == ".csv":
+            write_table(self.out, values, self.table, self.names)
+            return
         with atomic(self.out) as temporary, temporary.open("wb") as file:
             if self.out.suffix.lower() == ".npy":
                 np.save(file, values, allow_pickle=False)
@@ -110,4 +118,4 @@ def unique(names: Sequence[str]) -> list[str]:
 def sink_for(data: Data, out: Path | str, *, force: bool = False) -> Sink:
     """A sink with the names, the numbers and the depth of `data`."""
     sixteen = data.dtype == torch.uint16
-    return Sink(out, data.names, range=data.range, sixteen=sixteen, force=force)
+    return Sink(out, data.names, range=data.range, sixteen=sixteen, force=force, table=data.table)

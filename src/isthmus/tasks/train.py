@@ -12,6 +12,7 @@ from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
 from isthmus.data.folders import find_pictures
+from isthmus.data.tables import ASKED, Asked
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
@@ -39,6 +40,7 @@ def train(
 ) -> Run:
     """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
 
+    keys may also say how a table is read: labels, drop, missing, window, stride (isthmus.data.tables.Asked).
     size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
     truth: what the data should be, by the same names or in the same order: nothing is then corrupted.
     init: a run, or a shipped model by name, whose weights are begun with, as far as they fit.
@@ -54,15 +56,19 @@ def train(
             raise BadInput(f"truth and corruption={keys['corruption']}: name one of the two")
     elif keys.get("corruption") == "paired" and not resume:
         raise BadInput("corruption=paired: --truth names what the data should be")
+    table = {key: keys.pop(key) for key in ASKED if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(found, keys)
     settle(found.training, training_keys)
     if resume and store.is_run(run):
-        given = {key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None}
+        given: dict[str, Any] = {
+            key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None
+        }
+        given |= {"table": table} if table else {}
         return go_on(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
-    opened = opened_for(found, data, truth, size, gray, training_keys.get("white"))
+    opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
     tell(opened)
     if found.whole is not None:
         if not model_keys.get("good"):
@@ -72,7 +78,9 @@ def train(
                 there(key, Path(model_keys[key]), opened)
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
-    model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys}
+    model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
+        {"table": table} if table else {}
+    )
     if model_keys.get("roi"):
         looked_at(model_keys["roi"], model)  # refused now, not after the training
     if init is not None:
@@ -81,14 +89,22 @@ def train(
     return calibrated(done)
 
 
-def opened_for(recipe: Recipe, data: Any, truth: Any, size: int | None, gray: bool | None, white: float | None) -> Data:
+def opened_for(
+    recipe: Recipe,
+    data: Any,
+    truth: Any,
+    size: int | None,
+    gray: bool | None,
+    white: float | None,
+    table: Mapping[str, Any] | None = None,
+) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
     how: dict[str, Any] = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
     folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
     if recipe.whole is not None and folder:
         opened = open_data(inspected(Path(data)).open(gray=gray, **how), white=white)
     else:
-        opened = open_data(data, gray=gray, white=white, **how)
+        opened = open_data(data, gray=gray, white=white, table=Asked(**table) if table else None, **how)
     if truth is None:
         return opened
     gray = len(opened.shape) == 3 and opened.shape[0] == 1
@@ -163,9 +179,10 @@ def go_on(
             raise BadInput(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
-    keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray")}
+    keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table")}
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
-    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"), about["training"].get("white"))
+    white, table = about["training"].get("white"), asked.get("table")
+    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"), white, table)
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})

@@ -106,4 +106,6 @@ def decode(
         return torch.cat(list(batches))
     names = [str(name) for name in found["files"]]
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
-    return Sink(out, names, range=value_range, sixteen=bool(found["sixteen"]), force=force).write(batches)
+    table = model.about.get("input", {}).get("table")
+    sixteen = bool(found["sixteen"])
+    return Sink(out, names, range=value_range, sixteen=sixteen, force=force, table=table).write(batches)

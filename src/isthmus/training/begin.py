@@ -69,7 +69,7 @@ def fit(
         "gray": data.seen[0] == 1,
         "cut": "cut" in data.source,
         "whole": bool(about.get("whole")),
-    }
+    } | ({} if data.table is None else {"table": data.table})
     module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
     training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
     training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
