@@ -497,7 +497,7 @@ def test_cleaned_and_enlarged_at_once() -> None:
 def test_a_photo_keeps_all_that_is_not_noise(deep: bool, channels: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
-    alpha = noise(9, 11, deep=deep)
+    alpha = np.maximum(noise(9, 11, deep=deep), 1)  # color that is hidden may change
     write_photo(f"a.{suffix}", Photo(noise(9, 11, channels, deep=deep), alpha, Info(exif.tobytes(), b"", (300, 300))))
     isthmus.denoise(f"a.{suffix}", model=negative(channels), out=f"b.{suffix}")
     before, after = read_photo(f"a.{suffix}"), read_photo(f"b.{suffix}")
