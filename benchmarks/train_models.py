@@ -40,7 +40,7 @@ class Plan:
     use: str
     sets: tuple[tuple[str, int], ...]
     licence: str
-    epochs: int
+    epochs: float
     init: str | None = None
     keys: dict[str, Any] = field(default_factory=dict)
     shipped: bool = True
@@ -51,6 +51,18 @@ def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
     keys = {"scale": scale, "gray": True}
     use = f"photos, {scale} times as wide and high"
     return Plan("upscale", use, PHOTOS, f"{BSDS}; T91: none stated", epochs, init, keys)
+
+
+def harmless(epochs: float, init: str, shipped: bool = True, **keys: Any) -> Plan:
+    """From a net that finds a mark in every picture one that leaves those without one alone.
+
+    The last 40 and 6 of the pictures and 8 of the logos are left to choose on how sure it has to be.
+    """
+    sets = (("bsd400_color", 360), ("photos_cc", 12))
+    licence = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA; the logos are CC0 (trade marks remain)"
+    keys = {"overlay": "LOGOS", "ease": 0.0, "schedule": "constant", "warmup": 0.0, "lr": 4e-4} | keys
+    use = "logos, words and shapes laid over photos"
+    return Plan("unwatermark", use, sets, licence, epochs, init, keys, shipped, logos=64)
 
 
 PLANS = {
@@ -70,17 +82,8 @@ PLANS = {
         {"overlay": "LOGOS", "unmarked": 0.0, "objects": 0.0},
         shipped=False,
     ),
-    # The last 40 and 6 pictures and 8 logos are left for `isthmus.unwatermark` to choose on how sure it has to be.
-    "unwatermark": Plan(
-        "unwatermark",
-        "logos, words and shapes laid over photos",
-        (("bsd400_color", 360), ("photos_cc", 12)),
-        f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA; the logos are CC0 (trade marks remain)",
-        40,
-        "unwatermark-marked",
-        {"overlay": "LOGOS", "ease": 0.0, "schedule": "constant", "warmup": 0.0, "lr": 4e-4},
-        logos=64,
-    ),
+    "unwatermark-harmless": harmless(6.7, "unwatermark-marked", shipped=False),
+    "unwatermark": harmless(16, "unwatermark-harmless", crop=128, lr=5e-4),
     "xray": Plan(
         "denoise",
         "X-rays with Poisson-Gaussian noise",

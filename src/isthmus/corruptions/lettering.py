@@ -1,9 +1,10 @@
-"""Text to draw: words that mean nothing, in the font that comes with Pillow."""
+"""Text to draw: words that mean nothing, in the fonts that come with Pillow and matplotlib."""
 
 from __future__ import annotations
 
 import string
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,22 @@ LETTERS = np.array(list(string.ascii_letters + string.digits + ".,-&@©"))
 @lru_cache(maxsize=64)
 def font(size: int) -> Any:
     return ImageFont.load_default(size)
+
+
+FACES = ("", "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "cmss10.ttf", "cmb10.ttf", "cmtt10.ttf")
+
+
+def face(random: np.random.Generator) -> Any:
+    """Pillow's sans serif half of the time, or another face, all of about the same size."""
+    name = FACES[int(random.integers(1, len(FACES)))] if random.random() < 0.5 else ""
+    return _file(name) if name else font(64)
+
+
+@lru_cache
+def _file(name: str) -> Any:
+    import matplotlib
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, 64)
 
 
 def words(random: np.random.Generator, letters: int) -> str:

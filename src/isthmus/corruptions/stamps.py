@@ -21,12 +21,12 @@ Stamp = tuple[Image.Image, Colour | None]  # RGBA; or gray that says how much it
 
 
 def stamp(files: tuple[Path, ...], random: np.random.Generator) -> Stamp:
-    """The one file, always; one of several two times in three, recoloured; else a word or a shape."""
+    """The one file, always; one of several once in three, recolored; else a word (four in five) or a shape."""
     if len(files) == 1:
         return logo(files[0]), None
-    if files and random.random() < 2 / 3:
+    if files and random.random() < 1 / 3:
         return recoloured(logo(files[int(random.integers(len(files)))]), random)
-    return word(random) if random.random() < 0.7 else (shape(random), colour(random))
+    return word(random) if random.random() < 0.8 else (shape(random), colour(random))
 
 
 @lru_cache(maxsize=64)
@@ -72,14 +72,15 @@ def recoloured(image: Image.Image, random: np.random.Generator) -> Stamp:
 
 
 def word(random: np.random.Generator) -> Stamp:
-    """3 to 16 letters in one colour, one in three with an outline of another."""
-    letters, font, paint = lettering.words(random, int(random.integers(3, 17))), lettering.font(64), colour(random)
-    edge = int(random.integers(1, 5)) if random.random() < 1 / 3 else 0
+    """3 to 16 letters of any face in one color, one in three bolder, one in three with an outline of another."""
+    letters, font, paint = lettering.words(random, int(random.integers(3, 17))), lettering.face(random), colour(random)
+    how = int(random.integers(3))
+    edge = int(random.integers(1, 5)) if how else 0
     left, top, right, bottom = (int(side) for side in font.getbbox(letters, stroke_width=edge))
     size, place = (max(1, right - left), max(1, bottom - top)), (-left, -top)
-    if not edge:
+    if how < 2:
         image = Image.new("L", size)
-        ImageDraw.Draw(image).text(place, letters, 255, font)
+        ImageDraw.Draw(image).text(place, letters, 255, font, stroke_width=edge)
         return image, paint
     around = colour(random)
     image = Image.new("RGBA", size, (*around, 0))
