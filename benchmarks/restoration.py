@@ -1,6 +1,6 @@
 """The figures of restoration, with the baselines and peers of each table run beside ours in the same run.
 
-    python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | xray | speed] ...
+    python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | harmless | sure | xray | speed] ...
                                      [--model NAME=RUN] ... [--best] [--no-peers] [--quick]
 
 Models are the shipped ones or run folders: `--model RUN` for the part's own, `--model upscale-3=RUN` where a part has
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 
 from restoring.contest import Contest
+from restoring.harmless import harmless, sure
 from restoring.holes import inpaint, watermark
 from restoring.noise import color, gray, xray
 from restoring.size import upscale
@@ -26,6 +27,8 @@ PARTS = {
     "upscale": upscale,
     "inpaint": inpaint,
     "watermark": watermark,
+    "harmless": harmless,
+    "sure": sure,
     "xray": xray,
     "speed": speed,
 }

@@ -1,4 +1,4 @@
-"""Marks as photographers and agencies lay them over pictures, drawn apart from the corruption that models learn from."""
+"""Marks as agencies lay them over pictures, drawn apart from the corruption that models learn from."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def marked(kind: str, picture: np.ndarray, logos: list[Image.Image], *key: int) 
 
 
 def _line(random: np.random.Generator, size: int) -> Image.Image:
-    words, face = WORDS[random.integers(len(WORDS))], ImageFont.truetype(FONTS / FACES[random.integers(len(FACES))], size)
+    words, face = (
+        WORDS[random.integers(len(WORDS))],
+        ImageFont.truetype(FONTS / FACES[random.integers(len(FACES))], size),
+    )
     left, top, right, bottom = (int(side) for side in face.getbbox(words))
     paint = PAINTS[random.integers(len(PAINTS))]
     image = Image.new("RGBA", (right - left, bottom - top), (*paint, 0))

@@ -20,7 +20,7 @@ from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import white_noise
 from isthmus.errors import BadInput
 from isthmus.metrics import psnr, ssim
-from isthmus.tasks.frame import MARKED
+from isthmus.tasks.marks import COVERED
 
 RunOf = Callable[[str], Path]
 
@@ -170,8 +170,8 @@ def test_a_run_that_finds_a_mask_is_scored_on_the_picture(digits: Any, noisy: An
     with torch.no_grad():
         model.decoder.tail.bias[-1] = 0.05  # covered here and there
     told = model.restore(unit(noisy))
-    given_back = torch.where(told[:, 1:] > MARKED, told[:, :1], unit(noisy))
-    assert 0.05 < float((told[:, 1:] > MARKED).float().mean()) < 0.95
+    given_back = torch.where(told[:, 1:] > COVERED, told[:, :1], unit(noisy))
+    assert 0.05 < float((told[:, 1:] > COVERED).float().mean()) < 0.95
     assert evaluate(model, noisy, truth=digits)["psnr"] == pytest.approx(
         float(psnr(given_back, unit(digits)).mean()), rel=1e-4
     )

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
+from isthmus.tasks.marks import SURE
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a film, a folder, or anything that DATA is")]
 Out = Annotated[
@@ -95,6 +96,10 @@ def unwatermark(
     source: Input,
     out: Out,
     model: Model = None,
+    sure: Annotated[
+        float,
+        typer.Option("--sure", metavar="F", min=0.5, max=1.0, help="how likely it has to be that a mark is one"),
+    ] = SURE,
     save_mask: Annotated[bool, typer.Option("--save-mask", help="also where it was: NAME-mask.png")] = False,
     best: Best = False,
     side_by_side: Beside = False,
@@ -106,7 +111,7 @@ def unwatermark(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture without the logo or words laid over it."""
+    """A picture without the logo or words laid over it (experimental; look at the result)."""
     run("unwatermark", **locals())
 
 

@@ -22,9 +22,9 @@ from isthmus.errors import BadInput
 from isthmus.models import is_shipped
 from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
-from isthmus.tasks.frame import MARKED
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 from isthmus.tasks.judged import judged, unlabeled
+from isthmus.tasks.marks import COVERED
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
 STEEPEST = 1024  # units up to which it is
@@ -154,7 +154,7 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     if mask is not None and getattr(model.corruption, "extra", 0) > 0:  # what is known is given back
         mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
     if model.finds:  # what is not covered is given back as it came
-        picture = torch.where(everything[3][:, -1:] > MARKED, picture, seen)
+        picture = torch.where(everything[3][:, -1:] > COVERED, picture, seen)
     values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
     if isinstance(model.objective, Bernoulli):

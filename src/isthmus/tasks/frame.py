@@ -14,9 +14,9 @@ from torch import Tensor
 
 from isthmus.bicubic import enlarge
 from isthmus.errors import BadInput
+from isthmus.tasks.marks import SURE, marks_in
 from isthmus.tiles import TILE, tiled
 
-MARKED = 0.5  # likelier covered than not; any other pixel stays as it was
 LARGE = 2**30  # bytes from which on a result lies in a temporary file, which the system may write out
 # Y, Cb and Cr of R, G and B (BT.601, the whole range, as JPEG has them).
 YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
@@ -31,12 +31,14 @@ def restored(
     hole: np.ndarray | None = None,
     strength: float = 1.0,
     best: bool = False,
+    sure: float = SURE,
     tile: int = TILE,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """What a model makes of H×W×C (C of 1 or 3; uint8, uint16, or float in [0, 1]), in the same type.
 
     hole: H×W bool, handed to the model as mask; outside of it the pixels come back to the bit. strength: of the change,
-    1 for all of it. best: the mean over the eight ways to turn and mirror the picture, in eight times the time.
+    1 for all of it. best: the mean over the eight ways to turn and mirror the picture, in eight times the time. sure:
+    how likely a model that finds a mask has to be right about it; see marks_in.
 
     Returns the result, scale·H × scale·W × C, and where it was changed, H×W bool: the hole, or the mask that the model
     found, whose outside comes back to the bit too; None where that is everywhere. A gray picture stays gray; a gray
@@ -46,7 +48,7 @@ def restored(
     height, width, channels = pixels.shape
     scale = int(model.scale)
     result = room((height * scale, width * scale, channels), pixels.dtype)
-    changed = hole.copy() if hole is not None else None
+    odds: np.ndarray | None = None
     net = through(model, channels, best)
 
     def once(x: Tensor, *mask: Tensor) -> Tensor:
@@ -60,15 +62,12 @@ def restored(
         return y
 
     def write(part: np.ndarray, top: int, left: int) -> None:
-        nonlocal changed
+        nonlocal odds
         rows, columns = slice(top, top + part.shape[1]), slice(left, left + part.shape[2])
         if len(part) > channels:
-            changed = np.zeros((height, width), bool) if changed is None else changed
-            changed[rows, columns] = part[-1] > MARKED
-        found = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype)
-        if changed is not None:
-            found = np.where(changed[rows, columns, None], found, pixels[rows, columns])
-        result[rows, columns] = found
+            odds = np.zeros((height, width), np.float16) if odds is None else odds
+            odds[rows, columns] = part[-1]
+        result[rows, columns] = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype)
 
     sides = [] if hole is None else [hole[None]]
     with torch.no_grad():
@@ -82,6 +81,9 @@ def restored(
             scale=scale,
             tile=tile,
         )
+    changed = hole.copy() if hole is not None else None if odds is None else marks_in(odds, sure)
+    if changed is not None:
+        np.copyto(result, pixels, where=~changed[..., None])
     return result, changed
 
 

@@ -15,7 +15,9 @@ from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.tasks.films import over
 from isthmus.tasks.frame import restored, room
-from isthmus.tasks.masks import checked, hole_of, mask_for
+from isthmus.tasks.marks import MOST as MOST_MARKED
+from isthmus.tasks.marks import SURE
+from isthmus.tasks.masks import FRAME, checked, hole_of, mask_for
 from isthmus.tasks.photos import Done, How
 from isthmus.tasks.shelf import Models
 
@@ -58,17 +60,30 @@ def denoise(
     return over(source, work, how)
 
 
-def unwatermark(source: Any, *, save_mask: bool = False, **how: Unpack[How]) -> Any:
-    """A picture without the logo or the words that lie over it; what is outside of the found mask stays to the bit.
+def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **how: Unpack[How]) -> Any:
+    """A picture without the logo or the words that lie over it; experimental. Outside of the mask it stays to the bit.
 
-    save_mask: also where something was found: NAME-mask.png, or H×W bool as a second result. Else as denoise.
+    sure: how likely the model has to be right about a mark. Where it is less, or where marks would cover most of the
+    picture, all of it stays as it is, and a Note says so. save_mask: also where something was found: NAME-mask.png, or
+    H×W bool as a second result. Else as denoise.
     """
+    if not 0.5 <= sure <= 1:
+        raise BadInput(f"sure is {sure}: a probability between 0.5 and 1 is accepted")
     models = Models("unwatermark", how.get("model"), how.get("device", "auto"), "unwatermark")
 
     def work(photo: Photo, name: str) -> Done:
-        pixels, mask = _by(models("unwatermark"), photo, how)
-        share = {} if mask is None else {"mask_share": float(mask.mean())}
-        return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo, share, mask)
+        pixels, mask = _by(models("unwatermark"), photo, how, sure=sure)
+        if mask is None:
+            return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo)
+        if not mask.any():
+            told = f"no mark is found with a probability of {sure:g}, so it stays as it is; a lower --sure finds more"
+        elif mask.mean() > MOST_MARKED:
+            told = f"{mask.mean():.0%} of it looks like a mark, which is too much to be one, so it stays as it is"
+        else:
+            return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo, _share(mask), mask)
+        if FRAME.search(name) is None:  # of a film the figures tell it, frame by frame
+            warnings.warn(f"{name}: {told}", Note, stacklevel=4)
+        return Done(photo, photo, _share(mask & False), mask & False)
 
     return over(source, work, how, save_mask=save_mask)
 
@@ -158,6 +173,10 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
         return photo.but(pixels=resized(pixels, goal), alpha=alpha, done=done)
 
     return enlarge
+
+
+def _share(mask: np.ndarray) -> dict[str, float]:
+    return {"mask_share": float(mask.mean())}
 
 
 def _by(model: Any, photo: Photo, how: How, **keys: Any) -> tuple[np.ndarray, np.ndarray | None]:
