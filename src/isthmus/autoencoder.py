@@ -24,6 +24,7 @@ from isthmus.files import claim
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
 
+VIEWS = 3000  # items that PCA is fitted on, where an augmentation makes several of each
 CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
 
 
@@ -74,7 +75,10 @@ class Autoencoder(nn.Module):
         mixed = torch.is_autocast_enabled(y.device.type)
         with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
-        return Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
+        losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
+        # For people: a crop and a whole picture, which training and validation may see, are alike in this alone.
+        losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
+        return losses
 
     def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
         """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""
@@ -268,10 +272,36 @@ class Autoencoder(nn.Module):
     # -- before, between and after training --
 
     def start(self, samples: Iterable[Sample]) -> None:
-        """Hand the bottleneck features to start from (k-means); called once, before the first step."""
-        if isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
-            with torch.no_grad():
+        """Look at samples before the first step, once: PCA for a linear path, k-means for a codebook, the mean."""
+        with torch.no_grad():
+            if isinstance(self.encoder, networks.LinearPathEncoder):
+                self._start_at_pca(samples)
+            elif isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
                 self.bottleneck.start([self._features(sample.x)[0] for sample in samples])
+
+    def _start_at_pca(self, samples: Iterable[Sample]) -> None:
+        """The linear path becomes PCA of the samples, seen as a training sees them; the net beside it adds nothing."""
+        encoder, decoder, bottleneck = self.encoder, self.decoder, self.bottleneck
+        assert isinstance(encoder, networks.LinearPathEncoder)
+        assert isinstance(decoder, networks.LinearPathDecoder)
+        assert isinstance(bottleneck, Bottleneck)
+        known = list(samples)
+        count = sum(len(sample.x) for sample in known)
+        views = 1 if self.augment is None else max(1, round(VIEWS / count))
+        contexts = (
+            Context(Noise(0, -1 - view, len(sample.x), device=sample.x.device), 0.0)
+            for view in range(views)
+            for sample in known
+        )
+        seen = [
+            sample if self.augment is None else self.augment(sample, ctx)
+            for sample, ctx in zip(known * views, contexts, strict=True)
+        ]
+        principal = networks.Principal(torch.cat([sample.target for sample in seen]), encoder.components)
+        encoder.start(principal)
+        back = bottleneck.start_linear(encoder.features, principal.deviation, principal.residual)
+        decoder.start(principal, *back)
+        self.objective.start(principal.residual)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Hand the bottleneck what it asked to have added up over the whole batch."""

@@ -49,6 +49,9 @@ class Objective(nn.Module):
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         raise NotImplementedError
 
+    def start(self, residual: float) -> None:
+        """Know before the first step what the squared error of one number is to begin with."""
+
     def mean(self, y: Tensor) -> Tensor:
         return torch.sigmoid(y) if self.link == "sigmoid" else y
 
@@ -122,6 +125,10 @@ class Gaussian(Objective):
             self.channels = 2
         elif not isinstance(sigma, (int, float)) or sigma <= 0:
             raise BadInput(f"sigma is {sigma!r}: a number over 0, 'learned' or 'pixel' is accepted")
+
+    def start(self, residual: float) -> None:
+        if self.sigma == "learned":
+            self.log_sigma.fill_(0.5 * math.log(residual))
 
     def mean(self, y: Tensor) -> Tensor:
         return super().mean(y.chunk(2, dim=1)[0] if self.channels == 2 else y)

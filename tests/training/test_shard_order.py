@@ -205,7 +205,8 @@ def test_before_the_first_step_few_shards_are_looked_into(tmp_path: Path, lazily
     """A codebook starts from the first features: drawn from everywhere they would lie in every shard there is."""
     counts = [500] * 40
     data = plain(counts)
-    training = Training(create("undercomplete", shape=(1,), code=1), data, settle({}, {"device": "cpu"}), None, True)
+    model, options = create("undercomplete", shape=(1,), code=1), settle({}, {"device": "cpu"})
+    training = Training(model, data, choose_parts(data), options, None, True)
     assert sum(len(sample.x) for sample in training.first_samples()) == 4096
     assert len(np.unique(homes(counts)[np.concatenate(data.items.asked)])) <= 10
 

@@ -28,7 +28,7 @@ class Contractive(Bottleneck):
         closed: bool = False,
     ) -> None:
         super().__init__(in_shape, code, activate)
-        self.weight, self.activate, self.closed = weight, activate, closed
+        self.weight, self.closed = weight, closed
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ class L1(Bottleneck):
     """weight · ‖z‖₁, the oldest price of all."""
 
     active_above = 0.0
+    pairs = True
 
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 0.1, activate: str = "relu") -> None:
         super().__init__(in_shape, code, activate)
@@ -58,6 +61,9 @@ class RateKL(Bottleneck):
         sums = {"activity": z.detach().float().sum(0), "items": torch.full((), z.shape[0], device=z.device)}
         return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats, sums=sums)
 
+    def linear_range(self) -> tuple[float, float, float]:
+        return 0.1, math.log(self.rate / (1 - self.rate)), self.rate * (1 - self.rate)  # at work as often as it should
+
     def after_step(self, sums: dict[str, Tensor]) -> None:
         self.rates.lerp_(sums["activity"] / sums["items"], 0.1)
 
@@ -72,6 +78,7 @@ class TopK(Bottleneck):
 
     active_above = 0.0
     follows_progress = True
+    pairs = True
 
     def __init__(self, in_shape: Shape, code: Shape, k: int = 25) -> None:
         at_least("k", k, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.contracts import Code, Context, Shape
@@ -35,3 +35,16 @@ class Variational(Bottleneck):
         if ctx.noise is not None:
             z = mean + torch.exp(0.5 * log_variance) * ctx.noise.normal(*mean.shape[1:])
         return Code(z, beta * kl, {"kl_nats": kl.detach()})
+
+    @torch.no_grad()
+    def start_linear(self, features: int, deviation: Tensor, residual: float) -> tuple[Tensor, Tensor]:
+        """The posterior of probabilistic PCA, which is a linear VAE at its best (Lucas et al. 2019)."""
+        back, bias = super().start_linear(features, deviation, residual)
+        layer = next(layer for layer in self.head.modules() if isinstance(layer, nn.Linear))
+        used = min(len(deviation), self.code_shape[0])
+        noise = (residual / (deviation[:used].square() + residual)).clamp(1e-6, 1)  # its share of each component
+        kept = (1 - noise).clamp_min(1e-6).sqrt()
+        layer.weight[:used] *= kept[:, None]
+        layer.bias[self.code_shape[0] : self.code_shape[0] + used] = noise.log()
+        back[:used, :used] *= kept
+        return back, bias

@@ -106,9 +106,11 @@ def train(
     if not first_rank():  # of several processes one speaks
         return
     if json:
-        print_json({"run": str(out), "status": run.finished, **run.metrics})
+        print_json({"run": str(out), "status": run.finished, **run.metrics, "beside": run.beside or None})
     else:
         print_lines({"status": run.finished, **run.metrics})
+        if run.beside:
+            print(run.beside["verdict"])
         done(f"Look at {out}/index.html. Then:", *next_steps(run.model, recipe, out, data, truth))
 
 

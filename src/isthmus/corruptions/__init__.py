@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
-from isthmus.corruptions.augment import Affine, Crop
+from isthmus.corruptions.augment import Affine, Crop, Zoom
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
 from isthmus.corruptions.blemish import Blemish
 from isthmus.corruptions.camera import CameraNoise
@@ -28,7 +28,7 @@ from isthmus.corruptions.noise import (
 from isthmus.corruptions.overlay import Watermark
 from isthmus.corruptions.shrink import Shrink, enlarge
 
-AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "crop": Crop}
+AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "zoom": Zoom, "crop": Crop}
 CORRUPTIONS: dict[str, type[Corruption]] = {
     "gaussian": GaussianNoise,
     "poisson": PoissonNoise,
@@ -50,7 +50,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 
 def augmentation(text: str) -> Any:
-    """'affine', 'affine:0.5', 'crop:64' or 'none' -> an augmentation. Raises BadInput for anything else."""
+    """'affine', 'affine:0.5', 'zoom', 'crop:64' or 'none' -> an augmentation. Raises BadInput for anything else."""
     return None if text == "none" else named(text, "augmentation", AUGMENTATIONS)
 
 
@@ -91,6 +91,7 @@ __all__ = [
     "enlarge",
     "Affine",
     "Crop",
+    "Zoom",
     "AUGMENTATIONS",
     "CORRUPTIONS",
     "augmentation",

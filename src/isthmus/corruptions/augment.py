@@ -46,6 +46,40 @@ class Affine(nn.Module):
 
 
 @register
+class Zoom(nn.Module):
+    """A part of each item, enlarged to the whole, and one in two mirrored: x and target alike.
+
+    least: the least share of the width and height that is seen; one item in five is seen whole. The last tenth of a
+    training sees the pictures as they are. Items that are no pictures are left alone.
+    """
+
+    follows_progress = True
+
+    def __init__(self, least: float = 0.6, mirror: bool = True) -> None:
+        super().__init__()
+        if not 0 < least <= 1:
+            raise BadInput(f"zoom is {least}: a share over 0, and up to 1, is accepted")
+        self.least, self.mirror = float(least), mirror
+
+    def forward(self, sample: Sample, ctx: Context) -> Sample:
+        if ctx.progress >= 0.9 or sample.x.dim() != 4:
+            return sample
+        share, right, down, mirrored, still = drawn(ctx).uniform(5).unbind(1)
+        side = torch.where(still < 0.2, 1.0, self.least + (1 - self.least) * share)
+        maps = torch.zeros(len(side), 2, 3, device=side.device)
+        maps[:, 0, 0] = torch.where(mirrored < 0.5, -side, side) if self.mirror else side
+        maps[:, 1, 1] = side
+        maps[:, 0, 2], maps[:, 1, 2] = (1 - side) * (2 * right - 1), (1 - side) * (2 * down - 1)
+        grid = F.affine_grid(maps, list(sample.x.shape), align_corners=False)
+
+        def seen(t: Tensor) -> Tensor:
+            return F.grid_sample(t, grid, padding_mode="border", align_corners=False)
+
+        x = seen(sample.x)
+        return sample.but(x=x, target=x if sample.target is sample.x else seen(sample.target))
+
+
+@register
 class Crop(nn.Module):
     """A random square of each item, in one of the 8 ways a square can lie: N×C×H×W -> N×C×size×size.
 

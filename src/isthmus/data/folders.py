@@ -70,6 +70,7 @@ def open_pictures(
     cut: int | None = None,
     whole: int | None = None,
     names: Sequence[str] | None = None,
+    largest: int | None = None,
 ) -> Data:
     """All pictures of a folder but masks of others, or one file, as pictures of one shape.
 
@@ -81,6 +82,8 @@ def open_pictures(
     scale: all of each where they fit MEMORY_BUDGET, else as many as do, and one at least. `pictures` tells whose each
     is. whole: nothing is left out of a picture where its shape is another, each side is scaled by itself; where no size
     is asked for, no side is longer than that. names: only these pictures of the folder, masks or not.
+
+    largest: where all share one shape and no size is asked for, no side is longer than that.
 
     Raises BadInput where no picture can be read.
     """
@@ -107,7 +110,7 @@ def open_pictures(
                 "are left out; N×C×H×W as .npy is taken with all of its channels"
             )
         side = side_of_squares(kinds, cut, like)
-        shape = choose_shape(kinds, side or size, gray, like, whole, notes, shown)
+        shape = choose_shape(kinds, side or size, gray, like, whole, largest, notes, shown)
         dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))
         stretched = whole is not None if like is None else bool(like.get("whole"))
         files = Files(folder, kept, looks, shape, dtype, stretched=stretched)
@@ -194,6 +197,7 @@ def choose_shape(
     gray: bool | None,
     like: Mapping[str, Any] | None,
     whole: int | None,
+    largest: int | None,
     notes: list[str],
     shown: str,
 ) -> tuple[int, int, int]:
@@ -212,8 +216,9 @@ def choose_shape(
         height = width = size
     elif len(sizes) == 1:
         height, width = next(iter(sizes))
-        if whole is not None and max(height, width) > whole:
-            scale = whole / max(height, width)
+        most = largest if whole is None else whole
+        if most is not None and max(height, width) > most:
+            scale = most / max(height, width)
             height, width = max(1, round(scale * height)), max(1, round(scale * width))
             notes.append(f"pictures of {times(*sizes)}: made {times((height, width))}; --size chooses another")
     else:

@@ -41,13 +41,15 @@ def open_data(
     whole: int | None = None,
     white: float | None = None,
     table: Asked | None = None,
+    largest: int | None = None,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
 
     size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
     of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
-    a folder are made to fit with nothing left out, and no side longer than that where no size is named. white: the
+    a folder are made to fit with nothing left out, and no side longer than that where no size is named. largest:
+    pictures from files of one size become smaller where a side is longer than that and no size is named. white: the
     number that is white in whole numbers, such as 4095 for 12 bits in 16, instead of one that is found in the data.
     table: of a .csv, what is asked of its columns and rows.
     like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
@@ -56,11 +58,11 @@ def open_data(
 
     Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
     """
-    for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole)):
+    for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole), ("largest", largest)):
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
     if isinstance(source, (str, os.PathLike)):
-        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table)
+        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest)
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
@@ -100,6 +102,7 @@ def _open_path(
     cut: int | None,
     whole: int | None,
     table: Asked | None,
+    largest: int | None,
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
@@ -112,7 +115,9 @@ def _open_path(
         if path.exists() and not path.is_dir() and not path.is_file():
             raise BadInput(f"{text}: is neither a file nor a folder")
         if path.is_dir():
-            return open_pictures(path, size=size, gray=gray, like=like, first=first, cut=cut, whole=whole)
+            return open_pictures(
+                path, size=size, gray=gray, like=like, first=first, cut=cut, whole=whole, largest=largest
+            )
         if not path.exists():
             close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
             hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"

@@ -130,7 +130,7 @@ def open_shards(
     items, notes = Shards(place, shards), list[str]()
     first = next(number for number, shard in enumerate(shards) if shard["count"])
     headers, highest = look_at(items.bytes_of(first, range(min(LOOKED_AT, shards[first]["count"]))))
-    items.shape = choose_shape(headers, size, gray, like, None, notes, place)
+    items.shape = choose_shape(headers, size, gray, like, None, None, notes, place)
     items.dtype, data_range = file_numbers(like or {}, deep=any(header.deep for header in headers))
     items.white = ends_of(data_range)[1]
     if items.dtype == torch.uint16 and like is None:

@@ -6,6 +6,7 @@ Anyone's own nn.Module may stand in for either.
 
 from isthmus.networks.conv import ConvDecoder, ConvEncoder
 from isthmus.networks.dense import DenseDecoder, DenseEncoder
+from isthmus.networks.linear_path import LinearPathDecoder, LinearPathEncoder, Principal
 from isthmus.networks.residual import ResidualDecoder, ResidualEncoder
 from isthmus.networks.unet import UNetDecoder, UNetEncoder
 
@@ -14,6 +15,9 @@ __all__ = [
     "DenseDecoder",
     "ConvEncoder",
     "ConvDecoder",
+    "LinearPathEncoder",
+    "LinearPathDecoder",
+    "Principal",
     "UNetEncoder",
     "UNetDecoder",
     "ResidualEncoder",

@@ -147,8 +147,9 @@ def made(
         if len(shape) != 3:
             raise BadInput("kind=quantized: a grid of symbols is of pictures; the other kinds take rows as well")
         grid = code or (-(-shape[1] // 8), -(-shape[2] // 8))
-        return conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss)
+        return conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
-    return either(net, shape, code or fitted((32,), shape), KINDS[kind], widths=widths, loss=loss, corruption=seen)
+    strip = code or fitted((32,), shape)
+    return either(net, shape, strip, KINDS[kind], widths=widths, loss=loss, corruption=seen, linear="no")

@@ -11,11 +11,20 @@ from isthmus.bottlenecks import Bottleneck
 from isthmus.contracts import Shape
 from isthmus.corruptions import augmentation
 from isthmus.errors import BadInput, at_least, unknown
-from isthmus.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
+from isthmus.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    DenseDecoder,
+    DenseEncoder,
+    LinearPathDecoder,
+    LinearPathEncoder,
+)
 from isthmus.objectives import objective
 from isthmus.recipes.suited import corruption_for
 
 SMALL = 1024  # numbers of a picture that a dense net takes by default
+LINEAR = ("auto", "yes", "no")
+WITHOUT_LINK = ("mse", "gaussian", "l1")  # losses of a mean that need not lie between 0 and 1
 Make = Callable[[Shape, Shape], Bottleneck]  # (shape of the features, shape of the code) -> a bottleneck
 
 
@@ -30,17 +39,25 @@ def dense(
     loss: str | None = None,
     corruption: str = "none",
     augment: str = "none",
+    linear: str = "auto",
 ) -> Autoencoder:
-    """Fully connected: `widths` down to the code, and the same widths back up."""
-    linear = activation == "none"  # then nothing bends anywhere: no norm, no sigmoid at the end, squared error
-    widths, norm = numbers(widths), norm and not linear
-    compare = objective(loss or ("mse" if linear else "bce"), "identity" if linear else "sigmoid")
-    encoder = DenseEncoder(shape, widths, activation, norm)
-    strip = bottleneck(encoder.out_shape, code)
+    """Fully connected: `widths` down to the code, and the same widths back up; a linear path beside them."""
+    none = activation == "none"  # then nothing bends anywhere: no norm, no sigmoid at the end, squared error
+    widths, norm = numbers(widths), norm and not none
+    loss = loss or ("mse" if none else loss_for(shape))
+    path = linear_path(linear, shape, code, loss)
+    compare = objective(loss, "identity" if none or path else "sigmoid")
+    change = None if none else augmentation(augment_for(augment, shape))
+    corrupt = corruption_for(corruption, shape)
     out = (compare.channels * shape[0], *shape[1:])
-    decoder = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm)
-    change = None if linear else augmentation(augment)
-    return Autoencoder(shape, encoder, strip, decoder, compare, corruption_for(corruption, shape), change)
+    encoder: Any = DenseEncoder(shape, widths, activation, norm) if widths or not path else None
+    if path:
+        encoder = LinearPathEncoder(shape, min(math.prod(code), math.prod(shape)), encoder)
+    strip = bottleneck(encoder.out_shape, code)
+    decoder: Any = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm) if widths or not path else None
+    if path:
+        decoder = LinearPathDecoder(strip.code_shape, out, encoder.components, decoder)
+    return Autoencoder(shape, encoder, strip, decoder, compare, corrupt, change)
 
 
 def conv(
@@ -54,28 +71,58 @@ def conv(
     norm: bool = True,
     down: str = "stride",
     up: str = "upsample",
-    loss: str = "mse",
+    loss: str | None = None,
     corruption: str = "none",
     augment: str = "none",
+    linear: str = "auto",
 ) -> Autoencoder:
     """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror."""
     channels = numbers(channels) if channels is not None else stages(shape, code)
     at_least("blocks", blocks, 0)
     at_least("the number of channels", len(channels), 1)
-    compare = objective(loss)
-    encoder = ConvEncoder(shape, channels, blocks, activation, norm, down)
+    loss = loss or "mse"
+    path = linear_path(linear, shape, code, loss)
+    compare = objective(loss, "identity" if path else "sigmoid")
+    encoder: Any = ConvEncoder(shape, channels, blocks, activation, norm, down)
     grid = encoder.out_shape[1:]
     if len(code) == 3 and code[1:] != grid:
         raise BadInput(
             f"code {'x'.join(map(str, code))}: {len(channels)} stages bring {shape[1]}x{shape[2]} to a grid of "
             f"{grid[0]}x{grid[1]}: ask for {code[0]}x{grid[0]}x{grid[1]}"
         )
+    if path:
+        encoder = LinearPathEncoder(shape, min(math.prod(code), math.prod(shape)), encoder)
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
-    decoder = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
-    return Autoencoder(
-        shape, encoder, strip, decoder, compare, corruption_for(corruption, shape), augmentation(augment)
-    )
+    decoder: Any = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
+    if path:
+        decoder = LinearPathDecoder(strip.code_shape, out, encoder.components, decoder)
+    change = augmentation(augment_for(augment, shape))
+    return Autoencoder(shape, encoder, strip, decoder, compare, corruption_for(corruption, shape), change)
+
+
+def is_small(shape: Shape) -> bool:
+    """Whether items are rows or small gray pictures, which a dense net takes by default."""
+    return len(shape) != 3 or math.prod(shape) <= SMALL
+
+
+def loss_for(shape: Shape) -> str:
+    """The loss where none is asked for: most small gray pictures are black and white, and photos are not."""
+    return "bce" if is_small(shape) else "mse"
+
+
+def augment_for(augment: str, shape: Shape) -> str:
+    return augment if augment != "auto" else "none" if is_small(shape) else "zoom"
+
+
+def linear_path(asked: str, shape: Shape, code: Shape, loss: str) -> bool:
+    """Whether a linear path that starts at PCA lies beside the net. Raises BadInput where it is asked for in vain."""
+    if asked not in LINEAR:
+        raise unknown("linear", asked, LINEAR)
+    able = len(code) == 1 and loss in WITHOUT_LINK
+    if asked == "yes" and not able:
+        raise BadInput(f"linear=yes: needs a code of numbers such as 32, and a loss of {', '.join(WITHOUT_LINK)}")
+    return able and (asked == "yes" or (asked == "auto" and not is_small(shape)))
 
 
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
@@ -91,7 +138,8 @@ def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
 def either(net: str, shape: Shape, code: Shape, bottleneck: Make, *, widths: Sequence[int], **keys: Any) -> Autoencoder:
     """The same bottleneck between dense or convolutional nets; auto: dense for tables and small gray pictures."""
     if net == "auto":
-        net = "dense" if len(shape) != 3 or math.prod(shape) <= SMALL else "conv"
+        net = "dense" if is_small(shape) else "conv"
+    keys["loss"] = keys.get("loss") or loss_for(shape)
     if net == "dense":
         return dense(shape, code, bottleneck, widths=widths, **keys)
     if net == "conv":

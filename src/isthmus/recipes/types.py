@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, Variational
 from isthmus.contracts import Shape
 from isthmus.errors import at_least, unknown
 from isthmus.recipes.catalogue import recipe
-from isthmus.recipes.nets import Make, dense, either, numbers
+from isthmus.recipes.nets import Make, dense, either, is_small, numbers
 from isthmus.recipes.nets import conv as conv_net
 
 PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")
+# Few items are gone through more often, in smaller batches: benchmarks/defaults.py shows what that brings.
+FEW: dict[str, Any] = {"least_steps": 1000, "least_batches": 10}
 
 
-@recipe(*ANY, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
+@recipe(*ANY, **FEW, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
 def undercomplete(
     shape: Shape,
     code: Shape = (24,),
@@ -25,19 +28,25 @@ def undercomplete(
     activation: str = "relu",
     loss: str | None = None,
     corruption: str = "none",
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """The smallest of all: one layer to a few numbers, one layer back.
 
     code: numbers between encoder and decoder
     activation: of the code: relu, sigmoid, tanh, silu, gelu; none makes it PCA (squared error, no sigmoid)
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce, or mse with activation=none
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
     corruption: what the encoder sees instead of x, such as gaussian:0.3 or masking:0.25+gaussian:0.1
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
     strip = partial(Plain, activate=activation)
-    return dense(shape, code, strip, activation=activation, loss=loss, corruption=corruption)
+    return dense(
+        shape, code, strip, activation=activation, loss=loss, corruption=corruption, augment=augment, linear=linear
+    )
 
 
-@recipe(*ANY, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
+@recipe(*ANY, **FEW, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
 def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
     """No bend anywhere and squared error: it finds the subspace of PCA (Baldi & Hornik 1989).
 
@@ -48,6 +57,7 @@ def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
 
 @recipe(
     *ANY,
+    **FEW,
     epochs=80,
     batch_size=128,
     lr=1e-3,
@@ -63,7 +73,8 @@ def deep(
     widths: Sequence[int] = (1000, 500, 250),
     activation: str = "silu",
     norm: bool = True,
-    augment: str = "affine",
+    augment: str = "auto",
+    linear: str = "auto",
     loss: str = "mse",
 ) -> Autoencoder:
     """Several layers down and up: a curved surface where PCA has a flat one (Hinton & Salakhutdinov 2006).
@@ -72,14 +83,17 @@ def deep(
     widths: units of the layers, from picture to code
     activation: relu, silu, gelu, tanh, sigmoid; none makes it PCA
     norm: a LayerNorm after each hidden layer
-    augment: affine (pictures turned and shifted a little while learning) or none
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
-    make = partial(dense, activation=activation, norm=norm, augment=augment)
+    if augment == "auto" and is_small(shape):
+        augment = "affine"
+    make = partial(dense, activation=activation, norm=norm, augment=augment, linear=linear)
     return make(shape, code, Plain, widths=widths, loss=loss)
 
 
-@recipe(*PICTURES, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
+@recipe(*PICTURES, **FEW, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
 def conv(
     shape: Shape,
     code: Shape = (32,),
@@ -92,7 +106,8 @@ def conv(
     up: str = "upsample",
     loss: str = "mse",
     corruption: str = "none",
-    augment: str = "none",
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """Convolutions: any channels, any size, and a code of numbers or a small picture of its own.
 
@@ -105,7 +120,8 @@ def conv(
     up: upsample (nearest, then 3x3) or transpose (4x4): neither leaves a checkerboard
     loss: mse, bce, gaussian, l1, categorical or ssim
     corruption: what the encoder sees instead of x, such as gaussian:0.3
-    augment: affine (pictures turned and shifted a little while learning) or none
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
     return conv_net(
         shape,
@@ -120,10 +136,11 @@ def conv(
         loss=loss,
         corruption=corruption,
         augment=augment,
+        linear=linear,
     )
 
 
-@recipe(*ANY, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **FEW, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def denoising(
     shape: Shape,
     code: Shape = (128,),
@@ -131,7 +148,9 @@ def denoising(
     corruption: str = "gaussian:0.3",
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
-    loss: str = "bce",
+    loss: str | None = None,
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """It sees a damaged picture and is compared with the clean one (Vincent et al. 2008).
 
@@ -139,12 +158,16 @@ def denoising(
     corruption: gaussian:0.3, salt-and-pepper:0.2, masking:0.5, or several joined by +
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers
-    loss: bce, mse, gaussian, l1, categorical or ssim
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
-    return either(net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption)
+    return either(
+        net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption, augment=augment, linear=linear
+    )
 
 
-@recipe(*ANY, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def sparse(
     shape: Shape,
     code: Shape = (256,),
@@ -155,7 +178,9 @@ def sparse(
     k: int = 25,
     net: str = "auto",
     widths: Sequence[int] = (),
-    loss: str = "bce",
+    loss: str | None = None,
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """Many units, few at work for any one picture: each comes to stand for something.
 
@@ -166,7 +191,9 @@ def sparse(
     k: with topk, how many units stay for each picture
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers before the code
-    loss: bce, mse, gaussian, l1, categorical or ssim
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
     kinds: dict[str, Make] = {
         "l1": partial(L1, weight=0.1 if weight is None else weight),
@@ -175,10 +202,10 @@ def sparse(
     }
     if kind not in kinds:
         raise unknown("kind of sparsity", kind, kinds)
-    return either(net, shape, code, kinds[kind], widths=widths, loss=loss)
+    return either(net, shape, code, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*ANY, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def contractive(
     shape: Shape,
     code: Shape = (128,),
@@ -187,7 +214,9 @@ def contractive(
     activation: str = "sigmoid",
     net: str = "auto",
     widths: Sequence[int] = (),
-    loss: str = "bce",
+    loss: str | None = None,
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """A code that resists small changes of the picture (Rifai et al. 2011).
 
@@ -196,17 +225,19 @@ def contractive(
     activation: of the code: sigmoid, relu, tanh or none
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers before the code; with none the norm is exact, else estimated
-    loss: bce, mse, gaussian, l1, categorical or ssim
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
 
     def strip(features: Shape, code: Shape) -> Contractive:
         one_layer = len(features) == 1 and not numbers(widths) and activation in ("sigmoid", "relu")
         return Contractive(features, code, weight, activation, closed=one_layer)
 
-    return either(net, shape, code, strip, widths=widths, loss=loss)
+    return either(net, shape, code, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*ANY, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **FEW, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def variational(
     shape: Shape,
     code: Shape = (16,),
@@ -216,6 +247,8 @@ def variational(
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
     loss: str = "gaussian",
+    augment: str = "auto",
+    linear: str = "auto",
 ) -> Autoencoder:
     """A code that is a Gaussian, so that random numbers decode to new pictures (Kingma & Welling 2014).
 
@@ -225,12 +258,14 @@ def variational(
     net: dense, conv, or auto (dense for tables and small gray pictures)
     widths: units of the dense net's layers
     loss: gaussian (one learned sigma, right for gray and colour), bce (black and white), mse, l1, categorical or ssim
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
     strip = partial(Variational, beta=beta, warmup=beta_warmup)
-    return either(net, shape, code, strip, widths=widths, loss=loss)
+    return either(net, shape, code, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*PICTURES, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*PICTURES, **FEW, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def quantized(
     shape: Shape,
     code: Shape | None = None,
@@ -244,6 +279,7 @@ def quantized(
     blocks: int = 1,
     norm: bool = True,
     loss: str = "mse",
+    augment: str = "auto",
 ) -> Autoencoder:
     """A grid of symbols from a codebook of its own (van den Oord et al. 2017).
 
@@ -257,6 +293,7 @@ def quantized(
     blocks: residual blocks on the coarsest grid
     norm: a LayerNorm over channels at each position
     loss: mse, bce, gaussian, l1, categorical or ssim
+    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
     """
     quantizers: dict[str, Make] = {
         "vq": partial(VQ, codes=codes, commitment=commitment),
@@ -268,4 +305,5 @@ def quantized(
     if len(grid) < 3:
         at_least("dim", dim, 1)
         grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)
-    return conv_net(shape, grid, quantizers[quantizer], channels=channels, blocks=blocks, norm=norm, loss=loss)
+    make = partial(conv_net, channels=channels, blocks=blocks, norm=norm, loss=loss, augment=augment)
+    return make(shape, grid, quantizers[quantizer])

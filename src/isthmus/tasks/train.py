@@ -11,16 +11,19 @@ from typing import Any
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
-from isthmus.data.folders import find_pictures
+from isthmus.data.folders import MIXED_SIZE, find_pictures
 from isthmus.data.tables import ASKED, Asked
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
+from isthmus.recipes.nets import is_small
 from isthmus.tasks.detect import calibrate, looked_at
 from isthmus.tasks.inputs import tell
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.watch import Callbacks
+
+PLENTY = 10_000  # pictures that need no augmentation any more
 
 
 def train(
@@ -76,6 +79,8 @@ def train(
         for key in ("good", "bad"):  # looked at after the training, so asked for before it
             if model_keys.get(key):
                 there(key, Path(model_keys[key]), opened)
+    if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
+        model_keys.setdefault("augment", "none")
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
@@ -99,7 +104,8 @@ def opened_for(
     table: Mapping[str, Any] | None = None,
 ) -> Data:
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
-    how: dict[str, Any] = {"size": size, "whole": recipe.whole} if recipe.cut is None else {"cut": size or recipe.cut}
+    fitted = {"size": size, "whole": recipe.whole, "largest": MIXED_SIZE}
+    how: dict[str, Any] = fitted if recipe.cut is None else {"cut": size or recipe.cut}
     folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
     if recipe.whole is not None and folder:
         opened = open_data(inspected(Path(data)).open(gray=gray, **how), white=white)

@@ -11,14 +11,14 @@ from torch import nn
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import open_data
+from isthmus.data import choose_parts, open_data
 from isthmus.data.base import by_column, numpy_type
 from isthmus.files import claim
 from isthmus.machines import first_rank, together
 from isthmus.registry import exchange
 from isthmus.training.budget import epochs_within
 from isthmus.training.loop import Training
-from isthmus.training.options import settle
+from isthmus.training.options import batch_for, settle
 from isthmus.training.run import Run
 from isthmus.training.watch import Callbacks
 
@@ -59,8 +59,10 @@ def fit(
     if run is not None and not going_on and first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="resume goes on with it")
-    if run is not None and going_on and options["budget"] is not None:
-        options["epochs"] = store.read_config(run)["about"]["training"]["epochs"]
+    if run is not None and going_on and options["budget"] is not None:  # what followed from the budget stays
+        known = store.read_config(run)["about"]["training"]
+        given = {"epochs": known["epochs"], "batch_size": known["batch_size"]} | given
+        options |= {key: known[key] for key in ("epochs", "batch_size")}
     given_to_it = {
         "shape": list(data.seen),
         "range": list(data.range),
@@ -71,15 +73,21 @@ def fit(
         "whole": bool(about.get("whole")),
     } | ({} if data.table is None else {"table": data.table})
     module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
-    training = Training(module, data, options, run, quiet or not first_rank(), callbacks)
+    parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
+    if "batch_size" not in given:
+        options["batch_size"] = batch_for(options, len(parts["train"]))
+    training = Training(module, data, parts, options, run, quiet or not first_rank(), callbacks)
     training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
-    if options["least_steps"] and "epochs" not in given and options["budget"] is None:
-        options["epochs"] = max(options["epochs"], math.ceil(options["least_steps"] / training.epoch_steps))
+    if options["least_steps"] and "epochs" not in given:
+        epochs = max(options["epochs"], math.ceil(options["least_steps"] / training.epoch_steps))
+        if options["patience"] is not None and "patience" not in given:
+            options["patience"] = math.ceil(options["patience"] * epochs / options["epochs"])
+        options["epochs"] = epochs
     with together(training.fabric):
         if going_on:
             assert run is not None
             store.clear_strays(run) if first_rank() else None  # a slower rank would take what the first one is writing
             training.resume()
         elif options["budget"] is not None:
-            options["epochs"] = epochs_within(options["budget"], training)
+            options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)
         return training.run()

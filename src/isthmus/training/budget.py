@@ -16,10 +16,15 @@ MOST = 5  # times the recipe's own epochs: more of the same teaches little, and 
 SHARE = 0.9  # of the time is planned, because the machine may have other things to do
 
 
-def epochs_within(budget: float, training: Training) -> float:
+LEAST_STEPS = 300  # where fewer fit into the budget, smaller batches make more of them
+LEAST_BATCH = 8
+
+
+def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
     """Epochs that fit into `budget` seconds: whole ones from 3 on, at most MOST times those asked for.
 
-    The steps that are timed are real ones; afterwards everything is as it was before them.
+    free_batch: nobody named a batch size, so it may become smaller. The steps that are timed are real ones;
+    afterwards everything is as it was before them.
     """
     step, began = training.stepper, time.perf_counter()
     weights, limit = copy_of(training.module), min(5.0, 0.05 * budget)
@@ -36,6 +41,14 @@ def epochs_within(budget: float, training: Training) -> float:
     training.module.load_state_dict(weights)
     step.average.mean = mean
     step.optimizer.state.clear()
+    if free_batch:
+        own = size = training.options["batch_size"]
+        left = SHARE * training.judge.left(time.perf_counter())
+        while size > LEAST_BATCH and left / (a_step * size / own) < LEAST_STEPS:
+            size = max(LEAST_BATCH, size // 2)
+        size = int(training.fabric.broadcast(torch.tensor(size)))
+        a_step *= size / own
+        training.set_batch_size(size)
     checked = 0.4 * a_step * -(-len(training.validation_part) // training.options["batch_size"])  # no gradient
     learned = a_step * training.epoch_steps
     training.judge.spare = checked

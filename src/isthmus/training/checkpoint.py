@@ -36,7 +36,7 @@ def save(training: Training) -> None:
     tally.share(training.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
     if not first:
         return
-    header = {"step": training.step, "history": training.history, "finished": training.finished}
+    header = {"step": training.step, "history": training.history, "finished": training.finished, "kept": training.kept}
     header |= {"tally": tally.state(), "micro": step.micro, **training.judge.state()}
     write(training.out, training.step, tensors, header)
     training.watch.tell("checkpoint")
@@ -53,6 +53,7 @@ def take_up(training: Training) -> None:
     tally = Tally(header["tally"])
     training.tally = tally if training.fabric.is_global_zero else Tally(tally.emptied())
     training.step, training.history, training.finished = (header[name] for name in ("step", "history", "finished"))
+    training.kept = header.get("kept", {})
     training.judge.restore(header)
     if training.step > training.steps:
         raise BadInput(f"{run}: has trained for more epochs than {training.options['epochs']:g} already")

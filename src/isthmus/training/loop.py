@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
 from isthmus.contracts import Sample
-from isthmus.data import Data, choose_parts, forgiving, record_parts, shards_of, to_unit
+from isthmus.data import Data, forgiving, record_parts, shards_of, to_unit
 from isthmus.errors import Diverged
 from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
@@ -48,6 +49,7 @@ class Training:
         self,
         module: nn.Module,
         data: Data,
+        parts: dict[str, np.ndarray],
         options: dict[str, Any],
         out: Path | None,
         quiet: bool,
@@ -56,16 +58,14 @@ class Training:
         self.judge = Judge(options)  # first, because its clock runs from now on
         self.fabric = fabric_of(options)
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
-        shares = {key: options[key] for key in ("seed", "validation", "test")}
-        self.parts = choose_parts(data, **shares)
+        self.parts = parts
         self.train_part, self.validation_part = (
             forgiving(data.subset(self.parts[part])) for part in ("train", "validation")
         )
         if data.in_memory:
             self.train_part = self.train_part.to(self.fabric.device)
             self.validation_part = self.validation_part.to(self.fabric.device)
-        self.epoch_steps = math.ceil(len(self.train_part) / options["batch_size"])
-
+        self.set_batch_size(options["batch_size"])
         self.module = self.plain = module.train()
         if options["strategy"] == "fsdp":  # which makes the module one that only trains
             self.plain = copy.deepcopy(module)
@@ -74,8 +74,14 @@ class Training:
         self.tally = Tally()
         self.watch = Watch(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
+        self.kept: dict[str, Any] = {}  # the figures of the weights in `best`
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
+
+    def set_batch_size(self, size: int) -> None:
+        """Before the first step: items a step, and with them the steps of an epoch."""
+        self.options["batch_size"] = size
+        self.epoch_steps = math.ceil(len(self.train_part) / size)
 
     @property
     def steps(self) -> int:
@@ -126,6 +132,8 @@ class Training:
             if self.fabric.world_size > 1:
                 state = parted(self.fabric.broadcast(state), self.module.state_dict())
             self.module.load_state_dict(state)
+            if len(self.validation_part):  # a start that is fitted may be better than what is learned from few items
+                self.keep_if_best({"epoch": 0, **self.validated()})
         self.good = copy_of(self.module)
         if self.fresh:
             self.checkpoint()  # first: a folder becomes a run with its config, and a run can be loaded at any moment
@@ -228,18 +236,28 @@ class Training:
         row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.tally.means()}
         row["seconds"] = self.tally.seconds
         if len(self.validation_part):
-            held = self.stepper.validate(self.validation_part)
-            row |= {f"validation_{name}": value for name, value in held.items()}
+            row |= self.validated()
         self.history.append(row)
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
         self.tally, self.good = Tally(), copy_of(self.module)
-        if self.judge.better(row.get("validation_loss", row["loss"])) and self.options["patience"] is not None:
-            self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
+        self.keep_if_best(row)
         if self.step < self.steps:
             self.finished = self.finished or self.judge.verdict()
         self.watch.tell("epoch")
         self.judge.spare = time.perf_counter() - began
+
+    def validated(self) -> dict[str, float]:
+        """The mean losses of the validation part, under their names in the history."""
+        held = self.stepper.validate(self.validation_part)
+        return {f"validation_{name}": value for name, value in held.items()}
+
+    def keep_if_best(self, row: dict[str, Any]) -> None:
+        """Keep the weights where their validation loss is the lowest so far; without a validation part, the last."""
+        better = self.judge.better(row.get("validation_loss", row.get("loss", math.inf)))
+        if better and len(self.validation_part):
+            self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
+            self.kept = row
 
     def close(self, write: bool = True) -> Run:
         """Put the weights to be kept into the module, and the results into the run folder."""
@@ -247,7 +265,7 @@ class Training:
         load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.plain.eval()
         self.plain.path = self.out  # type: ignore[assignment]
-        run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished)
+        run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished, self.kept)
         if write and self.out is not None and self.fabric.is_global_zero:
             store.write_tensors(self.out / store.WEIGHTS, self.plain.state_dict())
             run.write()

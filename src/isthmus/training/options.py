@@ -14,6 +14,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
         0,
         "where neither epochs nor budget are named: few items are gone through more often, to so many steps",
     ),
+    "least_batches": (0, "where no batch_size is named: few items go in smaller batches, so many an epoch"),
     "budget": (None, "time for the training, as in 90s, 10m or 2h, from which the epochs follow"),
     "batch_size": (128, "items a step"),
     "lr": (1e-3, "learning rate of Adam at its highest"),
@@ -25,9 +26,9 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "weight_decay": (0.0, "pull of the weights to 0 (AdamW)"),
     "clip": (None, "largest norm of the gradient; none for no limit"),
     "ema": (None, "decay of a running mean of the weights, which is then kept instead, such as 0.999"),
-    "patience": (None, "stop after so many epochs with no better validation loss, and keep the best weights"),
+    "patience": (None, "stop after so many epochs with no better validation loss"),
     "white": (None, "number that is white in whole numbers, such as 4095; by default what the data hold: 8 to 16 bits"),
-    "validation": (0.1, "share of the training part held back to choose on"),
+    "validation": (0.1, "share of the training part held back: the weights that are best on it are kept"),
     "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
     "seed": (0, "of the weights, the parts, the order and all noise"),
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
@@ -67,7 +68,16 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     for key, choices in CHOICES.items():
         if options[key] not in choices:
             raise unknown(key, str(options[key]), map(str, choices))
-    whole = {"least_steps": 0, "batch_size": 1, "micro_batch": 1, "devices": 1, "nodes": 1, "patience": 1, "seed": 0}
+    whole = {
+        "least_steps": 0,
+        "least_batches": 0,
+        "batch_size": 1,
+        "micro_batch": 1,
+        "devices": 1,
+        "nodes": 1,
+        "patience": 1,
+        "seed": 0,
+    }
     for key, least in whole.items():
         value = options[key]
         if value is not None and (not number(value, int) or not least <= value < 2**62):
@@ -86,6 +96,13 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     if options["budget"] is not None:
         options["budget"] = seconds(options["budget"])
     return options
+
+
+def batch_for(options: Mapping[str, Any], count: int) -> int:
+    """The batch size for `count` training items: a power of two, of 8 or more, that makes least_batches an epoch."""
+    if not options["least_batches"]:
+        return int(options["batch_size"])
+    return int(min(options["batch_size"], max(8, 2 ** int(math.log2(max(1, count / options["least_batches"]))))))
 
 
 def seconds(text: str | float) -> float:

@@ -75,11 +75,12 @@ class Progress:
 def line_of(training: Training) -> str:
     """Where a training stands, in one line."""
     number, tally, last = (training.step - 1) // training.epoch_steps + 1, training.tally, training.history[-1:]
-    loss = tally.means()["loss"]  # which adds up what waits, so that the items are all of them
+    means = tally.means()  # which adds up what waits, so that the items are all of them
+    loss = means.get("loss_per_value", means["loss"])
     speed = tally.items / max(tally.seconds, 1e-9)
     text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s  loss {loss:.4g}"
     if last and "validation_loss" in last[0]:
-        text += f"  validation {last[0]['validation_loss']:.4g}"
+        text += f"  validation {last[0].get('validation_loss_per_value', last[0]['validation_loss']):.4g}"
     return text
 
 

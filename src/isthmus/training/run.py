@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from isthmus.contracts import Context, Noise, Sample
 from isthmus.data import Data, forgiving
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
+from isthmus.training.comparison import beside_baselines
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +35,9 @@ class Run:
     data: Data
     parts: dict[str, np.ndarray]
     finished: str = "done"
+    kept: dict[str, Any] = field(
+        default_factory=dict
+    )  # the figures of the epoch whose weights were kept; else the last
 
     def __repr__(self) -> str:
         """One line: the model, how long it trained, how it ended, where it is."""
@@ -43,27 +48,41 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The last epoch's figures, with the speed of the training."""
+        """The figures of the weights that were kept, with the speed of the training."""
         if not self.history:
             return {}
         seconds = float(np.median([row["seconds"] for row in self.history]))
-        last = {key: value for key, value in self.history[-1].items() if key not in ("epoch", "lr", "seconds")}
+        row = self.kept or self.history[-1]
+        last = {"kept_epoch": row["epoch"], **{k: v for k, v in row.items() if k not in ("epoch", "lr", "seconds")}}
         speed = {
             "seconds_per_epoch": seconds,
             "images_per_second": len(self.parts["train"]) / max(seconds, 1e-9),
         }
         return {"epochs": len(self.history), **last, **speed}
 
+    @cached_property
+    def beside(self) -> dict[str, Any]:
+        """The error of the model beside the mean item's and PCA's, as beside_baselines has it; {} where none fits."""
+        return beside_baselines(self.model, self.data, self.parts, self.steps) if self.history else {}
+
+    @property
+    def steps(self) -> int:
+        """Steps of the training, as its options have them."""
+        options = self.model.about["training"]
+        return max(1, round(options["epochs"] * -(-len(self.parts["train"]) // options["batch_size"])))
+
     def save(self, path: Path | str, force: bool = False) -> Path:
         """Write model and figures as a run folder; raises BadInput as the model's save does."""
         path = Path(self.model.save(path, force))
-        Run(self.model, path, self.history, self.data, self.parts, self.finished).write()
+        replace(self, path=path).write()
         return path
 
     def write(self) -> None:
         """metrics.json, history.csv, index.html and card.md beside the weights."""
         assert self.path is not None
         metrics = {"status": self.finished, "training": self.metrics}
+        if self.beside:
+            metrics["beside"] = self.beside
         store.write_json(self.path / store.METRICS, metrics)
         write_history(self.path / store.HISTORY, self.history)
         self.plot().write(self.path / store.PAGE)
@@ -76,19 +95,23 @@ class Run:
         page = Page(f"{about.get('recipe', 'model')}: what it learned")
         if self.history:
             page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
+        if self.beside:
+            page.text(self.beside["verdict"])
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
             page.section("Pictures over what the model makes of them")
             page.picture(*self.look(held))
+        per_value = bool(self.history) and "loss_per_value" in self.history[-1]
+        end = "_per_value" if per_value else ""  # a validation may be of whole pictures, a training of crops
         curves = {
             name: ([row["epoch"] for row in self.history], [row[key] for row in self.history])
-            for name, key in (("training", "loss"), ("validation", "validation_loss"))
+            for name, key in (("training", f"loss{end}"), ("validation", f"validation_loss{end}"))
             if self.history and key in self.history[-1]
         }
         if curves:
             page.section("Learning")
             page.chart(
-                charts.curves(curves, xlabel="epoch", ylabel="loss (nats an item)"),
+                charts.curves(curves, xlabel="epoch", ylabel=f"loss (nats {'a value' if per_value else 'an item'})"),
                 "The loss, epoch by epoch.",
             )
         return page
