@@ -271,10 +271,15 @@ class Autoencoder(nn.Module):
 
     # -- before, between and after training --
 
+    @property
+    def starts_fitted(self) -> bool:
+        """Whether the model is of use before the first step already, because start() fits a linear path."""
+        return isinstance(self.encoder, networks.LinearPathEncoder)
+
     def start(self, samples: Iterable[Sample]) -> None:
         """Look at samples before the first step, once: PCA for a linear path, k-means for a codebook, the mean."""
         with torch.no_grad():
-            if isinstance(self.encoder, networks.LinearPathEncoder):
+            if self.starts_fitted:
                 self._start_at_pca(samples)
             elif isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
                 self.bottleneck.start([self._features(sample.x)[0] for sample in samples])

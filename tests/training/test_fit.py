@@ -261,7 +261,7 @@ def test_what_is_given_goes_before_the_recipe_and_the_recipe_before_the_default(
         ({"lr": "fast"}, "a number above 0"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
         ({"precision": "bf16"}, "unknown precision"),
-        ({"device": "gpu"}, "unknown device"),
+        ({"device": "tpu"}, "unknown device"),
         ({"validation": 1}, "from 0 up and below 1"),
         ({"ema": 1.5}, "from 0 up and below 1"),
         ({"patience": 3, "validation": 0.0}, "patience needs a validation part"),

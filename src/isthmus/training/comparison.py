@@ -32,8 +32,7 @@ def beside_baselines(model: Any, data: Data, parts: Mapping[str, np.ndarray], st
     if not isinstance(model, Autoencoder) or data.paired or model.has_skips or model.scale > 1 or model.finds:
         return {}
     part = "validation" if len(parts["validation"]) else "train"
-    fitted = floats(data, parts["train"])
-    held = floats(data, parts[part][::-1] if part == "train" else parts[part])
+    fitted, held = floats(data, parts["train"]), floats(data, parts[part], other=part == "train")
     if not len(fitted) or not len(held):
         return {}
     seen = held
@@ -61,10 +60,10 @@ def beside_baselines(model: Any, data: Data, parts: Mapping[str, np.ndarray], st
     return figures | {"verdict": verdict(figures, steps)}
 
 
-def floats(data: Data, rows: np.ndarray) -> Tensor:
-    """At most MOST items of those rows, evenly chosen."""
-    chosen = rows[:: max(1, -(-len(rows) // MOST))]
-    return forgiving(data.subset(chosen)).floats()
+def floats(data: Data, rows: np.ndarray, other: bool = False) -> Tensor:
+    """At most MOST items of those rows, evenly chosen; the `other` ones lie between them, where there are more."""
+    step = max(1, -(-len(rows) // MOST))
+    return forgiving(data.subset(rows[step // 2 if other else 0 :: step])).floats()
 
 
 def verdict(figures: Mapping[str, Any], steps: int) -> str:

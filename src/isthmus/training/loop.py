@@ -132,8 +132,8 @@ class Training:
             if self.fabric.world_size > 1:
                 state = parted(self.fabric.broadcast(state), self.module.state_dict())
             self.module.load_state_dict(state)
-            if len(self.validation_part):  # a start that is fitted may be better than what is learned from few items
-                self.keep_if_best({"epoch": 0, **self.validated()})
+            if len(self.validation_part) and getattr(self.plain, "starts_fitted", False):
+                self.keep_if_best({"epoch": 0, **self.validated()})  # few items may teach a net less than PCA knows
         self.good = copy_of(self.module)
         if self.fresh:
             self.checkpoint()  # first: a folder becomes a run with its config, and a run can be loaded at any moment
