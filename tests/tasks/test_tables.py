@@ -37,6 +37,25 @@ def test_a_fault_in_any_column_is_seen(run: Any) -> None:
         assert auroc(np.concatenate(scores), np.repeat([0, 1], 200)) > 0.99, (column, fault)
 
 
+def test_the_odd_columns_are_named(run: Any, tmp_path: Path) -> None:
+    rows = sensors(20, 5)
+    rows[7, 1], rows[9, 2] = 70, 0.4
+    np.savetxt(tmp_path / "new.csv", rows, delimiter=";", fmt="%.7g", header="rpm;temp;vib", comments="")
+    found = isthmus.detect(run.path, tmp_path / "new.csv", out=tmp_path / "report")
+    assert found[7]["odd"].startswith("temp ")
+    assert found[9]["odd"].startswith("vib ")
+    assert [row["file"] for row in found if row["verdict"] == "bad"] == ["00007", "00009"]
+    assert "odd" in (tmp_path / "report" / "scores.csv").read_text().splitlines()[0]
+    assert "temp is 70, usual are" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_table_comes_back_with_its_names(run: Any, tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "new.csv", sensors(9, 6)[:, [2, 0, 1]], delimiter=",", header="vib,rpm,temp", comments="")
+    isthmus.reconstruct(run.path, tmp_path / "new.csv", out=tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_text().splitlines()[0] == "rpm,temp,vib"
+    assert np.allclose(np.loadtxt(tmp_path / "again.csv", delimiter=",", skiprows=1), sensors(9, 6), rtol=0.05)
+
+
 def test_rows_come_back_in_their_own_units(run: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows := sensors(50, 4).astype(np.float32))
     isthmus.reconstruct(run.path, tmp_path / "rows.npy", out=tmp_path / "again.npy")

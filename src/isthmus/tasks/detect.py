@@ -24,6 +24,7 @@ from isthmus.files import atomic, claim, whole_folder
 from isthmus.report import Page, charts
 from isthmus.tasks.heatmaps import Heatmaps, Saved, Worst
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, tell
+from isthmus.tasks.odd_columns import OddColumns
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
 WORST = (
@@ -124,7 +125,8 @@ def detect(
     save_masks: bool = False,
     save_maps: str | None = None,
 ) -> list[Row]:
-    """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, in the order of the data.
+    """A row an item: file, score, threshold, verdict (good, bad or unreadable) and ratio, in the order of the data;
+    of a table also odd, the columns that are not as they should be, with their shares.
 
     The score counts standard deviations from what is normal; ratio is the error as times the average of good ones.
     out: a folder of scores.csv, heatmaps/ (for pictures) and index.html. false_alarms: the share of good ones that may
@@ -146,24 +148,32 @@ def detect(
         claim(out, force=force)
     doubted(model.detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
+    odd, rows = OddColumns.of(model), list[Row]()
     if out is None:
-        return [row for x, names, found in findings(model, data, false_alarms) for row in rows_of(names, found)]
+        for x, names, found in findings(model, data, false_alarms):
+            rows += (new := rows_of(names, found))
+            odd.add(x, found.map, new) if odd is not None else None
+        return rows
     like = model.about.get("input", {})
     stretched, white = bool(like.get("whole")), float(np.max(data.range[1]))
     with (
         whole_folder(out, force=force) as folder,
         Heatmaps(model.detector, folder, data, stretched, white, saved) as drawn,
     ):
-        rows: list[Row] = []
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
             rows += new
+            if odd is not None:
+                odd.add(x, found.map, new)
             if x.dim() == 4:
                 drawn.add(x, found, [(row["score"], caption(row)) for row in new])
         worst = drawn.close()
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
-        page(model, data, rows, worst, false_alarms).write(folder / "index.html")
+        shown = page(model, data, rows, worst, false_alarms)
+        if odd is not None:
+            odd.show(shown)
+        shown.write(folder / "index.html")
     return rows
 
 
@@ -183,7 +193,8 @@ def rows_of(names: list[str], found: Finding) -> list[Row]:
 
 def write_rows(path: Path, rows: list[Row]) -> None:
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
+        names = (*COLUMNS, "odd") if any("odd" in row for row in rows) else COLUMNS
+        writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
         writer.writerows(rows)
 
