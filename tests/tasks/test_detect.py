@@ -13,7 +13,7 @@ from PIL import Image
 
 import isthmus
 from isthmus.data import open_data
-from isthmus.detection import Detector, Settings
+from isthmus.detection import Detector, Settings, doubts
 from isthmus.detection.detector import FAR
 from isthmus.detection.distances import Neighbours
 from isthmus.detection.looking import filled_in, look
@@ -118,9 +118,9 @@ def test_the_threshold_moves_without_a_training_and_its_promise_holds(run: Path)
     low, high = few.between(0.01)  # of the largest of nine: 1 - (1 ∓ 0.95)/2 to the power of a ninth
     assert (1 - low) ** 9 == pytest.approx(0.975)
     assert (1 - high) ** 9 == pytest.approx(0.025)
-    assert "between 0.3% and 34% (95 %); to promise 1.0% takes 99" in (few.doubt(0.01) or "")
+    assert "between 0.3% and 34% (95 %); to promise 1.0% takes 99" in doubts(few, 0.01)[0]
     enough = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:20].sort().values)
-    assert enough.doubt(0.1) is None
+    assert doubts(enough, 0.1) == []
 
 
 def test_defects_that_are_shown_draw_the_line_and_a_share_overrules_it(run: Path, parts: Path, tmp_path: Path) -> None:

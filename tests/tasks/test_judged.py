@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,19 @@ def test_without_labels_there_are_scores_and_no_figures_of_restoration(tmp_path:
         assert scores | {share} <= set(figures)
         assert figures["items"] == items
         assert not [name for name in figures if "psnr" in name or "mse" in name]
+
+
+def test_a_training_that_was_too_short_is_said_wherever_its_scores_are(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8)
+    with pytest.warns(Note, match="trained for 1 of the 2,000 steps that such a net takes: too few to judge"):
+        isthmus.train("detect", frames, out=tmp_path / "run", epochs=1, quiet=True)
+    with pytest.warns(Note, match="too few to judge"):
+        isthmus.evaluate(tmp_path / "run", frames)
+    with pytest.warns(Note, match="too few to judge"):
+        isthmus.detect(tmp_path / "run", frames, out=tmp_path / "report")
+    assert "too few to judge" in (tmp_path / "report/index.html").read_text()
+    facts = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
+    assert (facts["steps"], facts["steps_it_takes"]) == (1, 2000)
+    with warnings.catch_warnings(record=True) as told:
+        isthmus.train("detect", frames, out=tmp_path / "long", epochs=1, least_steps=1, quiet=True)
+    assert not [one for one in told if "too few to judge" in str(one.message)]

@@ -23,7 +23,6 @@ from isthmus.metrics import best_f1
 FILE = "detector.safetensors"
 NUMBERS = 2**20  # of items looked at together: 16 pictures of 256×256
 FAR = 6.0  # standard deviations at a glance, from which on a picture is no part at all
-FEW = 10  # good ones held back, below which a threshold says little
 
 
 class Detector:
@@ -33,7 +32,8 @@ class Detector:
     there even in good ones counts less. normal: of each part of the score the mean and the standard deviation of its
     logarithm over good ones, and the mean itself. good: their scores, sorted. level: what their maps stay below in all
     but a thousandth of places. roi: H×W, what counts; None for everything. line: the threshold that tells defects which
-    somebody has shown from good ones best; None where none were shown.
+    somebody has shown from good ones best; None where none were shown. steps: of the model's training, and those that
+    such a net takes to learn what is normal; 0 where that is not known.
     """
 
     def __init__(
@@ -47,10 +47,11 @@ class Detector:
         level: float = 1.0,
         line: float | None = None,
         peaks: Tensor | None = None,
+        steps: tuple[int, int] = (0, 0),
     ) -> None:
         self.settings, self.distances, self.places, self.normal, self.good = settings, distances, places, normal, good
         self.roi, self.level, self.line = roi, level, line
-        self.peaks = torch.tensor([level]) if peaks is None else peaks
+        self.peaks, self.steps = torch.tensor([level]) if peaks is None else peaks, steps
 
     @classmethod
     @torch.no_grad()
@@ -162,7 +163,7 @@ class Detector:
         """The score that `false_alarms` of good ones exceed: a quantile of those held back.
 
         It counts one more for the one to come (Vovk et al. 2005), so that the promise holds however few they are. Of
-        too few it is the highest of them: see `doubt`. Where no share is named here and defects were shown, it is the
+        too few it is the highest of them: see doubts.py. Where no share is named here and defects were shown, it is the
         `line` between the two.
         """
         if false_alarms is None and self.line is not None:
@@ -206,23 +207,13 @@ class Detector:
         """How many of the good ones held back are over the threshold."""
         return min(int((self.good > self.threshold(false_alarms)).sum()), len(self.good) - 1)
 
-    def doubt(self, false_alarms: float | None = None) -> str | None:
-        """Why the threshold says less than was asked for, in one line; None where it does not."""
-        share, count = self.settings.false_alarms if false_alarms is None else false_alarms, len(self.good)
-        by_line = false_alarms is None and self.line is not None
-        if count >= FEW and (by_line or (count + 1) * share >= 1):
-            return None
-        low, high = self.between(false_alarms)
-        told = f"{count} good ones held back say little of false alarms: between {low:.1%} and {high:.0%} (95 %)"
-        return told if by_line else f"{told}; to promise {share:.1%} takes {math.ceil(1 / share) - 1}"
-
     def save(self, run: Path) -> None:
         """Write it into a run folder."""
         tensors = {"places": self.places, "normal": self.normal, "good": self.good, "peaks": self.peaks}
         tensors |= {} if self.roi is None else {"roi": self.roi}
         for name, distance in self.distances.items():
             tensors |= {f"{name}.{key}": value for key, value in distance.tensors.items()}
-        header = {"settings": vars(self.settings), "level": self.level, "line": self.line}
+        header = {"settings": vars(self.settings), "level": self.level, "line": self.line, "steps": self.steps}
         store.write_tensors(run / FILE, tensors, header=header)
 
     @classmethod
@@ -239,8 +230,9 @@ class Detector:
             if "glance.mean" in tensors:
                 distances["glance"] = Glance(tensors["glance.mean"], tensors["glance.spread"])
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
-            level, line, peaks = header["level"], header["line"], tensors.get("peaks")
-            return cls(settings, distances, places, normal, good, tensors.get("roi"), level, line, peaks)
+            level, line, roi, peaks = header["level"], header["line"], tensors.get("roi"), tensors.get("peaks")
+            steps = tuple(header.get("steps", (0, 0)))
+            return cls(settings, distances, places, normal, good, roi, level, line, peaks, steps)  # type: ignore[arg-type]
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
 

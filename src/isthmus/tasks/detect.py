@@ -17,7 +17,7 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
-from isthmus.detection import FILE, Detector, Finding, Settings
+from isthmus.detection import FILE, Detector, Finding, Settings, doubts
 from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim, whole_folder
@@ -35,12 +35,15 @@ NONE = "isthmus train detect makes a run that has one"
 Row = dict[str, Any]
 
 
-def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **given: Any) -> Detector:
+def calibrate(
+    model: Autoencoder, data: Data, parts: dict[str, np.ndarray], *, steps: int = 0, **given: Any
+) -> Detector:
     """The detector of a model for what its training data calls good; kept in the run folder where there is one.
 
     Thresholds come from the validation part, which was not learned from, or from the folder that the option `good`
     names, and from known defects where `bad` names any; how often they are wrong, which goes into metrics.json, from
-    the test part, which was not even looked at. given: any of Settings, roi, good or bad, over the recipe's options.
+    the test part, which was not even looked at. steps: of the training, where they are known. given: any of Settings,
+    roi, good or bad, over the recipe's options.
     """
     options = model.about.get("options", {}) | given
     settings = Settings.of(model, **{one.name: options[one.name] for one in fields(Settings) if one.name in options})
@@ -48,6 +51,7 @@ def calibrate(model: Autoencoder, data: Data, parts: dict[str, np.ndarray], **gi
     rows = next((parts[name] for name in ("validation", "test") if len(parts.get(name, ()))), np.empty(0, np.int64))
     held = shown(options["good"], model) if options.get("good") else Batches(data, rows)
     detector = Detector.fit(model, Batches(data, parts["train"]), held, settings, roi)
+    detector.steps = (steps, int(model.about.get("training", {}).get("least_steps") or 0) if steps else 0)
     model.detector = detector
     by: dict[str, Any] = {"threshold_by": "false alarms"}
     if options.get("bad"):
@@ -70,6 +74,7 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
         "false_alarms_promised": detector.promised(),
         "false_alarms_between": list(detector.between()),
         "from_good": len(detector.good),
+        **({"steps": detector.steps[0], "steps_it_takes": detector.steps[1]} if detector.steps[1] else {}),
     }
     if len(test):
         over_it = torch.cat([detector(model, x).bad for x in Batches(data, test)])
@@ -78,7 +83,7 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
 
 
 def doubted(detector: Detector, false_alarms: float | None = None) -> None:
-    if doubt := detector.doubt(false_alarms):
+    for doubt in doubts(detector, false_alarms):
         warnings.warn(doubt, Note, stacklevel=3)
 
 
@@ -220,6 +225,8 @@ def page(
     promised, (low, high) = detector.promised(false_alarms), detector.between(false_alarms)
     by_line = false_alarms is None and detector.line is not None
     where = "where it tells known defects from good ones best" if by_line else "by good ones alone"
+    for doubt in doubts(detector, false_alarms):
+        shown.text(doubt[0].upper() + doubt[1:] + ".")
     shown.text(
         f"The line is drawn {where}: it promises that no more than {promised:.1%} of good ones are called bad; as far "
         f"as the {len(detector.good)} that were not learned from can tell, between {low:.1%} and "

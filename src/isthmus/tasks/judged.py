@@ -19,7 +19,7 @@ from isthmus.data import Data, prepared, resize
 from isthmus.data.inspection import UNLABELED, Inspection, Judged
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
-from isthmus.tasks.detect import Batches
+from isthmus.tasks.detect import Batches, doubted
 from isthmus.tasks.inputs import name_of, open_for, parts_of, trained_on
 
 AT_ONCE = 32  # pictures that are read and looked at together
@@ -34,6 +34,7 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
     """
     found = unshown(labeled(found), model)
     assert model.detector is not None
+    doubted(model.detector)
     scores: list[float] = []
     kinds: list[str] = []
     maps: list[np.ndarray] = []
@@ -97,6 +98,7 @@ def unlabeled(model: Autoencoder, data: Data) -> dict[str, Any]:
     A note says that nothing tells normal from anomalous.
     """
     assert model.detector is not None
+    doubted(model.detector)
     batches = Batches(data, np.arange(len(data)))
     score = np.concatenate([model.detector(model, x).score.numpy() for x in batches]).astype(float)
     threshold, normal = model.detector.threshold(), trained_on(data, model)

@@ -201,5 +201,6 @@ def go_on(
 def calibrated(run: Run) -> Run:
     """A finished run of detect with the detector that goes with it; any other as it is."""
     if run.model.about.get("whole") and first_rank() and run.model.detector is None:
-        calibrate(run.model, run.data, run.parts)
+        steps = len(run.history) * -(-len(run.parts["train"]) // run.model.about["training"]["batch_size"])
+        calibrate(run.model, run.data, run.parts, steps=steps)
     return run

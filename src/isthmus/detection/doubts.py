@@ -1,0 +1,28 @@
+"""Why the scores of a detector, or its threshold, say less than was asked for."""
+
+from __future__ import annotations
+
+import math
+
+from isthmus.detection.detector import Detector
+
+ENOUGH = 4  # a training of fewer than one in so many of the steps it takes is too short to judge by
+FEW = 10  # good ones held back, below which a threshold says little
+
+
+def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
+    """One line for each reason; none where there is none."""
+    told = []
+    taken, wanted = detector.steps
+    if taken * ENOUGH < wanted:
+        told.append(
+            f"trained for {taken:,} of the {wanted:,} steps that such a net takes: too few to judge by its scores; "
+            "a longer --budget or more --epochs give more"
+        )
+    share, count = detector.settings.false_alarms if false_alarms is None else false_alarms, len(detector.good)
+    by_line = false_alarms is None and detector.line is not None
+    if count < FEW or (not by_line and (count + 1) * share < 1):
+        low, high = detector.between(false_alarms)
+        few = f"{count} good ones held back say little of false alarms: between {low:.1%} and {high:.0%} (95 %)"
+        told.append(few if by_line else f"{few}; to promise {share:.1%} takes {math.ceil(1 / share) - 1}")
+    return told
