@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isthmus.data import base, cache
 from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of, times
+from isthmus.data.containers import VIDEOS
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
 from isthmus.data.depth import depth_of
@@ -25,13 +26,15 @@ from isthmus.data.preparation import file_numbers
 from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
 
+AS_PICTURES = "frames of films are used once they are saved as pictures (ffmpeg -i FILM %04d.png)"
 MIXED_SIZE = 64  # the side where sizes are mixed and none was asked for
 
 
-def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
+def find_pictures(folder: Path, also: Sequence[str] = ()) -> tuple[list[str], Counter[str]]:
     """Relative posix names of the pictures below `folder`, sorted, and a count of the other suffixes.
 
-    Links to folders are followed, each folder once, so a loop ends. Hidden files and folders are left out.
+    Links to folders are followed, each folder once, so a loop ends. Hidden files and folders are left out. also:
+    suffixes of files that count as pictures here.
     """
     names: list[str] = []
     others: Counter[str] = Counter()
@@ -51,7 +54,8 @@ def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
             if name.startswith("."):
                 continue
             # A pipe would never end.
-            if (is_picture_name(name) and (os.path.isfile(path) or not os.path.exists(path))) or (
+            wanted = is_picture_name(name) or Path(name).suffix.lower() in also
+            if (wanted and (os.path.isfile(path) or not os.path.exists(path))) or (
                 bare(name) and os.path.isfile(path) and is_dicom(path)
             ):
                 names.append(f"{below}/{name}" if below else name)
@@ -94,6 +98,8 @@ def open_pictures(
             names, others = find_pictures(path)
             if not names:
                 raise nothing_in(shown, others)
+            if films := sum(others[suffix] for suffix in VIDEOS):
+                notes.append(f"{shown}: {films} {'film is' if films == 1 else 'films are'} left out; {AS_PICTURES}")
             names = without_masks(path, names, notes)
     else:
         names = [path.name]
@@ -232,6 +238,8 @@ def nothing_in(shown: str, others: Counter[str]) -> BadInput:
     if not others:
         return BadInput(f"{shown}: is empty")
     kinds = ", ".join(suffix for suffix, _ in others.most_common(5))
+    if set(others) & set(VIDEOS):
+        kinds += f"; {AS_PICTURES}"
     return BadInput(f"{shown}: holds no pictures ({', '.join(SUFFIXES)}); it holds {kinds}")
 
 

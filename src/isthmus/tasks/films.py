@@ -30,7 +30,8 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     A film is written to `out`, which its path becomes; `each` is told the means of its figures. Raises BadInput.
     """
     if not isinstance(source, (str, Path)) or not is_film(source):
-        return photos.over(source, work, how, save_mask=save_mask)
+        of_folder = partial(_in_folder, work=work, how=how)
+        return photos.over(source, work, how, save_mask=save_mask, film=of_folder)
     known(how)
     path = Path(source)
     if how.get("out") is None:
@@ -46,24 +47,35 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     if how.get("resume") and out.exists():
         return out
     claim(out, force=how.get("force", False))
-    film = open_film(path)
-    figures = _through(film, work, how, out)
-    if each := how.get("each"):
-        each({"file": path.name, **figures})
+    _film(path, path.name, out, work, how)
     return out
 
 
-def _through(film: Film, work: Work, how: How, out: Path) -> dict[str, Any]:
+def _in_folder(path: Path, name: str, out: Path, work: Work, how: How) -> None:
+    """A film that has `name` in a folder; so has its truth, where there is any."""
+    truth = how.get("truth")
+    if truth is not None:
+        truth = Path(truth) / name if isinstance(truth, (str, Path)) else truth
+    _film(path, name, out, work, {**how, "truth": truth, "side_by_side": False})
+
+
+def _film(path: Path, name: str, out: Path, work: Work, how: How) -> None:
+    figures = _through(open_film(path), name, work, how, out)
+    if each := how.get("each"):
+        each({"file": name, **figures})
+
+
+def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str, Any]:
     """All frames into `out`: the figures of the film."""
     truth = _truth(how.get("truth"))
     means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
     count, began = 0, time.perf_counter()
     with Progress(film.count) as bar, film_like(film, out) as put:
         for count, frame in enumerate(film.frames(), 1):
-            name = frame_name(film.path, count)
+            shown = frame_name(name, count)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", Note)
-                done = _done(frame.photo, name, work, how, truth)
+                done = _done(frame.photo, shown, work, how, truth)
             notes.tell(caught)
             put(done.after, frame)
             means.add(done.figures)

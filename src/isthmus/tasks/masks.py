@@ -109,9 +109,9 @@ def grown(hole: np.ndarray, by: int) -> np.ndarray:
 FRAME = re.compile(r" frame (\d+)$")
 
 
-def frame_name(film: Path, number: int) -> str:
-    """What a frame of a film is called, the first one being 1: after it masks are looked for, and errors told."""
-    return f"{film.name} frame {number}"
+def frame_name(film: str, number: int) -> str:
+    """Name of a frame of a film, the first one being 1: by it masks are found, and errors tell it."""
+    return f"{film} frame {number}"
 
 
 def numbered(folder: Path) -> dict[int, Path]:
@@ -126,8 +126,12 @@ def numbered(folder: Path) -> dict[int, Path]:
     return {number + (0 in files): file for number, file in files.items()}
 
 
-def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
-    """From a picture and its name to its mask and what that is called; None: the picture's own alpha is its mask."""
+def mask_for(mask: Any, *, folder: bool = False) -> Callable[[Photo, str], tuple[Photo, str]]:
+    """From a picture and its name to its mask and the name of that; None: the picture's own alpha is its mask.
+
+    The frames of a film in a `folder` have theirs, by number, in a folder with the film's name, or one picture of that
+    name for all; a film alone has them in the folder of masks itself.
+    """
     if mask is None:
         return own_alpha
     if not isinstance(mask, (str, Path)):
@@ -135,14 +139,17 @@ def mask_for(mask: Any) -> Callable[[Photo, str], tuple[Photo, str]]:
     find = partner(mask, "mask")
 
     @cache
-    def frames() -> dict[int, Path]:
-        return numbered(Path(mask))
+    def frames(film: str) -> dict[int, Path] | None:
+        place = Path(mask) / without_suffix(film) if folder else Path(mask)
+        return numbered(place) if place.is_dir() else None
 
     def of(photo: Photo, name: str) -> tuple[Photo, str]:
         frame = FRAME.search(name)
-        if frame is None or not Path(mask).is_dir():
-            return read_photo(find(name)), str(find(name))
-        path = frames().get(int(frame[1]))
+        film = name[: frame.start()] if frame else name
+        files = frames(film) if frame else None
+        if frame is None or files is None:
+            return read_photo(find(film)), str(find(film))
+        path = files.get(int(frame[1]))
         return (Photo(np.zeros((*photo.size, 1), np.uint8)), name) if path is None else (read_photo(path), str(path))
 
     return of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -12,7 +12,9 @@ from typing import Any, TypedDict
 import numpy as np
 
 from isthmus.data import is_picture_name
+from isthmus.data.containers import READ_ONLY, VIDEOS
 from isthmus.data.dicom import is_dicom
+from isthmus.data.film import is_film
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, needs_tiff, read_photo, write_photo
 from isthmus.errors import BadInput, Note
@@ -62,11 +64,14 @@ class Done:
 
 
 Work = Callable[[Photo, str], Done]
+FilmWork = Callable[[Path, str, Path], None]
 Places = tuple[str, str, str]
 
 
-def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
+def over(source: Any, work: Work, how: How, *, save_mask: bool = False, film: FilmWork) -> Any:
     """Do `work` on an array, a file or a folder, and put the result where `out` says.
+
+    film: does it on a film in a folder: from its path, and its name in the folder, to the path of the result.
 
     An array comes back as the same kind of array; so does a file where no `out` is named. With save_mask an array
     comes with where it was changed, H×W bool, and a file has NAME-mask.png beside it. Raises BadInput.
@@ -83,7 +88,7 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     if path.is_dir():
         if out is None:
             raise BadInput(f"{path}: is a folder, so name an out, a folder to write to")
-        return _folder(path, work, Path(out), how, save_mask)
+        return _folder(path, work, Path(out), how, save_mask, film)
     if out is None:
         done = judged(work, read_photo(path), path.name, how)
         return (done.after.samples(), done.changed) if save_mask else done.after.samples()
@@ -111,18 +116,29 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
     return out
 
 
-def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
+def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool, film: FilmWork) -> Path:
     if is_picture_name(out):
         raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
-    names, others = find_pictures(path)
+    names, others = find_pictures(path, VIDEOS)
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
     for suffix in sorted(set(others) & set(ELSEWHERE)):
         warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
     if not names:
         raise nothing_in(f"{path}/", others)
     names = named(path, names, how.get("model"), how.get("split"), how.get("first"))
-    results = [result_name(path, name) for name in names]
-    return _each(f"{path}/", names, results, lambda name: read_photo(path / name), work, out, how, save_mask)
+    films = {name for name in names if is_film(path / name)}
+    if films and (save_mask or how.get("side_by_side")):
+        told = f"{path}: of its {len(films)} films neither masks nor pictures side by side are written"
+        warnings.warn(told, Note, stacklevel=4)
+
+    def do(name: str, place: Path) -> Done | None:
+        if name not in films:
+            return judged(work, read_photo(path / name), name, how)
+        film(path / name, name, place)
+        return None
+
+    results = [film_name(name) if name in films else result_name(path, name) for name in names]
+    return _each(f"{path}/", names, results, do, out, how, save_mask, films)
 
 
 def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
@@ -131,7 +147,10 @@ def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
     names, out = list(data.names), how.get("out")
     if out is not None and not Path(out).suffix:
         results = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
-        return _each(f"{source}", names, results, reader(data), work, Path(out), how, save_mask)
+        read = reader(data)
+        return _each(
+            f"{source}", names, results, lambda name, _: judged(work, read(name), name, how), Path(out), how, save_mask
+        )
     if out is not None and how.get("resume") and Path(out).exists():
         return Path(out)
     if save_mask or how.get("side_by_side"):
@@ -145,14 +164,15 @@ def _each(
     shown: str,
     names: list[str],
     results: list[str],
-    read: Callable[[str], Photo],
-    work: Work,
+    do: Callable[[str, Path], Done | None],
     out: Path,
     how: How,
     save_mask: bool,
+    films: Collection[str] = (),
 ) -> Path:
     """One picture after the other into the folder `out`, each whole or not at all; what is broken is told at the end.
 
+    do: from a name and the path of its result to what is to be written; None: it is written, as that of `films` is.
     What is written stays, also where the work ends early.
     """
     resume, there = how.get("resume", False), 0
@@ -162,14 +182,16 @@ def _each(
     broken: list[str] = []
     try:
         for name, places in zip(names, places_of(results), strict=True):
-            if not (resume and all((out / place).exists() for place in used(places, how, save_mask))):
+            wanted = places[:1] if name in films else used(places, how, save_mask)
+            if not (resume and all((out / place).exists() for place in wanted)):
                 try:
-                    done = judged(work, read(name), name, how)
+                    done = do(name, out / places[0])
                 except BadInput as error:
                     reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
                     broken.append(f"{name} ({reason})")
                     continue
-                _write(done, out, places, how, save_mask)
+                if done is not None:
+                    _write(done, out, places, how, save_mask)
             there += 1
     except BaseException:  # Ctrl-C, or a full disk
         if there:
@@ -182,6 +204,11 @@ def _each(
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
+
+
+def film_name(name: str) -> str:
+    """Of what becomes of a film in a folder: its own, but .mkv where its kind cannot be written."""
+    return f"{name}.mkv" if PurePosixPath(name).suffix.lower() in READ_ONLY else name
 
 
 def result_name(folder: Path, name: str) -> str:

@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -108,7 +109,7 @@ def inpaint(
     if not 0 <= threshold <= 1:
         raise BadInput(f"threshold is {threshold}: a share between 0 and 1 is accepted")
     models = Models("inpaint", how.get("model"), how.get("device", "auto"), "inpaint", masks=True)
-    mask_of = mask_for(mask)
+    mask_of = mask_for(mask, folder=isinstance(source, (str, Path)) and Path(source).is_dir())
 
     def work(photo: Photo, name: str) -> Done:
         given, shown = mask_of(photo, name)
