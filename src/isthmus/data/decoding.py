@@ -36,6 +36,7 @@ LOOK = np.dtype(
         ("gray", "?"),
         ("deep", "?"),
         ("bands", "u2"),
+        ("several", "?"),
         ("length", "i8"),
         ("modified", "i8"),  # ns
         ("digest", "u1", 32),  # sha256 of the first and last 64 KiB

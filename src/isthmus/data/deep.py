@@ -24,6 +24,7 @@ class Header(NamedTuple):
     gray: bool
     deep: bool  # more than 8 bits a sample
     bands: int = 0  # channels besides color and alpha
+    several: bool = False  # pages or frames
 
 
 class Layers(NamedTuple):

@@ -1,4 +1,4 @@
-"""A film in and out, whatever kind of file it is: a video, a GIF, or a TIFF of several pages."""
+"""A film in and out, whatever kind of file it is: a video, a GIF, a TIFF of several pages or a DICOM of frames."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from pathlib import Path
 
 from isthmus.data.animation import Animation, Pages
 from isthmus.data.containers import VIDEOS
+from isthmus.data.dicom import is_dicom
+from isthmus.data.dicom_film import Frames
 from isthmus.data.frames import Film, Put
 from isthmus.data.video import Video
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 
-KINDS: tuple[type[Animation | Pages], ...] = (Animation, Pages)  # which a still picture may be, too
+KINDS: tuple[type[Animation | Pages | Frames], ...] = (Animation, Pages, Frames)  # which a still picture may be, too
 
 
 def is_film(path: Path | str) -> bool:
-    """Whether a file is a film: by its name, or, of a .gif or .tif, by having more than one picture."""
+    """Whether a file is a film: by its name, or, of a .gif, .tif or DICOM, by having more than one picture."""
     path = Path(path)
-    suffix = path.suffix.lower()
-    return suffix in VIDEOS or any(suffix in kind.suffixes and kind.several(path) for kind in KINDS)
+    return path.suffix.lower() in VIDEOS or any(kind_of(path) is kind and kind.several(path) for kind in KINDS)
 
 
 def open_film(path: Path | str) -> Film:
     """Look through a film. Raises BadInput for what is none, or is broken, or for a video without the extra film."""
     path = Path(path)
     if not is_film(path):
-        raise BadInput(f"{path}: is no film; a video, an animated .gif or a .tif of several pages is accepted")
+        raise BadInput(f"{path}: is no film; a video, an animated .gif, a .tif or a DICOM of several pages is accepted")
     return kind_of(path)(path)
 
 
-def kind_of(path: Path) -> type[Video | Animation | Pages]:
+def kind_of(path: Path) -> type[Video | Animation | Pages | Frames]:
+    if is_dicom(path):  # whatever its name
+        return Frames
     return next((kind for kind in KINDS if path.suffix.lower() in kind.suffixes), Video)
 
 

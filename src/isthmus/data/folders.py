@@ -115,6 +115,8 @@ def open_pictures(
                 f"{shown}: {count} of {len(kept)} files have channels besides color (near infrared or others), which "
                 "are left out; N×C×H×W as .npy is taken with all of its channels"
             )
+        if count := int(looks["several"].sum()):
+            notes.append(f"{shown}: {count} of {len(kept)} files hold several pictures, of which the first is taken")
         side = side_of_squares(kinds, cut, like)
         shape = choose_shape(kinds, side or size, gray, like, whole, largest, notes, shown)
         dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))

@@ -13,7 +13,8 @@ import numpy as np
 
 from isthmus.data.containers import VIDEOS
 from isthmus.data.deep import Layers, over_white
-from isthmus.data.dicom import is_dicom, read_dicom, write_dicom
+from isthmus.data.dicom import frames_of, is_dicom, read_dicom
+from isthmus.data.dicom_writer import write_dicom
 from isthmus.data.exif import file_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.lossless import write_png, write_tiff
@@ -96,12 +97,17 @@ def read_photo(path: Path | str) -> Photo:
     if is_dicom(path):
         peek(path)  # which refuses too large a one
         pixels, data = read_dicom(path)
+        _one_of(path, frames_of(data))
         return Photo(pixels, info=Info(dicom=data))
     layers = read_layers(path)
     info, frames = _beside(path)
-    if frames > 1:
-        warnings.warn(f"{path}: holds {frames} pictures; the first is taken", Note, stacklevel=2)
+    _one_of(path, frames)
     return photo_of(layers, info)
+
+
+def _one_of(path: Path, frames: int) -> None:
+    if frames > 1:
+        warnings.warn(f"{path}: holds {frames} pictures; the first is taken", Note, stacklevel=3)
 
 
 def photo_of(layers: Layers, info: Info) -> Photo:

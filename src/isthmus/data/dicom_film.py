@@ -1,0 +1,50 @@
+"""A DICOM of several frames, as ultrasound, fluoroscopy and tomography have them, as a film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.data.dicom import dicom_header, frames_of, is_dicom, pictures_of
+from isthmus.data.dicom_writer import writing
+from isthmus.data.frames import Film, Frame, Put
+from isthmus.data.metadata import Info
+from isthmus.data.photo import Photo
+from isthmus.errors import BadInput
+
+
+class Frames(Film):
+    """Its frames in the order of the file, which may be times, slices or both; the data set stays with them."""
+
+    suffixes = (".dcm",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data, _ = pictures_of(path)
+        self.count = frames_of(self.data)
+
+    @staticmethod
+    def several(path: Path) -> bool:
+        """Whether there is more than one; a file that cannot be read is no film."""
+        try:
+            return is_dicom(path) and dicom_header(path).several
+        except BadInput:
+            return False
+
+    def frames(self) -> Iterator[Frame]:
+        for pixels in pictures_of(self.path)[1]:
+            yield Frame(Photo(pixels, info=Info(dicom=self.data)))
+
+    @contextmanager
+    def writing(self, place: Path, suffix: str) -> Iterator[Put]:
+        done: list[str] = []
+        with writing(place, self.data, done, self.path, self.count) as put_pixels:
+
+            def put(photo: Photo, frame: Frame) -> None:
+                done[:] = [photo.done or "changed"]
+                put_pixels(np.asarray(photo.pixels))
+
+            yield put
