@@ -1,11 +1,12 @@
 """The figures of detection, with plain baselines run beside ours.
 
-    python benchmarks/anomaly.py [choice | choice-rows | choice-tiles] [mnist | fashion | ecg | alarms | tiles | speed]
+    python benchmarks/anomaly.py [choice | choice-rows | choice-tables | choice-tiles]
+                                 [mnist | fashion | ecg | tables | alarms | tiles | speed]
 
 Every model is the recipe `detect` as it comes, but for what its row or the protocol names, trained on good ones of the
-official training part alone; the official test part is judged whole. The three choices are how the defaults for small
-pictures, rows and large pictures were chosen, by the training part alone. Each writes results/anomaly-PART.json.
-`tiles` keeps its run in runs/, and goes on with it.
+official training part alone; the official test part is judged whole. The four choices are how the defaults for small
+pictures, rows, tables and large pictures were chosen, by the training part alone. Each writes
+results/anomaly-PART.json. `tiles` keeps its run in runs/, and goes on with it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import isthmus
 from common import main, write
 from detecting.baselines import Score, baselines
 from detecting.choice import choice, choice_rows
+from detecting.of_tables import choice_tables, tables
 from detecting.speed import speed
 from detecting.tiles import baselines as of_tiles
 from detecting.tiles import judged, laid_out, learned_by, ours, pictures, synthesised
@@ -169,10 +171,12 @@ def choice_tiles() -> None:
 PARTS = {
     "choice": choice,
     "choice-rows": choice_rows,
+    "choice-tables": choice_tables,
     "choice-tiles": choice_tiles,
     "mnist": lambda: one_class("mnist", "mnist"),
     "fashion": lambda: one_class("fashion-mnist", "fashion"),
     "ecg": ecg,
+    "tables": tables,
     "alarms": alarms,
     "tiles": tiles,
     "speed": speed,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import isthmus
+from isthmus.errors import BadInput, Note
 from isthmus.metrics import auroc
 
 
@@ -47,6 +48,27 @@ def test_the_odd_columns_are_named(run: Any, tmp_path: Path) -> None:
     assert [row["file"] for row in found if row["verdict"] == "bad"] == ["00007", "00009"]
     assert "odd" in (tmp_path / "report" / "scores.csv").read_text().splitlines()[0]
     assert "temp is 70, usual are" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_detector_learns_from_one_label_and_is_judged_by_all(tmp_path: Path) -> None:
+    rows = sensors(400, 7)
+    rows[::4, 2] *= 1.5
+    lines = [",".join([*map(str, row), "worn" if n % 4 == 0 else "ok"]) for n, row in enumerate(rows)]
+    (tmp_path / "all.csv").write_text("rpm,temp,vib,state\n" + "\n".join(lines))
+    with pytest.warns(Note, match="several labels"), pytest.raises(BadInput, match="none held back"):
+        isthmus.train("detect", tmp_path / "all.csv", out=tmp_path / "no", labels="state", validation=0.0, test=0.0)
+    how: dict[str, Any] = {"epochs": 150, "least_steps": 0, "quiet": True}
+    run = isthmus.train("detect", tmp_path / "all.csv", out=tmp_path / "run", labels="state", normal="ok", **how)
+    figures = isthmus.evaluate(run.path, tmp_path / "all.csv")
+    assert (figures["good"], figures["bad"]) == (30, 100), "of the normal rows those that were not learned from"
+    assert figures["image_auroc"] > 0.9
+    assert figures["per_kind"] == {"worn": figures["image_auroc"]}
+
+
+def test_errors_of_columns_are_in_their_own_units(run: Any) -> None:
+    found = isthmus.evaluate(run.path)["rmse_per_column"]
+    assert list(found) == ["rpm", "temp", "vib"]
+    assert 0 < found["vib"] < 0.002 < 0.05 < found["temp"] < 2 < 10 < found["rpm"] < 400
 
 
 def test_a_table_comes_back_with_its_names(run: Any, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from isthmus.objectives import Bernoulli
 from isthmus.tasks.against import damage_for, truth_for
 from isthmus.tasks.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 from isthmus.tasks.judged import judged, unlabeled
+from isthmus.tasks.judged_rows import column_figures, judged_rows
 from isthmus.tasks.marks import COVERED
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
@@ -69,6 +70,11 @@ def evaluate(
             return figures
     # Of a folder that has no anomalous kind the normal pictures are measured.
     data = open_for(model, source if found is None else found.open(like=model.about["input"]))
+    if split is None and first is None and not restored and (figures := judged_rows(model, data)):
+        figures = {"data": name_of(data), **figures, **training_figures(model)}
+        if model.path is not None:
+            remember(model, f"{figures['data']}:judged", figures)
+        return figures
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
     whole, data = len(data), open_for(model, data, split=part, first=first)
@@ -88,8 +94,13 @@ def evaluate(
     return figures
 
 
-def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None) -> dict[str, float]:
-    return {**size_figures(model, data), **item_means(model, data, damage, truth), **code_figures(model, data)}
+def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None) -> dict[str, Any]:
+    return {
+        **size_figures(model, data),
+        **item_means(model, data, damage, truth),
+        **column_figures(model, data),
+        **code_figures(model, data),
+    }
 
 
 def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:

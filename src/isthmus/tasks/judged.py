@@ -57,18 +57,7 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
     bad = kind != "good"
     if not bad.any() or bad.all():
         raise BadInput(f"{folder}: {'nothing bad' if not bad.any() else 'nothing good'} to tell from the other")
-    threshold = model.detector.threshold()
-    over = score > threshold
-    hits = float((over & bad).sum())
-    figures: dict[str, Any] = {
-        "image_auroc": metrics.auroc(score, bad),
-        "image_ap": metrics.average_precision(score, bad),
-        "f1": 2 * hits / max(1.0, float(over.sum() + bad.sum())),
-        "threshold": threshold,
-        "false_alarm_rate": float(over[~bad].mean()),
-        "good": int((~bad).sum()),
-        "bad": int(bad.sum()),
-    }
+    figures = told_apart(score, bad, model.detector.threshold())
     if any(mask is not None and mask.any() for mask in masks):
         where = [(seen, mask) for seen, mask in zip(maps, masks, strict=True) if mask is not None]
         seen, truth = [one for one, _ in where], [mask for _, mask in where]
@@ -89,6 +78,21 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
                 stacklevel=2,
             )
     return figures
+
+
+def told_apart(score: np.ndarray, bad: np.ndarray, threshold: float) -> dict[str, Any]:
+    """How well a score tells the bad items from the good ones, and how well the threshold does."""
+    over = score > threshold
+    hits = float((over & bad).sum())
+    return {
+        "image_auroc": metrics.auroc(score, bad),
+        "image_ap": metrics.average_precision(score, bad),
+        "f1": 2 * hits / max(1.0, float(over.sum() + bad.sum())),
+        "threshold": threshold,
+        "false_alarm_rate": float(over[~bad].mean()),
+        "good": int((~bad).sum()),
+        "bad": int(bad.sum()),
+    }
 
 
 def unlabeled(model: Autoencoder, data: Data) -> dict[str, Any]:

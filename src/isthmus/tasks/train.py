@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
@@ -74,6 +76,7 @@ def train(
     opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
     tell(opened)
     if found.whole is not None:
+        mixed(opened)
         if not model_keys.get("good"):
             enough(opened, settle(found.training, training_keys))
         for key in ("good", "bad"):  # looked at after the training, so asked for before it
@@ -115,6 +118,18 @@ def opened_for(
         return opened
     gray = len(opened.shape) == 3 and opened.shape[0] == 1
     return paired(opened, open_data(truth, gray=gray, white=white, **how))
+
+
+def mixed(data: Data) -> None:
+    """Say that a detector would learn from rows of several labels, which hardly are all normal."""
+    if data.labels is not None and data.table is not None and len(kinds := np.unique(data.labels)) > 1:
+        values = data.table["label"]["values"]
+        told = ", ".join(f"{values[kind]} ({(data.labels == kind).sum()})" for kind in kinds[:5])
+        warnings.warn(
+            f"rows of several labels are learned from as normal: {told}; --set normal={values[kinds[0]]} takes one",
+            Note,
+            stacklevel=3,
+        )
 
 
 def enough(data: Data, options: Mapping[str, Any]) -> None:

@@ -28,11 +28,13 @@ NAMED = 5  # in a note
 @dataclass(frozen=True)
 class Asked:
     """What can be asked of a table: the column of labels, columns to leave out (names, or numbers from 1 on), what is
-    done about missing cells (median, drop), and windows of a series. A run keeps it in its schema."""
+    done about missing cells (median, drop), the label of the rows that are learned from, and windows of a series. A
+    run keeps it in its schema."""
 
     labels: str | None = None
     drop: str | Sequence[str] = ()
     missing: str = ""
+    normal: str = ""
     window: int = 0
     stride: int = 0
 
@@ -66,7 +68,7 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
     else:
         asked = asked or Asked()
         schema = schema_of(sheet, asked.labels, asked.dropped)
-        schema.missing, schema.window = asked.missing, asked.window
+        schema.missing, schema.normal, schema.window = asked.missing, str(asked.normal), asked.window
         schema.stride = asked.stride or asked.window
         names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
         places = [names.index(column.name) for column in schema.columns]
@@ -78,14 +80,16 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
     for (column, word), line in list(read.strange.items())[:NAMED]:
         notes.append(f"{path.name}: line {line}, {called(column)}: {word!r} is unknown to this run, as no word at all")
     numbers = filled(read, schema, path, notes, measure=kept is None)
+    if schema.normal and kept is None:
+        numbers = only_normal(read, schema, numbers, path, notes)
     rows = expanded(read.values, schema)
     source = {"kind": "file", "path": str(path.resolve())}
     columns = schema.headings if schema.named else None
     if schema.window:
         return windowed(rows, schema, path, notes, source, like)
     data = open_array(rows, name=str(path), source=source, like=like, labels=read.labels, columns=columns)
-    names_of_rows = data.names if len(numbers) == len(data) == len(read.lines) else Numbered(numbers)
-    data = replace(data, names=names_of_rows, notes=notes + data.notes, table=schema.json())
+    named = Numbered(numbers)  # of their file, of which some rows may be left out
+    data = replace(data, names=[*named] if schema.normal else named, notes=notes + data.notes, table=schema.json())
     return replace(data, range=words_from_0_to_1(data.range, schema)) if like is None else data
 
 
@@ -140,6 +144,18 @@ def filled(read: Read, schema: Schema, path: Path, notes: list[str], measure: bo
     read.values = read.values[kept]
     read.labels = None if read.labels is None else read.labels[kept]
     return kept
+
+
+def only_normal(read: Read, schema: Schema, numbers: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
+    """Leave only the rows of the normal label; return their numbers. Raises BadInput where there is no such label."""
+    if schema.label is None or read.labels is None:
+        raise BadInput(f"{path}: normal={schema.normal}: --labels names the column of the labels")
+    if schema.normal not in schema.label.values:
+        raise unknown(f"label in {called(schema.label.name)}", schema.normal, schema.label.values)
+    kept = np.flatnonzero(read.labels == schema.label.values.index(schema.normal))
+    notes.append(f"{path.name}: {len(kept)} of {len(numbers)} rows are {schema.normal}: the others are left out")
+    read.values, read.labels = read.values[kept], read.labels[kept]
+    return numbers[kept]
 
 
 def windowed(

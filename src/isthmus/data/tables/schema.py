@@ -56,7 +56,8 @@ class Schema:
     """The columns that are learned from, in order; `left` out: name -> why. label: the column of labels.
 
     named: whether the file had a line of names. missing: what is done about missing cells: "median", "drop", or "" for
-    a refusal. window, stride: rows of a series in an item, and from one to the next; 0 where a row is an item.
+    a refusal. normal: the label of the rows that are learned from, "" for all. window, stride: rows of a series in an
+    item, and from one to the next; 0 where a row is an item.
     """
 
     columns: list[Column]
@@ -64,6 +65,7 @@ class Schema:
     label: Column | None = None
     named: bool = True
     missing: str = ""
+    normal: str = ""
     window: int = 0
     stride: int = 0
 
