@@ -309,6 +309,23 @@ def test_all_sounds_with_their_languages_and_offsets(name: str) -> None:
     stays(film("early" + Path(name).suffix, beside=tone("fra"), times=[36000, 39600, 43200, 46800]))
 
 
+def test_the_words_of_a_phone_stay() -> None:
+    def beside(out: Any) -> list[Any]:
+        out.metadata["com.apple.quicktime.make"] = "Apple"
+        return []
+
+    film("a.mkv", beside=beside)
+    assert denoised("a.mkv", "b.mov")[1] == []  # Matroska writes keys in capitals
+    assert stays("b.mov") == []
+
+
+def test_words_that_are_lost_are_named() -> None:
+    film("a.mkv", beside=tone("eng", "fra"))
+    assert denoised("a.mkv", "out.mp4")[1] == []
+    (note,) = denoised("a.mkv", "out.flv")[1]
+    assert "a.mkv: in .flv metadata is lost: language of streams" in note
+
+
 def test_the_timecode() -> None:
     assert stays(film("a.mov", timecode="01:00:00:00")) == []
     for out in ("out.mov", "out.mp4", "out.mkv"):

@@ -132,3 +132,19 @@ def cover_of(path: Path, index: int) -> bytes:
 
     with av.open(str(path)) as container:
         return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
+
+
+def words_lost(source: Any, written: Any) -> list[str]:
+    """What `source` says of the film and of its streams, by key, and is not in the file that was written of it."""
+    kept = {key.lower() for key in written.metadata}
+    lost = {key for key in of_the_film(source.metadata) if key.lower().split("-")[0] not in kept}
+    lost -= {"title"} if "service_name" in kept else set()  # as a transport stream calls it
+    for key in ("language", "title"):
+        said, told = (
+            Counter(stream.metadata.get(key, "und") for stream in (*film.streams.audio, *film.streams.subtitles))
+            for film in (source, written)
+        )
+        lost |= {f"{key} of streams"} if set(said - told) - {"und"} else set()
+    if len(source.chapters()) > len(written.chapters()):
+        lost.add("chapters")
+    return sorted(lost)

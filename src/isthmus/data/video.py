@@ -11,6 +11,7 @@ from typing import Any
 
 from isthmus.data.containers import CONTAINERS
 from isthmus.data.frames import Film, Frame, Put
+from isthmus.data.sound import words_lost
 from isthmus.data.video_frame import look_of, photo_of
 from isthmus.data.video_writer import Writer
 from isthmus.errors import BadInput, Note
@@ -97,11 +98,17 @@ class Video(Film):
             try:
                 yield writer.put
                 writer.finish()
+                file.flush()
+                with needed(self.path).open(str(place)) as written:
+                    lost = words_lost(source, written)
             except needed(self.path).error.FFmpegError as error:
                 raise BadInput(f"{self.path}: cannot be written as {suffix} ({reason(error)})") from error
             finally:
                 with suppress(Exception):  # what was wrong is told already
                     writer.close()
+        if lost:
+            told = f"{', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}"
+            warnings.warn(f"{self.path}: in {suffix} metadata is lost: {told}", Note, stacklevel=4)
 
 
 def decoder_of(stream: Any) -> Any:

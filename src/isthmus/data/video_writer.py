@@ -32,7 +32,10 @@ class Writer:
 
         self.source, self.pictures, self.suffix, self.path = source, pictures, suffix, path
         self.container = CONTAINERS[suffix]
-        self.out = av.open(file, "w", format=self.container.format, container_options=self.container.options)
+        options = dict(self.container.options)
+        if self.container.format in BOXED and any(key.lower().startswith("com.") for key in source.metadata):
+            options["movflags"] = "use_metadata_tags"  # the words of phones, as phones write them
+        self.out = av.open(file, "w", format=self.container.format, container_options=options)
         self.stream: Any = None
         self.last = -(2**62)
         self.phase = Fraction(0)  # seconds from the grid of the frame rate to the frames, where packets can tell it
