@@ -39,7 +39,9 @@ RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="a run folder, as train writes it, or the name of a shipped model")
 ]
 DataName = Annotated[str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .csv ...")]
-InputName = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, or anything that DATA is")]
+InputNames = Annotated[
+    list[str], typer.Argument(metavar="INPUT...", help="a picture, several, a pattern, or anything that DATA is")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="where the result goes: .png, .gif, .npy ..., or a folder")]
 Split = Annotated[
     str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; by default all")

@@ -11,7 +11,10 @@ from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
 from isthmus.tasks.marks import SURE
 
-Input = Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a film, a folder, or anything that DATA is")]
+Input = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="a picture, several, a film, a folder, a pattern, or as DATA"),
+]
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="a picture for a picture, a folder for a folder, a film for a film")
 ]
@@ -23,6 +26,15 @@ Model = Annotated[
 ]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="NAME", help="for a folder: png, tif, jpg, webp, bmp; default: png, or tif if it must"
+    ),
+]
+Quality = Annotated[
+    int | None, typer.Option("--jpeg-quality", metavar="N", min=1, max=100, help="of .jpg, 1 to 100; default: 95")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="leave what is there, and do the rest")]
 Scale = Annotated[
     int | None,
@@ -35,7 +47,7 @@ Truth = Annotated[
 ]
 
 
-def run(verb: str, *, source: str, out: Path, json: bool, **how: Any) -> None:
+def run(verb: str, *, source: list[str], out: Path, json: bool, **how: Any) -> None:
     """Do it, and print the figures: of one picture as lines, of several as a table and their means.
 
     how: what else the command was given; the function of that name takes the same.
@@ -82,6 +94,8 @@ def denoise(
     truth: Truth = None,
     split: Split = None,
     first: First = None,
+    format: Format = None,
+    jpeg_quality: Quality = None,
     force: Force = False,
     resume: Resume = False,
     json: Json = False,
@@ -106,6 +120,8 @@ def unwatermark(
     truth: Truth = None,
     split: Split = None,
     first: First = None,
+    format: Format = None,
+    jpeg_quality: Quality = None,
     force: Force = False,
     resume: Resume = False,
     json: Json = False,
@@ -139,6 +155,8 @@ def inpaint(
     truth: Truth = None,
     split: Split = None,
     first: First = None,
+    format: Format = None,
+    jpeg_quality: Quality = None,
     force: Force = False,
     resume: Resume = False,
     json: Json = False,
@@ -160,6 +178,8 @@ def upscale(
     truth: Truth = None,
     split: Split = None,
     first: First = None,
+    format: Format = None,
+    jpeg_quality: Quality = None,
     force: Force = False,
     resume: Resume = False,
     json: Json = False,

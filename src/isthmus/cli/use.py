@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Device, Devices, First, Force, InputName, Json, Nodes, Out, RunPath, Seed, Split, app
+from isthmus.cli.app import Device, Devices, First, Force, InputNames, Json, Nodes, Out, RunPath, Seed, Split, app
 from isthmus.cli.output import done, print_json
 
 
 @app.command()
 def reconstruct(
     run: RunPath,
-    source: InputName,
+    source: InputNames,
     out: Out,
     split: Split = None,
     first: First = None,
@@ -33,7 +33,7 @@ def reconstruct(
 @app.command()
 def embed(
     run: RunPath,
-    source: InputName,
+    source: InputNames,
     out: Out,
     split: Split = None,
     first: First = None,
@@ -66,7 +66,7 @@ def decode(
 @app.command()
 def detect(
     run: RunPath,
-    source: InputName,
+    source: InputNames,
     out: Out,
     false_alarms: Annotated[
         float | None,

@@ -22,6 +22,7 @@ from isthmus.data.folders import open_pictures
 from isthmus.data.numeric import open_array, open_dataset
 from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.data.several import Selection, several
 from isthmus.data.shards import is_shards, open_shards
 from isthmus.data.tables import ASKED, TABLES, Asked, open_table
 from isthmus.data.values import as_numpy
@@ -61,7 +62,12 @@ def open_data(
     for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole), ("largest", largest)):
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
-    if isinstance(source, (str, os.PathLike)):
+    source = several(source)
+    if isinstance(source, Selection):
+        how: dict[str, Any] = {"gray": gray, "like": like, "first": first, "cut": cut, "whole": whole}
+        data = open_pictures(source.folder, names=source.names, size=size, largest=largest, **how)
+        data = replace(data, source={**data.source, "kind": "files"})
+    elif isinstance(source, (str, os.PathLike)):
         data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest)
     elif isinstance(source, Data):
         data = source

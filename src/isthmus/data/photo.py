@@ -152,10 +152,11 @@ def check_name(path: Path | str, source: Path | None = None) -> None:
         raise BadInput(f"{path}: a DICOM is written of a DICOM only, which {source} is not; .png and .tif are of all")
 
 
-def write_photo(path: Path | str, photo: Photo) -> Path:
+def write_photo(path: Path | str, photo: Photo, quality: int | None = None) -> Path:
     """Write a photo by the suffix, whole or not at all; what the format cannot hold is told in a Note.
 
-    Raises BadInput for another suffix, a side that is too long for the format, or where it cannot be written.
+    quality: of a JPEG, 1 to 100, 95 by default. Raises BadInput for another suffix, a side that is too long for the
+    format, or where it cannot be written.
     """
     path = Path(path)
     check_name(path)
@@ -172,7 +173,7 @@ def write_photo(path: Path | str, photo: Photo) -> Path:
         elif suffix == ".tif":
             write_tiff(temporary, photo.samples(), photo.extras, photo.info)
         else:
-            _by_pillow(temporary, path, suffix, photo)
+            _by_pillow(temporary, path, suffix, photo, quality)
     return path
 
 
@@ -191,7 +192,7 @@ def _tell_lost(path: Path, suffix: str, photo: Photo) -> None:
         warnings.warn(f"{path}: left out: {', '.join(photo.info.left)}", Note, stacklevel=3)
 
 
-def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo) -> None:
+def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, quality: int | None) -> None:
     """Eight bits."""
     from PIL import Image
 
@@ -203,6 +204,7 @@ def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo) -> None:
     samples = to_depth(samples, np.dtype(np.uint8))
     image = Image.fromarray(samples[..., 0] if samples.shape[-1] == 1 else samples)
     options = {**PILLOW[suffix], **for_pillow(photo.info, suffix)}
+    options |= {"quality": quality} if quality is not None and suffix == ".jpg" else {}
     try:
         image.save(temporary, **options)
     except (ValueError, TypeError) as error:

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from isthmus.data.containers import VIDEOS
 from isthmus.data.film import check_film_name, film_like, is_film, open_film
 from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
+from isthmus.data.several import several
 from isthmus.errors import BadInput, Note
 from isthmus.files import claim
 from isthmus.tasks import photos
@@ -29,6 +31,7 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
 
     A film is written to `out`, which its path becomes; `each` is told the means of its figures. Raises BadInput.
     """
+    source = several(source, VIDEOS)
     if not isinstance(source, (str, Path)) or not is_film(source):
         of_folder = partial(_in_folder, work=work, how=how)
         return photos.over(source, work, how, save_mask=save_mask, film=of_folder)

@@ -125,7 +125,7 @@ class Heatmaps:
     def size_of(self, name: str, size: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of the file of an item; those of its map where it has no file."""
         try:
-            if self.source.get("kind") in ("folder", "file"):
+            if self.source.get("kind") in ("folder", "files", "file"):
                 header = peek(self.path(name))
                 return header.height, header.width
         except (BadInput, OSError):
@@ -134,7 +134,7 @@ class Heatmaps:
 
     def path(self, name: str) -> Path:
         top = Path(self.source["path"])
-        return top / name if self.source["kind"] == "folder" else top
+        return top / name if self.source["kind"] != "file" else top
 
     def gray_of(self, name: str, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """H×W uint8: the item as it is seen, or, of another size, its file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,17 +13,18 @@ from typing import Any, TypedDict
 import numpy as np
 
 from isthmus.data import is_picture_name
-from isthmus.data.containers import READ_ONLY, VIDEOS
-from isthmus.data.dicom import is_dicom
+from isthmus.data.containers import VIDEOS
 from isthmus.data.film import is_film
 from isthmus.data.folders import find_pictures, nothing_in
-from isthmus.data.photo import ELSEWHERE, Photo, check_name, needs_tiff, read_photo, write_photo
+from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
+from isthmus.data.several import Selection
 from isthmus.errors import BadInput, Note
 from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
 from isthmus.tasks.beside import caption, scores, scores_y, write_beside
 from isthmus.tasks.masks import partner
 from isthmus.tasks.outputs import unique
+from isthmus.tasks.result_names import check_format, film_name, result_name
 from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
 
 
@@ -32,8 +34,9 @@ class How(TypedDict, total=False):
     model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
     a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
     after, too. truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only
-    that part, and of that only so many. resume: what is there is left, and the rest done. each: called with the
-    figures of each picture.
+    that part, and of that only so many. format: of the pictures in a folder, such as jpg; by default png, or what the
+    input needs. jpeg_quality: 1 to 100, 95 by default. resume: what is there is left, and the rest done. each: called
+    with the figures of each picture.
     """
 
     model: Any
@@ -43,6 +46,8 @@ class How(TypedDict, total=False):
     truth: Any
     split: str | None
     first: int | None
+    format: str | None
+    jpeg_quality: int | None
     force: bool
     resume: bool
     device: str
@@ -80,15 +85,15 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False, film: Fi
     how = {**how, "truth": truths(how.get("truth"))}
     if is_set(source):
         return _set(source, work, how, save_mask)
+    if isinstance(source, Selection):
+        return _folder(source.folder, work, how, save_mask, film, source.names)
     if (how.get("split") or how.get("first")) and not (isinstance(source, (str, Path)) and Path(source).is_dir()):
         raise BadInput("split and first choose among those of a folder or of a set, and this is neither")
     if not isinstance(source, (str, Path)):
         return _arrays(source, work, how, save_mask)
     path, out = Path(source), how.get("out")
     if path.is_dir():
-        if out is None:
-            raise BadInput(f"{path}: is a folder, so name an out, a folder to write to")
-        return _folder(path, work, Path(out), how, save_mask, film)
+        return _folder(path, work, how, save_mask, film)
     if out is None:
         done = judged(work, read_photo(path), path.name, how)
         return (done.after.samples(), done.changed) if save_mask else done.after.samples()
@@ -101,6 +106,7 @@ def known(how: How) -> None:
         raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
     if how.get("force") and how.get("resume"):
         raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
+    check_format(how.get("out"), how.get("format"), how.get("jpeg_quality"))
 
 
 def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
@@ -116,10 +122,15 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
     return out
 
 
-def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool, film: FilmWork) -> Path:
+def _folder(path: Path, work: Work, how: How, save_mask: bool, film: FilmWork, chosen: list[str] | None = None) -> Path:
+    """All pictures and films of a folder, or the chosen ones."""
+    given = f"{path}, which is a folder," if chosen is None else f"{len(chosen)} inputs"
+    if how.get("out") is None:
+        raise BadInput(f"{given}: name an out, a folder to write to")
+    out = Path(str(how["out"]))
     if is_picture_name(out):
-        raise BadInput(f"{out}: a picture, but for {path}, which is a folder, a folder is written")
-    names, others = find_pictures(path, VIDEOS)
+        raise BadInput(f"{out}: a picture, but for {given} a folder is written")
+    names, others = find_pictures(path, VIDEOS) if chosen is None else (chosen, Counter[str]())
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
     for suffix in sorted(set(others) & set(ELSEWHERE)):
         warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
@@ -137,7 +148,7 @@ def _folder(path: Path, work: Work, out: Path, how: How, save_mask: bool, film: 
         film(path / name, name, place)
         return None
 
-    results = [film_name(name) if name in films else result_name(path, name) for name in names]
+    results = [film_name(name) if name in films else result_name(path, name, how.get("format")) for name in names]
     return _each(f"{path}/", names, results, do, out, how, save_mask, films)
 
 
@@ -146,7 +157,8 @@ def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
     data = open_set(source, how.get("model"), how.get("split"), how.get("first"))
     names, out = list(data.names), how.get("out")
     if out is not None and not Path(out).suffix:
-        results = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+        ending = f".{how.get('format') or 'png'}"
+        results = [str(PurePosixPath(name).with_suffix(ending)) for name in names]
         read = reader(data)
         return _each(
             f"{source}", names, results, lambda name, _: judged(work, read(name), name, how), Path(out), how, save_mask
@@ -204,24 +216,6 @@ def _each(
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
-
-
-def film_name(name: str) -> str:
-    """Of what becomes of a film in a folder: its own, but .mkv where its kind cannot be written."""
-    return f"{name}.mkv" if PurePosixPath(name).suffix.lower() in READ_ONLY else name
-
-
-def result_name(folder: Path, name: str) -> str:
-    """.png, but .tif for a .tif of more than that can hold, and .dcm for a DICOM."""
-    path = PurePosixPath(name)
-    if is_dicom(folder / name):
-        return name if path.suffix.lower() == ".dcm" else f"{name}.dcm"
-    if path.suffix.lower() in (".tif", ".tiff"):
-        try:
-            return str(path.with_suffix(".tif" if needs_tiff(folder / name) else ".png"))
-        except BadInput:  # which is told when it is read
-            pass
-    return str(path.with_suffix(".png"))
 
 
 def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
@@ -294,7 +288,7 @@ def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) 
         if how["truth"]:
             panels.append(("truth", how["truth"](figures["file"])))
         write_beside(beside, panels)
-    write_photo(result, done.after)
+    write_photo(result, done.after, how.get("jpeg_quality"))
 
 
 def _arrays(source: Any, work: Work, how: How, save_mask: bool) -> Any:
