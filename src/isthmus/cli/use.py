@@ -80,7 +80,10 @@ def detect(
         bool, typer.Option("--save-masks", help="also masks/ (PNG of 0 and 255) and boxes.json (COCO) of what is found")
     ] = False,
     save_maps: Annotated[
-        str | None, typer.Option("--save-maps", metavar="npy|tif", help="also maps/, float32 at the size of the files; default: none")
+        str | None,
+        typer.Option(
+            "--save-maps", metavar="npy|tif", help="also maps/, float32 at the size of the files; default: none"
+        ),
     ] = None,
     split: Split = None,
     first: First = None,
