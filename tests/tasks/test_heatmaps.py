@@ -16,6 +16,7 @@ from isthmus.data.coco import read_coco
 from isthmus.detection import Detector, Finding, Settings
 from isthmus.errors import BadInput
 from isthmus.report.heat import LINE
+from isthmus.tasks.detect import white_of
 from isthmus.tasks.heatmaps import Heatmaps, Saved, enlarged
 
 SIZES = {"a.png": (16, 16), "b.png": (64, 32), "deep.png": (32, 48)}
@@ -88,3 +89,9 @@ def test_a_map_of_the_center_lies_in_the_center() -> None:
     values = enlarged(np.ones((4, 4)), 8, 20, stretched=False)
     assert (values[:, 6:14] == 1).all()
     assert values.sum() == 64
+
+
+def test_white_in_files_of_16_bits_is_that_of_the_run_if_it_knows_any() -> None:
+    for pixels, white in ((np.uint8([[[0, 9]]]), 65535), (np.uint16([[[0, 4095]]]), None)):
+        data = open_data(pixels)
+        assert white_of(data) == (white or data.range[1])

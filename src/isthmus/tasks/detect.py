@@ -17,6 +17,7 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
+from isthmus.data.base import ends_of
 from isthmus.detection import FILE, Detector, Finding, Settings, doubts
 from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput, Note
@@ -160,7 +161,7 @@ def detect(
             odd.add(x, found.map, new) if odd is not None else None
         return rows
     like = model.about.get("input", {})
-    stretched, white = bool(like.get("whole")), float(np.max(data.range[1]))
+    stretched, white = bool(like.get("whole")), white_of(data)
     with (
         whole_folder(out, force=force) as folder,
         Heatmaps(model.detector, folder, data, stretched, white, saved) as drawn,
@@ -180,6 +181,12 @@ def detect(
             odd.show(shown)
         shown.write(folder / "index.html")
     return rows
+
+
+def white_of(data: Data) -> float:
+    """The value of white in files of 16 bits: that of the run, where it has learned from such files."""
+    high = ends_of(data.range)[1]
+    return high if high > 255 else 65535.0
 
 
 def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
