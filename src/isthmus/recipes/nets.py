@@ -40,8 +40,12 @@ def dense(
     corruption: str = "none",
     augment: str = "none",
     linear: str = "auto",
+    signed: bool = False,
 ) -> Autoencoder:
-    """Fully connected: `widths` down to the code, and the same widths back up; a linear path beside them."""
+    """Fully connected: `widths` down to the code, and the same widths back up; a linear path beside them.
+
+    signed: of its components each takes two units.
+    """
     none = activation == "none"  # then nothing bends anywhere: no norm, no sigmoid at the end, squared error
     widths, norm = numbers(widths), norm and not none
     loss = loss or ("mse" if none else loss_for(shape))
@@ -52,7 +56,7 @@ def dense(
     out = (compare.channels * shape[0], *shape[1:])
     encoder: Any = DenseEncoder(shape, widths, activation, norm) if widths or not path else None
     if path:
-        encoder = LinearPathEncoder(shape, min(math.prod(code), math.prod(shape)), encoder)
+        encoder = LinearPathEncoder(shape, components_of(shape, code, signed), encoder)
     strip = bottleneck(encoder.out_shape, code)
     decoder: Any = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm) if widths or not path else None
     if path:
@@ -75,8 +79,9 @@ def conv(
     corruption: str = "none",
     augment: str = "none",
     linear: str = "auto",
+    signed: bool = False,
 ) -> Autoencoder:
-    """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror."""
+    """Convolutional: a stage for each of `channels`, each halving the grid, and their mirror. signed: as in dense."""
     channels = numbers(channels) if channels is not None else stages(shape, code)
     at_least("blocks", blocks, 0)
     at_least("the number of channels", len(channels), 1)
@@ -91,7 +96,7 @@ def conv(
             f"{grid[0]}x{grid[1]}: ask for {code[0]}x{grid[0]}x{grid[1]}"
         )
     if path:
-        encoder = LinearPathEncoder(shape, min(math.prod(code), math.prod(shape)), encoder)
+        encoder = LinearPathEncoder(shape, components_of(shape, code, signed), encoder)
     strip = bottleneck(encoder.out_shape, code)
     out = (compare.channels * shape[0], *shape[1:])
     decoder: Any = ConvDecoder(strip.code_shape, out, channels[::-1], blocks, activation, norm, up)
@@ -113,6 +118,11 @@ def loss_for(shape: Shape) -> str:
 
 def augment_for(augment: str, shape: Shape) -> str:
     return augment if augment != "auto" else "none" if is_small(shape) else "zoom"
+
+
+def components_of(shape: Shape, code: Shape, signed: bool) -> int:
+    """Principal components of a linear path; signed: each takes two units, one for each sign."""
+    return min(max(1, math.prod(code) // (2 if signed else 1)), math.prod(shape))
 
 
 def linear_path(asked: str, shape: Shape, code: Shape, loss: str) -> bool:

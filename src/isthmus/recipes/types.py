@@ -10,7 +10,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, Variational
 from isthmus.contracts import Shape
 from isthmus.errors import at_least, unknown
-from isthmus.recipes.catalogue import recipe
+from isthmus.recipes.catalogue import fitted, recipe
 from isthmus.recipes.nets import Make, dense, either, is_small, numbers
 from isthmus.recipes.nets import conv as conv_net
 
@@ -170,7 +170,7 @@ def denoising(
 @recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def sparse(
     shape: Shape,
-    code: Shape = (256,),
+    code: Shape | None = None,
     *,
     kind: str = "l1",
     weight: float | None = None,
@@ -184,7 +184,7 @@ def sparse(
 ) -> Autoencoder:
     """Many units, few at work for any one picture: each comes to stand for something.
 
-    code: units, usually many
+    code: units, usually many: by default 256, or 512 where pictures are not small
     kind: l1 (a price on every number), kl (to a rate of activity), or topk (only the k largest stay)
     weight: of the price, in nats; by default 0.1 for l1 and 1 for kl
     rate: with kl, the share of pictures that a unit should be active for
@@ -202,7 +202,8 @@ def sparse(
     }
     if kind not in kinds:
         raise unknown("kind of sparsity", kind, kinds)
-    return either(net, shape, code, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear)
+    units = code or fitted((256,) if is_small(shape) else (512,), shape)
+    return either(net, shape, units, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear, signed=True)
 
 
 @recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
@@ -240,7 +241,7 @@ def contractive(
 @recipe(*ANY, **FEW, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def variational(
     shape: Shape,
-    code: Shape = (16,),
+    code: Shape | None = None,
     *,
     beta: float = 1.0,
     beta_warmup: float = 0.1,
@@ -252,7 +253,7 @@ def variational(
 ) -> Autoencoder:
     """A code that is a Gaussian, so that random numbers decode to new pictures (Kingma & Welling 2014).
 
-    code: numbers between encoder and decoder
+    code: numbers between encoder and decoder: by default 16, or 64 where pictures are not small
     beta: price of the code; 1 is the true ELBO, more is the beta-VAE
     beta_warmup: share of the training over which beta rises from 0
     net: dense, conv, or auto (dense for tables and small gray pictures)
@@ -262,7 +263,8 @@ def variational(
     linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     """
     strip = partial(Variational, beta=beta, warmup=beta_warmup)
-    return either(net, shape, code, strip, widths=widths, loss=loss, augment=augment, linear=linear)
+    size = code or fitted((16,) if is_small(shape) else (64,), shape)
+    return either(net, shape, size, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
 @recipe(*PICTURES, **FEW, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
