@@ -23,6 +23,7 @@ def tiled(
     stride: int = 1,
     scale: int = 1,
     tile: int = TILE,
+    each: Callable[[int], None] | None = None,
 ) -> None:
     """Run `function` over overlapping tiles of a picture x, C×H×W, and hand the result over in parts.
 
@@ -30,16 +31,18 @@ def tiled(
     begin and end at multiples of `stride`; where the picture ends before, its last row and column are repeated, as
     the nets here do by themselves. They overlap by `reach`, which is what one pixel of the result sees to each side,
     so that the result is that of the whole picture; None: it sees all, and there is one tile.
-    write: is called with (part C'×h×w float32, top, left), one part for each place of the result, each once.
+    write: is called with (part C'×h×w float32, top, left), one part for each place of the result, each once. each: is
+    called with the number of tiles that are done.
 
     Memory is that of a tile of (tile + 2 reach)² pixels and of a strip as wide as the picture and FEATHER high.
     """
     height, width = x.shape[-2:]
     feather = min(FEATHER, tile // 4)
-    rows, columns = (cuts(side, tile, reach, feather) for side in (height, width))
+    rows, columns = grid(height, width, tile, reach)
     fade = feather * scale
     ramp = (np.arange(fade, dtype=np.float32) + 0.5) / max(1, fade)
     above = np.empty(0, np.float32)  # the last rows of the tiles above
+    done = 0
     for top, bottom in rows:
         beside = np.empty(0, np.float32)  # the last columns of the tile to the left
         for left, right in columns:
@@ -63,6 +66,15 @@ def tiled(
                 keep = part.shape[1] - fade
                 above[..., place], part = part[:, keep:], part[:, :keep]
             write(part, top * scale, left * scale)
+            done += 1
+            if each is not None:
+                each(done)
+
+
+def grid(height: int, width: int, tile: int, reach: int | None) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """[first, end) of the rows and of the columns of all tiles of a picture."""
+    feather = min(FEATHER, tile // 4)
+    return cuts(height, tile, reach, feather), cuts(width, tile, reach, feather)
 
 
 def cuts(length: int, tile: int, reach: int | None, feather: int) -> list[tuple[int, int]]:

@@ -42,7 +42,7 @@ def check_film_name(out: Path, source: Path) -> None:
     """Raise BadInput where `out` is no name for what becomes of the film `source`."""
     accepted = kind_of(source).suffixes
     if out.suffix.lower() not in accepted or out.is_dir():
-        raise BadInput(f"{out}: not a name for what becomes of {source}; it can end in {', '.join(accepted)}")
+        raise BadInput(f"{out}: cannot hold the film {source}; it can end in {', '.join(accepted)}")
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from torch import Tensor
 from isthmus.bicubic import enlarge
 from isthmus.errors import BadInput
 from isthmus.tasks.marks import SURE, marks_in
-from isthmus.tiles import TILE, tiled
+from isthmus.tiles import TILE, grid, tiled
+from isthmus.training.progress import Progress
 
 LARGE = 2**30  # bytes from which on a result lies in a temporary file, which the system may write out
 # Y, Cb and Cr of R, G and B (BT.601, the whole range, as JPEG has them).
@@ -70,16 +71,20 @@ def restored(
         result[rows, columns] = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype)
 
     sides = [] if hole is None else [hole[None]]
-    with torch.no_grad():
+    reach = None if model.reach is None else max(2, model.reach)  # two are what the cubic of the colours sees
+    rows, columns = grid(height, width, tile, reach)
+    count = len(rows) * len(columns)
+    with torch.no_grad(), Progress(count, quiet=count == 1) as bar:
         tiled(
             once,
             np.moveaxis(pixels, -1, 0),
             *sides,
             write=write,
-            reach=None if model.reach is None else max(2, model.reach),  # two are what the cubic of the colours sees
+            reach=reach,
             stride=model.stride,
             scale=scale,
             tile=tile,
+            each=lambda done: bar.step(done, lambda: f"tile {done}/{count}"),
         )
     changed = hole.copy() if hole is not None else None if odds is None else marks_in(odds, sure)
     if changed is not None:

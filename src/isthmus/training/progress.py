@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
@@ -17,7 +17,12 @@ LINE_EVERY = 10.0  # seconds between plain lines
 
 
 class Progress:
-    """Use as a context; `step` after every step, `say` for a sentence in between. quiet: nothing at all."""
+    """Use as a context; `step` after every step, `say` for a sentence in between. quiet: nothing at all.
+
+    Within another one it is quiet, as a tile of a frame is of a film whose bar is there.
+    """
+
+    shown_now: ClassVar[Progress | None] = None  # the outermost one
 
     def __init__(self, total: int, done: int = 0, quiet: bool = False) -> None:
         self.total, self.first, self.done, self.quiet = total, done, done, quiet
@@ -26,6 +31,9 @@ class Progress:
         self.bar: Any = None
 
     def __enter__(self) -> Progress:
+        self.quiet = self.quiet or Progress.shown_now is not None
+        if not self.quiet:
+            Progress.shown_now = self
         if not self.quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -40,6 +48,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if Progress.shown_now is self:
+            Progress.shown_now = None
         if self.bar is not None:
             self.bar.stop()
 
