@@ -172,6 +172,12 @@ def test_a_mask_that_fits_several_pictures_is_of_none(tmp_path: Path) -> None:
     assert any("fits several pictures" in note for note in inspected(top).notes)
 
 
+def test_films_among_normal_pictures_are_named(tmp_path: Path) -> None:
+    top = made(tmp_path / "screw", "MVTec AD")
+    (top / "train/good/a.mp4").write_bytes(b"")
+    assert any("1 film is left out" in note for note in inspected(top).open().notes)
+
+
 def test_where_every_picture_is_marked_there_is_nothing_normal(tmp_path: Path) -> None:
     top = folder(tmp_path, "images/0.png", "images/1.png", "masks/0.png", "masks/1.png")
     with pytest.raises(BadInput, match="no normal one"):

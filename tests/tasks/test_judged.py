@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import isthmus
-from isthmus.errors import Note
+from isthmus.errors import BadInput, Note
 
 
 def test_without_labels_there_are_scores_and_no_figures_of_restoration(tmp_path: Path) -> None:
@@ -48,3 +48,25 @@ def test_a_training_that_was_too_short_is_said_wherever_its_scores_are(tmp_path:
     with warnings.catch_warnings(record=True) as told:
         isthmus.train("detect", frames, out=tmp_path / "long", epochs=1, least_steps=1, quiet=True)
     assert not [one for one in told if "too few to judge" in str(one.message)]
+
+
+def test_a_table_of_labels_judges_a_flat_folder(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "new").mkdir()
+    for number in range(10):
+        pixels = random.integers(0, 60 if number < 5 else 256, (12, 12)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"new/{number}.png")
+    labels = ["good", "0", "ok", "OK", "False", "1", "scratch", "scratch", "bad", "true"]
+    rows = [f"{number}.png;{label}" for number, label in enumerate(labels)]
+    (tmp_path / "labels.csv").write_text("file;label\n" + "\n".join(rows))
+    good = random.integers(0, 60, (60, 12, 12)).astype(np.uint8)
+    isthmus.train("detect", good, out=tmp_path / "run", epochs=20, code=4, quiet=True)
+    figures = isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "labels.csv")
+    assert (figures["good"], figures["bad"], figures["image_auroc"]) == (5, 5, 1.0)
+    assert set(figures["per_kind"]) == {"anomalous", "bad", "scratch"}
+    for text, told in (("a.png,1", "no rows"), ("0.png,1\nx.png,0", "x.png: no such picture"), ("0.png,", "no label")):
+        (tmp_path / "wrong.csv").write_text(text)
+        with pytest.raises(BadInput, match=told):
+            isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "wrong.csv")
+    with pytest.raises(BadInput, match="a folder of pictures"):
+        isthmus.evaluate(tmp_path / "run", good, labels=tmp_path / "labels.csv")

@@ -153,6 +153,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption, other than the run's own"),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="CSV", help="for detect: file and label of pictures; default: by folders"),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option("--split", metavar="NAME", help="train, validation, test, all; default: test, if any"),
@@ -169,7 +173,7 @@ def evaluate(
     for key in keys:
         if key not in ("sigma", "corruption"):
             raise unknown("key for evaluate", key, ("sigma", "corruption"))
-    figures = measure(run, data, split=split, first=first, truth=truth, device=device, **keys)
+    figures = measure(run, data, split=split, first=first, truth=truth, labels=labels, device=device, **keys)
     print_json(figures) if json else print_lines(figures)
 
 

@@ -20,7 +20,7 @@ from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
 from isthmus.data.depth import depth_of
 from isthmus.data.dicom import bare, is_dicom
-from isthmus.data.mask_files import masks_among
+from isthmus.data.mask_files import without_masks
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.preparation import file_numbers
 from isthmus.data.squares import cut_up, read_squares
@@ -98,8 +98,7 @@ def open_pictures(
             names, others = find_pictures(path)
             if not names:
                 raise nothing_in(shown, others)
-            if films := sum(others[suffix] for suffix in VIDEOS):
-                notes.append(f"{shown}: {films} {'film is' if films == 1 else 'films are'} left out; {AS_PICTURES}")
+            notes += films_left_out(shown, others)
             names = without_masks(path, names, notes)
     else:
         names = [path.name]
@@ -165,15 +164,10 @@ def open_pictures(
     return data if squares is None else replace(data, pictures=owners)
 
 
-def without_masks(folder: Path, names: list[str], notes: list[str]) -> list[str]:
-    """The names but those of masks that lie among pictures, which nobody means to learn from; a note says so."""
-    masks = masks_among(folder, names)
-    if not masks:
-        return names
-    some = masks[0] + (", …" if len(masks) > 1 else "")
-    notes.append(f"{folder}: {len(masks)} masks are left out ({some}); name their folder itself to use them")
-    left = set(masks)
-    return [name for name in names if name not in left]
+def films_left_out(shown: str, others: Mapping[str, int]) -> list[str]:
+    """A line where films lie among the pictures of a folder, of which `find_pictures` has counted the other files."""
+    films = sum(others.get(suffix, 0) for suffix in VIDEOS)
+    return [f"{shown}: {films} {'film is' if films == 1 else 'films are'} left out; {AS_PICTURES}"] if films else []
 
 
 def side_of_squares(kinds: Sequence[Header], cut: int | None, like: Mapping[str, Any] | None) -> int | None:

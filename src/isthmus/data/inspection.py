@@ -16,7 +16,7 @@ from typing import Any
 
 from isthmus.data.base import Data
 from isthmus.data.folder_roles import NORMAL, PARTS, role_of, subfolders
-from isthmus.data.folders import find_pictures, open_pictures
+from isthmus.data.folders import films_left_out, find_pictures, open_pictures
 from isthmus.data.mask_files import MaskIndex, are_masks, masks_among, read_mask, shared
 from isthmus.errors import BadInput
 
@@ -136,11 +136,14 @@ def sorted_out(top: Path, learned: Sequence[Branch], branches: Sequence[Branch])
         for place in mask_folders(root):
             masks = [place / name for name in find_pictures(place)[0]]
             index.add(root, masks if are_masks(masks) else [])
+    others = Counter[str]()
     for branch in branches:
         inner = {one.folder for one in branches if one.folder != branch.folder}
+        below, left = find_pictures(branch.folder)
+        others += left if branch in learned else {}
         names = [
             name
-            for name in find_pictures(branch.folder)[0]
+            for name in below
             if (path := branch.folder / name) not in index.files
             and not inner & {*path.parents} - {*branch.folder.parents}
         ]
@@ -148,7 +151,7 @@ def sorted_out(top: Path, learned: Sequence[Branch], branches: Sequence[Branch])
         index.add(top, (branch.folder / name for name in beside))
         pictures[branch] = [branch.folder / name for name in sorted(set(names) - set(beside))]
 
-    normal, judged, notes = list[Path](), list[Judged](), list[str]()
+    normal, judged, notes = list[Path](), list[Judged](), films_left_out(str(top), others)
     tested = any(one.part == "test" and paths for one, paths in pictures.items())
     for branch, paths in pictures.items():
         ones = kinds_of(branch, [(path, index.of(path, top)) for path in paths])

@@ -48,6 +48,17 @@ def masks_among(folder: Path, names: Sequence[str]) -> list[str]:
     return sorted(masks) if len(masks) < len(names) else []
 
 
+def without_masks(folder: Path, names: list[str], notes: list[str]) -> list[str]:
+    """The names but those of masks that lie among pictures, which nobody means to learn from; a note says so."""
+    masks = masks_among(folder, names)
+    if not masks:
+        return names
+    some = masks[0] + (", …" if len(masks) > 1 else "")
+    notes.append(f"{folder}: {len(masks)} masks are left out ({some}); name their folder itself to use them")
+    left = set(masks)
+    return [name for name in names if name not in left]
+
+
 def are_masks(paths: Sequence[Path]) -> bool:
     """Whether some of the pictures, spread evenly over all, look like masks."""
     places = np.linspace(0, len(paths) - 1, min(CHECKED, len(paths))).astype(int)

@@ -18,6 +18,7 @@ from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Corruption
 from isthmus.data import Data, inspected, is_builtin
 from isthmus.data.base import ends_of
+from isthmus.data.picture_labels import labeled_by
 from isthmus.errors import BadInput
 from isthmus.models import is_shipped
 from isthmus.objectives import Bernoulli
@@ -40,6 +41,7 @@ def evaluate(
     truth: Any = None,
     sigma: float | str | None = None,
     corruption: str | None = None,
+    labels: Path | str | None = None,
     device: str | None = None,
 ) -> dict[str, Any]:
     """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
@@ -49,9 +51,10 @@ def evaluate(
     seed 0 first, and psnr and ssim are of what was made of the damage, psnr_before and ssim_before of the damage.
 
     truth: the same items as they should be: `source` is then what life has damaged, and nothing is added to it. sigma,
-    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. device: auto,
-    cpu, cuda or mps; None: where the model is. Raises BadInput,
-    also where a run that learned from noisy pictures alone, which has no damage of its own, is told none of the three.
+    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. labels: for a
+    detector, a .csv of file and label for the pictures of a folder. device: auto, cpu, cuda or mps; None: where the
+    model is. Raises BadInput, also where a run that learned from noisy pictures alone, which has no damage of its own,
+    is told none of the three.
     """
     model = as_model(run, device)
     damage = damage_for(model, truth, sigma, corruption)
@@ -62,12 +65,14 @@ def evaluate(
     detects = model.detector is not None and len(model.shape) == 3 and not restored
     found = None
     if detects and isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
-        found = inspected(Path(source))
-        if found.kinds and split is None and first is None:
+        found = inspected(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
+        if (found.kinds or labels is not None) and split is None and first is None:
             figures = {"data": Path(source).name, **judged(model, Path(source), found), **training_figures(model)}
             if model.path is not None:
                 remember(model, f"{figures['data']}:judged", figures)
             return figures
+    elif labels is not None:
+        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
     # Of a folder that has no anomalous kind the normal pictures are measured.
     data = open_for(model, source if found is None else found.open(like=model.about["input"]))
     if split is None and first is None and not restored and (figures := judged_rows(model, data)):

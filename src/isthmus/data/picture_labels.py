@@ -1,0 +1,50 @@
+"""Labels of the pictures of a folder in a table of their own: file, label."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+from isthmus.data.folder_roles import role_of
+from isthmus.data.folders import find_pictures
+from isthmus.data.inspection import MARKED, Inspection, Judged, inspected
+from isthmus.errors import BadInput
+
+NORMAL_LABELS = ("0", "0.0", "false", "negative")  # besides the names of normal folders
+
+
+def labeled_by(folder: Path, table: Path) -> Inspection:
+    """What `inspected` says of the folder, but with the pictures judged, and their kinds, that a .csv lists.
+
+    A row is a file's name, relative to the folder, and its label: good, ok, normal, free, 0 or false, else a kind of
+    defect (1: anomalous). A first row that names no file is a header; `;` separates as well as `,`. Pictures without a
+    row are not judged. Raises BadInput for a file that is not there, and for a row without a label.
+    """
+    found = inspected(folder)
+    masks = {one.path: one.masks for one in found.judged}
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{table}: cannot be read as a table of labels ({error})") from error
+    rows = [row for row in csv.reader(text.splitlines(), delimiter=";" if ";" in text else ",") if row]
+    names = set(find_pictures(folder)[0])
+    if rows and rows[0][0].strip() not in names:
+        rows = rows[1:]
+    kinds: dict[str, str] = {}
+    for row in rows:
+        name = row[0].strip()
+        if name not in names or len(row) < 2 or not row[1].strip():
+            fault = "no such picture" if name not in names else "no label"
+            raise BadInput(f"{table}: {name}: {fault} in {folder}; rows of file and label are accepted")
+        kinds[name] = kind_of(row[1].strip())
+    if not kinds:
+        raise BadInput(f"{table}: has no rows of file and label")
+    judged = [Judged(folder / name, kind, masks.get(folder / name, ())) for name, kind in sorted(kinds.items())]
+    return replace(found, judged=judged)
+
+
+def kind_of(label: str) -> str:
+    if label.lower() in NORMAL_LABELS or role_of(Path(label)) == "good":
+        return "good"
+    return MARKED if label.lower() in ("1", "1.0", "true", "positive") else label
