@@ -12,6 +12,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+import isthmus
+from isthmus.data import open_data
 from isthmus.data.photo import Photo, read_photo, write_photo
 from isthmus.errors import Note
 
@@ -286,3 +288,39 @@ def test_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
     Image.fromarray(noise(8, 9, 3)).save(tmp_path / "a.jpg", exif=exif("utf-8"), comment=b"hello", xmp=b"<x/>")
     with pytest.warns(Note, match="cannot hold EXIF, XMP, a comment; .png can"):
         write_photo(tmp_path / "b.bmp", read_photo(tmp_path / "a.jpg"))
+
+
+def test_further_pictures_of_a_jpeg_are_named(tmp_path: Path) -> None:
+    """A phone keeps a map of depths or of brightness there."""
+    image = Image.fromarray(noise(16, 24, 3))
+    image.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[image])
+    with pytest.warns(Note, match="left out: the pictures beside the first"):
+        write_photo(tmp_path / "b.jpg", read_photo(tmp_path / "a.jpg"))
+
+
+def test_of_a_folder_a_tiff_stays_one_where_it_has_to(tmp_path: Path) -> None:
+    """And of many notes of one kind three are told."""
+    place = tmp_path / "in"
+    place.mkdir()
+    for name, tags in (("geo", PLACES), ("words", WORDS)):
+        extra = [(tag, kind, 0, data, True) for tag, (kind, data) in tags.items()]
+        tifffile.imwrite(place / f"{name}.tif", noise(16, 24, 3), photometric="rgb", extratags=extra, metadata=None)
+    near = {"photometric": "rgb", "extrasamples": ["unspecified"]}
+    tifffile.imwrite(place / "near.tif", noise(16, 24, 4), **near, metadata=None)
+    tifffile.imwrite(place / "stack.tif", noise(3, 16, 24, deep=True), photometric="minisblack")
+    for number in range(5):
+        image = Image.fromarray(noise(16, 24, 3))
+        image.save(place / f"{number}.jpg", format="MPO", save_all=True, append_images=[image])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", Note)
+        isthmus.denoise(place, model="denoise-color", out=tmp_path / "out")
+    said = [str(one.message) for one in told]
+    assert sum("left out: the pictures beside" in text for text in said) == 3
+    assert "and 2 more such notes" in said
+    tiffs = sorted(path.name for path in (tmp_path / "out").glob("*.tif"))
+    assert tiffs == ["geo.tif", "near.tif", "stack.tif"]
+    assert tifffile.imread(tmp_path / "out" / "near.tif").shape == (16, 24, 4)
+    assert tifffile.imread(tmp_path / "out" / "stack.tif").shape == (3, 16, 24)
+    notes = " ".join(open_data(place).notes)
+    assert "1 of 9 files have channels besides color" in notes
+    assert "1 of 9 files hold several pictures" in notes

@@ -16,9 +16,11 @@ from isthmus.data.exif import read_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.frames import Film, Frame, Put
 from isthmus.data.lossless import tiff_options
-from isthmus.data.metadata import of_tags, tags_of, true_of
+from isthmus.data.metadata import of_tags, tags_of, tell_left, true_of
 from isthmus.data.photo import Photo, photo_of
-from isthmus.data.pictures import layers_of, open_image, tiff_page, told
+from isthmus.data.pictures import layers_of, open_image, tiff_page
+from isthmus.data.reasons import told
+from isthmus.data.tiff import goes_on
 from isthmus.errors import BadInput, Note
 
 LARGE = 2**32 - 2**28  # bytes above which a TIFF is written in the form that has room for more
@@ -162,6 +164,7 @@ class Pages(Film):
             info = true_of(frame.photo.info, photo.size)
             tags = tags_of(info)
             if writer is None:
+                tell_left(self.path, info)
                 grown = photo.pixels.nbytes / max(1, frame.photo.pixels.nbytes)
                 writer = tifffile.TiffWriter(place, byteorder=tags.order, bigtiff=self.bytes * grown > LARGE)
             writer.write(**tiff_options(photo.samples(), photo.extras, info, tags), contiguous=False)
@@ -177,13 +180,3 @@ def opened(path: Path) -> Any:
     import tifffile
 
     return tifffile.TiffFile(path)
-
-
-def goes_on(file: Any, number: int) -> bool:
-    """Whether a page of a tifffile.TiffFile names one after it, which a truncated file need not hold."""
-    tiff, raw = file.tiff, file.filehandle
-    place = file.pages[number].offset
-    raw.seek(place)
-    (tags,) = struct.unpack(tiff.tagnoformat, raw.read(tiff.tagnosize))
-    raw.seek(place + tiff.tagnosize + tags * tiff.tagsize)
-    return bool(raw.read(tiff.offsetsize).strip(b"\0"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -113,8 +114,9 @@ def read_tags(file: BinaryIO, start: int = 0, number: int | None = None) -> Tags
     found.first = _directory(file, start, place, order, big)
     for tag in (CAMERA, GPS):
         if (value := found.first.pop(tag, None)) is not None:
-            found.below[tag] = _directory(file, start, _number(value, order), order, big)
-            found.below[tag].pop(INTEROP, None)  # which says only that the file is one as others
+            with suppress(ValueError, KeyError, struct.error):  # it names a place where none is
+                found.below[tag] = _directory(file, start, _number(value, order), order, big)
+                found.below[tag].pop(INTEROP, None)  # which says only that the file is one as others
     return found
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from isthmus.data.exif import Tags, laid
-from isthmus.data.metadata import CAPTION, NOTHING, XMP, Info, chunks_of, tags_of
+from isthmus.data.exif import HEAD, Tags, laid
+from isthmus.data.metadata import CAPTION, NOTHING, XMP, Info, as_resource, tags_of
+from isthmus.data.png_chunks import XMP_TEXT, as_raw_profile
 from isthmus.data.tiff_geometry import RESOLUTIONS, UNIT
 
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # of a PNG, by the samples of a pixel
@@ -41,6 +42,27 @@ def write_png(path: Path, stripes: Iterable[np.ndarray], height: int, width: int
             above = rows[-1]
         _chunk(file, b"IDAT", packer.flush())
         _chunk(file, b"IEND", b"")
+
+
+def chunks_of(info: Info) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a PNG, in an order that it allows before its pixels."""
+    yield from info.colors
+    if info.icc:
+        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(info.icc)
+    if info.dpi:  # pixels a metre
+        yield b"pHYs", struct.pack(">2IB", *(round(side / 0.0254) for side in info.dpi), 1)
+    if info.exif:
+        yield b"eXIf", info.exif.removeprefix(HEAD)
+    if info.xmp:
+        yield b"iTXt", XMP_TEXT + bytes(4) + info.xmp
+    if info.caption:
+        yield as_raw_profile("iptc", as_resource(info.caption))
+    yield from info.texts
+    if comment := info.comment.rstrip(b"\0"):
+        try:
+            yield b"iTXt", b"Comment\0\0\0\0\0" + comment.decode("utf-8").encode()
+        except UnicodeDecodeError:
+            yield b"tEXt", b"Comment\0" + comment
 
 
 def _chunk(file: BinaryIO, name: bytes, data: bytes) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from isthmus.data import exif
 from isthmus.data.exif import Tags
+from isthmus.data.png_chunks import COLORS, TEXTS, XMP_TEXT, Chunks, means_plain, raw_profile, read_chunks
 from isthmus.data.tiff_geometry import DESCRIPTION, GEO, RESOLUTIONS, UNIT, fitted, is_ome, stands_alone
+from isthmus.errors import Note
 
 Dpi = tuple[float, float]
-Chunks = tuple[tuple[bytes, bytes], ...]  # parts of a PNG as they are: their kind, and what is in them
+
 
 # What a TIFF says of how its own pixels lie (and, 274, which way is up) is not true of another file.
 STRUCTURE = {*range(254, 260), 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 284, *range(288, 294), 317}
@@ -24,13 +26,8 @@ STRUCTURE |= {*range(320, 329), 330, 332, 333, 334, 336, *range(338, 348), *rang
 PLACES = {33628: "MetaMorph", 33629: "MetaMorph", 33630: "MetaMorph", 33631: "MetaMorph"}
 PLACES |= {34361: "FluoView", 34362: "FluoView", 34412: "Zeiss LSM", 37724: "layers of Photoshop"}
 XMP, CAPTION, PHOTOSHOP, PROFILE = 700, 33723, 34377, 34675
-COLORS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")  # chunks of a PNG
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-XMP_TEXT = b"XML:com.adobe.xmp\0"  # the name of the text of a PNG that is no text for people
 # Which way was up, as XMP says it: no longer so.
 TURNED = re.compile(rb"""\btiff:Orientation=(["'])\d\1|<tiff:Orientation>\s*\d\s*</tiff:Orientation>""")
-SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # its primaries, times 100,000
-PLAIN = {b"gAMA": struct.pack(">I", 45455), b"cHRM": struct.pack(">8I", *SRGB)}
 
 
 class Info(NamedTuple):
@@ -116,23 +113,6 @@ def sane(across: float, down: float) -> Dpi | None:
     return (float(across), float(down)) if 1 <= across < 1e6 and 1 <= down < 1e6 else None
 
 
-def read_chunks(path: Path) -> dict[bytes, list[bytes]]:
-    """Of a PNG the chunks that are kept, wherever in it they stand."""
-    found: dict[bytes, list[bytes]] = {}
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind in (*TEXTS, *COLORS, b"eXIf") and length < 2**24:
-                data = file.read(length)
-                if len(data) == length:
-                    found.setdefault(kind, []).append(data)
-                file.seek(4, 1)
-            else:
-                file.seek(length + 4, 1)
-    return found
-
-
 def resource(data: bytes, wanted: int = 0x0404) -> bytes:
     """Of the blocks that Photoshop wraps things in the one of this number; data that are no blocks as they are."""
     if not data.startswith(b"8BIM"):
@@ -150,35 +130,6 @@ def resource(data: bytes, wanted: int = 0x0404) -> bytes:
 
 def as_resource(caption: bytes) -> bytes:
     return b"8BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption + bytes(len(caption) % 2)
-
-
-def raw_profile(kind: bytes, text: bytes) -> tuple[str, bytes] | None:
-    """Name and bytes of what was wrapped in a text of a PNG, as ImageMagick and others do; None for other texts."""
-    name, _, rest = text.partition(b"\0")
-    if not name.startswith(b"Raw profile type ") or kind == b"iTXt":
-        return None
-    with suppress(ValueError, zlib.error):
-        body = zlib.decompress(rest[1:]) if kind == b"zTXt" else rest
-        lines = body.strip().split(b"\n")
-        return name[17:].decode("latin-1").lower(), bytes.fromhex(b"".join(lines[2:]).decode("ascii"))
-    return None
-
-
-def as_raw_profile(name: str, data: bytes) -> tuple[bytes, bytes]:
-    """The other way round: a kind and a text."""
-    digits = data.hex()
-    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
-    body = f"\n{name}\n{len(data):8d}\n" + "\n".join(lines) + "\n"
-    return b"zTXt", f"Raw profile type {name}\0\0".encode() + zlib.compress(body.encode())
-
-
-def means_plain(colors: Chunks) -> bool:
-    """Whether these chunks of a PNG say no more than sRGB, which is what numbers without a word are taken for."""
-    for kind, data in colors:
-        if kind == b"sRGB" or data == PLAIN.get(kind) or (kind == b"cICP" and data[:2] == b"\1\x0d"):
-            continue
-        return False
-    return True
 
 
 def true_of(info: Info, size: tuple[int, int]) -> Info:
@@ -204,27 +155,6 @@ def tags_of(info: Info) -> Tags:
         return exif.read_exif(info.exif)
     except (ValueError, struct.error, KeyError):
         return Tags()
-
-
-def chunks_of(info: Info) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a PNG, in an order that it allows before its pixels."""
-    yield from info.colors
-    if info.icc:
-        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(info.icc)
-    if info.dpi:  # pixels a metre
-        yield b"pHYs", struct.pack(">2IB", *(round(side / 0.0254) for side in info.dpi), 1)
-    if info.exif:
-        yield b"eXIf", info.exif.removeprefix(exif.HEAD)
-    if info.xmp:
-        yield b"iTXt", XMP_TEXT + bytes(4) + info.xmp
-    if info.caption:
-        yield as_raw_profile("iptc", as_resource(info.caption))
-    yield from info.texts
-    if comment := info.comment.rstrip(b"\0"):
-        try:
-            yield b"iTXt", b"Comment\0\0\0\0\0" + comment.decode("utf-8").encode()
-        except UnicodeDecodeError:
-            yield b"tEXt", b"Comment\0" + comment
 
 
 def for_pillow(info: Info, suffix: str) -> dict[str, Any]:
@@ -270,3 +200,8 @@ def tiff_alone(tags: Tags) -> list[str]:
         "units and axes of a microscope, but as EXIF": is_ome(text) or text.startswith(b"ImageJ="),
     }
     return [name for name, is_so in named.items() if is_so]
+
+
+def tell_left(path: Path, info: Info) -> None:
+    if info.left:
+        warnings.warn(f"{path}: left out: {', '.join(info.left)}", Note, stacklevel=4)

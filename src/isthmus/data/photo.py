@@ -18,7 +18,7 @@ from isthmus.data.dicom_writer import write_dicom
 from isthmus.data.exif import file_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.lossless import write_png, write_tiff
-from isthmus.data.metadata import NOTHING, Info, for_pillow, of_image, of_tags, tiff_alone, true_of, unheld
+from isthmus.data.metadata import NOTHING, Info, for_pillow, of_image, of_tags, tell_left, tiff_alone, true_of, unheld
 from isthmus.data.pictures import is_tiff, open_image, peek, read_layers
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
@@ -188,8 +188,7 @@ def _tell_lost(path: Path, suffix: str, photo: Photo) -> None:
         better = [kind for kind in better if kind == ".tif" or photo.bands is None]
         hint = f"; {', '.join(better)} can" if better else ""
         warnings.warn(f"{path}: {suffix} cannot hold {', '.join(lost)}{hint}", Note, stacklevel=3)
-    if photo.info.left:
-        warnings.warn(f"{path}: left out: {', '.join(photo.info.left)}", Note, stacklevel=3)
+    tell_left(path, photo.info)
 
 
 def _by_pillow(temporary: Path, path: Path, suffix: str, photo: Photo, quality: int | None) -> None:

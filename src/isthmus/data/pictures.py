@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.data import deep, dicom, tiff
+from isthmus.data.color_spaces import from_inks, from_lab
 from isthmus.data.deep import Header, Layers
+from isthmus.data.reasons import bounded, reason
 from isthmus.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "dcm")
 # Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
-MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
+MOVING = ("GIF", "WEBP", "PNG")  # which may hold several pictures; that of a JPEG are views of one
+
 HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # which phones and their users call .jpg
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -51,10 +54,11 @@ def peek(path: Path | str) -> Header:
                 if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
                     width, height = height, width
                 deep_colour = deep.png_is_deep_colour(head)
-                header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY)
+                several = image.format in MOVING and bool(getattr(image, "is_animated", False))
+                header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY, 0, several)
     except Exception as error:
-        raise _reason(path, error) from error
-    return _bounded(path, header)
+        raise reason(path, error) from error
+    return bounded(path, header)
 
 
 def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
@@ -75,18 +79,18 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
     try:
         head = _head(path)
         if dicom.starts_as_dicom(head, path):
-            _bounded(path, dicom.dicom_header(path))
+            bounded(path, dicom.dicom_header(path))
             return Layers(dicom.read_dicom(path)[0])
         if _starts_as_tiff(head):
             return _tiff(path)
         if deep.png_is_deep_colour(head):
             return _deep_png(path)
         if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:
-            _bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
+            bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
             return Layers(deep.read_ppm(path))
         return _by_pillow(path, path, shorter)
     except Exception as error:
-        raise _reason(path, error) from error
+        raise reason(path, error) from error
 
 
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
@@ -100,7 +104,7 @@ def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray
         else:
             pixels = _by_pillow(io.BytesIO(data), Path(name), shorter).flat()
     except Exception as error:
-        raise _reason(Path(name), error) from error
+        raise reason(Path(name), error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
@@ -130,7 +134,9 @@ def layers_of(image: Image, path: Path | str = "picture") -> Layers:
         samples = _array(image)
         return Layers.of(samples[..., [0, 3]] if gray else samples)
     if image.mode == "LAB":
-        image = _from_lab(image)
+        image = from_lab(image)
+    elif image.mode == "CMYK":
+        image = from_inks(image)
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
         return Layers(_array(image.convert("L"))[..., None])
@@ -157,16 +163,6 @@ def _is_gray(image: Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", *DEEP_GRAY)
 
 
-def _from_lab(image: Image) -> Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None, "only None when done in place"
-    return converted
-
-
 def _tiff(path: Path) -> Layers:
     import tifffile
 
@@ -180,7 +176,7 @@ def _tiff(path: Path) -> Layers:
 
 def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
     """A page of tifffile's: Pillow knows all kinds of color, but of 8 bits, and no more bands than alpha."""
-    header = _bounded(path, tiff.page_header(page))
+    header = bounded(path, tiff.page_header(page))
     if not header.deep and not header.bands:
         with suppress(OSError):  # a compression, or an order of channels, that Pillow does not know
             return by_pillow()
@@ -190,15 +186,6 @@ def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
 def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
     """H×W×C of a Pillow image, laid over white."""
     return layers_of(image, path).flat()
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Of whatever a decoder raises inside, one line: BadInput, naming the file."""
-    try:
-        yield
-    except Exception as error:
-        raise _reason(path, error) from error
 
 
 def _deep_png(path: Path) -> Layers:
@@ -216,22 +203,11 @@ def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     image = Image.open(source, formats=FORMATS)
     try:
-        _bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
+        bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
     except BadInput:
         image.close()
         raise
     return image
-
-
-def _bounded(path: Path, header: Header) -> Header:
-    if header.height * header.width > MAX_PIXELS:
-        raise BadInput(
-            f"{path}: {header.width}×{header.height} pixels is too large; accepted are up to "
-            f"{MAX_PIXELS // 10**6} megapixels"
-        )
-    if header.height < 1 or header.width < 1:
-        raise BadInput(f"{path}: not a picture (no pixels)")
-    return header
 
 
 def _head(path: Path) -> bytes:
@@ -250,25 +226,3 @@ def is_tiff(path: Path) -> bool:
 
 def _starts_as_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _reason(path: Path, error: Exception) -> BadInput:
-    """One line for whatever a decoder raised; decoders fail in every way there is, so all are caught."""
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, BadInput):
-        return error
-    if isinstance(error, (UnidentifiedImageError, SyntaxError)):
-        return BadInput(f"{path}: not a picture")
-    if isinstance(error, Image.DecompressionBombError):
-        return BadInput(f"{path}: too large; accepted are up to {MAX_PIXELS // 10**6} megapixels")
-    if isinstance(error, MemoryError):
-        return BadInput(f"{path}: does not fit in memory")
-    if isinstance(error, OSError) and error.errno is not None:
-        return BadInput(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})")
-    return BadInput(f"{path}: broken picture ({_brief(error)})")
-
-
-def _brief(error: Any) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:100]

@@ -6,6 +6,7 @@ cuts color of 16 bits to 8, but can be asked for either byte.
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,21 @@ def tiff_header(path: Path) -> Header:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        return page_header(file.pages[0])
+        header = page_header(file.pages[0])
+        with suppress(Exception):
+            second: Any = file.pages[1] if goes_on(file, 0) else None
+            header = header._replace(several=second is not None and not second.is_reduced)
+        return header
+
+
+def goes_on(file: Any, number: int) -> bool:
+    """Whether a page of a tifffile.TiffFile names one after it, which a truncated file need not hold."""
+    tiff, raw = file.tiff, file.filehandle
+    place = file.pages[number].offset
+    raw.seek(place)
+    (tags,) = struct.unpack(tiff.tagnoformat, raw.read(tiff.tagnosize))
+    raw.seek(place + tiff.tagnosize + tags * tiff.tagsize)
+    return bool(raw.read(tiff.offsetsize).strip(b"\0"))
 
 
 def page_header(page: Any) -> Header:

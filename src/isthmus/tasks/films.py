@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -15,15 +14,14 @@ from isthmus.data.film import check_film_name, film_like, is_film, open_film
 from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
 from isthmus.data.several import several
-from isthmus.errors import BadInput, Note
+from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.tasks import photos
 from isthmus.tasks.flicker import Flicker
 from isthmus.tasks.masks import frame_name
+from isthmus.tasks.notes import Notes
 from isthmus.tasks.photos import Done, How, Work, judged, known
 from isthmus.training.progress import Progress
-
-NOTES = 3  # of all frames that are told; the others are counted
 
 
 def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
@@ -76,10 +74,8 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
     with Progress(film.count) as bar, film_like(film, out) as put:
         for count, frame in enumerate(film.frames(), 1):
             shown = frame_name(name, count)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", Note)
+            with notes.caught():
                 done = _done(frame.photo, shown, work, how, truth)
-            notes.tell(caught)
             put(done.after, frame)
             means.add(done.figures)
             flicker["flicker_before"].add(frame.photo.pixels)
@@ -128,24 +124,3 @@ class Means:
 
     def figures(self) -> dict[str, float]:
         return {key: total / count for key, (total, count) in self.sums.items()}
-
-
-class Notes:
-    """Tells what is noted of the frames: each sentence once, the first few of them, and at the end how many more."""
-
-    def __init__(self) -> None:
-        self.told: set[str] = set()
-        self.more = 0
-
-    def tell(self, caught: list[warnings.WarningMessage]) -> None:
-        for one in caught:
-            if issubclass(one.category, Note) and str(one.message) not in self.told:
-                if len(self.told) < NOTES:
-                    self.told.add(str(one.message))
-                    warnings.warn(one.message, Note, stacklevel=5)
-                else:
-                    self.more += 1
-
-    def close(self) -> None:
-        if self.more:
-            warnings.warn(f"and {self.more} more such notes", Note, stacklevel=4)

@@ -23,6 +23,7 @@ from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
 from isthmus.tasks.beside import caption, scores, scores_y, write_beside
 from isthmus.tasks.masks import partner
+from isthmus.tasks.notes import Notes
 from isthmus.tasks.outputs import unique
 from isthmus.tasks.result_names import check_format, film_name, result_name
 from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
@@ -192,24 +193,28 @@ def _each(
     if out.is_file():
         raise BadInput(f"{out}: is a file, and a folder is to be written")
     broken: list[str] = []
+    notes = Notes()
     try:
         for name, places in zip(names, places_of(results), strict=True):
             wanted = places[:1] if name in films else used(places, how, save_mask)
             if not (resume and all((out / place).exists() for place in wanted)):
                 try:
-                    done = do(name, out / places[0])
+                    with notes.caught():
+                        done = do(name, out / places[0])
                 except BadInput as error:
                     reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
                     broken.append(f"{name} ({reason})")
                     continue
                 if done is not None:
-                    _write(done, out, places, how, save_mask)
+                    with notes.caught():
+                        _write(done, out, places, how, save_mask)
             there += 1
     except BaseException:  # Ctrl-C, or a full disk
         if there:
             told = f"{out}: {there} of {len(names)} pictures are there; the same command with --resume does the rest"
             warnings.warn(told, Note, stacklevel=4)
         raise
+    notes.close()
     told = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
     if len(broken) == len(names):
         raise BadInput(f"{shown}: none of {len(names)} pictures could be done: {told}")

@@ -1,0 +1,35 @@
+"""Pictures of Pillow's whose numbers are not red, green and blue, as such ones."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def from_lab(image: Image) -> Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None, "only None when done in place"
+    return converted
+
+
+def from_inks(image: Image) -> Image:
+    """By the profile of the press that it was made for; without one, or with a broken one, subtracted from white."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if isinstance(profile, bytes) and profile[16:20] == b"CMYK":
+        with suppress(ImageCms.PyCMSError, OSError):
+            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+            converted = ImageCms.profileToProfile(image, own, srgb, intent, "RGB")
+            assert converted is not None, "only None when done in place"
+            return converted
+    return image.convert("RGB")
