@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from isthmus.errors import BadInput, unknown
+from isthmus.plugins import load_plugins
 
 _constructors: dict[str, type[nn.Module]] = {}
 M = TypeVar("M", bound=type[nn.Module])
@@ -86,6 +87,8 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = 
             return own[place]
         raise BadInput(f"this run holds its own {place} ({config['own']}): load it with isthmus.load(run, {place}=...)")
     name = config.get("name", "")
+    if name not in _constructors:
+        load_plugins()
     if name not in _constructors:
         raise unknown("module", str(name), _constructors)
     arguments = {key: build(item, own, key) for key, item in config.items() if key != "name"}

@@ -195,6 +195,14 @@ def test_resume_is_safe_to_repeat(isthmus: Any) -> None:
     refused(isthmus("train", "undercomplete", "digits", "--out", "run", "--resume", "--code", "3"), "code")
 
 
+def test_more_epochs_of_a_run_whose_rate_ends_with_them_name_the_command(isthmus: Any) -> None:
+    command = ["train", "undercomplete", "digits", "--out", "run", "--set", "schedule=cosine"]
+    assert isthmus(*command, "--epochs", "1")[0] == 0
+    said = "instead: isthmus train undercomplete digits --init run --epochs 2"
+    refused(isthmus(*command, "--epochs", "2", "--resume"), said)
+    assert isthmus(*said.split()[2:], "--out", "longer")[0] == 0
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_ctrl_c_leaves_a_run_that_resumes() -> None:
     command = [sys.executable, "-c", "from isthmus.cli import main; main()", "train", "undercomplete", "digits"]

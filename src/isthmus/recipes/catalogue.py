@@ -16,6 +16,7 @@ import torch
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Shape
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.plugins import load_plugins
 
 RECIPES: dict[str, Recipe] = {}
 ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
@@ -55,6 +56,9 @@ def recipe(*inputs: str, cut: int | None = None, whole: int | None = None, **tra
     """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come."""
 
     def register(make: Make) -> Make:
+        own = RECIPES.get(make.__name__)
+        if own is not None and own.make.__module__ != make.__module__:
+            raise BadInput(f"recipe {make.__name__}: there is one of this name already, in {own.make.__module__}")
         RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole)
         return make
 
@@ -64,6 +68,8 @@ def recipe(*inputs: str, cut: int | None = None, whole: int | None = None, **tra
 def find(name: str) -> Recipe:
     """The recipe of that name or alias; BadInput with the nearest name for one that is not there."""
     name = ALIASES.get(name, name)
+    if name not in RECIPES:
+        load_plugins()
     if name not in RECIPES:
         raise unknown("recipe", name, [*RECIPES, *ALIASES])
     return RECIPES[name]

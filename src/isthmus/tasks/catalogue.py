@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from isthmus.plugins import load_plugins
 from isthmus.recipes import RECIPES, find
 from isthmus.recipes.catalogue import ALIASES
 from isthmus.training import TRAINING, settle
@@ -11,6 +12,7 @@ from isthmus.training import TRAINING, settle
 
 def list_recipes() -> list[dict[str, Any]]:
     """A row a recipe: name, other names, what it takes, and what it is."""
+    load_plugins()
     other = {target: alias for alias, target in ALIASES.items()}
     return [
         {

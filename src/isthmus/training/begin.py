@@ -13,6 +13,7 @@ from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import choose_parts, open_data
 from isthmus.data.base import by_column, numpy_type
+from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.machines import first_rank, together
 from isthmus.registry import exchange
@@ -44,6 +45,11 @@ def fit(
     (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
     Lost where another process of the same training ended, likewise.
     """
+    if not isinstance(module, nn.Module):
+        raise BadInput(
+            f"fit({module!r}, ...): a model is accepted, as isthmus.create({module!r}, shape=...) makes it; "
+            f"isthmus.train({module!r}, data, out=...) makes and trains one"
+        )
     began, about = time.perf_counter(), getattr(module, "about", {})
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     shape = getattr(module, "shape", None)

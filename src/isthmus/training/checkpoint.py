@@ -124,7 +124,9 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
     bound = [f"{schedule} rate"] if schedule != "constant" else ["warmup"] if old["training"]["warmup"] else []
     bound += [type(part).__name__ for part in module.modules() if getattr(part, "follows_progress", False)]
     if new["training"]["epochs"] != old["training"]["epochs"] and bound:
-        raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them")
+        data = old["data"].get("path") or old["data"].get("name")
+        again = f"isthmus train {old.get('recipe')} {data} --init {run} --epochs {new['training']['epochs']:g}"
+        raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them; instead: {again}")
     free = ("epochs", "least_steps", *HOW)  # the least that there may be is in the epochs by now
     agree({"model": config_of(module)}, {"model": completed(config["model"])}, run)
     agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
