@@ -61,7 +61,10 @@ def dense(
     decoder: Any = DenseDecoder(strip.code_shape, out, widths[::-1], activation, norm) if widths or not path else None
     if path:
         decoder = LinearPathDecoder(strip.code_shape, out, encoder.components, decoder)
-    return Autoencoder(shape, encoder, strip, decoder, compare, corrupt, change)
+    model = Autoencoder(shape, encoder, strip, decoder, compare, corrupt, change)
+    if path and not none:
+        model.about["training"] = {"validation": 0.1}  # or nobody would see where a net begins to learn by heart
+    return model
 
 
 def conv(

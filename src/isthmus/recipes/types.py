@@ -184,7 +184,7 @@ def sparse(
 ) -> Autoencoder:
     """Many units, few at work for any one picture: each comes to stand for something.
 
-    code: units, usually many: by default 256, or 512 where pictures are not small
+    code: units, usually many: by default 256, or 512 for l1 and topk where pictures are not small
     kind: l1 (a price on every number), kl (to a rate of activity), or topk (only the k largest stay)
     weight: of the price, in nats; by default 0.1 for l1 and 1 for kl
     rate: with kl, the share of pictures that a unit should be active for
@@ -202,8 +202,11 @@ def sparse(
     }
     if kind not in kinds:
         raise unknown("kind of sparsity", kind, kinds)
-    units = code or fitted((256,) if is_small(shape) else (512,), shape)
-    return either(net, shape, units, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear, signed=True)
+    signed = kind != "kl"  # a unit that is silent or at work says one sign of a component, and a sigmoid says both
+    units = code or fitted((512,) if signed and not is_small(shape) else (256,), shape)
+    return either(
+        net, shape, units, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear, signed=signed
+    )
 
 
 @recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
