@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ def tiled(
     scale: int = 1,
     tile: int = TILE,
     each: Callable[[int], None] | None = None,
+    range: tuple[float, float] | None = None,
 ) -> None:
     """Run `function` over overlapping tiles of a picture x, C×H×W, and hand the result over in parts.
 
@@ -31,6 +33,7 @@ def tiled(
     begin and end at multiples of `stride`; where the picture ends before, its last row and column are repeated, as
     the nets here do by themselves. They overlap by `reach`, which is what one pixel of the result sees to each side,
     so that the result is that of the whole picture; None: it sees all, and there is one tile.
+    range: the numbers of x that are 0 and 1 to `function`; None: 0 and all that whole numbers of its type hold.
     write: is called with (part C'×h×w float32, top, left), one part for each place of the result, each once. each: is
     called with the number of tiles that are done.
 
@@ -48,7 +51,10 @@ def tiled(
         for left, right in columns:
             first, tall = _window(top, bottom, height, reach, stride)
             second, wide = _window(left, right, width, reach, stride)
-            parts = [_part(array, first, tall, second, wide) for array in (x, *sides)]
+            parts = [
+                _part(x, first, tall, second, wide, range),
+                *(_part(side, first, tall, second, wide) for side in sides),
+            ]
             part = function(*parts)[0].detach().float().cpu().numpy()
             down, across = (top - first) * scale, (left - second) * scale
             part = part[:, down : down + (bottom - top) * scale, across : across + (right - left) * scale]
@@ -94,11 +100,14 @@ def _window(first: int, end: int, length: int, reach: int | None, stride: int) -
     return begin, -(-(end - begin) // stride) * stride
 
 
-def _part(array: np.ndarray, top: int, tall: int, left: int, wide: int) -> Tensor:
-    """1×C×tall×wide float32, whole numbers as shares of their range; past the end the last row is repeated."""
-    part = np.array(array[:, top : top + tall, left : left + wide], np.float32)[None]
-    if array.dtype.kind == "u":
-        part /= np.iinfo(array.dtype).max
+def _part(
+    array: np.ndarray, top: int, tall: int, left: int, wide: int, range: tuple[float, float] | None = None
+) -> Tensor:
+    """1×C×tall×wide float32, numbers as shares of their range; past the end the last row is repeated."""
+    low, high = range or (0.0, float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0)
+    exact: Any = np.float64 if low or (array.dtype.kind in "iu" and array.itemsize > 2) else np.float32
+    part: Any = np.array(array[:, top : top + tall, left : left + wide], exact)[None]
+    part = ((part - low) / ((high - low) or 1.0) if low else part / (high or 1.0)).astype(np.float32, copy=False)
     down, right = tall - part.shape[-2], wide - part.shape[-1]
     found = torch.from_numpy(part)
     return F.pad(found, (0, right, 0, down), mode="replicate") if down or right else found

@@ -150,7 +150,8 @@ def test_a_folder_as_a_hospital_hands_it_out(tmp_path: Path) -> None:
     data = open_data(str(place))
     assert (len(data), data.shape, data.range) == (4, (1, 9, 11), (0.0, 65535.0))
     assert peek(place / "IM0001")[:4] == (9, 11, True, True)
-    isthmus.denoise(place, model=Same(lambda x: 1 - x), out=tmp_path / "out", truth=place, side_by_side=True)
+    negative = Same(lambda x: 1 - x)
+    isthmus.denoise(place, model=negative, white=65535, out=tmp_path / "out", truth=place, side_by_side=True)
     assert len(list((tmp_path / "out").iterdir())) == 8
     for name in names:
         found = pydicom.dcmread(tmp_path / "out" / (name if name == "c.dcm" else f"{name}.dcm"))
@@ -297,7 +298,7 @@ def several(path: Path, count: int = 5) -> np.ndarray:
 
 def test_frames_are_a_film(tmp_path: Path) -> None:
     pixels = several(tmp_path / "a.dcm")
-    isthmus.denoise(tmp_path / "a.dcm", model=Same(lambda x: 1 - x), out=tmp_path / "b.dcm")
+    isthmus.denoise(tmp_path / "a.dcm", model=Same(lambda x: 1 - x), white=65535, out=tmp_path / "b.dcm")
     found = pydicom.dcmread(tmp_path / "b.dcm")
     assert np.array_equal(found.pixel_array, 4095 - pixels)
     assert (found.NumberOfFrames, found.PatientName, found.WindowCenter) == (5, "Doe^Jane", 40)

@@ -113,9 +113,8 @@ def test_an_array_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], d
 @pytest.mark.parametrize(
     ("array", "says"),
     [
-        (np.zeros((7, 9), np.int64), "int64"),
-        (np.full((7, 9), 200.0), "from 200 to 200"),
-        (np.full((7, 9), np.nan), "nan"),
+        (np.zeros((7, 9), bool), "bool"),
+        (np.full((7, 9), np.nan), "NaN or infinite"),
         (np.zeros((7, 9, 12), np.uint8), "7×9×12 is no picture"),
         (np.zeros((0, 9), np.uint8), "0×9 is no picture"),
         (np.zeros(9, np.uint8), "9 is no picture"),

@@ -25,6 +25,14 @@ Model = Annotated[
     ),
 ]
 Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
+White = Annotated[
+    float | None,
+    typer.Option(
+        "--white",
+        metavar="F",
+        help="the number that is white, such as 4095; default: what each picture holds (docs/data.md)",
+    ),
+]
 Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
 Format = Annotated[
     str | None,
@@ -90,6 +98,7 @@ def denoise(
         ),
     ] = None,
     best: Best = False,
+    white: White = None,
     side_by_side: Beside = False,
     truth: Truth = None,
     split: Split = None,
@@ -116,6 +125,7 @@ def unwatermark(
     ] = SURE,
     save_mask: Annotated[bool, typer.Option("--save-mask", help="also where it was: NAME-mask.png")] = False,
     best: Best = False,
+    white: White = None,
     side_by_side: Beside = False,
     truth: Truth = None,
     split: Split = None,
@@ -151,6 +161,7 @@ def inpaint(
     ] = 0.5,
     model: Model = None,
     best: Best = False,
+    white: White = None,
     side_by_side: Beside = False,
     truth: Truth = None,
     split: Split = None,
@@ -174,6 +185,7 @@ def upscale(
     to: To = None,
     model: Model = None,
     best: Best = False,
+    white: White = None,
     side_by_side: Beside = False,
     truth: Truth = None,
     split: Split = None,

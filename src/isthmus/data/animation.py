@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.deep import Layers
+from isthmus.data.depth import range_of_values
 from isthmus.data.exif import read_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.frames import Film, Frame, Put
@@ -115,11 +116,12 @@ class Pages(Film):
     suffixes = (".tif", ".tiff")
 
     def __init__(self, path: Path) -> None:
-        self.path, self.bytes = path, 0
+        self.path, self.bytes, self.plain = path, 0, True
         with told(path), opened(path) as file:
             self.numbers = [number for number, page in enumerate(file.pages) if not page.is_reduced]
             for number in self.numbers:
                 self.bytes += file.pages[number].nbytes
+                self.plain = self.plain and file.pages[number].dtype == np.uint8
             cut = goes_on(file, len(file.pages) - 1)
         self.count = len(self.numbers)
         if cut:
@@ -152,6 +154,16 @@ class Pages(Film):
                 page = file.pages[number]
                 info = of_tags(read_tags(raw, number=page.offset), self.path.name)
                 yield Frame(photo_of(tiff_page(page, self.path, by_pillow), info))
+
+    def range(self) -> tuple[float, float] | None:
+        """Of all pages together, or the same place would be scaled otherwise in each."""
+        if self.plain:
+            return None
+        low, high, dtype = np.inf, -np.inf, np.dtype(np.uint8)
+        for frame in self.frames():
+            dtype = frame.photo.pixels.dtype
+            low, high = min(low, float(frame.photo.pixels.min())), max(high, float(frame.photo.pixels.max()))
+        return range_of_values(dtype, low, high)
 
     @contextmanager
     def writing(self, place: Path, suffix: str) -> Iterator[Put]:

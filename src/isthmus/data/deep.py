@@ -28,7 +28,7 @@ class Header(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The samples of a picture, upright, all of uint8 or all of uint16."""
+    """The samples of a picture, upright, all of one type: uint8, uint16, or, in a gray or color TIFF in units, any."""
 
     color: np.ndarray  # H×W×C, C of 1 (gray) or 3
     alpha: np.ndarray | None = None  # H×W

@@ -1,4 +1,4 @@
-"""The white of numbers that nobody has told the white of: found in a set when a run is trained on it."""
+"""The black and the white of numbers that nobody has told: found in a set that is trained on, or in one picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from isthmus.errors import BadInput
 
 WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 1, 8, 10, 12, 14 and 16 bits
 SAMPLED = 128  # items of a set that is not held in memory, by which its depth is found
+NOISE = (-2.0, 3.0)  # how far noise takes numbers out of 0..1; beyond, they are on another scale
 WHITE = "--set white="  # the option that chooses, in each note about a white that was found
 
 
@@ -36,6 +37,40 @@ def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> tuple[float, 
         return (0.0, 1.0)
     notes.append(f"values from {span.low:g} to {span.high:g}: scaled to 0..1")
     return (span.low, span.high)
+
+
+def own_range(pixels: np.ndarray) -> tuple[float, float]:
+    """The values that mean 0 and 1 in one picture that a model restores, which comes back in the same numbers.
+
+    uint8: 0..255. uint16: 0 to the least white of 8 to 16 bits that holds it. Floats that lie in 0..1, as far as noise
+    lets them: 0..1. All others (units of a microscope, signed, 32 bits): their least and greatest value.
+    """
+    if pixels.dtype == np.uint8:
+        return (0.0, 255.0)
+    return range_of_values(pixels.dtype, float(pixels.min()), float(pixels.max()))
+
+
+def range_of_values(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
+    """`own_range` of numbers of this type, of which these are the least and the greatest."""
+    if dtype in (np.uint8, bool):
+        return full_range(dtype)
+    if dtype == np.uint16:
+        return (0.0, white_of(max(high, 2.0)) if high else WHITES[-1])
+    return (0.0, 1.0) if dtype.kind == "f" and NOISE[0] <= low and high <= NOISE[1] else (low, high)
+
+
+def shown(pixels: np.ndarray, range: tuple[float, float], dtype: np.dtype) -> np.ndarray:
+    """Numbers of any type, `range` being black and white, as shares of all that `dtype` holds (of floats: 0..1)."""
+    low, high = range
+    unit = (pixels.astype(np.float32) - np.float32(low)) / np.float32((high - low) or 1)
+    if dtype.kind == "f":
+        return unit.astype(dtype)
+    return np.rint(np.clip(unit, 0, 1) * full_range(dtype)[1]).astype(dtype)
+
+
+def full_range(dtype: np.dtype) -> tuple[float, float]:
+    """0 and all that unsigned whole numbers of this type hold; 0..1 for others."""
+    return (0.0, float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0)
 
 
 def white_of(high: float) -> float:

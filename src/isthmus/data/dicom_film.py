@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isthmus.data.dicom import dicom_header, frames_of, is_dicom, pictures_of
+from isthmus.data.dicom import GRAYS, dicom_header, frames_of, is_dicom, pictures_of
 from isthmus.data.dicom_writer import writing
 from isthmus.data.frames import Film, Frame, Put
 from isthmus.data.metadata import Info
@@ -37,6 +37,13 @@ class Frames(Film):
     def frames(self) -> Iterator[Frame]:
         for pixels in pictures_of(self.path)[1]:
             yield Frame(Photo(pixels, info=Info(dicom=self.data)))
+
+    def range(self) -> tuple[float, float] | None:
+        """The least and the greatest number of all frames of more than 8 bits, as of a single one."""
+        if int(self.data.BitsStored) <= 8 or self.data.PhotometricInterpretation not in GRAYS:
+            return None
+        ends = [(float(pixels.min()), float(pixels.max())) for pixels in pictures_of(self.path)[1]]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     @contextmanager
     def writing(self, place: Path, suffix: str) -> Iterator[Put]:

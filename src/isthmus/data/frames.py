@@ -39,6 +39,10 @@ class Film(ABC):
     def frames(self) -> Iterator[Frame]:
         """All of them, in order, upright; no more than a few are in memory."""
 
+    def range(self) -> tuple[float, float] | None:
+        """The numbers that are black and white in all frames; None: 0 and all that their whole numbers hold."""
+        return None
+
     @abstractmethod
     def writing(self, place: Path, suffix: str) -> AbstractContextManager[Put]:
         """Write a film like this one to `place`: call what is yielded with each picture and the frame it was."""

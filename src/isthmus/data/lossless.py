@@ -108,7 +108,7 @@ def tiff_options(samples: np.ndarray, extras: list[str], info: Info, tags: Tags)
         "planarconfig": "contig" if samples.shape[-1] > 1 else None,
         "extrasamples": extras or None,
         "compression": "zlib",
-        "predictor": True,
+        "predictor": samples.dtype.kind != "f",  # that of floats needs imagecodecs
         "rowsperstrip": max(1, 2**20 // samples[0].nbytes),
         "resolution": resolution,
         "resolutionunit": ("INCH" if info.dpi else units[0]) if resolution else None,

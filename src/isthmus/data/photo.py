@@ -13,6 +13,7 @@ import numpy as np
 
 from isthmus.data.containers import VIDEOS
 from isthmus.data.deep import Layers, over_white
+from isthmus.data.depth import full_range, own_range, shown
 from isthmus.data.dicom import frames_of, is_dicom, read_dicom
 from isthmus.data.dicom_writer import write_dicom
 from isthmus.data.exif import file_tags
@@ -44,8 +45,9 @@ LONGEST = {".jpg": 65500, ".webp": 16383}  # pixels of a side
 class Photo:
     """pixels: H×W×C uint8 or uint16, C of 1 (gray) or 3 (colour), upright. alpha: H×W of the same type, or None.
 
-    done: what was done to it, in a word ("denoised"), for a format that records it. bands: H×W×E of the same type,
-    channels besides color and alpha, such as near infrared, or None.
+    Of an array, or of a TIFF in units, pixels are of any type. range: the numbers that are black and white; None where
+    nobody says, and `own_range` finds it. done: what was done to it, in a word ("denoised"), for a format that records
+    it. bands: H×W×E of the same type, channels besides color and alpha, such as near infrared, or None.
     """
 
     pixels: np.ndarray
@@ -53,10 +55,11 @@ class Photo:
     info: Info = NOTHING
     done: str = ""
     bands: np.ndarray | None = None
+    range: tuple[float, float] | None = None
 
     @property
     def deep(self) -> bool:
-        return bool(self.pixels.dtype == np.uint16)
+        return bool(self.pixels.dtype != np.uint8)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -163,6 +166,7 @@ def write_photo(path: Path | str, photo: Photo, quality: int | None = None) -> P
     suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix.lower(), path.suffix.lower())
     photo = photo.but(info=true_of(photo.info, photo.size))
     _tell_lost(path, suffix, photo)
+    photo = _as_held(path, suffix, photo)
     with atomic(path) as temporary:
         if suffix == ".png":
             write_png(temporary, photo.stripes(bands=False), *photo.size, photo.info)
@@ -175,6 +179,20 @@ def write_photo(path: Path | str, photo: Photo, quality: int | None = None) -> P
         else:
             _by_pillow(temporary, path, suffix, photo, quality)
     return path
+
+
+def _as_held(path: Path, suffix: str, photo: Photo) -> Photo:
+    """The photo in numbers that the format holds: a TIFF its own, a PNG its own whole ones, others shares of white."""
+    pixels, plain = photo.pixels, photo.pixels.dtype in (np.uint8, np.uint16)
+    if suffix in (".tif", ".dcm") or pixels.dtype == np.uint8 or (suffix == ".png" and plain):
+        return photo
+    range = photo.range or own_range(pixels)
+    if plain and range == full_range(pixels.dtype):
+        return photo
+    if not plain:
+        told = f"{range[0]:g} to {range[1]:g} become black to white; .tif holds them as they are"
+        warnings.warn(f"{path}: {suffix} holds no {pixels.dtype.name}: {told}", Note, stacklevel=3)
+    return photo.but(pixels=shown(pixels, range, np.dtype(np.uint16)), alpha=photo.alpha if plain else None)
 
 
 def _tell_lost(path: Path, suffix: str, photo: Photo) -> None:

@@ -70,7 +70,10 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
 
     Raises BadInput, naming the file, for what cannot be read.
     """
-    return np.ascontiguousarray(np.moveaxis(read_layers(path, shorter).flat(), -1, 0))
+    samples = read_layers(path, shorter).flat()
+    if samples.dtype not in (np.uint8, np.uint16):
+        samples = deep.to_uint16(samples, path)
+    return np.ascontiguousarray(np.moveaxis(samples, -1, 0))
 
 
 def read_layers(path: Path | str, shorter: int | None = None) -> Layers:

@@ -20,7 +20,7 @@ from torch import Tensor
 from isthmus.contracts import Shape
 from isthmus.data.base import Range, by_column, ends_of, numpy_type, range_of, shape_of, times, to_unit
 from isthmus.data.deep import over_white
-from isthmus.data.depth import WHITES, stored_type
+from isthmus.data.depth import NOISE, WHITES, stored_type
 from isthmus.data.fitting import fit, to_depth
 from isthmus.data.layouts import CHANNELS, Layout, choose_layout
 from isthmus.data.pictures import read_picture
@@ -28,7 +28,6 @@ from isthmus.data.values import Span, as_numpy, check_type, scan
 from isthmus.errors import BadInput, Note
 
 OWN = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # the white of the types that have one of their own
-NOISE = (-2.0, 3.0)  # how far noise takes numbers out of 0..1; beyond, they are on another scale
 
 
 def is_picture(shape: Shape) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.deep import CHANNELS, Header, Layers, divided, scaled, to_uint16, upright
+from isthmus.data.depth import full_range
 from isthmus.errors import BadInput
 
 INKS = 5  # photometric: cyan, magenta, yellow, black
@@ -81,7 +82,10 @@ def read_page(page: Any, path: Path) -> Layers:
     if colors not in (1, 3, 4):
         raise BadInput(f"{path}: {samples} channels; {CHANNELS}")
     pixels = _whole_numbers(_decoded(page, path), page, path)
-    top = np.iinfo(pixels.dtype).max
+    plain = pixels.dtype in (np.uint8, np.uint16)
+    if not plain and (photometric in (0, INKS) or alphas):  # which are shares of white
+        pixels = to_uint16(pixels, path)
+    top = int(full_range(pixels.dtype)[1])
     color, alpha, bands = pixels[..., :colors], pixels[..., colors : colors + alphas], pixels[..., colors + alphas :]
     if photometric == 0:  # white is zero
         color = top - color
@@ -143,11 +147,16 @@ def _by_pillow(page: Any, path: Path) -> np.ndarray | None:
 
 
 def _whole_numbers(pixels: np.ndarray, page: Any, path: Path) -> np.ndarray:
-    """uint8 or uint16, of which the greatest is white: so are numbers of 9 to 15 bits, which are packed."""
+    """uint8 or uint16, of which the greatest is white: so are numbers of 9 to 15 bits, which are packed; others as
+    they are, which are in units: floats, signed ones, and those of 32 bits."""
     bits = int(np.max(page.bitspersample))
     if pixels.dtype == np.uint8 and bits == 8:
         return pixels
     if pixels.dtype.kind == "u" and bits < 16:
         to = np.uint8 if bits < 8 else np.uint16
         return scaled(pixels, 2**bits - 1, int(np.iinfo(to).max)).astype(to)
-    return to_uint16(pixels, path)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise BadInput(f"{path}: holds NaN or infinite values; accepted are finite numbers")
+    if pixels.dtype.kind not in "uif":
+        raise BadInput(f"{path}: pixels of type {pixels.dtype}; accepted are whole numbers and floats")
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)

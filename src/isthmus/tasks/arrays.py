@@ -16,12 +16,12 @@ from isthmus.errors import BadInput
 def photos_of(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarray]], Any]]:
     """An array or tensor as photos, and the way back for what became of them.
 
-    H×W, H×W×S, S×H×W or N×S×H×W, S of 1 (gray) or 3 (colour), or one more with alpha; uint8, uint16, or floats in
-    [0, 1], which noise may leave by a little. Raises BadInput.
+    H×W, H×W×S, S×H×W or N×S×H×W, S of 1 (gray) or 3 (colour), or one more with alpha, of whole numbers or floats, which
+    `own_range` scales. Raises BadInput.
     """
     tensor = isinstance(array, Tensor)
     values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
-    accepted = "H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16, or floats in 0..1 is accepted"
+    accepted = "H×W, H×W×C, C×H×W or N×C×H×W of whole numbers or floats is accepted"
     shape = "×".join(map(str, values.shape))
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
         raise BadInput(f"an array of shape {shape} is no picture; {accepted}")
@@ -30,10 +30,10 @@ def photos_of(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarray]], Any
     items = items[..., None] if values.ndim == 2 else items if last else np.moveaxis(items, -3, -1)
     if items.shape[-1] > 4:
         raise BadInput(f"an array of shape {shape} is no picture; {accepted}")
-    if values.dtype not in (np.uint8, np.uint16) and values.dtype.kind != "f":
+    if values.dtype.kind not in "uif":
         raise BadInput(f"an array of {values.dtype}; {accepted}")
-    if values.dtype.kind == "f" and not (values.min() >= -2 and values.max() <= 3):
-        raise BadInput(f"values from {values.min():g} to {values.max():g}; {accepted}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise BadInput("the array holds NaN or infinite values; accepted are finite numbers")
     colours = 3 if items.shape[-1] > 2 else 1
 
     def back(results: list[np.ndarray]) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data.containers import VIDEOS
+from isthmus.data.depth import full_range
 from isthmus.data.film import check_film_name, film_like, is_film, open_film
 from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
@@ -70,16 +71,17 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
     """All frames into `out`: the figures of the film."""
     truth = _truth(how.get("truth"))
     means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
-    count, began = 0, time.perf_counter()
+    count, began, range = 0, time.perf_counter(), film.range()
     with Progress(film.count) as bar, film_like(film, out) as put:
         for count, frame in enumerate(film.frames(), 1):
             shown = frame_name(name, count)
+            photo = frame.photo.but(range=range or full_range(frame.photo.pixels.dtype))
             with notes.caught():
-                done = _done(frame.photo, shown, work, how, truth)
+                done = _done(photo, shown, work, how, truth)
             put(done.after, frame)
             means.add(done.figures)
-            flicker["flicker_before"].add(frame.photo.pixels)
-            flicker["flicker_after"].add(done.after.pixels)
+            flicker["flicker_before"].add(photo.pixels, range)
+            flicker["flicker_after"].add(done.after.pixels, range)
             bar.step(count, partial(_line, count, film.count, began), last=count == film.count)
         if not count:
             raise BadInput(f"{film.path}: holds no frames that can be read")

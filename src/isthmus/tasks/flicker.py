@@ -7,6 +7,8 @@ from statistics import median
 
 import numpy as np
 
+from isthmus.data.depth import full_range
+
 BLOCK = 16
 # What the mean of |a − 2b + c| is for noise of σ 1 that is another in each frame.
 OF_NOISE = math.sqrt(6) * math.sqrt(2 / math.pi)
@@ -19,11 +21,13 @@ class Flicker:
         self.last: list[np.ndarray] = []
         self.seen: list[float] = []
 
-    def add(self, pixels: np.ndarray) -> None:
+    def add(self, pixels: np.ndarray, range: tuple[float, float] | None = None) -> None:
+        """range: the numbers that are black and white; None: 0 and all that their type holds."""
         if self.last and self.last[-1].shape != pixels.shape:
             self.last = []
         if len(self.last) == 2:
-            self.seen.append(unsteady(self.last[0], self.last[1], pixels))
+            low, high = range or full_range(pixels.dtype)
+            self.seen.append(unsteady(self.last[0], self.last[1], pixels) / ((high - low) or 1))
         self.last = [*self.last[-1:], pixels]
 
     def figure(self) -> float | None:
@@ -32,7 +36,7 @@ class Flicker:
 
 
 def unsteady(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> float:
-    """σ of what flickers in three frames, of 255: |before − 2·now + after|, of which a steady change is no part.
+    """255 times σ of what flickers in three frames: |before − 2·now + after|, of which a steady change is no part.
 
     Its mean in each block of 16×16 pixels, and of the blocks the median: where less than half of the picture moves,
     that is a block that stands still. Scaled so that noise of σ 10, another in each frame, has flicker 10.
@@ -46,5 +50,4 @@ def unsteady(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> float:
         )
         change = np.abs(a - 2 * b + c).mean((0, 2))
         blocks += change.reshape(-1, across).mean(1).tolist()
-    highest = np.iinfo(now.dtype).max if now.dtype.kind == "u" else 1
-    return median(blocks) / OF_NOISE * 255 / highest
+    return median(blocks) / OF_NOISE * 255

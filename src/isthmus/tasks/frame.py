@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus.bicubic import enlarge
+from isthmus.data.depth import full_range
 from isthmus.errors import BadInput
 from isthmus.tasks.marks import SURE, marks_in
 from isthmus.tiles import TILE, grid, tiled
@@ -33,9 +34,12 @@ def restored(
     strength: float = 1.0,
     best: bool = False,
     sure: float = SURE,
+    range: tuple[float, float] | None = None,
     tile: int = TILE,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What a model makes of H×W×C (C of 1 or 3; uint8, uint16, or float in [0, 1]), in the same type.
+    """What a model makes of H×W×C (C of 1 or 3), in the same type.
+
+    range: the numbers that are 0 and 1 to the model; by default 0 and all that the type holds, for floats 0..1.
 
     hole: H×W bool, handed to the model as mask; outside of it the pixels come back to the bit. strength: of the change,
     1 for all of it. best: the mean over the eight ways to turn and mirror the picture, in eight times the time. sure:
@@ -47,7 +51,8 @@ def restored(
     that the model does not take.
     """
     height, width, channels = pixels.shape
-    scale = int(model.scale)
+    scale, range = int(model.scale), range or full_range(pixels.dtype)
+    limits = limits_of(pixels, range)
     result = room((height * scale, width * scale, channels), pixels.dtype)
     odds: np.ndarray | None = None
     net = through(model, channels, best)
@@ -68,7 +73,7 @@ def restored(
         if len(part) > channels:
             odds = np.zeros((height, width), np.float16) if odds is None else odds
             odds[rows, columns] = part[-1]
-        result[rows, columns] = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype)
+        result[rows, columns] = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype, range, limits)
 
     sides = [] if hole is None else [hole[None]]
     reach = None if model.reach is None else max(2, model.reach)  # two are what the cubic of the colours sees
@@ -85,6 +90,7 @@ def restored(
             scale=scale,
             tile=tile,
             each=lambda done: bar.step(done, lambda: f"tile {done}/{count}"),
+            range=range,
         )
     changed = hole.copy() if hole is not None else None if odds is None else marks_in(odds, sure)
     if changed is not None:
@@ -154,12 +160,22 @@ def device_of(model: Any) -> torch.device:
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
-def in_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Numbers in [0, 1] as `dtype`: whole numbers rounded and cut to their range, floats as they are."""
-    if dtype.kind == "f":
-        return values.astype(dtype)
-    highest = np.iinfo(dtype).max
-    return np.rint(np.clip(values, 0, 1) * highest).astype(dtype)
+def in_type(
+    values: np.ndarray, dtype: np.dtype, range: tuple[float, float], limits: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Numbers in [0, 1] as `dtype`, 0 and 1 being `range`: whole ones rounded and cut to `limits` (that)."""
+    low, high = range
+    if low or (dtype.kind != "f" and dtype.itemsize > 2):  # float32 does not hold all whole numbers of 32 bits
+        values = values.astype(np.float64)
+    values = values * ((high - low) or 1) + low
+    return values.astype(dtype) if dtype.kind == "f" else np.rint(np.clip(values, *(limits or range))).astype(dtype)
+
+
+def limits_of(pixels: np.ndarray, range: tuple[float, float]) -> tuple[float, float]:
+    """The range, and beyond it what the picture holds: whole numbers of a result are cut to that."""
+    if pixels.dtype.kind == "f" or range == full_range(pixels.dtype):
+        return range
+    return min(range[0], float(pixels.min())), max(range[1], float(pixels.max()))
 
 
 def room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from isthmus.data import is_picture_name
 from isthmus.data.containers import VIDEOS
+from isthmus.data.depth import full_range, own_range, shown
 from isthmus.data.film import is_film
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.photo import ELSEWHERE, Photo, check_name, read_photo, write_photo
@@ -33,16 +34,18 @@ class How(TypedDict, total=False):
     """What all verbs of restoration take besides their own.
 
     model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
-    a folder for a folder. best: the mean over eight ways to turn the picture. side_by_side: a picture of before and
-    after, too. truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only
-    that part, and of that only so many. format: of the pictures in a folder, such as jpg; by default png, or what the
-    input needs. jpeg_quality: 1 to 100, 95 by default. resume: what is there is left, and the rest done. each: called
-    with the figures of each picture.
+    a folder for a folder. best: the mean over eight ways to turn the picture. white: the number that is white, such as
+    4095 for 12 bits in 16, instead of one that each picture tells. side_by_side: a picture of before and after, too.
+    truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only that part, and of
+    that only so many. format: of the pictures in a folder, such as jpg; by default png, or what the input needs.
+    jpeg_quality: 1 to 100, 95 by default. resume: what is there is left, and the rest done. each: called with the
+    figures of each picture.
     """
 
     model: Any
     out: Path | str | None
     best: bool
+    white: float | None
     side_by_side: bool
     truth: Any
     split: str | None
@@ -69,6 +72,7 @@ class Done:
     border: int | None = None
 
 
+FLOAT = np.dtype(np.float32)
 Work = Callable[[Photo, str], Done]
 FilmWork = Callable[[Path, str, Path], None]
 Places = tuple[str, str, str]
@@ -234,8 +238,11 @@ def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     done.figures["seconds"] = time.perf_counter() - began
     if how["truth"]:
         truth, place, border = how["truth"](name).pixels, done.changed, done.border
+        range, dtype = done.after.range, done.after.pixels.dtype
+        if range not in (None, full_range(dtype)):  # figures are of shares of white
+            truth = shown(truth, range if truth.dtype == dtype else own_range(truth), FLOAT)
         for photo, ending in ((done.after, ""), (done.before, "_before")):
-            own = photo.pixels
+            own = photo.pixels if range in (None, full_range(dtype)) else shown(photo.pixels, range, FLOAT)
             found = scores(own, truth, place) if border is None else scores_y(own, truth, border)
             done.figures |= {f"{key}{ending}": value for key, value in found.items()}
     if told := how.get("each"):
@@ -292,8 +299,15 @@ def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) 
         panels = [(caption("before", before), done.before), (caption("after", figures), done.after)]
         if how["truth"]:
             panels.append(("truth", how["truth"](figures["file"])))
-        write_beside(beside, panels)
+        write_beside(beside, [(words, as_bytes(photo, done.after)) for words, photo in panels])
     write_photo(result, done.after, how.get("jpeg_quality"))
+
+
+def as_bytes(photo: Photo, beside: Photo) -> Photo:
+    """A photo to be looked at, its black and white being those of the one that it stands beside."""
+    range = beside.range if photo.pixels.dtype == beside.pixels.dtype else photo.range
+    range = range or own_range(photo.pixels)
+    return photo if range == full_range(photo.pixels.dtype) else Photo(shown(photo.pixels, range, np.dtype(np.uint8)))
 
 
 def _arrays(source: Any, work: Work, how: How, save_mask: bool) -> Any:

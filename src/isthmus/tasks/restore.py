@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from isthmus.data.depth import full_range
 from isthmus.data.hidden import filled
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
@@ -20,6 +21,7 @@ from isthmus.tasks.marks import MOST as MOST_MARKED
 from isthmus.tasks.marks import SURE
 from isthmus.tasks.masks import FRAME, checked, hole_of, mask_for
 from isthmus.tasks.photos import Done, How
+from isthmus.tasks.scale import ranged, window_of
 from isthmus.tasks.shelf import Models
 
 FACTORS = (2, 3, 4)
@@ -53,10 +55,12 @@ def denoise(
     def work(photo: Photo, name: str) -> Done:
         colour = photo.pixels.shape[-1] == 3
         model = models(*("denoise-color", "denoise-gray")[:: 1 if colour else -1])
+        photo = ranged(photo, model, how)
         pixels, _ = _by(model, photo, how, strength=strength)
+        pixels = in_window(model, photo, pixels, how, strength)
         after = photo.but(pixels=pixels, done="denoised")
         after = enlarge(after, name) if enlarge else after
-        return Done(after, _before(photo, after, how), {"sigma": noise_level(photo.pixels)})
+        return Done(after, _before(photo, after, how), {"sigma": noise_level(photo.pixels, photo.range)})
 
     return over(source, work, how)
 
@@ -73,6 +77,7 @@ def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **h
     models = Models("unwatermark", how.get("model"), how.get("device", "auto"), "unwatermark")
 
     def work(photo: Photo, name: str) -> Done:
+        photo = ranged(photo, models("unwatermark"), how)
         pixels, mask = _by(models("unwatermark"), photo, how, sure=sure)
         if mask is None:
             return Done(photo.but(pixels=pixels, done="freed of a watermark"), photo)
@@ -116,6 +121,7 @@ def inpaint(
         model = models("inpaint")
         hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
         hole = checked(hole, photo, shown, model.reach)
+        photo = ranged(photo, model, how)
         pixels, _ = _by(model, photo, how, hole=hole)
         alpha = photo.alpha if mask is not None else None
         after = photo.but(pixels=pixels, alpha=alpha, done="inpainted")
@@ -165,10 +171,11 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
             raise BadInput(f"{name}: {goal[1]}×{goal[0]} pixels are too many; accepted are {MOST // 10**6} megapixels")
         if abs(goal[1] * height / (goal[0] * width) - 1) > 0.01:
             warnings.warn(f"{name}: {width}×{height} pixels are stretched to {goal[1]}×{goal[0]}", Note, stacklevel=5)
+        photo = ranged(photo, models(*_names(scale or 2)), how)
         pixels = filled(photo)
         while pixels.shape[0] < goal[0] or pixels.shape[1] < goal[1]:
             factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
-            pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False))
+            pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False), range=photo.range)
         alpha = None if photo.alpha is None else resized(photo.alpha[..., None], goal)[..., 0]
         done = " and ".join(filter(None, [photo.done, "enlarged"]))
         return photo.but(pixels=resized(pixels, goal), alpha=alpha, done=done)
@@ -182,8 +189,23 @@ def _share(mask: np.ndarray) -> dict[str, float]:
 
 def _by(model: Any, photo: Photo, how: How, **keys: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """A photo as `restored` gives it, which sees no hidden color, and keeps it where it changes nothing."""
-    pixels, changed = restored(model, filled(photo), best=how.get("best", False), **keys)
+    pixels, changed = restored(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
     return pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels), changed
+
+
+def in_window(model: Any, photo: Photo, pixels: np.ndarray, how: How, strength: float) -> np.ndarray:
+    """What a window of a DICOM shows is denoised as it shows it, in which noise is many times as strong.
+
+    The rest is `pixels`, which the whole range has given; with a named model, which may have been trained on what
+    windows show, and not on whole ranges, it stays as it was.
+    """
+    window = window_of(photo)
+    if window is None or how.get("white") is not None:
+        return pixels
+    inside = (photo.pixels > window[0]) & (photo.pixels < window[1])
+    seen = photo.but(pixels=np.clip(photo.pixels, *np.rint(window).astype(photo.pixels.dtype)), range=window)
+    found, _ = _by(model, seen, how, strength=strength)
+    return np.where(inside, found, pixels if how.get("model") is None else photo.pixels)
 
 
 def _before(photo: Photo, after: Photo, how: How) -> Photo:
@@ -218,14 +240,16 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         plane = np.ascontiguousarray(pixels[..., channel])
         image = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
         found = np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
-        if pixels.dtype.kind == "u" and found.dtype.kind == "f":
-            found = np.rint(np.clip(found, 0, np.iinfo(pixels.dtype).max))
+        if pixels.dtype.kind != "f" and found.dtype.kind == "f":
+            found = np.rint(np.clip(found, np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max))
         result[..., channel] = found
     return result
 
 
-def noise_level(pixels: np.ndarray) -> float | None:
-    """σ of the noise in H×W×C, of 255: the median of the finest diagonal detail (Haar) over .6745 (Donoho 1995).
+def noise_level(pixels: np.ndarray, range: tuple[float, float] | None = None) -> float | None:
+    """σ of the noise in H×W×C, of 255 from black to white (`range`).
+
+    It is the median of the finest diagonal detail (Haar) over .6745 (Donoho 1995).
 
     A picture holds little at that scale, so what is found there is noise; None below 2×2 pixels.
     """
@@ -235,5 +259,5 @@ def noise_level(pixels: np.ndarray) -> float | None:
     step = -(-height * width // 2**22)  # of a large picture, some of the rows tell it
     rows = pixels[:height, :width].reshape(height // 2, 2, width, -1)[::step].astype(np.float32)
     detail = rows[:, 0, ::2] - rows[:, 0, 1::2] - rows[:, 1, ::2] + rows[:, 1, 1::2]
-    highest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    return float(np.median(np.abs(detail)) / 2 / 0.6745 * 255 / highest)
+    low, high = range or full_range(pixels.dtype)
+    return float(np.median(np.abs(detail)) / 2 / 0.6745 * 255 / ((high - low) or 1))

@@ -13,6 +13,7 @@ from torch import Tensor
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit, is_builtin, open_data, to_unit
 from isthmus.data.base import ends_of, kind_of_item
+from isthmus.data.depth import full_range
 from isthmus.data.photo import Photo
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
@@ -64,7 +65,7 @@ def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
     whole = np.dtype(np.uint16 if deep else np.uint8)
     if item.dtype != whole or data.range != (0.0, 65535.0 if deep else 255.0):
         item = to_unit(torch.from_numpy(item.astype(np.float32)), data.range).numpy()
-        item = item if exact else in_type(item, whole)
+        item = item if exact else in_type(item, whole, full_range(whole))
     return Photo(item[..., :3], item[..., 3]) if item.shape[-1] == 4 else Photo(item)
 
 
