@@ -324,3 +324,32 @@ def test_of_a_folder_a_tiff_stays_one_where_it_has_to(tmp_path: Path) -> None:
     notes = " ".join(open_data(place).notes)
     assert "1 of 9 files have channels besides color" in notes
     assert "1 of 9 files hold several pictures" in notes
+
+
+def press() -> bytes:
+    """A profile of inks, with two points an axis: cyan is a dull blue, paper is white, all else is dark."""
+    points = np.full((2, 2, 2, 2, 3), (20, 128, 128), np.uint8)
+    points[0, 0, 0, 0], points[1, 0, 0, 0] = (255, 128, 128), (140, 91, 78)
+    same = struct.pack(">9i", *(65536 * value for value in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + same
+    table += bytes(range(256)) * 4 + points.tobytes() + bytes(range(256)) * 3
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags, at, names = {b"A2B0": table, b"wtpt": b"XYZ " + bytes(4) + white}, 128 + 4 + 2 * 12, b""
+    body = b""
+    for name, data in tags.items():
+        names += name + struct.pack(">2I", at + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"none", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    head += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp"
+    return (head.ljust(68, b"\0") + white).ljust(128, b"\0") + struct.pack(">I", 2) + names + body
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_inks_have_the_colors_of_their_press(suffix: str, tmp_path: Path) -> None:
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    image.paste((0, 0, 0, 0), (0, 0, 8, 16))
+    image.save(tmp_path / f"a.{suffix}", icc_profile=press())
+    found = read_photo(tmp_path / f"a.{suffix}")
+    assert found.pixels[8, 2].tolist() == [255, 255, 255]
+    assert np.abs(found.pixels[8, 13].astype(int) - [0, 151, 218]).max() < 8  # and not 0, 255, 255
+    assert found.info.icc == b""

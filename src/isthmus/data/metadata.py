@@ -186,6 +186,7 @@ def unheld(info: Info, suffix: str) -> list[str]:
         "IPTC": bool(info.caption) and (suffix in (".bmp", ".webp") or len(info.caption) > longest - 40),
         "a comment": bool(info.comment) and suffix not in (".jpg", ".png"),
         "texts of a PNG": bool(info.texts) and suffix != ".png",
+        "the data set of a DICOM": info.dicom is not None,
         "its gamma, primaries or transfer function": suffix != ".png" and not means_plain(info.colors),
     }
     told = [name for name, is_so in named.items() if is_so]

@@ -202,8 +202,9 @@ def _tell_lost(path: Path, suffix: str, photo: Photo) -> None:
     lost += ["transparency"] if photo.alpha is not None and suffix not in TRANSPARENT else []
     lost += ["channels besides color"] if photo.bands is not None and suffix != ".tif" else []
     if lost:
-        better = [kind for kind in (".png", ".tif") if kind != suffix and not set(lost) & set(unheld(photo.info, kind))]
-        better = [kind for kind in better if kind == ".tif" or photo.bands is None]
+        kinds = (".png", ".tif") if photo.info.dicom is None else (".dcm",)
+        better = [kind for kind in kinds if kind != suffix and not set(lost) & set(unheld(photo.info, kind))]
+        better = [kind for kind in better if kind != ".png" or photo.bands is None]
         hint = f"; {', '.join(better)} can" if better else ""
         warnings.warn(f"{path}: {suffix} cannot hold {', '.join(lost)}{hint}", Note, stacklevel=3)
     tell_left(path, photo.info)
