@@ -18,6 +18,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NET = [
     "train",
     "evaluate",
+    "compare",
     "reconstruct",
     "embed",
     "decode",

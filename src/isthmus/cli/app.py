@@ -40,9 +40,12 @@ RunPath = Annotated[
 ]
 DataName = Annotated[str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .csv ...")]
 InputNames = Annotated[
-    list[str], typer.Argument(metavar="INPUT...", help="a picture, several, a pattern, or anything that DATA is")
+    list[str], typer.Argument(metavar="INPUT", help="a picture, several, a pattern, or anything that DATA is")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="where the result goes: .png, .gif, .npy ..., or a folder")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="PATH", help="where the result goes: .png, .gif, .npy, .csv, or a folder"),
+]
 Split = Annotated[
     str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; by default all")
 ]

@@ -25,7 +25,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="RUN", help="the run folder; default: runs/RECIPE-DATE")
     ] = None,
-    code: Annotated[str | None, typer.Option("--code", metavar="N|CxHxW", help=f"size of the code, {OWN}")] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="N|CxHxW", help=f"size of the code; {OWN}")] = None,
     loss: Annotated[
         str | None, typer.Option("--loss", metavar="NAME", help=f"bce, mse, gaussian, l1, categorical, ssim; {OWN}")
     ] = None,
@@ -179,16 +179,19 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="the table as a page, .html; default: none")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="run folders")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PATH", help="the table as a page, .html; default: none")
+    ] = None,
     force: Force = False,
     json: Json = False,
+    device: Device = "auto",
 ) -> None:
     """One table over runs; seeds of one recipe as mean ± sd."""
     from isthmus.tasks.compare import BEST
     from isthmus.tasks.compare import compare as stand_beside
 
-    rows = stand_beside(runs, out=out, force=force)
+    rows = stand_beside(runs, out=out, force=force, device=device)
     if json:
         print_json({"rows": rows})
     else:

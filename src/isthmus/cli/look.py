@@ -30,7 +30,7 @@ def demo(out: DemoOut = Path("isthmus-demo"), force: Force = False) -> None:
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a recipe; default: list all")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="a recipe; default: list all")] = None,
     json: Json = False,
 ) -> None:
     """The types and jobs; with NAME, its --set keys.
@@ -45,7 +45,7 @@ def recipes(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a shipped model; default: list all")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="a shipped model; default: list all")] = None,
     json: Json = False,
 ) -> None:
     """The shipped models; with NAME, the whole card of one."""
@@ -68,7 +68,9 @@ def models(
 @app.command()
 def show(
     data: DataName,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="the contact sheet; default: NAME-sheet.png")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PATH", help="the contact sheet; default: NAME-sheet.png")
+    ] = None,
     size: Annotated[
         int | None, typer.Option("--size", metavar="N", min=1, help="pictures become N×N; default: their own size")
     ] = None,

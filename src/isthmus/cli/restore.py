@@ -13,10 +13,13 @@ from isthmus.tasks.marks import SURE
 
 Input = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="a picture, several, a film, a folder, a pattern, or as DATA"),
+    typer.Argument(metavar="INPUT", help="a picture, several, a film, a folder, a pattern, or as DATA"),
 ]
 Out = Annotated[
-    Path, typer.Option("--out", "-o", help="a picture for a picture, a folder for a folder, a film for a film")
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="a picture for a picture, a folder for a folder, a film for a film"
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -110,7 +113,7 @@ def denoise(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A noisy picture becomes a clean one; enlarged too with --scale or --to."""
+    """Remove noise from pictures; --scale enlarges them too."""
     run("denoise", **locals())
 
 
@@ -137,7 +140,10 @@ def unwatermark(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture without the logo or words laid over it (experimental; look at the result)."""
+    """Remove a logo or words from pictures (experimental).
+
+    Look at the result: it may be worse than the input.
+    """
     run("unwatermark", **locals())
 
 
@@ -150,7 +156,7 @@ def inpaint(
         typer.Option(
             "--mask",
             metavar="PATH",
-            help="white or see-through is the hole; a folder: one for each picture, or frame; "
+            help="white or transparent is the hole; a folder: one for each picture, or frame; "
             "default: the transparent part of the picture",
         ),
     ] = None,
@@ -173,7 +179,7 @@ def inpaint(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture whose hole is filled."""
+    """Fill holes in pictures."""
     run("inpaint", **locals())
 
 
@@ -197,5 +203,5 @@ def upscale(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """A picture with more pixels: --scale 2 where nothing else is named."""
+    """Enlarge pictures, 2, 3 or 4 times or to any size."""
     run("upscale", **locals())

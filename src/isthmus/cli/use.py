@@ -10,6 +10,13 @@ import typer
 from isthmus.cli.app import Device, Devices, First, Force, InputNames, Json, Nodes, Out, RunPath, Seed, Split, app
 from isthmus.cli.output import done, print_json
 
+CodesOut = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help=".npz: with names and labels; .csv, .tsv; .npy: codes alone")
+]
+FolderOut = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="a folder for scores, heatmaps and a page to look at")
+]
+
 
 @app.command()
 def reconstruct(
@@ -23,7 +30,7 @@ def reconstruct(
     devices: Devices = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """What a run makes of pictures."""
+    """Pictures as a run reconstructs them."""
     from isthmus.tasks.use import reconstruct as rebuild
 
     how = {"device": device, "devices": devices, "nodes": nodes}
@@ -34,7 +41,7 @@ def reconstruct(
 def embed(
     run: RunPath,
     source: InputNames,
-    out: Out,
+    out: CodesOut,
     split: Split = None,
     first: First = None,
     force: Force = False,
@@ -42,7 +49,7 @@ def embed(
     devices: Devices = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """The codes of pictures: .npz with names and labels, .csv, .tsv, or .npy of the codes alone."""
+    """The codes of pictures, as .npz, .npy, .csv or .tsv."""
     from isthmus.tasks.use import embed as encode
 
     how = {"device": device, "devices": devices, "nodes": nodes}
@@ -57,7 +64,7 @@ def decode(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """The pictures of codes."""
+    """The pictures of codes that embed has written."""
     from isthmus.tasks.use import decode as draw
 
     done(f"Written: {draw(run, codes, out=out, force=force, device=device)}")
@@ -67,7 +74,7 @@ def decode(
 def detect(
     run: RunPath,
     source: InputNames,
-    out: Out,
+    out: FolderOut,
     false_alarms: Annotated[
         float | None,
         typer.Option(
@@ -94,7 +101,10 @@ def detect(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Which of these are not like the good ones that a run has learned from, and where."""
+    """Find what is not normal, and where.
+
+    RUN is one that isthmus train detect has made of normal items.
+    """
     from isthmus.tasks.detect import detect as look
 
     how: dict[str, Any] = {"false_alarms": false_alarms, "split": split, "first": first}
@@ -135,7 +145,7 @@ def interpolate(
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """The pictures on the way from one to another."""
+    """The pictures on the way from one to another, by their codes."""
     from isthmus.tasks.generate import interpolate as walk
 
     done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force, device=device)}")
@@ -144,7 +154,7 @@ def interpolate(
 @app.command()
 def export(
     run: RunPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, .onnx")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="the file to write, .onnx")],
     part: Annotated[
         str | None, typer.Option("--part", metavar="NAME", help="encoder or decoder; default: both")
     ] = None,

@@ -32,10 +32,13 @@ SHOWN = (
 BEST = {"bce_per_pixel": "min", "sse_per_image": "min", "psnr": "max", "ssim": "max", "elbo_nats": "max"}
 
 
-def compare(runs: Sequence[Path | str], *, out: Path | str | None = None, force: bool = False) -> list[dict[str, Any]]:
+def compare(
+    runs: Sequence[Path | str], *, out: Path | str | None = None, force: bool = False, device: str | None = None
+) -> list[dict[str, Any]]:
     """A row a recipe and set of options, over the test part each run recorded; with `out` also as a page.
 
-    Runs that differ in nothing but the seed share a row, as mean ± sd. Raises BadInput for what is no run.
+    Runs that differ in nothing but the seed share a row, as mean ± sd. device: for what has to be
+    measured, as evaluate has it. Raises BadInput for what is no run.
     """
     if not runs:
         raise BadInput("compare: name one run or more")
@@ -47,7 +50,7 @@ def compare(runs: Sequence[Path | str], *, out: Path | str | None = None, force:
         about = as_model(run).about
         training = {key: value for key, value in about.get("training", {}).items() if key != "seed"}
         key = json.dumps([about.get("recipe"), about.get("options"), about.get("data"), training], sort_keys=True)
-        groups.setdefault(key, []).append(known_figures(Path(run)))
+        groups.setdefault(key, []).append(known_figures(Path(run), device))
         names.setdefault(key, []).append(Path(run).name)
     rows = []
     for key, figures in groups.items():
@@ -65,13 +68,13 @@ def compare(runs: Sequence[Path | str], *, out: Path | str | None = None, force:
     return rows
 
 
-def known_figures(run: Path) -> dict[str, Any]:
+def known_figures(run: Path, device: str | None = None) -> dict[str, Any]:
     """The figures on the run's own test part: as recorded, or measured now."""
     run = Path(models.folder_for(run))
     path = run / store.METRICS
     recorded = store.read_json(path).get("evaluations", {}) if path.is_file() else {}
     data = read_config_data(run)
-    return recorded.get(f"{data}:test") or evaluate(run)
+    return recorded.get(f"{data}:test") or evaluate(run, device=device)
 
 
 def read_config_data(run: Path) -> str:
