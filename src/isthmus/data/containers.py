@@ -9,22 +9,26 @@ class Container(NamedTuple):
     """A kind of video file that can be written.
 
     format: name of FFmpeg's muxer. encoders: keys of encoders.ENCODERS, the first one preferred where several lose
-    nothing. audio: encoder of the sound that cannot be copied. constant: the file has a frame rate and no time stamps
-    of its own. options: of the muxer.
+    nothing. audio: encoder of the sound that cannot be copied. copied: decoders, by FFmpeg's names, of the sounds and
+    subtitles that can be, where the muxer would take others and spoil them. constant: the file has a frame rate and no
+    time stamps of its own. options: of the muxer.
     """
 
     format: str
     encoders: tuple[str, ...]
     audio: str = "aac"
+    copied: tuple[str, ...] = ()
     constant: bool = False
     options: dict[str, str] = {}  # noqa: RUF012 (never written to)
 
 
 H26X = ("h264", "h264-rgb", "h265", "h264-deep")
 MP4 = Container("mp4", H26X, options={"write_tmcd": "1"})
-STREAM = Container("mpegts", ("h264", "h265", "h264-deep"))
-CAMERA = STREAM._replace(options={"mpegts_m2ts_mode": "1"})
-DISC = Container("vob", ("mpeg2",), audio="mp2", constant=True)
+BROADCAST = ("mp2", "mp2float", "mp3", "mp3float", "aac", "aac_latm", "ac3", "eac3", "dca", "dvbsub")
+STREAM = Container("mpegts", ("h264", "h265", "h264-deep"), copied=BROADCAST)
+CAMERA = STREAM._replace(copied=(*BROADCAST, "truehd", "pcm_bluray", "pgssub"), options={"mpegts_m2ts_mode": "1"})
+DISC_SOUNDS = ("mp2", "mp2float", "mp3", "mp3float", "ac3", "dca", "pcm_dvd", "dvdsub")
+DISC = Container("vob", ("mpeg2",), audio="mp2", copied=DISC_SOUNDS, constant=True)
 CONTAINERS = {
     ".mp4": MP4,
     ".m4v": MP4,

@@ -67,13 +67,20 @@ class Traits(NamedTuple):
     rgb: bool
 
 
+class Loss(NamedTuple):
+    """A property of a film that is not kept, in words; rank: 0 is the worst."""
+
+    rank: int
+    words: str
+
+
 class Choice(NamedTuple):
-    """An encoder with one of its pixel formats, and what of the film it cannot keep, in words."""
+    """An encoder with one of its pixel formats, and what of the film it cannot keep."""
 
     encoder: Encoder
     format: str
     traits: Traits
-    losses: tuple[str, ...]
+    losses: tuple[Loss, ...]
 
 
 @cache
@@ -146,27 +153,31 @@ def choose(suffix: str, format: str, codec: str, *, fields: bool) -> Choice | No
     return Choice(encoder, name, traits(name), tuple(losses(wanted, encoder, name, lossless, fields)))
 
 
-def losses(wanted: Traits, encoder: Encoder, format: str, lossless: bool, fields: bool) -> Iterator[str]:
-    """What of these traits an encoder loses with this pixel format, in words."""
+def losses(wanted: Traits, encoder: Encoder, format: str, lossless: bool, fields: bool) -> Iterator[Loss]:
+    """What of these traits an encoder loses with this pixel format, the worst first."""
     has = traits(format)
     if wanted.alpha and not has.alpha:
-        yield "transparency is lost (the pixels are laid over black)"
+        yield Loss(0, "transparency is lost (the pixels are laid over black)")
     if any(own > needed for own, needed in zip(has.chroma, wanted.chroma, strict=True)):
-        yield f"color is written as {sampling(has)}, not as {sampling(wanted)}"
+        yield Loss(1, f"color is written as {sampling(has)}, not as {sampling(wanted)}")
     elif wanted.rgb and not has.rgb:
-        yield "RGB is written as YUV"
+        yield Loss(1, "RGB is written as YUV")
     if wanted.bits > has.bits:
-        yield f"{wanted.bits} bits are written as {has.bits}"
+        yield Loss(2, f"{wanted.bits} bits are written as {has.bits}")
     if fields and not encoder.fields:
-        yield "interlaced frames are written as progressive frames"
+        yield Loss(3, "interlaced frames are written as progressive frames")
     if lossless and encoder.codec not in LOSSLESS:
-        yield "lossless coding is lost"
+        yield Loss(4, "lossless coding is lost")
 
 
-def keepers(loss: str, format: str, codec: str, *, fields: bool) -> list[str]:
-    """Suffixes of the usual containers that do without this loss."""
+def keepers(loss: Loss, format: str, codec: str, *, fields: bool) -> list[str]:
+    """Suffixes of the usual containers that do without this loss, and without a worse one."""
     choices = {suffix: choose(suffix, format, codec, fields=fields) for suffix in (".mp4", ".mov", ".mkv", ".webm")}
-    return [suffix for suffix, choice in choices.items() if choice is not None and loss not in choice.losses]
+    return [
+        suffix
+        for suffix, choice in choices.items()
+        if choice is not None and all(other.rank > loss.rank for other in choice.losses)
+    ]
 
 
 def sampling(traits: Traits) -> str:

@@ -14,10 +14,12 @@ from isthmus.errors import Note
 
 # Said of the old file, not of the film.
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_frames"}
-OF_THE_FILE |= {"number_of_bytes", "variant_bitrate"}
+OF_THE_FILE |= {"number_of_bytes", "variant_bitrate", "software"}
 OF_PICTURES = ("language", "title", "handler_name", "creation_time", "timecode", "reel_name")
 TIMECODES = ("mp4", "mov", "matroska")  # which write it from the metadata
-COVERS = ("mp4", "mov")
+COVERS = ("mp4",)
+# ISO 639 has two codes for some languages; QuickTime knows one of them.
+QUICKTIME = {"deu": "ger", "nld": "dut", "zho": "chi", "ell": "gre", "isl": "ice", "sqi": "alb", "mkd": "mac"}
 # Sounds to encode although FFmpeg says that the container holds them: few can play the former, and the latter fail.
 ENCODED = {".mp4": ("pcm",), ".m4v": ("pcm",), ".mov": ("opus", "flac", "vorbis")}
 
@@ -38,8 +40,9 @@ class Sound:
         new = out.streams.video[0]
         new.metadata.update({key: pictures.metadata[key] for key in OF_PICTURES if key in pictures.metadata})
         new.disposition = pictures.disposition.value
-        if chapters := source.chapters():
-            out.set_chapters(chapters)
+        self.chapters = source.chapters()
+        if self.chapters:
+            out.set_chapters(self.chapters)
         lost = Counter(kind for stream in source.streams if stream is not pictures and (kind := self._add(stream)))
         if lost:
             told = ", ".join(f"{count} {kind}" for kind, count in lost.items())
@@ -58,7 +61,10 @@ class Sound:
             return None if format == "matroska" and self._attach(stream, bytes(stream.data)) else "attached file"
         if kind == "data" and "timecode" in stream.metadata:
             return None if format in TIMECODES else "timecode"
-        plays = not str(stream.name).startswith(ENCODED.get(self.suffix, ()))
+        if kind == "data" and stream.name == "bin_data" and self.chapters:
+            return None  # which hold the names of the chapters
+        name, copied = str(stream.name), self.container.copied
+        plays = name in copied if copied else not name.startswith(ENCODED.get(self.suffix, ()))
         if kind in ("audio", "subtitle") and plays and self._copy(stream):
             return None
         if kind == "audio" and stream.codec_context is not None:
@@ -81,8 +87,7 @@ class Sound:
             new = self.out.add_stream_from_template(stream)
         except ValueError:  # this kind of file does not hold it
             return False
-        new.metadata.update(of_the_film(stream.metadata))
-        new.disposition = stream.disposition.value
+        self._describe(new, stream)
         self.copied[stream] = new
         return True
 
@@ -91,9 +96,15 @@ class Sound:
         new = self.out.add_stream(name, rate=own.sample_rate if name in ("aac", "wmav2") else 48000)
         several = own.layout if name in ("aac", "libopus") else "stereo"
         new.codec_context.layout = {1: "mono", 2: "stereo"}.get(own.layout.nb_channels, several)
-        new.metadata.update(of_the_film(stream.metadata))
-        new.disposition = stream.disposition.value
+        self._describe(new, stream)
         self.encoded[stream] = new
+
+    def _describe(self, new: Any, stream: Any) -> None:
+        words = of_the_film(stream.metadata)
+        if self.suffix == ".mov" and "language" in words:
+            words["language"] = QUICKTIME.get(words["language"], words["language"])
+        new.metadata.update(words)
+        new.disposition = stream.disposition.value
 
     def until(self, time: Fraction | None) -> None:
         """Put in what belongs before `time`, in seconds; None: all that is left."""
@@ -139,12 +150,15 @@ def words_lost(source: Any, written: Any) -> list[str]:
     kept = {key.lower() for key in written.metadata}
     lost = {key for key in of_the_film(source.metadata) if key.lower().split("-")[0] not in kept}
     lost -= {"title"} if "service_name" in kept else set()  # as a transport stream calls it
-    for key in ("language", "title"):
-        said, told = (
-            Counter(stream.metadata.get(key, "und") for stream in (*film.streams.audio, *film.streams.subtitles))
-            for film in (source, written)
-        )
+    streams = [(*film.streams.audio, *film.streams.subtitles) for film in (source, written)]
+    for key in ("language", "title") if len(streams[0]) == len(streams[1]) else ():
+        said, told = (Counter(same(stream.metadata.get(key, "und")) for stream in each) for each in streams)
         lost |= {f"{key} of streams"} if set(said - told) - {"und"} else set()
     if len(source.chapters()) > len(written.chapters()):
         lost.add("chapters")
     return sorted(lost)
+
+
+def same(language: str) -> str:
+    """One of the two codes of a language; other words as they are."""
+    return QUICKTIME.get(language, language)

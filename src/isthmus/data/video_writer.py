@@ -55,7 +55,7 @@ class Writer:
             raise BadInput(f"{self.path}: this PyAV has no encoder for {self.suffix}; .mkv may do")
         for loss in choice.losses:
             others = keepers(loss, **film)
-            self._tell(f"in {self.suffix} {loss}" + (f"; {', '.join(others)} would keep it" if others else ""))
+            self._tell(f"in {self.suffix} {loss.words}" + (f"; {', '.join(others)} would keep it" if others else ""))
         self.choice, encoder = choice, choice.encoder
         height, width = sides(photo.size, choice, bool(look.order) and encoder.fields)
         if (height, width) != photo.size:
