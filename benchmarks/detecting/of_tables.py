@@ -100,7 +100,7 @@ def score_of(model: Any) -> Score:
 CODES = (0.25, 0.5, 1.0)  # of the columns
 TRIED: list[dict[str, Any]] = [
     {"score": score, "relative": relative, "pool": pool}
-    for score in ("error", "error+knn", "error+mahalanobis")
+    for score in ("error", "covariance", "error+covariance", "error+knn", "error+mahalanobis")
     for relative in (True, False)
     for pool in ("mean", "max")
 ]

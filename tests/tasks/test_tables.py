@@ -78,6 +78,14 @@ def test_a_table_comes_back_with_its_names(run: Any, tmp_path: Path) -> None:
     assert np.allclose(np.loadtxt(tmp_path / "again.csv", delimiter=",", skiprows=1), sensors(9, 6), rtol=0.05)
 
 
+def test_show_says_what_the_columns_are(tmp_path: Path) -> None:
+    lines = [f"{n},{n * n % 17 + 0.5},{'ab'[n % 2]},{n % 3}" for n in range(20)]
+    (tmp_path / "rows.csv").write_text("id,load,mode,label\n" + "\n".join(lines))
+    facts, _ = isthmus.show(tmp_path / "rows.csv")
+    kinds = ["load: number, 0.5 to 16.5", "mode: category, a, b", "label: labels", "id: left out, row numbers"]
+    assert facts["columns"] == kinds
+
+
 def test_rows_come_back_in_their_own_units(run: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows := sensors(50, 4).astype(np.float32))
     isthmus.reconstruct(run.path, tmp_path / "rows.npy", out=tmp_path / "again.npy")

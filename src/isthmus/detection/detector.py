@@ -75,6 +75,8 @@ class Detector:
                 distances["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours.fit(codes, settings.k)
+        if "covariance" in settings.parts:
+            distances["covariance"] = Mahalanobis.fit(torch.cat([x.flatten(1) for x in learned]))
         if model.finds:
             distances["glance"] = Glance.fit(learned, roi)
         new = cls(settings, distances, torch.zeros(0), torch.zeros(0), torch.zeros(0), roi)
@@ -128,6 +130,8 @@ class Detector:
             elif name == "elbo":
                 assert seen.nats is not None
                 part = torch.exp(seen.nats / x[0].numel())  # like the others, a number whose logarithm is compared
+            elif name == "covariance":
+                part = self.distances[name](x.flatten(1))
             else:
                 part = self.distances[name](seen.code)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
@@ -225,6 +229,8 @@ class Detector:
             distances: dict[str, Any] = {}
             if "mahalanobis" in settings.parts:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
+            if "covariance" in settings.parts:
+                distances["covariance"] = Mahalanobis(tensors["covariance.mean"], tensors["covariance.precision"])
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
             if "glance.mean" in tensors:

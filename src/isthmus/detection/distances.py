@@ -12,7 +12,7 @@ LEAST = 0.1  # of a standard deviation: a tenth brighter is never far, however a
 
 
 class Mahalanobis:
-    """The distance from the mean in units of how the good codes vary (Mahalanobis 1936); squared, N×K -> [N].
+    """The distance from the mean in units of how good codes, or rows, vary (Mahalanobis 1936); squared, N×K -> [N].
 
     The covariance is shrunk towards a sphere (Ledoit & Wolf 2004), so that few good ones suffice.
     """

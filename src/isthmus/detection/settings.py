@@ -11,7 +11,7 @@ from isthmus.errors import BadInput, unknown
 
 CODED = ("mahalanobis", "knn")
 PLACED = (*MAPS, "marks")
-SCORES = (*PLACED, "elbo", *CODED)
+SCORES = (*PLACED, "elbo", *CODED, "covariance")
 RELATIVE = ("error", "gradient", *CODED)
 
 # Chosen on anomalies synthesised from what is learned from, by benchmarks/anomaly.py: those of Settings by its part
@@ -19,7 +19,7 @@ RELATIVE = ("error", "gradient", *CODED)
 # what finds by choice-tiles. Of what fills holes they come from trials that no script repeats.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
-    "table": {"score": "error", "smooth": 0.0, "relative": False, "pool": "mean"},
+    "table": {"score": "error+covariance", "smooth": 0.0, "relative": False, "pool": "mean"},
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": "marks+ssim", "share": 0.001, "smooth": 2.0},
@@ -94,6 +94,8 @@ class Settings:
                 )
             if name == "elbo" and not hasattr(model.bottleneck, "beta"):
                 raise BadInput("score elbo: is of a variational model; train with kind=variational")
+            if name == "covariance" and len(model.shape) == 3:
+                raise BadInput("score covariance: is of rows; mahalanobis is of the codes of pictures")
             if name == "marks" and not model.finds:
                 raise BadInput("score marks: is of a net that has learned to find blemishes; train with kind=repairing")
             if name in MAPS and name != "error" and kind in ("rows", "table"):

@@ -37,9 +37,10 @@ class OddColumns:
 
     @classmethod
     def of(cls, model: Autoencoder) -> OddColumns | None:
-        """None for a model of pictures, or of rows whose columns are of one kind, as in a series."""
+        """None for a model of pictures, of rows whose columns are of one kind, and of a single column."""
         like = model.about.get("input", {})
-        return cls(model) if "range" in like and by_column(range_of(like)) else None
+        odd = cls(model) if "range" in like and by_column(range_of(like)) else None
+        return odd if odd is not None and len(odd.names) > 1 else None
 
     def add(self, x: Tensor, seen: Tensor, rows: Sequence[Row]) -> None:
         """Put into each row which columns are odd. x, seen: N×D, items in [0, 1], and how far they are from normal."""

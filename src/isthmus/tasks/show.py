@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from isthmus.data import inspected, is_builtin, open_data, shards_of
+from isthmus.data import Data, inspected, is_builtin, open_data, shards_of
 from isthmus.data.base import by_column
+from isthmus.data.tables.schema import Schema
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
 from isthmus.tasks.inputs import name_of, tell
@@ -52,6 +53,8 @@ def show(
         "megabytes": data.nbytes / 1e6,
         "numbers": math.prod(data.shape),
     }
+    if data.table is not None:
+        facts["columns"] = columns_of(data)
     facts |= {f"{part}_part": len(rows) for part, rows in data.parts.items()}
     if data.labels is not None:
         facts["labels"] = len(np.unique(data.labels))
@@ -64,3 +67,16 @@ def show(
     if out is not None:
         write_picture(out, sheet)
     return facts, sheet
+
+
+def columns_of(data: Data) -> list[str]:
+    """A line a column of a table: its name, its kind, and between which most of it lies; and what is left out."""
+    assert data.table is not None
+    schema, lines, place = Schema.of(data.table), [], 0
+    for column in schema.columns:
+        ends = [bound[place] if isinstance(bound, tuple) else bound for bound in data.range]
+        words = ", ".join(column.values[:5]) if column.values else "{:g} to {:g}".format(*ends)
+        lines.append(f"{column.name}: {column.kind}, {words}")
+        place += column.width
+    lines += [f"{schema.label.name}: labels"] if schema.label is not None else []
+    return lines + [f"{name}: left out, {why}" for name, why in schema.left.items()]
