@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 from torch import Tensor
 
-from isthmus.data import Data, peek, read_picture, to_channels
+from isthmus.data import Data, peek, read_picture
 from isthmus.data.coco import Annotated, Region, write_coco
 from isthmus.detection import Detector, Finding
 from isthmus.errors import BadInput
@@ -96,15 +96,14 @@ class Heatmaps:
         name, file = names
         height, width = self.size_of(name, seen.shape)
         with self.large if height * width > LARGE else nullcontext():
-            gray = self.gray_of(name, picture, (height, width))
+            image = self.picture_of(name, picture, (height, width))
+            gray = np.asarray(image.convert("L"))
             values = enlarged(seen, height, width, self.stretched)
             mask = values > edge if bad else np.zeros(values.shape, bool)
             heat = heated(gray, values, self.normal, HOTTER * edge, mask)
             self.write("heatmaps", file, lambda path: heat.save(path, **QUICK))
             regions = self.save(file, values, mask)
-            shown = [thumb(Image.fromarray(gray)), thumb(heat)]
-            if (height, width) == seen.shape:
-                shown[0] = to_image(picture)
+            shown = [thumb(image), thumb(heat)]
         return (told[0], shown, told[1]), Annotated(name, height, width, regions)
 
     def save(self, file: str, values: np.ndarray, mask: np.ndarray) -> list[Region]:
@@ -136,17 +135,17 @@ class Heatmaps:
         top = Path(self.source["path"])
         return top / name if self.source["kind"] != "file" else top
 
-    def gray_of(self, name: str, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """H×W uint8: the item as it is seen, or, of another size, its file."""
+    def picture_of(self, name: str, picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
+        """The item as it is seen, or, of another size, its file, in 8 bits."""
         if picture.shape[1:] == size:
-            return np.asarray(to_image(picture).convert("L"))
+            return to_image(picture)
         try:
-            pixels = to_channels(read_picture(self.path(name)), 1)[0]
+            pixels = read_picture(self.path(name))
         except BadInput:
-            return np.asarray(to_image(picture).convert("L").resize(size[::-1]))
-        if pixels.dtype == np.uint8:
-            return pixels
-        return (pixels * np.float32(255 / self.white)).clip(0, 255).astype(np.uint8)
+            return to_image(picture).resize(size[::-1])
+        if pixels.dtype != np.uint8:
+            pixels = (pixels * np.float32(255 / self.white)).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
     def done(self) -> list[Worst]:
         """The worst of all that was added: score, the picture with and without heat, and what to say of it."""
