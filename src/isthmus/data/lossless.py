@@ -95,7 +95,7 @@ def write_tiff(path: Path, samples: np.ndarray, extras: list[str], info: Info = 
 
 def tiff_options(samples: np.ndarray, extras: list[str], info: Info, tags: Tags) -> dict[str, Any]:
     """What tifffile is told of one page."""
-    units = [int(unit) for unit in tags.numbers(UNIT)] or [1]
+    unit = next((int(unit) for unit in tags.numbers(UNIT) if unit in (1, 2, 3)), 1)
     rational = [tags.numbers(tag) for tag in RESOLUTIONS]
     resolution = info.dpi or (tuple(number[0] for number in rational) if all(rational) else None)
     colors = samples.shape[-1] - len(extras)
@@ -111,7 +111,7 @@ def tiff_options(samples: np.ndarray, extras: list[str], info: Info, tags: Tags)
         "predictor": samples.dtype.kind != "f",  # that of floats needs imagecodecs
         "rowsperstrip": max(1, 2**20 // samples[0].nbytes),
         "resolution": resolution,
-        "resolutionunit": ("INCH" if info.dpi else units[0]) if resolution else None,
+        "resolutionunit": ("INCH" if info.dpi else unit) if resolution else None,
         "iccprofile": info.icc or None,
         "extratags": kept,
         "software": False,

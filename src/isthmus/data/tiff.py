@@ -105,15 +105,18 @@ def _decoded(page: Any, path: Path) -> np.ndarray:
     size = (int(page.imagelength), int(page.imagewidth))
     try:
         pixels = np.asarray(page.asarray())
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, NotImplementedError) as error:
         if isinstance(error, ValueError) and "imagecodecs" not in str(error):
             raise
         if (found := _by_pillow(page, path)) is None:
             kind = str(getattr(page.compression, "name", page.compression)).replace("_", " ")
-            packed = f" in {page.bitspersample} bits" if page.bitspersample not in (8, 16, 32, 64) else ""
+            what = (
+                f"compressed as {kind}"
+                if int(page.compression) != 1
+                else f"packed in {np.max(page.bitspersample)} bits"
+            )
             raise BadInput(
-                f"{path}: this TIFF is compressed as {kind}{packed}, which needs imagecodecs: "
-                "pip install 'isthmus[tiff]'"
+                f"{path}: this TIFF is {what}, which needs imagecodecs: pip install 'isthmus[tiff]'"
             ) from error
         pixels = found
     planar = page.planarconfig == 2 and samples > 1
