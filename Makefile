@@ -49,15 +49,17 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 	.peers/restoration/bin/python -m pip install --quiet bm3d==4.0.3 bm4d==4.2.5 opencv-python-headless==5.0.0.93 \
 		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
 
-bench: $(READY) bench-peers  ## print every figure of the README again (hours on two cores)
+bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hours on two cores)
 	$(BIN)/python benchmarks/undercomplete.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/restoration.py
+	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/defaults.py
 	$(MAKE) tables
 
-tables: $(READY)  ## put benchmarks/results/*.json into the README
+tables: $(READY)  ## write docs/results.md and the figures of the README
 	$(BIN)/python benchmarks/tables.py
 
 clean:  ## remove what these commands made

@@ -1,4 +1,7 @@
-"""Put the figures of results/*.json into the README, between <!-- figures:NAME --> and <!-- end -->."""
+"""Put the figures of results/*.json into docs/results.md, between <!-- figures:NAME --> and <!-- end -->.
+
+README.md shows some of the same rows, which CHOSEN names, without the published column.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+README, RESULTS = HERE.parent / "README.md", HERE.parent / "docs/results.md"
+Table = list[list[str]]  # the head, then a list of cells a row
 
 
-def markdown(rows: list[list[str]]) -> str:
+def markdown(rows: Table) -> str:
     head, *body = rows
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -22,7 +26,7 @@ def results(name: str) -> dict[str, Any]:
     return json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def types() -> str:
+def types() -> Table:
     """Every figure of benchmarks/undercomplete.py, beside what is published or was run beside it."""
     start, pca = results("undercomplete-start"), results("undercomplete-pca")
     deep, quantized = results("undercomplete-deep"), results("undercomplete-quantized")
@@ -61,7 +65,7 @@ def types() -> str:
                 "without revival 10-60 %",
             ]
         )
-    return markdown(rows)
+    return rows
 
 
 SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what is done
@@ -75,7 +79,7 @@ SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what
 ]
 
 
-def speed() -> str:
+def speed() -> Table:
     """Every figure of benchmarks/speed.py that has been measured: theirs over ours, from one run."""
     head = ["", "beside it", "isthmus is × as fast (lowest–highest round)"]
     lines = [[*head, "with `compile=True`"]]
@@ -90,10 +94,10 @@ def speed() -> str:
             compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
             times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
             lines.append([title, row["model"], times, compiled])
-    return markdown(lines)
+    return lines
 
 
-def restoration() -> str:
+def restoration() -> Table:
     """Every figure of benchmarks/restoration.py whose part has been run with its model: ours, beside it, published."""
     lines = [["", "ours", "run beside it", "published"]]
 
@@ -128,11 +132,11 @@ def restoration() -> str:
     for name, peer in (("denoise-gray", "BM3D"), ("denoise-color", "CBM3D")):
         line(f"{name}, times as fast as {peer} on 2 cores", "speed", f"isthmus {name}", "times", ".3g", beside=peer)
     photo = "isthmus denoise-color, a photo of 24 megapixels"
-    line("a colour photo of 24 megapixels, peak memory in GB", "speed", photo, "peak_gb")
-    return markdown(lines)
+    line("a photo of 24 megapixels, peak memory in GB", "speed", photo, "peak_gb")
+    return lines
 
 
-def anomaly() -> str:
+def anomaly() -> Table:
     """The figures of benchmarks/anomaly.py: ours and what was run beside it, of each part that has been run."""
     lines = [["", "ours", "run beside it", "published"]]
 
@@ -152,20 +156,89 @@ def anomaly() -> str:
     line("magnetic tiles, pictures", "tiles", "image_auroc")
     line("magnetic tiles, pixels", "tiles", "pixel_auroc")
     line("magnetic tiles, overlap of regions up to 30 % false positives (AUPRO)", "tiles", "aupro")
-    return markdown(lines)
+    return lines
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "types": types,
-    "speed": speed,
-    "restoration": restoration,
-    "anomaly": anomaly,
+DEFAULTS = {
+    "photos": "400 photos of BSDS500",
+    "gray": "train400, gray",
+    "nuclei": "334 pictures of nuclei (DSB 2018)",
+    "xray": "48 chest X-rays",
+    "mixed": "109 photos of mixed size (T91 and others)",
 }
 
+
+def defaults() -> Table:
+    """Every row of benchmarks/defaults.py that has been run: the model, PCA and the mean, on the held-back part."""
+    lines = [["all defaults, PSNR in dB", "ours", "PCA with as many numbers", "mean picture", "with --budget 60s"]]
+    for name, title in DEFAULTS.items():
+        if not (HERE / "results" / f"defaults-{name}.json").exists():
+            continue
+        budgets = {}
+        if (HERE / "results" / f"defaults-{name}-budget.json").exists():
+            budgets = {row["model"]: row["psnr"] for row in results(f"defaults-{name}-budget")["rows"]}
+        for row in results(f"defaults-{name}")["rows"]:
+            ours = f"{row['psnr']:.2f}" if row["must"] else f"**missed: {row['psnr']:.2f}**"
+            pca = "–" if row["model"] == "quantized" else f"{row['pca_psnr']:.2f}"
+            budget = f"{budgets[row['model']]:.2f}" if row["model"] in budgets else "–"
+            lines.append([f"{title}: `{row['model']}`", ours, pca, f"{row['mean_psnr']:.2f}", budget])
+    return lines
+
+
+TABLES: dict[str, Callable[[], Table]] = {
+    "types": types,
+    "defaults": defaults,
+    "restoration": restoration,
+    "anomaly": anomaly,
+    "speed": speed,
+}
+CHOSEN = (  # the start of a row's title, in the order of README.md
+    "`undercomplete`, 24 numbers",
+    "`deep 30`",
+    "400 photos of BSDS500: `conv`",
+    "CBSD68",
+    "Set5, ×2",
+    "Set5 + Set14, holes",
+    "12 X-rays, middle dose",
+    "MNIST, one class is",
+    "magnetic tiles, pictures",
+    "784-24-784 on MNIST, an epoch on 2 cores",
+    "a photo of 24 megapixels",
+    "5,000 JPEGs of 128 px, later",
+)
+
+
+def chosen(tables: dict[str, Table]) -> Table:
+    """The rows of README.md: title, ours, beside it. SystemExit for a title that no table has."""
+    rows = [row for table in tables.values() for row in table[1:]]
+    lines = [["", "ours", "run beside it"]]
+    for start in CHOSEN:
+        found = next((row for row in rows if row[0].startswith(start)), None)
+        if found is None:
+            raise SystemExit(f"no row begins with {start!r}")
+        lines.append([found[0], *beside(found)])
+    return lines
+
+
+def beside(row: list[str]) -> list[str]:
+    """Ours and what stands beside it, in whatever order a table has the two."""
+    if "×** (" in row[2]:  # speed names the peer first
+        return [row[2], row[1]]
+    return [row[1], f"PCA {row[2]}; mean {row[3]}" if row[0].endswith("`conv`") and len(row) == 5 else row[2]]
+
+
+def put(page: Path, name: str, rows: Table) -> None:
+    text = page.read_text(encoding="utf-8")
+    marks = rf"(<!-- figures:{name} -->\n).*?(<!-- end -->)"
+    text, count = re.subn(marks, lambda match: f"{match[1]}{markdown(rows)}\n{match[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"{page.name}: has {count} places for the figures of {name}")
+    page.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
-        marks = rf"(<!-- figures:{name} -->\n).*?(<!-- end -->)"
-        text = re.sub(marks, lambda match, table=table: f"{match[1]}{table()}\n{match[2]}", text, flags=re.DOTALL)
-    README.write_text(text, encoding="utf-8")
-    print(f"-> {README.name}")
+    made = {name: table() for name, table in TABLES.items()}
+    for name, rows in made.items():
+        put(RESULTS, name, rows)
+    put(README, "chosen", chosen(made))
+    print(f"-> {RESULTS.name}, {README.name}")
