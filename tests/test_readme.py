@@ -28,8 +28,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_commands_of_the_readme(photos: Path) -> None:
     """As printed, but that trainings end after two seconds."""
-    for folder in ("photos", "parts"):
-        shutil.copytree(photos, folder)
+    shutil.copytree(photos, "parts")  # the fixture lies in photos already
     Image.open(next(path for path in sorted(photos.glob("*.png")))).convert("RGB").resize((64, 48)).save("photo.png")
     scratch = np.zeros((48, 64), np.uint8)
     scratch[20:23] = 255

@@ -17,7 +17,7 @@ from isthmus.recipes.nets import conv as conv_net
 PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")
 # Few items are gone through more often, in smaller batches: benchmarks/defaults.py shows what that brings.
-FEW: dict[str, Any] = {"least_steps": 1000, "least_batches": 10}
+FEW: dict[str, Any] = {"least_steps": 500, "least_batches": 10}
 
 
 @recipe(*ANY, **FEW, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
@@ -270,7 +270,7 @@ def variational(
     return either(net, shape, size, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*PICTURES, **FEW, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*PICTURES, **FEW | {"least_steps": 1500}, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def quantized(
     shape: Shape,
     code: Shape | None = None,
