@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isthmus.data import open_data
+from isthmus.data import open_data, write_shards
 from isthmus.data.inspection import inspected
 from isthmus.data.mask_files import read_mask
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 
 SIDE = 8
 
@@ -134,7 +134,7 @@ def test_no_mask_is_ever_learned(tmp_path: Path, name: str) -> None:
     data = open_data(top)
     kept = {*LAYOUTS[name][0], *LAYOUTS[name][1], *(one for one in ALSO.get(name, []) if "GT" not in one)}
     assert set(data.names) == {one for one in kept if not one.startswith("masks/")}
-    assert any("masks are left out" in note for note in data.notes) == (inspected(top).masks > 0)
+    assert any("left out" in note for note in data.notes) == (inspected(top).masks > 0)
 
 
 @pytest.mark.parametrize("given", ["train", "train/good"])
@@ -170,6 +170,13 @@ def test_a_mask_that_fits_several_pictures_is_of_none(tmp_path: Path) -> None:
         "hole/1.png": ("hole", "masks/1.png"),
     }
     assert any("fits several pictures" in note for note in inspected(top).notes)
+
+
+def test_masks_are_not_packed_into_shards(tmp_path: Path) -> None:
+    top = made(tmp_path / "part", "KolektorSDD2 in folders")
+    with pytest.warns(Note, match="1 mask is left out"):
+        write_shards(top, tmp_path / "shards")
+    assert len(open_data(str(tmp_path / "shards"))) == 2
 
 
 def test_films_among_normal_pictures_are_named(tmp_path: Path) -> None:

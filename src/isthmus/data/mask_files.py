@@ -54,7 +54,8 @@ def without_masks(folder: Path, names: list[str], notes: list[str]) -> list[str]
     if not masks:
         return names
     some = masks[0] + (", …" if len(masks) > 1 else "")
-    notes.append(f"{folder}: {len(masks)} masks are left out ({some}); name their folder itself to use them")
+    count = "1 mask is" if len(masks) == 1 else f"{len(masks)} masks are"
+    notes.append(f"{folder}: {count} left out ({some}); name their folder itself to use them")
     left = set(masks)
     return [name for name in names if name not in left]
 

@@ -14,6 +14,7 @@ import re
 import shutil
 import tarfile
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -31,10 +32,11 @@ from isthmus.data.deep import Header
 from isthmus.data.depth import choose_range
 from isthmus.data.download import cache_folder, checksum
 from isthmus.data.folders import choose_shape, find_pictures
+from isthmus.data.mask_files import without_masks
 from isthmus.data.pictures import is_picture_name, read_bytes
 from isthmus.data.preparation import file_numbers
 from isthmus.data.values import Span
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.files import atomic, claim
 
 INDEX = "index.json"
@@ -236,12 +238,16 @@ def make_room(folder: Path, wanted: int) -> None:
 def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000) -> Path:
     """Pack the pictures of a folder, in an order drawn once, into `out`/shard-00000.tar ... and index.json.
 
-    In an order drawn once, so that a shard holds some of everything and may be read as one piece. Returns `out`;
-    raises BadInput where it exists or the folder holds no pictures.
+    In an order drawn once, so that a shard holds some of everything and may be read as one piece. Masks among the
+    pictures are left out, with a note. Returns `out`; raises BadInput where it exists or the folder holds no pictures.
     """
     names, _ = find_pictures(Path(folder))
     if not names:
         raise BadInput(f"{folder}: holds no pictures")
+    notes: list[str] = []
+    names = without_masks(Path(folder), names, notes)
+    for note in notes:
+        warnings.warn(note, Note, stacklevel=2)
     out = claim(out)
     names = [names[i] for i in np.random.RandomState(0).permutation(len(names))]
     told = []
