@@ -102,6 +102,20 @@ def test_columns_are_matched_by_name(tmp_path: Path) -> None:
         table(tmp_path, None, [row[:2] for row in ROWS], like=run)
 
 
+def test_a_data_frame_is_a_table(tmp_path: Path) -> None:
+    class DataFrame:
+        columns = ("rpm", "temp", "vib")
+
+        def to_csv(self, path: Path, index: bool) -> None:
+            path.write_text("\n".join([HEAD, *(",".join(map(str, row)) for row in ROWS)]))
+
+    data = open_data(DataFrame())
+    assert np.allclose(values(data), ROWS)
+    assert data.source["name"] == "DataFrame"
+    assert "path" not in data.source
+    assert len(open_data(DataFrame(), like=like(data))) == len(ROWS)
+
+
 def test_labels_and_what_is_dropped_are_named(tmp_path: Path) -> None:
     rows = [(*row, "ok" if n % 3 else "bad") for n, row in enumerate(ROWS)]
     data = table(tmp_path, HEAD + ",state", rows, table=Asked(labels="state", drop="temp"))

@@ -24,7 +24,7 @@ from isthmus.data.numpy_files import open_file
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.several import Selection, several
 from isthmus.data.shards import is_shards, open_shards
-from isthmus.data.tables import ASKED, TABLES, Asked, open_table
+from isthmus.data.tables import ASKED, TABLES, Asked, open_frame, open_table
 from isthmus.data.values import as_numpy
 from isthmus.errors import BadInput
 
@@ -73,6 +73,8 @@ def open_data(
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
         data = open_array(as_numpy(source), name="array", source={"kind": "array", "name": "array"}, like=like)
+    elif hasattr(source, "to_csv") and hasattr(source, "columns"):
+        data = open_frame(source, like, table)
     elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
         data = open_dataset(source, like)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from isthmus.data.tables.reader import called, open_sheet
 from isthmus.data.tables.schema import Schema, matched, schema_of
 from isthmus.errors import BadInput, at_least, unknown
 
-__all__ = ["TABLES", "Asked", "open_table"]
+__all__ = ["TABLES", "Asked", "open_frame", "open_table"]
 
 TABLES = (".csv", ".tsv", ".txt")
 RULES = ("median", "drop")
@@ -91,6 +92,16 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
     named = Numbered(numbers)  # of their file, of which some rows may be left out
     data = replace(data, names=[*named] if schema.normal else named, notes=notes + data.notes, table=schema.json())
     return replace(data, range=words_from_0_to_1(data.range, schema)) if like is None else data
+
+
+def open_frame(frame: Any, like: Mapping[str, Any] | None = None, asked: Asked | None = None) -> Data:
+    """A DataFrame (pandas, or what writes itself by to_csv) as the table that it is as a .csv, without its index."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / type(frame).__name__
+        frame.to_csv(path, index=False)
+        data = open_table(path, like, asked)
+    source = {key: value for key, value in data.source.items() if key != "path"}
+    return replace(data, source=source | {"kind": "array", "name": type(frame).__name__})
 
 
 def told_of(schema: Schema, path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from isthmus.errors import BadInput
 ACCEPTED = "accepted are rows of as many cells each, apart by , ; | tab or spaces, with or without a line of names"
 MARKS = ("\t", ";", "|", ",")  # in this order, because of "1,5;2,5" the commas are decimal
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "--", "#n/a", "inf", "-inf", "infinity", "-infinity"}
-SAMPLE = 1000  # rows that are looked at before any is read
+SAMPLE, LOOKED_AT = 1000, 100_000  # rows and cells, at most, that are looked at before any is read
 Cells = list[str]
 
 
@@ -31,6 +31,11 @@ class Writing:
     def number(self, cell: str) -> float:
         """The number in a cell, NaN where it is missing; raises ValueError for anything else."""
         text = cell.strip()
+        if self.decimal == ".":
+            try:
+                return float(text)
+            except ValueError:
+                pass
         if text.lower() in MISSING:
             return float("nan")
         if self.thousands:
@@ -81,7 +86,8 @@ def open_sheet(path: Path) -> Sheet:
     if not lines:
         raise BadInput(f"{path}: holds no rows; {ACCEPTED}")
     plain = Writing(encoding, mark_of(lines), ".", "")
-    first = [cells for _, cells in itertools.islice(records(path, plain), SAMPLE)]
+    count = max(100, min(SAMPLE, LOOKED_AT // (lines[0].count(plain.mark or " ") + 1)))
+    first = [cells for _, cells in itertools.islice(records(path, plain), count)]
     width = len(first[-1])
     if len(first) > 1 and len(first[0]) == width - 1 and all(len(cells) == width for cells in first[1:]):
         raise BadInput(f"{path}: {width - 1} names for {width} columns; {ACCEPTED}")
