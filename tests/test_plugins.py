@@ -93,3 +93,16 @@ def test_a_recipe_that_is_here_asks_no_other_package(isthmus: Any, tmp_path: Pat
     assert code == 2
     assert "asked" in err
     assert "did you mean 'conv'" in err
+
+
+def test_the_example_of_the_docs_is_a_recipe(isthmus: Any, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    lines = page.partition("# my_package/recipes.py\n")[2].partition("\nAn entry point")[0].splitlines()
+    package(tmp_path / "site", "my_package", "\n".join(line[4:] for line in lines))
+    code, out, err = isthmus("recipes", "tiny", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["keys"][0] == {
+        "key": "code",
+        "default": "8",
+        "meaning": "numbers between encoder and decoder",
+    }

@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _told(error)
     if code == STOPPED and first_rank():
-        again = "; the same command with --resume goes on" if given[:1] == ["train"] else ""
+        named = any(argument.startswith(("--out", "-o")) for argument in given)
+        how = "--resume" if named else "--resume and --out RUN"
+        again = f"; the same command with {how} goes on" if given[:1] == ["train"] else ""
         print(f"isthmus: stopped{again}", file=sys.stderr)
     sys.exit(code)
 

@@ -99,10 +99,21 @@ def train(
     named |= {"labels": labels, "drop": drop or None, "window": window, "stride": stride}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
-    out = out or run_folder(recipe, resume, keys)
-    run = make(
-        recipe, data, out=out, code=code, size=size, gray=gray or None, truth=truth, init=init, resume=resume, **keys
-    )
+    run_of: dict[str, Any] = {
+        "code": code,
+        "size": size,
+        "gray": gray or None,
+        "truth": truth,
+        "init": init,
+        "resume": resume,
+    }
+    named_out, out = out, out or run_folder(recipe, resume, keys)
+    try:
+        run = make(recipe, data, out=out, **run_of, **keys)
+    except KeyboardInterrupt:
+        if named_out is None and out.exists():  # which nobody has typed yet
+            done(f"Run folder: {out}")
+        raise
     if not first_rank():  # of several processes one speaks
         return
     if json:

@@ -55,7 +55,7 @@ class Models:
     def _fit(self, name: str, model: Any) -> Any:
         recipe = getattr(model, "about", {}).get("recipe")
         if (other := command_for(recipe)) not in (None, self.verb) and (self.verb, recipe) != ("denoise", "denoising"):
-            raise BadInput(f"{name}: a model of {recipe}, which isthmus {other} takes, not isthmus {self.verb}")
+            raise BadInput(f"{name}: is a {recipe} model, for isthmus {other}, not for isthmus {self.verb}")
         extra = getattr(getattr(model, "corruption", None), "extra", None)
         if (model.scale > 1) != self.scales:
             raise BadInput(f"{name}: enlarges ×{model.scale}" if model.scale > 1 else f"{name}: does not enlarge")
