@@ -6,6 +6,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,19 @@ def test_words_that_are_lost_are_named() -> None:
     assert denoised("a.mkv", "out.mp4")[1] == []
     (note,) = denoised("a.mkv", "out.flv")[1]
     assert "a.mkv: in .flv metadata is lost: language of streams" in note
+
+
+def test_uneven_times_and_late_sound_in_a_file_without_time_stamps() -> None:
+    times = [0, 3600, 7200, 14400, 18000, 28800]
+    film("a.mkv", times=times)
+    film("b.mkv", beside=tone("fra", late=0.4))
+    out, notes = denoised("a.mkv", "out.avi")
+    assert notes == []
+    assert [frame.start for frame in open_film(out).frames()] == [time // 3600 for time in times]
+    shown = pixels(denoised("a.mkv", "out.mpg")[0])  # which has a frame for each of 1/25 s
+    assert [int(np.abs(x - y).mean() > 1) for x, y in pairwise(shown)] == [1, 1, 0, 1, 1, 0, 0, 1]
+    (note,) = denoised("b.mkv", "out.avi")[1][:1]
+    assert "s early, as it has no time stamps; .mp4 and .mkv keep them" in note
 
 
 def test_a_disc_and_a_broadcast_hold_few_kinds_of_sound() -> None:

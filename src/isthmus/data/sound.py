@@ -18,6 +18,7 @@ OF_THE_FILE |= {"number_of_bytes", "variant_bitrate", "software"}
 OF_PICTURES = ("language", "title", "handler_name", "creation_time", "timecode", "reel_name")
 TIMECODES = ("mp4", "mov", "matroska")  # which write it from the metadata
 COVERS = ("mp4",)
+AUDIBLE = 0.05  # seconds between picture and sound
 # ISO 639 has two codes for some languages; QuickTime knows one of them.
 QUICKTIME = {"deu": "ger", "nld": "dut", "zho": "chi", "ell": "gre", "isl": "ice", "sqi": "alb", "mkd": "mac"}
 # Sounds to encode although FFmpeg says that the container holds them: few can play the former, and the latter fail.
@@ -36,6 +37,7 @@ class Sound:
         self.container = CONTAINERS[suffix]
         self.copied: dict[Any, Any] = {}
         self.encoded: dict[Any, Any] = {}
+        self.begun: set[Any] = set()
         out.metadata.update(of_the_film(source.metadata))
         new = out.streams.video[0]
         new.metadata.update({key: pictures.metadata[key] for key in OF_PICTURES if key in pictures.metadata})
@@ -110,6 +112,14 @@ class Sound:
         """Put in what belongs before `time`, in seconds; None: all that is left."""
         while self.next is not None:
             packet = self.next
+            if packet.stream not in self.begun and packet.pts is not None:
+                self.begun.add(packet.stream)
+                late = float(packet.pts * packet.time_base - self.origin)
+                if self.container.format == "avi" and late > AUDIBLE:
+                    told = (
+                        f"in .avi a sound begins {late:.3f} s early, as it has no time stamps; .mp4 and .mkv keep them"
+                    )
+                    warnings.warn(f"{self.path}: {told}", Note, stacklevel=4)
             shift = round(self.origin / packet.time_base)
             if time is not None and packet.dts is not None and (packet.dts - shift) * packet.time_base > time:
                 return

@@ -38,21 +38,18 @@ class Video(Film):
         self.path = path
         with self._opened() as container:
             stream = self._pictures(container)
-            told, reached = stream.frames, 0  # an AVI tells, and counts, frames that are empty, too
+            told = 0 if container.format.name == "avi" else stream.frames  # an AVI counts empty ones at its end, too
             self.count, end = 0, 0.0
             for packet in container.demux():
                 if packet.size and packet.stream is stream:
                     self.count += 1
-                    reached = (
-                        packet.dts + 1 if container.format.name == "avi" and packet.dts is not None else self.count
-                    )
                 if packet.size and packet.pts is not None and packet.time_base is not None:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             whole = (container.duration or 0) / 1e6
         if not self.count:
             raise BadInput(f"{path}: holds no frames")
-        if reached < told:
-            raise BadInput(f"{path}: truncated ({reached} of {told} frames)")
+        if self.count < told:
+            raise BadInput(f"{path}: truncated ({self.count} of {told} frames)")
         if end + LATE < whole:
             raise BadInput(f"{path}: truncated (ends after {end:.1f} of {whole:.1f} s)")
 

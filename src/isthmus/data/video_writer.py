@@ -20,6 +20,7 @@ from isthmus.errors import BadInput, Note
 
 BOXED = ("mp4", "mov", "3gp")  # which hold the pixel aspect, whatever the codec
 STREAMED = ("mpegts", "mpeg")  # whose first time stamp means nothing
+FASTEST = 120  # frames a second
 DISC_RATES = [Fraction(rate * 1000, by) for rate, by in ((24, 1001), (24, 1000), (25, 1000), (30, 1001), (30, 1000))]
 DISC_RATES += [Fraction(50), Fraction(60000, 1001), Fraction(60)]
 
@@ -38,6 +39,8 @@ class Writer:
         self.out = av.open(file, "w", format=self.container.format, container_options=options)
         self.stream: Any = None
         self.last = -(2**62)
+        self.gapless = False  # whether the codec has a frame for every tick
+        self.held: Any = None  # the frame before
         self.phase = Fraction(0)  # seconds from the grid of the frame rate to the frames, where packets can tell it
         self.moved = Fraction(0)  # seconds, at most, that a frame is shown too early or late
         self.durations: dict[int, int] = {}  # of the frames that the encoder holds
@@ -60,7 +63,9 @@ class Writer:
         height, width = sides(photo.size, choice, bool(look.order) and encoder.fields)
         if (height, width) != photo.size:
             self._tell(f"its codec holds even sides only, so {width}×{height} pixels are written")
-        rate = self.pictures.average_rate or Fraction(25)
+        rate, finest = self.pictures.average_rate or Fraction(25), self.pictures.base_rate
+        if self.container.constant and finest and rate < finest <= FASTEST:
+            rate = finest  # at which all uneven times of the film lie
         if encoder.name == "mpeg2video":
             rate = min(DISC_RATES, key=lambda known: abs(known - rate))
         self.tick = 1 / rate if self.container.constant else self.pictures.time_base
@@ -115,7 +120,8 @@ class Writer:
         look: Look = frame.beside
         if self.stream is None:
             self.begin(photo, look)
-            if self.choice.encoder.name == "mpeg2video":
+            self.gapless = self.choice.encoder.name == "mpeg2video"
+            if self.gapless:
                 first = frame.start * self.pictures.time_base - self.origin
                 self.phase = first - round(first / self.tick) * self.tick
         self.unkept |= look.unkept
@@ -125,18 +131,27 @@ class Writer:
             raise BadInput(f"{self.path}: its frames change their size, which cannot be written")
         picture = frame_of(photo, self.choice.format, size, self.matrix, self.full)
         start = (frame.start * self.pictures.time_base - self.origin - self.phase) / self.tick
-        self.last = picture.pts = max(round(start), self.last + 1)
-        self.moved = max(self.moved, abs(self.last - start) * self.tick)
+        place = max(round(start), self.last + 1)
+        if self.gapless and self.held is not None:
+            while self.last + 1 < place:  # what is shown longer is there more than once
+                self._encode(self.held, self.last + 1, 1)
+        self.moved = max(self.moved, abs(place - start) * self.tick)
+        self._encode(picture, place, round(frame.duration * self.pictures.time_base / self.tick))
+        self.held = picture
+        self.sound.until(place * self.tick + self.phase)
+
+    def _encode(self, picture: Any, place: int, duration: int) -> None:
+        """Write a frame at a time, in ticks."""
+        self.last = picture.pts = place
         picture.time_base = self.tick
+        context = self.stream.codec_context
         for name in ("colorspace", "color_range", "color_primaries", "color_trc"):  # ProRes asks the frames
-            if hasattr(picture, name):  # the last two only with PyAV 17 and newer
-                setattr(picture, name, getattr(context, name))
-        self.durations[self.last] = round(frame.duration * self.pictures.time_base / self.tick)
+            setattr(picture, name, getattr(context, name))
+        self.durations[place] = duration
         if self.marks is not None:
             self.marks.push(picture)
             picture = self.marks.pull()
         self._mux(self.stream.encode(picture))
-        self.sound.until(self.last * self.tick + self.phase)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
