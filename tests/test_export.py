@@ -251,6 +251,7 @@ def test_a_run_folder_becomes_a_file_that_knows_its_range_and_no_folder(tmp_path
     assert_close(run(session_of(path), x)["reconstruction"], model.reconstruct(x))
     about = session_of(path).get_modelmeta().custom_metadata_map
     assert json.loads(about["range"]) == [0.0, 16.0]
+    assert about["dtype"] == "int64"  # 0..16 is no share of 255, as uint8 is read
     content = path.read_bytes()
     for folder in (str(tmp_path), str(Path(torch.__file__).parent), str(Path(isthmus.__file__).parent)):
         assert folder.encode() not in content

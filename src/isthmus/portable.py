@@ -14,6 +14,7 @@ from isthmus.contracts import Context
 from isthmus.corruptions.holes import hidden
 from isthmus.data import from_unit, to_unit
 from isthmus.data.base import Range, by_column, range_of
+from isthmus.data.preparation import trained_type
 
 WORDS = {None: ("encoder", "bottleneck", "decoder"), "encoder": ("encoder", "bottleneck"), "decoder": ("decoder",)}
 
@@ -94,7 +95,7 @@ class Part(nn.Module):
         return ("height", "width") if name in ("input", "reconstruction", "mask") else ("code_height", "code_width")
 
     def about(self) -> dict[str, str]:
-        """What the file says of itself. range: the numbers of the training data that became 0 and 1."""
+        """What the file says of itself. range: the numbers, of type dtype, of the training data that became 0 and 1."""
         model = self.model
         told = {
             "isthmus": __version__,
@@ -103,6 +104,7 @@ class Part(nn.Module):
             "shape": json.dumps(model.shape),
             "code": json.dumps(model.code_shape),
             "range": json.dumps(model.about.get("input", {}).get("range", [0.0, 1.0])),
+            "dtype": trained_type(model.read_as()) if "range" in model.read_as() else "float32",
         }
         if self.looks and model.detector is not None:
             told |= {"detector": json.dumps(vars(model.detector.settings))}

@@ -152,3 +152,26 @@ def test_pictures_of_twelve_bits_in_a_folder_are_trained_over_all_of_their_range
     Image.fromarray(np.full((8, 8), 51, np.uint8)).save(tmp_path / "a.png")
     assert open_data(tmp_path / "a.png", like=like).floats().max() == pytest.approx(0.2, abs=1e-4)
     assert prepared(tmp_path / "a.png", like).max() == pytest.approx(0.2, abs=1e-4)
+
+
+def test_scans_of_signed_numbers_are_trained_over_what_they_use(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    for i in range(4):
+        data = Dataset()
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", generate_uid()
+        units = RANDOM.integers(-1000, 1201, (8, 8)).astype(np.int16)
+        units[0, :2] = -1000, 1200
+        pydicom.pixels.set_pixel_data(data, units, "MONOCHROME2", 16, generate_instance_uid=False)
+        data.save_as(tmp_path / f"{i}.dcm", enforce_file_format=True)
+    data = open_data(tmp_path)
+    assert data.range == (31768, 33968)
+    assert (float(data.floats().min()), float(data.floats().max())) == (0, 1)
+    assert "scaled to 0..1" in data.notes[0]
+    like = {"shape": [1, 8, 8], "range": [31768, 33968], "float": False, "dtype": "uint16"}
+    assert torch.equal(open_data(tmp_path, like=like).floats(), data.floats())
+    assert torch.equal(prepared(tmp_path / "2.dcm", like), data.floats()[2:3])

@@ -22,11 +22,13 @@ def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> tuple[float, 
     """The values that mean 0 and 1 in a new array, with a note where that is a judgement.
 
     Whole numbers from 0 on: the least of 8, 10, 12, 14 and 16 bits that holds them all, as cameras of 12 bits write
-    into 16; 0 and 1 alone are bits. Floats: 0..1 where they lie in it. All others: their least and greatest value.
+    into 16; 0 and 1 alone are bits. Floats: 0..1 where they lie in it. All others, such as those of 16 bits that stay
+    far from 0 (signed ones, moved up): their least and greatest value.
     """
     if dtype.kind == "b":
         return (0.0, 1.0)
-    if dtype.kind in "ui" and span.low >= 0 and span.high <= WHITES[-1]:
+    moved_up = dtype.itemsize == 2 and span.high > span.low > WHITES[-1] / 4
+    if dtype.kind in "ui" and span.low >= 0 and span.high <= WHITES[-1] and not moved_up:
         white = 255.0 if span.high == 0 else white_of(span.high)
         if white == 1:
             notes.append("only the values 0 and 1: taken as black and white")
@@ -93,11 +95,11 @@ def stored_type(dtype: np.dtype, span: Span) -> np.dtype:
 
 
 def depth_of(items: Tensor | Lazy, count: int, broken: Container[int], notes: list[str]) -> tuple[float, float]:
-    """0 and the white of pictures of 16 bits, which may hold 10, 12 or 14: by all of them, or by some where many."""
-    highest = 0.0
+    """`choose_range` of pictures of 16 bits, which may hold 10, 12 or 14: by all of them, or by some where many."""
+    low, high = np.inf, 0.0
     for place in range(0, count, 1 if isinstance(items, Tensor) else max(1, count // SAMPLED)):
         if place not in broken:
             with suppress(BadInput):  # a broken file is told when its turn comes
                 item = items[place : place + 1] if isinstance(items, Tensor) else items.read(np.array([place]))
-                highest = max(highest, float(item.numpy().max()))
-    return choose_range(np.dtype(np.uint16), Span(0.0, highest), notes)
+                low, high = min(low, float(item.numpy().min())), max(high, float(item.numpy().max()))
+    return choose_range(np.dtype(np.uint16), Span(min(low, high), high), notes)

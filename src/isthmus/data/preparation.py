@@ -207,8 +207,8 @@ def file_numbers(like: Mapping[str, Any], deep: bool) -> tuple[torch.dtype, Rang
 
     deep: whether a file has more than 8 bits, which decides only for a run that was not trained on whole numbers.
     """
+    if "range" in like and trained_type(like) == "uint16":
+        return torch.uint16, range_of(like)
     if "range" in like and on_a_standard_scale(like) and not trained_type(like).startswith("float"):
-        if trained_type(like) == "uint16" or ends_of(range_of(like))[1] > 255:
-            return torch.uint16, range_of(like)
-        return torch.uint8, (0.0, 255.0)
+        return (torch.uint16, range_of(like)) if ends_of(range_of(like))[1] > 255 else (torch.uint8, (0.0, 255.0))
     return (torch.uint16, (0.0, 65535.0)) if deep else (torch.uint8, (0.0, 255.0))
