@@ -116,6 +116,9 @@ def test_places_and_sizes_of_more_pixels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise(23, 31), extratags=extra, metadata=None)
     with tifffile.TiffFile(write_photo(tmp_path / "b.tif", larger(read_photo(tmp_path / "a.tif")))) as file:
         assert file.pages[0].tags[33922].value[:2] == (0.5, 0.5)  # type: ignore[union-attr]
+    tifffile.imwrite(tmp_path / "a.tif", noise(23, 31), metadata=None)  # whose resolution is one a unit of none
+    with tifffile.TiffFile(write_photo(tmp_path / "b.tif", larger(read_photo(tmp_path / "a.tif")))) as file:
+        assert file.pages[0].get_resolution() == (1, 1)  # type: ignore[union-attr]
 
 
 def test_units_and_channels_of_a_microscope(tmp_path: Path) -> None:
@@ -164,6 +167,20 @@ def test_texts_of_exif_stay_to_the_byte(way: str, code: str, order: str, tmp_pat
         assert found[0x8298] == AUTHOR.encode(code).decode("latin-1").rstrip("\0")
         assert found.get(0x0112, 1) == 1
         assert found.get_ifd(0x8769)[0x927C] == b"Own\0\0\1\2\3\xff\xfe"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_a_resolution_turns_with_its_picture(suffix: str, tmp_path: Path) -> None:
+    image = Image.fromarray(noise(8, 9, 3))
+    image.save(tmp_path / f"a.{suffix}", exif=exif("utf-8"), dpi=(300, 150))
+    if suffix == "tif":
+        tifffile.imwrite(
+            tmp_path / "a.tif", noise(8, 9), metadata=None, resolution=(300, 150), resolutionunit="INCH",
+            extratags=[(274, 3, 1, 6, True)],
+        )  # fmt: skip
+    found = read_photo(tmp_path / f"a.{suffix}")
+    assert found.size == (9, 8)
+    assert found.info.dpi == pytest.approx((150, 300), abs=0.1)
 
 
 def read_photo_of(data: bytes, place: Path):  # type: ignore[no-untyped-def]

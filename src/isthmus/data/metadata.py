@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from isthmus.data import exif
 from isthmus.data.exif import Tags
 from isthmus.data.png_chunks import COLORS, TEXTS, XMP_TEXT, Chunks, means_plain, raw_profile, read_chunks
-from isthmus.data.tiff_geometry import DESCRIPTION, GEO, RESOLUTIONS, UNIT, fitted, is_ome, stands_alone
+from isthmus.data.tiff_geometry import DESCRIPTION, GEO, RESOLUTIONS, UNIT, fitted, is_ome, stands_alone, tells_no_size
 from isthmus.errors import Note
 
 Dpi = tuple[float, float]
@@ -58,6 +58,7 @@ NOTHING = Info()
 def of_tags(tags: Tags, name: str) -> Info:
     """Of a page of the TIFF `name`."""
     first = tags.first
+    turned = lies_on_its_side(tags)
     left = tuple(sorted({PLACES[tag] for tag in PLACES.keys() & first.keys()}))
     parts = {tag: first[tag].data for tag in (XMP, CAPTION, PHOTOSHOP, PROFILE) if tag in first}
     dpi, unit = None, tags.numbers(UNIT) or [2]
@@ -70,7 +71,13 @@ def of_tags(tags: Tags, name: str) -> Info:
     for tag in STRUCTURE | PLACES.keys() | parts.keys():
         first.pop(tag, None)
     xmp = TURNED.sub(b"", parts.get(XMP, b""))
+    dpi = dpi[::-1] if dpi and turned else dpi
     return Info(tags.packed(), parts.get(PROFILE, b""), dpi, xmp, caption=caption, left=left)
+
+
+def lies_on_its_side(tags: Tags) -> bool:
+    """Whether what is across in the file is down in the picture that is upright."""
+    return tags.numbers(exif.ORIENTATION) in ([5], [6], [7], [8])
 
 
 def of_image(image: Any, path: Path) -> Info:
@@ -80,16 +87,18 @@ def of_image(image: Any, path: Path) -> Info:
     texts = [(kind, data) for kind in TEXTS for data in chunks.get(kind, ())]
     raw = {name: data for kind, text in texts if (profile := raw_profile(kind, text)) for name, data in [profile]}
     data = known.get("exif") or b"".join(chunks.get(b"eXIf", ())[:1]) or raw.get("exif") or b""
-    dpi, notes = None, b""
+    dpi, notes, turned = None, b"", False
     if data.removeprefix(exif.HEAD):
         try:
-            dpi = of_tags(exif.read_exif(data), path.name).dpi
+            tags = exif.read_exif(data)
+            turned = lies_on_its_side(tags)
+            dpi = of_tags(tags, path.name).dpi
             notes = exif.edited(data, STRUCTURE)
         except (ValueError, struct.error, KeyError, OverflowError):
             left.append("EXIF, which is broken")
     if known.get("dpi"):
         with suppress(TypeError, ValueError):
-            dpi = sane(*known["dpi"])
+            dpi = sane(*known["dpi"][:: -1 if turned else 1])
     xmp = known.get("xmp") or b""
     xmp = TURNED.sub(b"", xmp.encode() if isinstance(xmp, str) else xmp)
     photoshop = known.get("photoshop")
@@ -142,6 +151,8 @@ def true_of(info: Info, size: tuple[int, int]) -> Info:
             tags = exif.read_exif(data)
             if old != size and tags.first.keys() & (GEO | {DESCRIPTION}):
                 data, factors = fitted(tags, old, size).packed(), (1.0, 1.0)
+            elif tells_no_size(tags):
+                factors = 1.0, 1.0
             data = exif.edited(data, (), size, factors)
     dpi = info.dpi and (info.dpi[0] * size[1] / old[1], info.dpi[1] * size[0] / old[0])
     return info._replace(exif=data, dpi=dpi, size=size)

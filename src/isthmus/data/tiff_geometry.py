@@ -39,6 +39,12 @@ def stands_alone(tags: Tags, name: str) -> None:
         tags.first[DESCRIPTION] = text._replace(data=data)
 
 
+def tells_no_size(tags: Tags) -> bool:
+    """Whether the resolution is one pixel a unit, and the unit none: the default of those who know neither."""
+    text = tags.first[DESCRIPTION].data if DESCRIPTION in tags.first else b""
+    return tags.numbers(UNIT) == [1] and tags.numbers(RESOLUTIONS[0]) == [1] and b"unit=" not in text
+
+
 def fitted(tags: Tags, old: tuple[int, int], new: tuple[int, int]) -> Tags:
     """The tags of a page of `old` height and width for the same page with the `new` ones."""
     if old == new:
@@ -46,7 +52,7 @@ def fitted(tags: Tags, old: tuple[int, int], new: tuple[int, int]) -> Tags:
     fitting = replace(tags, first=dict(tags.first))
     down, across = new[0] / old[0], new[1] / old[1]
     text = tags.first[DESCRIPTION].data if DESCRIPTION in tags.first else b""
-    unknown = tags.numbers(UNIT) == [1] and tags.numbers(RESOLUTIONS[0]) == [1] and b"unit=" not in text
+    unknown = tells_no_size(tags)
     for tag, factor in zip(RESOLUTIONS, (across, down), strict=True):
         if not unknown and (found := tags.numbers(tag)):
             fitting.first[tag] = tags.rational(found[0] * factor)
