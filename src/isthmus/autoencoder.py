@@ -21,10 +21,10 @@ from isthmus.data import prepared
 from isthmus.detection import FILE, Detector, Finding
 from isthmus.errors import BadInput
 from isthmus.files import claim
+from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
 
-VIEWS = 3000  # items that PCA is fitted on, where an augmentation makes several of each
 CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
 
 
@@ -279,34 +279,14 @@ class Autoencoder(nn.Module):
     def start(self, samples: Iterable[Sample]) -> None:
         """Look at samples before the first step, once: PCA for a linear path, k-means for a codebook, the mean."""
         with torch.no_grad():
-            if self.starts_fitted:
-                self._start_at_pca(samples)
-            elif isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
-                self.bottleneck.start([self._features(sample.x)[0] for sample in samples])
-
-    def _start_at_pca(self, samples: Iterable[Sample]) -> None:
-        """The linear path becomes PCA of the samples, seen as a training sees them; the net beside it adds nothing."""
-        encoder, decoder, bottleneck = self.encoder, self.decoder, self.bottleneck
-        assert isinstance(encoder, networks.LinearPathEncoder)
-        assert isinstance(decoder, networks.LinearPathDecoder)
-        assert isinstance(bottleneck, Bottleneck)
-        known = list(samples)
-        count = sum(len(sample.x) for sample in known)
-        views = 1 if self.augment is None else max(1, round(VIEWS / count))
-        contexts = (
-            Context(Noise(0, -1 - view, len(sample.x), device=sample.x.device), 0.0)
-            for view in range(views)
-            for sample in known
-        )
-        seen = [
-            sample if self.augment is None else self.augment(sample, ctx)
-            for sample, ctx in zip(known * views, contexts, strict=True)
-        ]
-        principal = networks.Principal(torch.cat([sample.target for sample in seen]), encoder.components)
-        encoder.start(principal)
-        back = bottleneck.start_linear(encoder.features, principal.deviation, principal.residual)
-        decoder.start(principal, *back)
-        self.objective.start(principal.residual)
+            if isinstance(self.encoder, networks.LinearPathEncoder):
+                start_at_pca(self.encoder, self.bottleneck, self.decoder, self.objective, self.augment, samples)
+                return
+            mean = MeanOf(samples)
+            if isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
+                self.bottleneck.start([self._features(sample.x)[0] for sample in mean])
+            if len(self.shape) == 3 and not self.has_skips:
+                start_at_mean(self.decoder, self.objective, mean)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Hand the bottleneck what it asked to have added up over the whole batch."""

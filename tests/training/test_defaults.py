@@ -162,3 +162,11 @@ def test_pictures_of_one_size_are_made_smaller_for_a_code_of_numbers(tmp_path: P
     run = isthmus.train("linear", tmp_path, out=tmp_path / "run", epochs=1, quiet=True)
     assert run.model.shape == (3, 40, 64)
     assert any("96" in note and "--size" in note for note in run.data.notes)
+
+
+def test_a_net_without_a_linear_path_starts_at_the_mean_color_of_the_data() -> None:
+    dark = torch.tensor([0.1, 0.3, 0.6]).view(1, 3, 1, 1).expand(20, 3, 24, 24)
+    model = isthmus.create("quantized", shape=(3, 24, 24), channels="8,8", codes=4)
+    model.start(iter([Sample.of(part) for part in dark.split(8)]))
+    (bias,) = (weight for name, weight in model.decoder.named_parameters() if weight.shape == (3,))
+    assert torch.allclose(bias.sigmoid(), torch.tensor([0.1, 0.3, 0.6]), atol=1e-4)
