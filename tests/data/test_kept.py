@@ -183,6 +183,20 @@ def test_a_resolution_turns_with_its_picture(suffix: str, tmp_path: Path) -> Non
     assert found.info.dpi == pytest.approx((150, 300), abs=0.1)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_that_lies_on_its_side(orientation: int, deep: bool, channels: int, tmp_path: Path) -> None:
+    pixels = noise(8, 9, channels, deep=deep)
+    kind = "rgb" if channels == 3 else "minisblack"
+    extra = [(274, 3, 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels.squeeze(), metadata=None, photometric=kind, extratags=extra)
+    upright = pixels.swapaxes(0, 1) if orientation > 4 else pixels
+    upright = upright[::-1] if orientation in (3, 4, 7, 8) else upright
+    upright = upright[:, ::-1] if orientation in (2, 3, 6, 7) else upright
+    assert np.array_equal(read_photo(tmp_path / "a.tif").pixels, upright)
+
+
 def read_photo_of(data: bytes, place: Path):  # type: ignore[no-untyped-def]
     Image.fromarray(noise(8, 9, 3)).save(place / "exif.jpg", exif=data)
     return read_photo(place / "exif.jpg").info

@@ -205,6 +205,8 @@ def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     image = Image.open(source, formats=FORMATS)
+    if image.format == "TIFF":
+        image.filename = ""  # or Pillow maps the file, and takes width for height of one that lies on its side
     try:
         bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
     except BadInput:
