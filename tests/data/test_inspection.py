@@ -94,6 +94,10 @@ LAYOUTS = {
         ["train/0.png", "train/monday/0.png"],
         {"test/good/0.png": ("good",), "test/crack/0.png": ("crack",)},
     ),
+    "classes, one of them new": (
+        ["train/cat/0.png", "train/dog/0.png"],
+        {"test/cat/1.png": ("good",), "test/frog/1.png": ("frog",)},
+    ),
     "no folders but of masks": (["0.png"], {"1.png": ("anomalous", "masks/1.png")}),
     "normal pictures alone": (["0.png", "more/1.png"], {}),
 }

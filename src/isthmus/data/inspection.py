@@ -92,9 +92,12 @@ def inspected(folder: Path) -> Inspection:
     for top in tops(folder):
         branches = list(branches_of(top))
         learned = [one for one in branches if one.kind == "good" and one.part in (None, "train")]
-        learned = learned or [one for one in branches if one.part == "train" and one.kind is None]
-        known = any(one.kind == "good" or one.part == "test" for one in branches)
-        if known and any(folder == top or one.folder.is_relative_to(folder) for one in learned):
+        if not learned:  # what the training part holds is normal, whatever its folders are called
+            learned = [one for one in branches if one.part == "train" and one.kind is None]
+            known = {path.name for one in learned for path in subfolders(one.folder)}
+            branches = [replace(one, kind="good") if one.kind in known else one for one in branches]
+        apart = any(one.kind == "good" or one.part == "test" for one in branches)
+        if apart and any(folder == top or one.folder.is_relative_to(folder) for one in learned):
             return sorted_out(top, learned, branches)
     alone = Branch(folder, None, None)
     return sorted_out(folder, [alone], [alone])
