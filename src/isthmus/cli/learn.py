@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.app import DEVICES, DataName, Device, First, Force, Json, RunPath, app, device_name
-from isthmus.cli.output import done, free, print_json, print_lines, print_table, transposed
+from isthmus.cli.output import done, free, print_json, print_lines, print_table
 from isthmus.cli.values import settings
 from isthmus.errors import BadInput
 
@@ -206,4 +206,4 @@ def compare(
     if json:
         print_json({"rows": rows})
     else:
-        print_table(transposed(rows) if len(rows) < 6 else rows, BEST)
+        print_table(rows, BEST)

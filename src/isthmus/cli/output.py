@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.machines import first_rank
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def print_json(value: Any) -> None:
@@ -51,31 +54,38 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | None = None) -> None:
-    """A row a line where they fit; on a terminal that is too narrow for that, each row as lines. Nothing is cut."""
+    """A row a line; on a terminal that is too narrow for that a row a column, or a figure a line. Nothing is cut."""
     from rich.console import Console
 
     from isthmus.report import table
 
-    drawn = table(rows, best)
     console = Console()
     unbound = console.options.update_width(sys.maxsize)
+    drawn = table(rows, best)
     if not console.is_terminal:  # a file or another program has no edge
         console.width = drawn.__rich_measure__(console, unbound).maximum
-    elif drawn.__rich_measure__(console, unbound).minimum > console.width:
-        for place, row in enumerate(rows):
-            print("\n" * bool(place), end="")
-            print_lines(row)
-        return
-    console.print(drawn)
+    for one in (drawn, *turned(rows)):
+        if one.__rich_measure__(console, unbound).minimum <= console.width:
+            console.print(one)
+            return
+    for place, row in enumerate(rows):
+        print("\n" * bool(place), end="")
+        print_lines(row)
 
 
-def transposed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A column a row, which a narrow terminal has room for: the first key heads the columns."""
-    from isthmus.report import number
+def turned(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The table of the same figures with a row a column, headed by its first key; none where two have the same."""
+    from isthmus.report import number, table
 
-    first = next(iter(rows[0]))
+    first = next(iter(rows[0]), "")
+    heads = [str(row.get(first)) for row in rows]
+    if len(set(heads)) < len(heads):
+        return []
     names = dict.fromkeys(name for row in rows for name in row if name != first)
-    return [{first: name, **{str(row[first]): number(row.get(name)) for row in rows}} for name in names]
+    figures = [[number(row.get(name)) for row in rows] for name in names]
+    return [
+        table([{first: name, **dict(zip(heads, row, strict=True))} for name, row in zip(names, figures, strict=True)])
+    ]
 
 
 def done(sentence: str, *commands: str) -> None:
