@@ -149,6 +149,10 @@ def test_pictures_of_twelve_bits_in_a_folder_are_trained_over_all_of_their_range
     assert found.notes == []
     assert torch.equal(found.floats(), prepared(low, like))
     assert torch.equal(found.floats()[2:3], prepared(tmp_path / "2.tif", like))
+    tifffile.imwrite(tmp_path / "full.tif", low[0] * np.uint16(16))
+    assert "reach outside the 0..4095" in open_data(tmp_path / "full.tif", like=like).notes[0]
+    with pytest.warns(Note, match="reach outside"):
+        prepared(tmp_path / "full.tif", like)
     Image.fromarray(np.full((8, 8), 51, np.uint8)).save(tmp_path / "a.png")
     assert open_data(tmp_path / "a.png", like=like).floats().max() == pytest.approx(0.2, abs=1e-4)
     assert prepared(tmp_path / "a.png", like).max() == pytest.approx(0.2, abs=1e-4)

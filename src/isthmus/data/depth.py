@@ -94,12 +94,12 @@ def stored_type(dtype: np.dtype, span: Span) -> np.dtype:
     return np.dtype(np.float16 if dtype == np.float16 else np.float32)
 
 
-def depth_of(items: Tensor | Lazy, count: int, broken: Container[int], notes: list[str]) -> tuple[float, float]:
-    """`choose_range` of pictures of 16 bits, which may hold 10, 12 or 14: by all of them, or by some where many."""
+def span_of(items: Tensor | Lazy, count: int, broken: Container[int] = ()) -> Span:
+    """The least and the greatest of whole numbers: of all items, or of SAMPLED of them where they are not held."""
     low, high = np.inf, 0.0
     for place in range(0, count, 1 if isinstance(items, Tensor) else max(1, count // SAMPLED)):
         if place not in broken:
             with suppress(BadInput):  # a broken file is told when its turn comes
                 item = items[place : place + 1] if isinstance(items, Tensor) else items.read(np.array([place]))
                 low, high = min(low, float(item.numpy().min())), max(high, float(item.numpy().max()))
-    return choose_range(np.dtype(np.uint16), Span(min(low, high), high), notes)
+    return Span(min(low, high), high)

@@ -18,11 +18,11 @@ from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of, times
 from isthmus.data.containers import VIDEOS
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.deep import Header
-from isthmus.data.depth import depth_of
+from isthmus.data.depth import choose_range, span_of
 from isthmus.data.dicom import bare, is_dicom
 from isthmus.data.mask_files import without_masks
 from isthmus.data.pictures import SUFFIXES, is_picture_name
-from isthmus.data.preparation import file_numbers
+from isthmus.data.preparation import file_numbers, outside
 from isthmus.data.squares import cut_up, read_squares
 from isthmus.errors import BadInput
 
@@ -132,9 +132,11 @@ def open_pictures(
                 files.corners, squares = squares[:, 1:], None
             items, broken = read_whole(files, path.is_dir(), notes)
         reasons |= {kept[place]: reason for place, reason in broken.items()}
-        if dtype == torch.uint16 and like is None:
+        if dtype == torch.uint16 and (like is None or data_range != (0.0, 65535.0)):
             count = len(items) if isinstance(items, Tensor) else len(kept)
-            data_range = depth_of(items, count, broken if squares is None else (), notes)
+            span = span_of(items, count, broken if squares is None else ())
+            data_range = data_range if like is not None else choose_range(np.dtype(np.uint16), span, notes)
+            notes += [] if like is None else outside(span, data_range)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():

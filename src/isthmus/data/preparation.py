@@ -115,7 +115,7 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
     if by_column(data_range) or (not known and dtype.kind == "f"):
         return []
     if known and not on_a_standard_scale(like):
-        return _outside(span, data_range)
+        return outside(span, data_range)
     low, high = ends_of(range_of(like)) if known else (0.0, 1.0)
     trained = trained_type(like) if known else ""
     unit = [value / white for value in span]
@@ -136,10 +136,11 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
             f"{dtype.name} values up to {span.high:g} are read as shares of {white:g}; "
             f"this run was trained on {trained} in {low:g}..{high:g}"
         ]
-    return _outside(span, data_range) if own or dtype.kind != "f" else []
+    return outside(span, data_range) if own or dtype.kind != "f" else []
 
 
-def _outside(span: Span, data_range: Range) -> list[str]:
+def outside(span: Span, data_range: Range) -> list[str]:
+    """A note where values lie outside of what a run was trained on; none where they do not."""
     low, high = ends_of(data_range)
     if low <= span.low and span.high <= high:
         return []
@@ -199,6 +200,8 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
     dtype, data_range = file_numbers(like, deep=picture.dtype == np.uint16)
     white = ends_of(data_range)[1] if dtype == torch.uint16 else 65535.0
     fitted = fit(picture, shape, numpy_type(dtype), whole=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
+    for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range):
+        warnings.warn(f"{path}: {note}", Note, stacklevel=4)
     return to_unit(torch.from_numpy(fitted.copy())[None], data_range)
 
 
