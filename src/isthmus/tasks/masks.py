@@ -98,7 +98,9 @@ def grown(hole: np.ndarray, by: int) -> np.ndarray:
     for axis in (0, 1):
         side, done = hole.shape[axis], 0
         while done < min(by, side):
-            step = min(2 * done + 1, by - done, side)  # no wider than what is there already, so that no gap is left
+            step = min(
+                done + 1, by - done, side
+            )  # no wider than what is there already, also at an edge: no gap is left
             wider = hole.copy()
             np.moveaxis(wider, axis, 0)[step:] |= np.moveaxis(hole, axis, 0)[: side - step]
             np.moveaxis(wider, axis, 0)[: side - step] |= np.moveaxis(hole, axis, 0)[step:]
