@@ -1,6 +1,7 @@
 """The figures of restoration, with the baselines and peers of each table run beside ours in the same run.
 
-    python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | harmless | sure | xray | speed] ...
+    python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | harmless | sure | xray | real |
+                                      jpeg | speed] ...
                                      [--model NAME=RUN] ... [--best] [--no-peers] [--quick]
 
 Models are the shipped ones or run folders: `--model RUN` for the part's own, `--model upscale-3=RUN` where a part has
@@ -18,6 +19,7 @@ from restoring.contest import Contest
 from restoring.harmless import harmless, sure
 from restoring.holes import inpaint, watermark
 from restoring.noise import color, gray, xray
+from restoring.real import jpeg, real
 from restoring.size import upscale
 from restoring.speed import speed
 
@@ -30,6 +32,8 @@ PARTS = {
     "harmless": harmless,
     "sure": sure,
     "xray": xray,
+    "real": real,
+    "jpeg": jpeg,
     "speed": speed,
 }
 

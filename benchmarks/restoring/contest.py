@@ -24,7 +24,17 @@ from turns import Absent, answer, script
 
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
 PYTHON = Path(__file__).parents[2] / ".peers" / "restoration" / "bin" / "python"
-SHIPPED = ("denoise-gray", "denoise-color", "upscale-2", "upscale-3", "upscale-4", "inpaint", "unwatermark", "xray")
+SHIPPED = (
+    "denoise-gray",
+    "denoise-color",
+    "upscale-2",
+    "upscale-3",
+    "upscale-4",
+    "inpaint",
+    "unwatermark",
+    "xray",
+    "denoise-real",
+)
 Pictures = list[np.ndarray]  # each C×H×W, float64 in [0, 1]
 Method = tuple[str, dict[str, Any]]  # a function of peers/restore.py and its options
 Row = dict[str, Any]

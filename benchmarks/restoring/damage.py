@@ -6,6 +6,7 @@ Pictures are C×H×W: uint8 as they lie in the file, or float64 in [0, 1].
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,34 @@ def photographed(picture: np.ndarray, photons: float, read: float, *key: int) ->
     """Poisson-Gaussian: white is `photons` on average, the reading adds noise of σ `read` (of 1); not clipped."""
     random = seeded(2, *key)
     return random.poisson(picture * photons) / photons + read * random.normal(size=picture.shape)
+
+
+def developed(picture: np.ndarray, photons: float, read: float, *key: int) -> np.ndarray:
+    """3×H×W as a camera develops it: photons counted behind a Bayer mosaic (RGGB) in linear light, Gaussian noise of σ
+    `read` of the reading, white balance, bilinear demosaicing of the noise, the tone curve; 8 bits."""
+    random, gains = seeded(4, *key), np.array([1.9, 1.0, 1.6]).reshape(3, 1, 1)
+    light = picture**2.2
+    sensor = light / gains
+    noise = gains * (random.poisson(sensor * photons) / photons + read * random.normal(size=sensor.shape) - sensor)
+    seen = np.zeros(picture.shape, bool)
+    seen[0, ::2, ::2] = seen[1, ::2, 1::2] = seen[1, 1::2, ::2] = seen[2, 1::2, 1::2] = True
+    wide = np.pad(noise * seen, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    height, width = picture.shape[1:]
+    weights = (1 - abs(np.arange(-1, 2)) / 2)[:, None] * (1 - abs(np.arange(-1, 2)) / 2)
+    kernels = np.stack([weights, np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4, weights])
+    grain = sum(
+        kernels[:, down, right, None, None] * wide[:, down : down + height, right : right + width]
+        for down in range(3)
+        for right in range(3)
+    )
+    return np.rint(255 * (light + grain).clip(0, 1) ** (1 / 2.2)) / 255
+
+
+def as_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """Written by Pillow with its defaults, color at half the resolution, and read again."""
+    pixels, file = np.rint(255 * picture).astype(np.uint8).transpose(1, 2, 0), io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).reshape(pixels.shape).transpose(2, 0, 1) / 255
 
 
 def hole(kind: str, height: int, width: int, *key: int) -> np.ndarray:

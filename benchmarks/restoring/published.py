@@ -36,3 +36,9 @@ ENLARGED = {
         "SwinIR-light": (33.86, 30.54, 28.77),
     },
 }
+# classic5, PSNR of gray at quality 10/20/30/40 (Dong et al. 2015; Zhang et al. 2017).
+DEBLOCKED = {
+    "JPEG": (27.82, 30.12, 31.48, 32.43),
+    "ARCNN": (29.03, 31.15, 32.51, 33.32),
+    "DnCNN-3": (29.40, 31.63, 32.91, 33.77),
+}

@@ -257,3 +257,22 @@ def test_the_figures_of_a_shipped_model_go_onto_its_card(tmp_path: Path, monkeyp
     told = json.loads(card.read_text())
     assert told["name"] == "xray"
     assert told["figures"] == {"other": [1], "xray": game.rows[1:]}
+
+
+def test_developed_noise_grows_with_the_light_and_is_correlated() -> None:
+    for level in (0.3, 0.6):
+        flat = np.full((3, 200, 200), level)
+        developed = damage.developed(flat, 400, 0.0, 1)
+        assert np.array_equal(developed, damage.developed(flat, 400, 0.0, 1))
+        noise = developed**2.2 - level**2.2
+        # An interpolated pixel of red is the mean of two or of four.
+        assert noise[0].var() == pytest.approx(1.9 * level**2.2 / 400 * (1 + 2 / 2 + 1 / 4) / 4, rel=0.1)
+        beside = (noise[..., 1:] * noise[..., :-1]).mean((1, 2)) / noise.var((1, 2))
+        assert (beside > 0.2).all()
+
+
+def test_a_jpeg_is_what_pillow_writes() -> None:
+    gray = np.broadcast_to(np.linspace(0, 1, 64), (1, 64, 64))
+    assert damage.as_jpeg(gray, 90).shape == (1, 64, 64)
+    coarse, fine = (abs(damage.as_jpeg(gray, quality) - gray).mean() for quality in (10, 90))
+    assert coarse > 2 * fine

@@ -21,8 +21,11 @@ def test_one_picture_loads_one_net(monkeypatch: pytest.MonkeyPatch) -> None:
     real = shelf.load
     monkeypatch.setattr(shelf, "load", lambda name: (loaded.append(Path(name).name), real(name))[1])
     isthmus.denoise(GRAY)
+    assert loaded == []  # a picture without noise
+    noisy = np.random.default_rng(0).integers(60, 120, (64, 64, 3), np.uint8)
+    isthmus.denoise(noisy[..., 0])
     assert loaded == ["denoise-gray"]
-    isthmus.denoise(np.stack([GRAY] * 3, -1))
+    isthmus.denoise(noisy)
     assert loaded == ["denoise-gray", "denoise-color"]
 
 

@@ -189,6 +189,9 @@ def upscale(
     out: Out,
     scale: Scale = None,
     to: To = None,
+    deblock: Annotated[
+        bool, typer.Option("--deblock/--no-deblock", help="remove the blocks of a JPEG of quality 90 or less first")
+    ] = True,
     model: Model = None,
     best: Best = False,
     white: White = None,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from isthmus.data import exif
 from isthmus.data.exif import Tags
+from isthmus.data.jpeg import quality_of
 from isthmus.data.png_chunks import COLORS, TEXTS, XMP_TEXT, Chunks, means_plain, raw_profile, read_chunks
 from isthmus.data.tiff_geometry import DESCRIPTION, GEO, RESOLUTIONS, UNIT, fitted, is_ome, stands_alone, tells_no_size
 from isthmus.errors import Note
@@ -36,7 +37,7 @@ class Info(NamedTuple):
     exif: of a TIFF all of its tags but those of how its pixels lie. xmp: what editors write, as bytes. texts: the text
     chunks of a PNG. caption: IPTC. comment: of a JPEG. colors: the chunks of a PNG that say what its numbers mean.
     size: height and width of the pixels that all this is true of. dicom: the data set around the pixels of a DICOM.
-    left: what was found that cannot be kept, in words.
+    left: what was found that cannot be kept, in words. quality: of a JPEG, 1 to 100, by its tables.
     """
 
     exif: bytes = b""
@@ -50,6 +51,7 @@ class Info(NamedTuple):
     colors: Chunks = ()
     size: tuple[int, int] | None = None
     left: tuple[str, ...] = ()
+    quality: int | None = None
 
 
 NOTHING = Info()
@@ -115,6 +117,7 @@ def of_image(image: Any, path: Path) -> Info:
         comment=comment.encode() if isinstance(comment, str) else comment,
         colors=tuple((kind, text) for kind in COLORS for text in chunks.get(kind, ())[:1]),
         left=tuple(left),
+        quality=quality_of(tables[min(tables)]) if (tables := getattr(image, "quantization", None)) else None,
     )
 
 

@@ -6,15 +6,17 @@ import math
 import re
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
-from isthmus.data.depth import full_range
+from isthmus.data.film import is_film
 from isthmus.data.hidden import filled
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
+from isthmus.tasks.choice import REAL, Choices, denoiser_for
 from isthmus.tasks.films import over
 from isthmus.tasks.frame import restored, room
 from isthmus.tasks.marks import MOST as MOST_MARKED
@@ -37,7 +39,10 @@ def denoise(
     upscale_model: Any = None,
     **how: Unpack[How],
 ) -> Any:
-    """A noisy picture becomes a clean one, whatever the strength of its noise.
+    """A noisy picture becomes a clean one, whatever the strength of its noise; of a JPEG the blocks are removed.
+
+    Without `model` a look at each picture chooses one of the shipped (see choice.py), or none where it is clean; the
+    figures for `each` say which and why, and so does a Note where there is no `each`.
 
     source: a file, which may be a film, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats
     in [0, 1]. how: model, out, best, side_by_side, truth, force, device, each (see How). strength: of the change,
@@ -48,21 +53,27 @@ def denoise(
     """
     at_least("strength", strength, 0)
     models = Models("denoise", how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
+    choices = Choices(isinstance(source, (str, Path)) and is_film(source))
     enlarge = None
     if (scale, to, upscale_model) != (None, None, None):
         enlarge = larger(scale, to, upscale_model, how)
 
     def work(photo: Photo, name: str) -> Done:
-        colour = photo.pixels.shape[-1] == 3
-        model = models(*("denoise-color", "denoise-gray")[:: 1 if colour else -1])
-        photo = ranged(photo, model, how)
-        pixels, _ = _by(model, photo, how, strength=strength)
-        pixels = in_window(model, photo, pixels, how, strength)
-        after = photo.but(pixels=pixels, done="denoised")
+        named = how.get("model") is not None
+        photo = ranged(photo, models() if named else None, how)
+        choice, after = denoiser_for(photo) if named else choices(photo), photo
+        if named or choice.names:
+            model = models(*choice.names)
+            pixels, _ = _by(model, photo, how, strength=strength)
+            pixels = in_window(model, photo, pixels, how, strength)
+            after = photo.but(pixels=pixels, done="denoised")
         after = enlarge(after, name) if enlarge else after
-        return Done(after, _before(photo, after, how), {"sigma": noise_level(photo.pixels, photo.range)})
+        return Done(after, _before(photo, after, how), {"sigma": choice.sigma} if named else choice.figures)
 
-    return over(source, work, how)
+    result = over(source, work, how)
+    if how.get("each") is None or choices.film:  # or else the figures of each picture say it
+        choices.tell()
+    return result
 
 
 def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **how: Unpack[How]) -> Any:
@@ -131,19 +142,31 @@ def inpaint(
 
 
 def upscale(
-    source: Any, *, scale: int | None = None, to: str | tuple[int, int] | None = None, **how: Unpack[How]
+    source: Any,
+    *,
+    scale: int | None = None,
+    to: str | tuple[int, int] | None = None,
+    deblock: bool = True,
+    **how: Unpack[How],
 ) -> Any:
     """A picture with more pixels: `scale` 2, 3 or 4 times as wide and high (2 by default), or `to` a size WxH.
 
+    deblock: the blocks of a JPEG of quality 90 or less are removed first, which enlarging would make stand out.
     A size between is reached by a cubic from the next larger factor, one beyond 4 in several steps. With truth the
     figures are psnr_y and ssim_y, those of the luma without a border of `scale` pixels. Else as denoise.
     """
     enlarge = larger(scale, to, how.get("model"), how)
+    choices = Choices(isinstance(source, (str, Path)) and is_film(source))
+    deblocker = cache(lambda: Models("denoise", None, how.get("device", "auto"), REAL)(REAL))
 
     def work(photo: Photo, name: str) -> Done:
-        after = enlarge(photo, name)
+        figures, seen = dict[str, Any](), photo
+        if deblock and (choice := choices(photo)).coded:
+            seen = photo.but(pixels=_by(deblocker(), photo, how)[0])
+            figures = {"why": f"{choice.why}: its blocks are removed first, by {REAL}"}
+        after = enlarge(seen, name)
         border = math.ceil(max(new / old for new, old in zip(after.size, photo.size, strict=True)))
-        return Done(after, _before(photo, after, how), border=border)
+        return Done(after, _before(photo, after, how), figures, border=border)
 
     return over(source, work, how)
 
@@ -244,20 +267,3 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             found = np.rint(np.clip(found, np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max))
         result[..., channel] = found
     return result
-
-
-def noise_level(pixels: np.ndarray, range: tuple[float, float] | None = None) -> float | None:
-    """σ of the noise in H×W×C, of 255 from black to white (`range`).
-
-    It is the median of the finest diagonal detail (Haar) over .6745 (Donoho 1995).
-
-    A picture holds little at that scale, so what is found there is noise; None below 2×2 pixels.
-    """
-    height, width = (side // 2 * 2 for side in pixels.shape[:2])
-    if not height or not width:
-        return None
-    step = -(-height * width // 2**22)  # of a large picture, some of the rows tell it
-    rows = pixels[:height, :width].reshape(height // 2, 2, width, -1)[::step].astype(np.float32)
-    detail = rows[:, 0, ::2] - rows[:, 0, 1::2] - rows[:, 1, ::2] + rows[:, 1, 1::2]
-    low, high = range or full_range(pixels.dtype)
-    return float(np.median(np.abs(detail)) / 2 / 0.6745 * 255 / ((high - low) or 1))

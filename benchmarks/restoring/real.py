@@ -1,0 +1,101 @@
+"""What cameras and JPEG do, taken away: noise of developed color pictures, blocks of gray ones and before enlarging."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from statistics import fmean
+
+import numpy as np
+import torch
+
+from isthmus import metrics
+from isthmus.bicubic import shrink
+from isthmus.data.photo import Photo
+from isthmus.tasks.choice import denoiser_for
+from restoring import damage
+from restoring.contest import Contest, Net, Pictures, files, in_bytes, psnr, read, restored, ssim
+from restoring.published import DEBLOCKED
+
+DOSES = {"bright": (2000, 0.003), "indoors": (400, 0.008), "night": (120, 0.02)}  # photons at white, σ of the reading
+SOME = 4  # every fourth picture: none is chosen by hand, and there are enough to compare models
+QUALITIES = (None, 75)  # of the JPEG that the noisy picture is saved as
+BLOCKY = (10, 20, 30, 40)
+SMALL = (30, 60, 85)  # qualities of small pictures that are enlarged
+
+
+def real(contest: Contest) -> None:
+    """Color pictures as a camera makes them."""
+    began = time.perf_counter()
+    models = contest.models("denoise-real") | contest.models("denoise-color")
+    for folder in ("cbsd68",):
+        truths = [read(path) for path in contest.few(files(folder)[::SOME])]
+        for place, (dose, (photons, reading)) in enumerate(DOSES.items()):
+            noisy = [damage.developed(truth, photons, reading, i, place) for i, truth in enumerate(truths)]
+            for quality in QUALITIES:
+                bad = noisy if quality is None else [damage.as_jpeg(picture, quality) for picture in noisy]
+                known = {"set": folder, "dose": dose, "photons": photons, "reading": reading, "quality": quality}
+                compared(contest, models, bad, truths, **known)
+        compared(contest, models, truths, truths, set=folder, dose="none: clean")
+    contest.end(
+        "every fourth picture by name; "
+        "photons counted behind a Bayer mosaic in linear light, Gaussian noise of σ `reading`, white balance, "
+        "bilinear demosaicing of the noise, gamma 2.2, 8 bits, and where a quality is named JPEG by Pillow (4:2:0); "
+        "seeded by picture and dose; PSNR and SSIM on RGB, mean over pictures, at most 60 dB a picture; chosen: by a "
+        "look at each",
+        time.perf_counter() - began,
+    )
+
+
+def compared(contest: Contest, models: dict[str, Net], bad: Pictures, truths: Pictures, **known: object) -> None:
+    """A row for doing nothing, for each model, and for the one that isthmus denoise chooses for each picture."""
+    done = {"nothing done": bad} | {label: [restored(net, picture) for picture in bad] for label, net in models.items()}
+    names = [denoiser_for(as_photo(picture)).model or "nothing done" for picture in bad]
+    if set(names) <= set(done):
+        done["chosen"] = [done[name][i] for i, name in enumerate(names)]
+    for label, pictures in done.items():
+        figures = {"psnr": fmean(min(60.0, psnr([a], [b])) for a, b in zip(pictures, truths, strict=True))}
+        counts = dict(Counter(names)) if label == "chosen" else None
+        contest.add(label, **known, **figures, ssim=ssim(pictures, truths), **({"choices": counts} if counts else {}))
+
+
+def as_photo(picture: np.ndarray) -> Photo:
+    return Photo(np.rint(255 * picture).astype(np.uint8).transpose(1, 2, 0))
+
+
+def jpeg(contest: Contest) -> None:
+    """Blocks: of gray pictures, and of small ones before they are enlarged."""
+    began = time.perf_counter()
+    models = contest.models("denoise-real")
+    truths = [read(path, gray=True) for path in contest.few(files("classic5"))]
+    for place, quality in enumerate(BLOCKY):
+        bad = [damage.as_jpeg(truth, quality) for truth in truths]
+        compared(contest, models, bad, truths, set="classic5", quality=quality)
+        contest.check(psnr(bad, truths), DEBLOCKED["JPEG"][place], f"classic5, quality {quality}")
+        for model, figures in DEBLOCKED.items():
+            contest.add(f"{model} (published)", set="classic5", quality=quality, psnr=figures[place])
+    net = contest.models("upscale-2").get("upscale-2")
+    for quality in SMALL if net and models else ():
+        enlarged(contest, net, models, quality)
+    contest.end(
+        "JPEG by Pillow with its defaults; classic5: PSNR and SSIM of gray, 8 bits, mean over pictures; set14: small "
+        "by half with MATLAB's bicubic, saved as JPEG, ×2 by upscale-2, PSNR of the luma without a border of 2 pixels, "
+        "with the blocks removed first or not",
+        time.perf_counter() - began,
+    )
+
+
+def enlarged(contest: Contest, net: Net, models: dict[str, Net], quality: int) -> None:
+    figures: dict[str, list[float]] = {}
+    for path in contest.few(files("set14")):
+        truth = read(path)
+        truth = truth[:, : truth.shape[1] // 2 * 2, : truth.shape[2] // 2 * 2]
+        small = damage.as_jpeg(in_bytes(shrink(torch.from_numpy(truth)[None], 2)[0].numpy()), quality)
+        seen = {"upscale-2": small} | {
+            f"{label}, then upscale-2": restored(one, small) for label, one in models.items()
+        }
+        for label, picture in seen.items():
+            y = torch.from_numpy(restored(net, picture))[None]
+            figures.setdefault(label, []).append(float(metrics.psnr_y(y, torch.from_numpy(truth)[None], 2)))
+    for label, values in figures.items():
+        contest.add(label, set="set14", scale=2, quality=quality, psnr_y=fmean(values))

@@ -1,0 +1,86 @@
+"""Which shipped denoiser a picture needs, by the noise and the JPEG blocks that are found in it."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from typing import Any, NamedTuple
+
+from isthmus.data.photo import Photo
+from isthmus.errors import Note
+from isthmus.tasks.degradation import jpeg_quality, noise_in
+from isthmus.tasks.scale import window_of
+
+REAL = "denoise-real"
+NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as noise
+CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
+AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
+CODED = 90  # JPEG quality up to which its blocks are worth removing
+
+
+class Choice(NamedTuple):
+    """names: of shipped models, the best first, none where nothing needs doing. why: in a few words. sigma: of the
+    noise, of 255. quality: of the JPEG that the pixels went through, None where none is found."""
+
+    names: tuple[str, ...]
+    why: str
+    sigma: float | None
+    quality: int | None
+
+    @property
+    def model(self) -> str | None:
+        return self.names[0] if self.names else None
+
+    @property
+    def coded(self) -> bool:
+        """Whether there are JPEG blocks that are worth removing."""
+        return self.quality is not None and self.quality <= CODED
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {"sigma": self.sigma, "jpeg_quality": self.quality, "model": self.model, "why": self.why}
+
+
+def denoiser_for(photo: Photo) -> Choice:
+    """The model for a photo: by its pixels (of a DICOM as its window shows them) and by the tables of a JPEG file."""
+    quality, seen = photo.info.quality, jpeg_quality(photo.pixels)
+    if seen is not None and (quality is None or seen < quality - AGAIN):
+        quality = seen
+    noise = noise_in(photo.pixels, window_of(photo) or photo.range)
+    white = ("denoise-color", "denoise-gray")[:: 1 if photo.pixels.shape[-1] == 3 else -1]
+    if noise is None:
+        return Choice(white, "too small to judge its noise", None, quality)
+    sigma, noisy = noise.sigma, noise.sigma >= NOISY
+    found = Choice((REAL, *white), f"JPEG of quality {quality}", sigma, quality)
+    if found.coded:
+        return found._replace(why=f"{found.why}, noise of σ {sigma:.1f}") if noisy else found
+    if not noisy:
+        return Choice((), "neither noise nor JPEG blocks found, so nothing is changed", sigma, quality)
+    if noise.correlation < CORRELATED:
+        return Choice(white, f"white noise of σ {sigma:.1f}", sigma, quality)
+    return found._replace(why=f"noise of σ {sigma:.1f}, correlated from pixel to pixel")
+
+
+class Choices:
+    """denoiser_for, and a summary of what was chosen.
+
+    film: the model of the first frame that needs one does the later frames too, which would flicker otherwise.
+    """
+
+    def __init__(self, film: bool) -> None:
+        self.film, self.found = film, list[Choice]()
+
+    def __call__(self, photo: Photo) -> Choice:
+        if self.film and self.found and self.found[-1].model:
+            return self.found[-1]
+        self.found.append(denoiser_for(photo))
+        return self.found[-1]
+
+    def tell(self) -> None:
+        """One Note: the model and the reason, or of several pictures how many each model has done."""
+        if not self.found:
+            return
+        last, counts = self.found[-1], Counter(one.model or "no model" for one in self.found)
+        several = ", ".join(f"{name} for {count} of {len(self.found)} pictures" for name, count in counts.most_common())
+        one = self.film or len(self.found) == 1
+        warnings.warn(f"{last.model or 'no model'}: {last.why}" if one else several, Note, stacklevel=3)
