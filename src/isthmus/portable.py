@@ -15,6 +15,7 @@ from isthmus.corruptions.holes import hidden
 from isthmus.data import from_unit, to_unit
 from isthmus.data.base import Range, by_column, range_of
 from isthmus.data.preparation import trained_type
+from isthmus.data.tables.schema import Schema
 
 WORDS = {None: ("encoder", "bottleneck", "decoder"), "encoder": ("encoder", "bottleneck"), "decoder": ("decoder",)}
 
@@ -106,6 +107,8 @@ class Part(nn.Module):
             "range": json.dumps(model.about.get("input", {}).get("range", [0.0, 1.0])),
             "dtype": trained_type(model.read_as()) if "range" in model.read_as() else "float32",
         }
+        if table := model.about.get("input", {}).get("table"):
+            told |= {"columns": json.dumps(Schema.of(table).headings)}  # in the order that the input has them
         if self.looks and model.detector is not None:
             told |= {"detector": json.dumps(vars(model.detector.settings))}
         return told
