@@ -32,8 +32,9 @@ class Plan:
     """How a shipped model comes to be: a recipe with its keys on sets of pictures, and what the card has to say.
 
     sets: a folder, and how many of its files by name; the others are kept for the test. init: the model whose weights
-    it begins with, where they fit. LOGOS in a key is the folder of those that are learned from. shipped: or else it
-    only stands beside one that is, in a table. without: names of pictures that are left out: of test sets, too.
+    it begins with, where they fit, or A+B for the mean of two (Wortsman et al. 2022). LOGOS in a key is the folder of
+    logos that are learned from, the first `logos` by name. shipped: or else it only stands beside one that is, in a
+    table, or another begins with it. without: names of pictures that are left out: of test sets, too.
     """
 
     recipe: str
@@ -99,7 +100,8 @@ PLANS = {
         shipped=False,
     ),
     "unwatermark-harmless": harmless(6.7, "unwatermark-marked", shipped=False),
-    "unwatermark": harmless(16, "unwatermark-harmless", crop=128, lr=5e-4),
+    "unwatermark-words": harmless(5.6, "unwatermark-harmless", shipped=False, crop=128, lr=5e-4),
+    "unwatermark": harmless(2.5, "unwatermark-harmless+unwatermark-words", crop=128, lr=2e-4, schedule="cosine"),
     "xray": Plan(
         "denoise",
         "X-rays with Poisson-Gaussian noise",
@@ -155,6 +157,19 @@ def linked(folder: Path, sets: tuple[tuple[str, int], ...], without: tuple[str, 
     return folder
 
 
+def begun_from(names: str, out: Path) -> Path:
+    """The run of that name, or a folder that is made with the mean of the weights of two."""
+    if "+" not in names:
+        return out / names
+    runs = [out / name for name in names.split("+")]
+    first, second = (store.read_weights(run) for run in runs)
+    folder = out / "sources" / names
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(folder / store.CONFIG, store.read_config(runs[0]))
+    store.write_tensors(folder / store.WEIGHTS, {key: (first[key].float() + second[key].float()) / 2 for key in first})
+    return folder
+
+
 def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
     """The run as a shipped model. Rounding to half precision costs less than a hundredth of a dB."""
     folder = FOLDER / name
@@ -199,7 +214,7 @@ def main() -> None:
             plan.recipe,
             linked(sources / name, plan.sets, plan.without),
             out=run,
-            init=plan.init and given.out / plan.init,
+            init=plan.init and begun_from(plan.init, given.out),
             resume=True,
             epochs=plan.epochs,
             validation=0.0,
