@@ -99,6 +99,7 @@ def test_holes_are_filled_better_than_by_their_mean(scene: np.ndarray) -> None:
 
 
 def test_a_logo_is_found_and_a_part_of_it_lifted(scene: np.ndarray) -> None:
+    """Asked for: a disc on a photo may belong to it, so by default nothing is done where there is doubt."""
     layer = Image.new("RGBA", (128, 96))
     draw = ImageDraw.Draw(layer)
     draw.ellipse((38, 19, 96, 77), fill=(40, 90, 200))
@@ -106,7 +107,7 @@ def test_a_logo_is_found_and_a_part_of_it_lifted(scene: np.ndarray) -> None:
     logo = np.asarray(layer) / 255
     a = 0.7 * logo[..., 3:]
     bad = (scene * (1 - a) + 255 * a * logo[..., :3]).round().astype(np.uint8)
-    clean, mask = isthmus.unwatermark(bad, save_mask=True)
+    clean, mask = isthmus.unwatermark(bad, save_mask=True, sure=0)
     place = a[..., 0] > 0
     assert psnr(clean, scene, place) > psnr(bad, scene, place) + 3
     assert mask[place].mean() > 0.8

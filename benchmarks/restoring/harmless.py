@@ -21,7 +21,7 @@ from restoring import damage, marks
 from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
 
 CAP = 60.0  # dB, of a picture that comes back as it was
-CHOICES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
+CHOICES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 LOGOS = slice(64, 72)
 SETS = ("kodak24", "bsd68", "samples")
 # Those of scikit-image that are pictures, and lie in its wheel.

@@ -386,8 +386,10 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
     """Nothing, single pixels, a region that the net doubts, and more than a mark can cover."""
     odds = np.zeros((30, 40))
     single, doubted, all_over, sure = (odds.copy() for _ in range(4))
-    single[::4, ::4], doubted[3:20, 3:20], all_over[:, 5:], sure[3:20, 3:20] = 1, 0.8, 1, 0.8
-    sure[3:9, 3:9] = 0.97
+    single[::4, ::4], doubted[3:18, 3:20], all_over[:, 5:], sure[3:18, 3:20] = 1, 0.6, 1, 0.6
+    sure[3:9, 3:9] = 0.96
+    thick, thick_and_sure = sure.copy(), sure.copy()
+    thick[3:28, 3:28], thick_and_sure[3:28, 3:28] = 0.95, 0.98
     pixels = RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
     def mended(odds: np.ndarray, **how: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -395,14 +397,20 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
         model = StandIn(lambda x: torch.cat([1 - x, given], 1), reach=100)
         return isthmus.unwatermark(pixels, model=model, save_mask=True, **how)  # type: ignore[no-any-return]
 
-    for case, says in ((odds, "no mark"), (single, "no mark"), (doubted, "no mark"), (all_over, "too much")):
+    for case, says in (
+        (odds, "no mark"),
+        (single, "no mark"),
+        (doubted, "no mark"),
+        (thick, "no mark"),
+        (all_over, "too much"),
+    ):
         with pytest.warns(Note, match=f"{says}.* stays as it is"):
             result, mask = mended(case)
         assert np.array_equal(result, pixels)
         assert not mask.any()
-    for case, how in ((sure, {"sure": 0.95}), (doubted, {"sure": 0.7})):
+    for case, how in ((sure, {"sure": 0.95}), (doubted, {"sure": 0.55}), (thick_and_sure, {})):
         result, mask = mended(case, **how)
-        assert np.array_equal(mask, doubted > 0)
+        assert np.array_equal(mask, case > 0)
         assert np.array_equal(result, np.where(mask[..., None], 255 - pixels, pixels))
     with pytest.raises(BadInput, match="sure is 2"):
         mended(odds, sure=2)

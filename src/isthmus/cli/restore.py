@@ -124,7 +124,7 @@ def unwatermark(
     model: Model = None,
     sure: Annotated[
         float,
-        typer.Option("--sure", metavar="F", min=0.5, max=1.0, help="how likely it has to be that a mark is one"),
+        typer.Option("--sure", metavar="F", min=0.0, max=1.0, help="how likely it has to be that a mark is one"),
     ] = SURE,
     save_mask: Annotated[bool, typer.Option("--save-mask", help="also where it was: NAME-mask.png")] = False,
     best: Best = False,

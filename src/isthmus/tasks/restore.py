@@ -83,8 +83,8 @@ def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **h
     picture, all of it stays as it is, and a Note says so. save_mask: also where something was found: NAME-mask.png, or
     H×W bool as a second result. Else as denoise.
     """
-    if not 0.5 <= sure <= 1:
-        raise BadInput(f"sure is {sure}: a probability between 0.5 and 1 is accepted")
+    if not 0 <= sure <= 1:
+        raise BadInput(f"sure is {sure}: a probability between 0 and 1 is accepted")
     models = Models("unwatermark", how.get("model"), how.get("device", "auto"), "unwatermark")
 
     def work(photo: Photo, name: str) -> Done:
