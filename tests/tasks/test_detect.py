@@ -263,7 +263,7 @@ def test_a_run_of_every_kind_looks_the_same_after_it_is_loaded(kind: str, parts:
     assert found.score.isfinite().all()
     assert found.map.shape == (5, 24, 24)
     alone = isthmus.load(tmp_path / "run").detect(x[2:3], unit=True)  # what stands beside an item does not matter
-    assert alone.score == pytest.approx(found.score[2:3], abs=1e-4)
+    assert alone.score == pytest.approx(found.score[2:3], rel=1e-5, abs=1e-4)
 
 
 def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
