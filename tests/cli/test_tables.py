@@ -44,9 +44,9 @@ def test_no_name_and_no_figure_is_cut(
 
 def test_a_few_wide_rows_become_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setenv("COLUMNS", "56")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    print_table([{key: value for key, value in row.items() if key != "what it is"} for row in ROWS])
+    print_table([{key: value for key, value in row.items() if key != "what it is"} for row in ROWS[:2]])
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).split() for line in capsys.readouterr().out.splitlines()]
-    assert ["file", "photo-0.png", "photo-1.png", "photo-2.png"] in lines
-    assert ["psnr", "31.25", "32.25", "33.25"] in lines
+    assert ["file", "photo-0.png", "photo-1.png"] in lines
+    assert ["psnr", "31.25", "32.25"] in lines
