@@ -389,7 +389,7 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
     single[::4, ::4], doubted[3:18, 3:20], all_over[:, 5:], sure[3:18, 3:20] = 1, 0.6, 1, 0.6
     sure[3:9, 3:9] = 0.96
     thick, thick_and_sure = sure.copy(), sure.copy()
-    thick[3:28, 3:28], thick_and_sure[3:28, 3:28] = 0.95, 0.98
+    thick[3:28, 3:28], thick_and_sure[3:28, 3:28] = 0.98, 0.995
     pixels = RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
     def mended(odds: np.ndarray, **how: Any) -> tuple[np.ndarray, np.ndarray]:
