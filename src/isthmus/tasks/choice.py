@@ -6,6 +6,8 @@ import warnings
 from collections import Counter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from isthmus.data.photo import Photo
 from isthmus.errors import Note
 from isthmus.tasks.degradation import jpeg_quality, noise_in
@@ -15,6 +17,7 @@ REAL = "denoise-real"
 NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as noise
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
+TONES, MOVED = 32, 1.0  # pixels of a side, and the change of their means, of 255, from which on a result is no good
 CODED = 90  # JPEG quality up to which its blocks are worth removing
 
 
@@ -35,6 +38,10 @@ class Choice(NamedTuple):
     def coded(self) -> bool:
         """Whether there are JPEG blocks that are worth removing."""
         return self.quality is not None and self.quality <= CODED
+
+    @property
+    def blocks_alone(self) -> bool:
+        return self.coded and (self.sigma or 0) < NOISY
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -59,6 +66,14 @@ def denoiser_for(photo: Photo) -> Choice:
     if noise.correlation < CORRELATED:
         return Choice(white, f"white noise of σ {sigma:.1f}", sigma, quality)
     return found._replace(why=f"noise of σ {sigma:.1f}, correlated from pixel to pixel")
+
+
+def keeps_tones(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the means of 32×32 pixels of uint8 stay: JPEG keeps them, so a net that moves them errs."""
+    height, width = (side // TONES * TONES for side in before.shape[:2])
+    change = (after[:height, :width].astype(np.float32) - before[:height, :width]).mean(-1)
+    means = change.reshape(height // TONES, TONES, width // TONES, TONES).mean((1, 3))
+    return not means.size or float(np.sqrt((means**2).mean())) < MOVED
 
 
 class Choices:

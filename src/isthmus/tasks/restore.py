@@ -16,7 +16,7 @@ from isthmus.data.film import is_film
 from isthmus.data.hidden import filled
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
-from isthmus.tasks.choice import REAL, Choices, denoiser_for
+from isthmus.tasks.choice import REAL, Choices, denoiser_for, keeps_tones
 from isthmus.tasks.films import over
 from isthmus.tasks.frame import restored, room
 from isthmus.tasks.marks import MOST as MOST_MARKED
@@ -66,7 +66,10 @@ def denoise(
             model = models(*choice.names)
             pixels, _ = _by(model, photo, how, strength=strength)
             pixels = in_window(model, photo, pixels, how, strength)
-            after = photo.but(pixels=pixels, done="denoised")
+            if named or not choice.blocks_alone or keeps_tones(photo.pixels, pixels):
+                after = photo.but(pixels=pixels, done="denoised")
+            else:
+                choice = choice._replace(names=(), why=f"{choice.why}; {REAL} shifts its tones, so nothing is changed")
         after = enlarge(after, name) if enlarge else after
         return Done(after, _before(photo, after, how), {"sigma": choice.sigma} if named else choice.figures)
 
@@ -162,8 +165,10 @@ def upscale(
     def work(photo: Photo, name: str) -> Done:
         figures, seen = dict[str, Any](), photo
         if deblock and (choice := choices(photo)).coded:
-            seen = photo.but(pixels=_by(deblocker(), photo, how)[0])
-            figures = {"why": f"{choice.why}: its blocks are removed first, by {REAL}"}
+            pixels = _by(deblocker(), photo, how)[0]
+            if keeps_tones(photo.pixels, pixels):
+                seen = photo.but(pixels=pixels)
+                figures = {"why": f"{choice.why}: its blocks are removed first, by {REAL}"}
         after = enlarge(seen, name)
         border = math.ceil(max(new / old for new, old in zip(after.size, photo.size, strict=True)))
         return Done(after, _before(photo, after, how), figures, border=border)
