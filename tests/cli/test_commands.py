@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -222,13 +223,15 @@ def test_ctrl_c_leaves_a_run_that_resumes() -> None:
 
 
 def test_help_answers_at_once_and_import_brings_no_torch() -> None:
+    """Seconds of the processor: those on the wall are of whatever else the machine does."""
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-c", "from isthmus.cli import main; main(['--help'])"], check=True, capture_output=True
         )
-        seconds.append(time.perf_counter() - began)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
     assert min(seconds) < 0.4
     subprocess.run([sys.executable, "-c", "import isthmus, sys; assert 'torch' not in sys.modules"], check=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,20 @@ def test_a_net_without_a_linear_path_starts_at_the_mean_color_of_the_data() -> N
     model.start(iter([Sample.of(part) for part in dark.split(8)]))
     (bias,) = (weight for name, weight in model.decoder.named_parameters() if weight.shape == (3,))
     assert torch.allclose(bias.sigmoid(), torch.tensor([0.1, 0.3, 0.6]), atol=1e-4)
+
+
+@pytest.mark.parametrize(("sigma", "keys", "noted"), [(0, {}, False), (25, {}, True), (25, {"noise": 1}, False)])
+def test_noisy_pictures_to_learn_from_as_clean_are_noted(
+    sigma: int, keys: dict[str, int], noted: bool, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number, picture in enumerate(blobs(6, 64)):
+        noisy = np.clip(picture + random.normal(0, sigma, picture.shape), 0, 255).round().astype(np.uint8)
+        Image.fromarray(np.moveaxis(noisy, 0, -1)).save(tmp_path / f"in/{number}.png")
+    corruption = {"corruption": "neighbours"} if keys else {}
+    small: dict[str, Any] = {"epochs": 1, "channels": "4,8", "crop": 16, "quiet": True, **corruption}
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        isthmus.train("denoise", tmp_path / "in", out=tmp_path / "run", **small)
+    assert any("seem noisy themselves" in str(note.message) for note in notes) == noted

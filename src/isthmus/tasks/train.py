@@ -22,6 +22,7 @@ from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.nets import is_small
 from isthmus.tasks.detect import calibrate, looked_at
 from isthmus.tasks.inputs import tell
+from isthmus.tasks.training_noise import note_noise
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.watch import Callbacks
 
@@ -89,6 +90,8 @@ def train(
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
+    if found.cut is not None and model.corruption is not None and model.corruption.clean:
+        note_noise(opened)
     if model_keys.get("roi"):
         looked_at(model_keys["roi"], model)  # refused now, not after the training
     if init is not None:
