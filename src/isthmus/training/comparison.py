@@ -25,11 +25,18 @@ FAIR = 0.99  # a share of a baseline's error from which on a model counts as no 
 def beside_baselines(model: Any, data: Data, parts: Mapping[str, np.ndarray], steps: int) -> dict[str, Any]:
     """{"part", "items", "psnr", "mse_per_pixel", those of "mean" and "pca", "numbers", "verdict"}; or {}.
 
-    Measured on the validation part, or, where there is none, on the training part. All see the same x̃, and PCA is
-    fitted on clean items of the training part. A discrete code, and one of as many numbers as an item has, stands
-    beside the mean alone.
+    A detector has none: it is not judged by how well it rebuilds. Measured on the validation part, or, where there is
+    none, on the training part. All see the same x̃, and PCA is fitted on clean items of the training part. A discrete
+    code, and one of as many numbers as an item has, stands beside the mean alone.
     """
-    if not isinstance(model, Autoencoder) or data.paired or model.has_skips or model.scale > 1 or model.finds:
+    if (
+        not isinstance(model, Autoencoder)
+        or model.about.get("whole")
+        or data.paired
+        or model.has_skips
+        or model.scale > 1
+        or model.finds
+    ):
         return {}
     part = "validation" if len(parts["validation"]) else "train"
     fitted, held = floats(data, parts["train"]), floats(data, parts[part], other=part == "train")
@@ -81,7 +88,7 @@ def verdict(figures: Mapping[str, Any], steps: int) -> str:
     if error > FAIR * figures["mean"]["mse_per_pixel"]:
         text += ". No better than the mean: train longer (--epochs), or check that the pictures show something alike"
     elif "pca" in figures and error > 1.01 * figures["pca"]["mse_per_pixel"]:
-        text += ". Below PCA: train longer (--epochs), try --set linear=yes or a larger --code"
+        text += ". Below PCA: train longer (--epochs), or try a larger --code"
     if steps < FEW:
         text += f". {steps} steps are too few to judge a model by: give it a longer --budget or more --epochs"
     return text
