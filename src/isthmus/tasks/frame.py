@@ -15,7 +15,8 @@ from torch import Tensor
 from isthmus.bicubic import enlarge
 from isthmus.data.depth import full_range
 from isthmus.errors import BadInput
-from isthmus.tasks.marks import SURE, marks_in
+from isthmus.layers import pad_to
+from isthmus.tasks.marks import AROUND, SURE, marks_in
 from isthmus.tiles import TILE, grid, tiled
 from isthmus.training.progress import Progress
 
@@ -55,7 +56,7 @@ def restored(
     limits = limits_of(pixels, range)
     result = room((height * scale, width * scale, channels), pixels.dtype)
     odds: np.ndarray | None = None
-    net = through(model, channels, best)
+    net = through(model, channels, best, agree=sure > 0)
 
     def once(x: Tensor, *mask: Tensor) -> Tensor:
         if mask and not mask[0].any():
@@ -98,13 +99,13 @@ def restored(
     return result, changed
 
 
-def through(model: Any, channels: int, best: bool) -> Net:
+def through(model: Any, channels: int, best: bool, agree: bool = True) -> Net:
     """N×C×h×w, and a mask N×1×h×w if there is one -> N×C×..., or one more: the mask that the model found."""
 
     def net(x: Tensor, mask: Tensor | None = None) -> Tensor:
         return model.restore(x) if mask is None else model.restore(x, mask=mask)
 
-    one = eightfold(net) if best else net
+    one = eightfold(net) if best else agreeing(net, model.stride) if agree else net
     takes = int(model.shape[0])
     if len(model.shape) != 3 or takes not in (1, 3):
         raise BadInput(f"this model takes items of {'×'.join(map(str, model.shape))}, and no gray or colour picture")
@@ -150,6 +151,23 @@ def eightfold(net: Net) -> Net:
         return total / 8
 
     return mean
+
+
+def agreeing(net: Net, stride: int) -> Net:
+    """Of a net that tells a mask: the least likely of four views counts, upright, mirrored, overturned and both.
+
+    A net that learned from pictures turned at random finds a mark in each view, and seldom the same thing by mistake.
+    """
+
+    def least(x: Tensor, *sides: Tensor) -> Tensor:
+        y, (height, width) = net(x, *sides), x.shape[-2:]
+        if y.shape[1] == x.shape[1] or not (y[:, -1:] > AROUND).any():
+            return y
+        x = pad_to(x, stride)  # as the net does, and so all views lie on one grid
+        views = [net(x.flip(axes)).flip(axes)[:, -1:, :height, :width] for axes in ((3,), (2,), (2, 3))]
+        return torch.cat([y[:, :-1], torch.cat([y[:, -1:], *views], 1).amin(1, keepdim=True)], 1)
+
+    return least
 
 
 def turned(x: Tensor, turns: int) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 
 COVERED = 0.5  # likelier covered than not
 AROUND = 0.3  # the probability from which on a pixel belongs to a region: letters have soft edges
-SURE = 0.8  # the probability that EVIDENCE pixels of a region have to reach; benchmarks/restoring/harmless.py chose
+SURE = 0.65  # the probability that EVIDENCE pixels of a region have to reach; benchmarks/restoring/harmless.py chose
 EVIDENCE = 8  # pixels
 THIN = 8  # pixels from the middle of a stroke to its edge; a coin or an eye is thicker, print and letters are not
 DOUBT = 3.32  # power of the doubt that a thicker region may leave: 0.01 of 0.25
