@@ -190,7 +190,7 @@ def upscale(
     scale: Scale = None,
     to: To = None,
     deblock: Annotated[
-        bool, typer.Option("--deblock/--no-deblock", help="remove the blocks of a JPEG of quality 90 or less first")
+        bool, typer.Option("--deblock/--no-deblock", help="remove the blocks of a JPEG of quality 85 or less first")
     ] = True,
     model: Model = None,
     best: Best = False,

@@ -154,7 +154,7 @@ def upscale(
 ) -> Any:
     """A picture with more pixels: `scale` 2, 3 or 4 times as wide and high (2 by default), or `to` a size WxH.
 
-    deblock: the blocks of a JPEG of quality 90 or less are removed first, which enlarging would make stand out.
+    deblock: the blocks of a JPEG of quality 85 or less are removed first, which enlarging would make stand out.
     A size between is reached by a cubic from the next larger factor, one beyond 4 in several steps. With truth the
     figures are psnr_y and ssim_y, those of the luma without a border of `scale` pixels. Else as denoise.
     """
