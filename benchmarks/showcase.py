@@ -48,7 +48,7 @@ def main() -> None:
 
     columns = [
         (noisy, isthmus.denoise(noisy)),
-        (np.dstack([ct] * 3), np.dstack([isthmus.denoise(ct, model="xray")] * 3)),
+        (np.dstack([ct] * 3), np.dstack([isthmus.denoise(ct)] * 3)),
         (scratched, isthmus.inpaint(scratched, scratches)),
     ]
     page = np.full((2 * SIDE + GAP, 3 * SIDE + 2 * GAP, 3), 255, np.uint8)

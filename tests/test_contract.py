@@ -191,6 +191,7 @@ def test_a_batch_of_one_can_be_trained_on(case: Case) -> None:
 def test_a_black_picture_among_others_does_not_wreck_the_gradient(case: Case) -> None:
     def largest(x: Tensor) -> float:
         model = case.new().train()
+        model.start([Sample.of(x)])
         model(Sample.of(x), Context(Noise(0, 0, len(x)))).total.backward()
         return max(float(weight.grad.abs().max()) for weight in model.parameters() if weight.grad is not None)
 

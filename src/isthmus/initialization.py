@@ -14,6 +14,7 @@ from isthmus.networks import LinearPathDecoder, LinearPathEncoder, Principal
 from isthmus.objectives import Objective
 
 VIEWS = 3000  # items that PCA is fitted on, where an augmentation makes several of each
+MOST = 2**28  # numbers of all of them together, 1 GB
 LOOKED_AT = 512  # items that tell the mean, where nobody else looks at more
 
 
@@ -28,7 +29,8 @@ def start_at_pca(
     """The linear path becomes PCA of the samples, seen as a training sees them; the net beside it adds nothing."""
     assert isinstance(decoder, LinearPathDecoder)
     assert isinstance(bottleneck, Bottleneck)
-    principal = Principal(torch.cat([sample.target for sample in views(list(samples), augment)]), encoder.components)
+    seen = torch.cat([sample.target for sample in views(list(samples), augment)])
+    principal = Principal(seen, encoder.components)
     encoder.start(principal)
     back = bottleneck.start_linear(encoder.features, principal.deviation, principal.residual)
     decoder.start(principal, *back)
@@ -37,11 +39,12 @@ def start_at_pca(
 
 def views(samples: list[Sample], augment: Any) -> list[Sample]:
     """The samples, or, where there is an augmentation, as many views of each as make about VIEWS items."""
-    if augment is None:
-        return samples
     count = sum(len(sample.x) for sample in samples)
+    most = max(2, MOST // samples[0].target[0].numel())
+    if augment is None or count > most:
+        return samples[: max(1, most * len(samples) // count)]
     found = []
-    for view in range(max(1, round(VIEWS / count))):
+    for view in range(max(1, round(min(VIEWS, most) / count))):
         for sample in samples:
             noise = Noise(0, -1 - view, len(sample.x), device=sample.x.device)
             found.append(augment(sample, Context(noise, progress=0.0)))

@@ -133,7 +133,7 @@ def test_the_tables_of_a_file_say_its_quality(scene: np.ndarray, tmp_path: Path)
 
 
 def test_frames_of_a_film_share_a_model(scene: np.ndarray) -> None:
-    choices = Choices(film=True)
+    choices = Choices("film.mp4")
     found = [choices(Photo(pixels)).model for pixels in (scene, white(scene, 15), photographed(scene, 200), scene)]
     assert found == [None, "denoise-color", "denoise-color", "denoise-color"]
 
@@ -180,3 +180,15 @@ def test_noise_of_a_camera_and_blocks_are_taken_away(scene: np.ndarray) -> None:
     for bad in (photographed(scene, 200), coded(photographed(scene, 400), 70), coded(scene, 20)):
         before, after = (((one.astype(float) - scene)[:140] ** 2).mean() for one in (bad, isthmus.denoise(bad)))
         assert after < 0.8 * before
+
+
+def test_the_noise_of_a_compressed_film_is_not_white(scene: np.ndarray, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    for name, codec, model in (("lossy.mp4", "mpeg4", "denoise-real"), ("kept.mkv", "ffv1", "denoise-color")):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.height, stream.width = scene.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            for packet in (*stream.encode(av.VideoFrame.from_ndarray(scene, format="rgb24")), *stream.encode()):
+                container.mux(packet)
+        assert Choices([str(tmp_path / name)])(Photo(white(scene, 15))).model == model

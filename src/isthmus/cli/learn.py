@@ -147,7 +147,8 @@ def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None)
         labelled = Path(data).is_dir() and inspected(Path(data)).kinds
         return [f"isthmus {job.name} {out} NEW --out report", *(measure if labelled else [])]
     if job.cut is None:
-        return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out rebuilt"]
+        rebuilt = "rebuilt.csv" if len(model.shape) == 1 else "rebuilt"
+        return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out {rebuilt}"]
     mask = " --mask MASK" if job.name == "inpaint" else ""
     return [*measure, f"isthmus {job.name} PICTURE{mask} --model {out} --out restored.png"]
 

@@ -135,7 +135,7 @@ def _open_path(
         if path.suffix.lower() in TABLES:
             return open_table(path, like, table)
         if is_picture_name(path):
-            return open_pictures(path, size=size, gray=gray, like=like, cut=cut, whole=whole)
+            return open_pictures(path, size=size, gray=gray, like=like, cut=cut, whole=whole, largest=largest)
     except OSError as error:
         raise BadInput(f"{text}: cannot be read ({(error.strerror or str(error)).lower()})") from error
     raise BadInput(f"{text}: not a kind of file that can be read; {ACCEPTED}")

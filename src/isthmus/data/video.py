@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data.containers import CONTAINERS
+from isthmus.data.encoders import LOSSLESS
 from isthmus.data.frames import Film, Frame, Put
 from isthmus.data.sound import words_lost
 from isthmus.data.video_frame import look_of, photo_of
@@ -27,6 +28,16 @@ def needed(path: Path) -> Any:
     except ImportError as error:
         raise BadInput(f"{path}: a video needs PyAV: pip install 'isthmus[film]'") from error
     return av
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file is a film whose codec has changed its pixels; that of an animation or a stack has not."""
+    if path.suffix.lower() not in CONTAINERS or not path.is_file():
+        return False
+    av = needed(path)
+    with suppress(av.FFmpegError, IndexError), av.open(str(path)) as container:
+        return container.streams.video[0].codec_context.name not in LOSSLESS
+    return False
 
 
 class Video(Film):

@@ -56,8 +56,11 @@ class LinearPathDecoder(nn.Module):
         self.register_buffer("directions", torch.zeros(int(components), math.prod(out_shape)))
 
     def forward(self, z: Tensor) -> Tensor:
-        y = (self.mean + self.mix(z.flatten(1)) @ self.directions).unflatten(1, self.out_shape)
-        return y if self.net is None else y + self.net(z)
+        y = (self.mean + self.mix(z.flatten(1).contiguous()) @ self.directions).unflatten(1, self.out_shape)
+        if self.net is None:
+            return y
+        beside = self.net(z)  # of a size that its stride divides
+        return y + (beside[..., : y.shape[-2], : y.shape[-1]] if y.dim() == 4 else beside)
 
     def start(self, principal: Principal, weight: Tensor, bias: Tensor) -> None:
         """weight, bias: from a code to components. The last layer of the net starts at zero, and so adds nothing."""

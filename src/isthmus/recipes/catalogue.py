@@ -132,6 +132,8 @@ def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
     kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
     if type(default) is str and type(value) in (int, float):  # as --set sigma=25 is read
         return str(value)
+    if type(default) is str and type(value) is bool:  # as --set linear=yes is
+        return "yes" if value else "no"
     wanted = kinds.get(type(default))
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool)):
         kind = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}[type(default)]

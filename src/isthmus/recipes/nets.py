@@ -24,6 +24,7 @@ from isthmus.recipes.suited import corruption_for
 
 SMALL = 1024  # numbers of a picture that a dense net takes by default
 LINEAR = ("auto", "yes", "no")
+LARGEST = 2**16  # numbers of an item for which PCA, a matrix of that many columns, is still cheap
 WITHOUT_LINK = ("mse", "gaussian", "l1")  # losses of a mean that need not lie between 0 and 1
 Make = Callable[[Shape, Shape], Bottleneck]  # (shape of the features, shape of the code) -> a bottleneck
 
@@ -135,7 +136,8 @@ def linear_path(asked: str, shape: Shape, code: Shape, loss: str) -> bool:
     able = len(code) == 1 and loss in WITHOUT_LINK
     if asked == "yes" and not able:
         raise BadInput(f"linear=yes: needs a code of numbers such as 32, and a loss of {', '.join(WITHOUT_LINK)}")
-    return able and (asked == "yes" or (asked == "auto" and not is_small(shape)))
+    fits = (not is_small(shape) or len(shape) == 1) and math.prod(shape) <= LARGEST
+    return able and (asked == "yes" or (asked == "auto" and fits))
 
 
 def stages(shape: Shape, code: Shape) -> tuple[int, ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from isthmus.data.film import is_film
 from isthmus.data.photo import Photo
+from isthmus.data.video import is_lossy
 from isthmus.errors import Note
 from isthmus.tasks.degradation import jpeg_quality, noise_in
 from isthmus.tasks.scale import window_of
@@ -18,9 +21,7 @@ NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as no
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
 TONES, MOVED = 32, 1.0  # pixels of a side, and the change of their means, of 255, from which on a result is no good
-CODED = (
-    85  # JPEG quality up to which removing its blocks gained on training pictures that were held back; at 90 nothing
-)
+CODED = 85  # JPEG quality up to which removing its blocks gains, on training pictures that were held back
 
 
 class Choice(NamedTuple):
@@ -81,17 +82,27 @@ def keeps_tones(before: np.ndarray, after: np.ndarray) -> bool:
 class Choices:
     """denoiser_for, and a summary of what was chosen.
 
-    film: the model of the first frame that needs one does the later frames too, which would flicker otherwise.
+    sources: what is to be denoised. Of a film the model of the first frame that needs one does the later frames too,
+    which would flicker otherwise; its codec, unless it is lossless, has made the noise another one than white.
     """
 
-    def __init__(self, film: bool) -> None:
-        self.film, self.found = film, list[Choice]()
+    def __init__(self, sources: Any) -> None:
+        paths = [
+            Path(one) for one in (sources if isinstance(sources, list) else [sources]) if isinstance(one, str | Path)
+        ]
+        self.film, self.lossy = any(map(is_film, paths)), any(map(is_lossy, paths))
+        self.found = list[Choice]()
 
     def __call__(self, photo: Photo) -> Choice:
         if self.film and self.found and self.found[-1].model:
             return self.found[-1]
-        self.found.append(denoiser_for(photo))
-        return self.found[-1]
+        choice = denoiser_for(photo)
+        if self.lossy and choice.names and REAL not in choice.names:
+            choice = choice._replace(
+                names=(REAL, *choice.names), why=f"{choice.why}, which the film's codec has changed"
+            )
+        self.found.append(choice)
+        return choice
 
     def tell(self) -> None:
         """One Note: the model and the reason, or of several pictures how many each model has done."""

@@ -69,18 +69,37 @@ def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
     return {**arrays, "files": np.array(list(data.names)), "sixteen": np.array(data.dtype == torch.uint16)}
 
 
+def _table(path: Path) -> dict[str, np.ndarray]:
+    """files and codes of what write_codes wrote as a table."""
+    with path.open(newline="", encoding="utf-8") as text:
+        rows = list(csv.DictReader(text, delimiter="," if path.suffix.lower() == ".csv" else "\t"))
+    names = [name for name in (rows[0] if rows else {}) if name.startswith("code_")]
+    codes = np.array([[float(row[name]) for name in names] for row in rows], np.float32)
+    return {"codes": codes, "files": np.array([row["file"] for row in rows])}
+
+
 def read_codes(codes: Any) -> dict[str, np.ndarray]:
     """codes and files out of what embed made; BadInput for a file that holds none, or numbers that are no number."""
     if isinstance(codes, (str, Path)):
         if Path(codes).exists() and not Path(codes).is_file():
-            raise BadInput(f"{codes}: not a file of codes; .npz as embed writes it, or .npy is accepted")
+            raise BadInput(f"{codes}: not a file of codes; .npz, .npy, .csv or .tsv of embed is accepted")
         try:
-            loaded = np.load(codes, allow_pickle=False)
-            found = {key: loaded[key] for key in loaded.files} if hasattr(loaded, "files") else {"codes": loaded}
+            loaded = (
+                _table(Path(codes))
+                if Path(codes).suffix.lower() in (".csv", ".tsv")
+                else np.load(codes, allow_pickle=False)
+            )
+            found = (
+                loaded
+                if isinstance(loaded, dict)
+                else {key: loaded[key] for key in loaded.files}
+                if hasattr(loaded, "files")
+                else {"codes": loaded}
+            )
         except FileNotFoundError:
             raise BadInput(f"{codes}: there is no such file") from None
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{codes}: not a file of codes; .npz as embed writes it, or .npy is accepted") from error
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{codes}: not a file of codes; .npz, .npy, .csv or .tsv of embed is accepted") from error
     else:
         found = dict(codes) if isinstance(codes, dict) else {"codes": np.asarray(codes)}
     if "codes" not in found:

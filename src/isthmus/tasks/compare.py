@@ -55,7 +55,7 @@ def compare(
     rows = []
     for key, figures in groups.items():
         row: dict[str, Any] = {"run": ", ".join(names[key]), "recipe": json.loads(key)[0]}
-        row |= {"data": f"{figures[0]['data']} ({figures[0]['split']})"}
+        row |= {"data": f"{figures[0]['data']} ({figures[0].get('split', 'all')})"}
         for name in SHOWN:
             values = [f[name] for f in figures if f.get(name) is not None]
             if values:

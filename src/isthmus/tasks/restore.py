@@ -12,7 +12,6 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from isthmus.data.film import is_film
 from isthmus.data.hidden import filled
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
@@ -53,7 +52,7 @@ def denoise(
     """
     at_least("strength", strength, 0)
     models = Models("denoise", how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
-    choices = Choices(isinstance(source, (str, Path)) and is_film(source))
+    choices = Choices(source)
     enlarge = None
     if (scale, to, upscale_model) != (None, None, None):
         enlarge = larger(scale, to, upscale_model, how)
@@ -159,7 +158,7 @@ def upscale(
     figures are psnr_y and ssim_y, those of the luma without a border of `scale` pixels. Else as denoise.
     """
     enlarge = larger(scale, to, how.get("model"), how)
-    choices = Choices(isinstance(source, (str, Path)) and is_film(source))
+    choices = Choices(source)
     deblocker = cache(lambda: Models("denoise", None, how.get("device", "auto"), REAL)(REAL))
 
     def work(photo: Photo, name: str) -> Done:

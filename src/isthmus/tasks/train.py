@@ -13,6 +13,7 @@ import numpy as np
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, choose_parts, inspected, is_builtin, open_data, paired
+from isthmus.data.base import by_column
 from isthmus.data.folders import MIXED_SIZE, find_pictures
 from isthmus.data.tables import ASKED, Asked
 from isthmus.errors import BadInput, Note, unknown
@@ -85,6 +86,8 @@ def train(
                 there(key, Path(model_keys[key]), opened)
     if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
         model_keys.setdefault("augment", "none")
+    if by_column(opened.range) and "linear" in found.keys:
+        model_keys.setdefault("loss", "mse") if "loss" in found.keys else None  # columns of a table are no likelihoods
     seed = training_keys.get("seed", 0)
     model = create(found.name, shape=opened.seen, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (

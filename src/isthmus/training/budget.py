@@ -12,7 +12,7 @@ from isthmus.training.tally import copy_of
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
 
-MOST = 5  # times the recipe's own epochs: more of the same teaches little, and may spoil
+MOST = 50  # times the recipe's own epochs: more of the same teaches little
 SHARE = 0.9  # of the time is planned, because the machine may have other things to do
 
 

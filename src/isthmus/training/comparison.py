@@ -22,7 +22,9 @@ FAIR = 0.99  # a share of a baseline's error from which on a model counts as no 
 
 
 @torch.no_grad()
-def beside_baselines(model: Any, data: Data, parts: Mapping[str, np.ndarray], steps: int) -> dict[str, Any]:
+def beside_baselines(
+    model: Any, data: Data, parts: Mapping[str, np.ndarray], steps: int, kept: int | None
+) -> dict[str, Any]:
     """{"part", "items", "psnr", "mse_per_pixel", those of "mean" and "pca", "numbers", "verdict"}; or {}.
 
     A detector has none: it is not judged by how well it rebuilds. Measured on the validation part, or, where there is
@@ -64,7 +66,7 @@ def beside_baselines(model: Any, data: Data, parts: Mapping[str, np.ndarray], st
         figures |= found if name == "model" else {name: found}
     if "pca" in figures:
         figures["numbers"] = principal.known
-    return figures | {"verdict": verdict(figures, steps)}
+    return figures | {"verdict": verdict(figures, steps, kept)}
 
 
 def floats(data: Data, rows: np.ndarray, other: bool = False) -> Tensor:
@@ -73,15 +75,18 @@ def floats(data: Data, rows: np.ndarray, other: bool = False) -> Tensor:
     return forgiving(data.subset(rows[step // 2 if other else 0 :: step])).floats()
 
 
-def verdict(figures: Mapping[str, Any], steps: int) -> str:
-    """One sentence for a person: the figures side by side, and what to try where a baseline is not beaten."""
-    unit, digits = ("psnr", 2) if "psnr" in figures else ("mse_per_pixel", 5)
+def verdict(figures: Mapping[str, Any], steps: int, kept: int | None) -> str:
+    """One sentence for a person: the errors side by side, and what to try where a baseline is not beaten.
+
+    PSNR is of the mean squared error over all items, which a training lowers. kept: the epoch whose weights were kept.
+    """
 
     def shown(of: Mapping[str, Any]) -> str:
-        return f"{of[unit]:.{digits}f}" + (" dB" if unit == "psnr" else "")
+        error = of["mse_per_pixel"]
+        return f"{-10 * math.log10(max(error, 1e-10)):.2f} dB" if "psnr" in of else f"{error:.5f}"
 
-    kind = "PSNR" if unit == "psnr" else "squared error of a number"
-    text = f"{kind} {shown(figures)} on the {figures['part']} part, the mean item {shown(figures['mean'])}"
+    kind = "PSNR" if "psnr" in figures else "squared error of a number"
+    text = f"{kind} {shown(figures)} on the {figures['part']} part; the mean of all items {shown(figures['mean'])}"
     if "pca" in figures:
         text += f", PCA with {figures['numbers']} numbers {shown(figures['pca'])}"
     error = figures["mse_per_pixel"]
@@ -91,4 +96,6 @@ def verdict(figures: Mapping[str, Any], steps: int) -> str:
         text += ". Below PCA: train longer (--epochs), or try a larger --code"
     if steps < FEW:
         text += f". {steps} steps are too few to judge a model by: give it a longer --budget or more --epochs"
+    elif kept == 0:
+        text += ". No epoch was better than the start, which is PCA of varied views: more pictures would help"
     return text

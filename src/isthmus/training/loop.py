@@ -104,7 +104,7 @@ class Training:
             whole = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
             return self.close(write=not whole)
         try:
-            with interruptible() as stop, Progress(self.steps, self.step, self.quiet) as progress:
+            with interruptible() as stop, Progress(self.steps, self.step, self.quiet, self.judge.left) as progress:
                 self.begin()
                 self.stepper.say = progress.say
                 while self.step < self.steps and not self.finished:

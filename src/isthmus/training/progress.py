@@ -24,7 +24,11 @@ class Progress:
 
     shown_now: ClassVar[Progress | None] = None  # the outermost one
 
-    def __init__(self, total: int, done: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self, total: int, done: int = 0, quiet: bool = False, most: Callable[[float], float] | None = None
+    ) -> None:
+        """most: seconds that are left at a moment, whatever the steps would take: a budget."""
+        self.most = most or (lambda now: math.inf)
         self.total, self.first, self.done, self.quiet = total, done, done, quiet
         self.began = self.shown = time.perf_counter()
         self.estimated = False
@@ -62,6 +66,7 @@ class Progress:
         if not self.estimated and now - self.began > ESTIMATE_AFTER:
             self.estimated = True
             whole = (now - self.began) / max(1, step - self.first) * (self.total - self.first)
+            whole = min(whole, now - self.began + self.most(now))
             if whole > 2 * ESTIMATE_AFTER:
                 end = time.strftime("%H:%M", time.localtime(time.time() + whole))
                 self.say(f"about {duration(whole)} in all, until {end}")
@@ -70,7 +75,7 @@ class Progress:
             self.bar.update(self.task, completed=step, description=line(), refresh=True)
         elif self.bar is None and (last or now - self.shown > LINE_EVERY):
             self.shown = now
-            left = (now - self.began) / max(1, step - self.first) * (self.total - step)
+            left = min((now - self.began) / max(1, step - self.first) * (self.total - step), self.most(now))
             print(f"{line()}  {duration(left)} left" if left > 1 else line(), file=sys.stderr, flush=True)
 
     def say(self, sentence: str) -> None:

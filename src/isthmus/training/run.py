@@ -63,7 +63,11 @@ class Run:
     @cached_property
     def beside(self) -> dict[str, Any]:
         """The error of the model beside the mean item's and PCA's, as beside_baselines has it; {} where none fits."""
-        return beside_baselines(self.model, self.data, self.parts, self.steps) if self.history else {}
+        return (
+            beside_baselines(self.model, self.data, self.parts, self.steps, self.kept.get("epoch"))
+            if self.history
+            else {}
+        )
 
     @property
     def steps(self) -> int:

@@ -137,6 +137,7 @@ def filled(read: Read, schema: Schema, path: Path, notes: list[str], measure: bo
     row, place = (int(each[0]) for each in np.nonzero(gaps))
     lost = {column.name: int(number) for column, number in zip(schema.columns, gaps.sum(0), strict=True) if number}
     told = ", ".join(f"{number} in {name}" for name, number in list(lost.items())[:NAMED])
+    told += f" and {sum(list(lost.values())[NAMED:])} in {len(lost) - NAMED} more columns" if len(lost) > NAMED else ""
     if not schema.missing:
         where = f"line {read.lines[row]}, {called(schema.columns[place].name)}"
         how = "trained with --set missing=median or missing=drop" if not measure else "--set missing=median or drop"
