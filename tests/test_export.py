@@ -355,8 +355,8 @@ class Asking(Plain):
         return code if code.z.sum() > 0 else Code(2 * code.z, code.penalty)
 
 
-def with_bottleneck(strip: nn.Module, recipe: str = "linear", **keys: Any) -> Autoencoder:
-    model = new(recipe, (11,) if recipe == "linear" else (1, 6, 6), **keys)
+def with_bottleneck(strip: nn.Module, recipe: str = "undercomplete", **keys: Any) -> Autoencoder:
+    model = new(recipe, (11,) if recipe == "undercomplete" else (1, 6, 6), **keys)
     model.bottleneck = strip
     kept: Any = model.__dict__["_arguments"]
     kept["bottleneck"] = strip
@@ -428,7 +428,7 @@ def test_an_out_that_cannot_be_is_refused_before_anything_is_done(tmp_path: Path
 
 
 def test_weights_that_do_not_fit_into_one_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = new("linear", (50,))
+    model = new("undercomplete", (50,))
     monkeypatch.setattr(module, "LIMIT", 1000)
     with pytest.raises(BadInput, match="an ONNX file in one piece holds less than 2 GB"):
         export(model, tmp_path / "it.onnx")
