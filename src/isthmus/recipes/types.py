@@ -47,12 +47,13 @@ def undercomplete(
 
 
 @recipe(*ANY, **FEW, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
-def linear(shape: Shape, code: Shape = (24,)) -> Autoencoder:
+def linear(shape: Shape, code: Shape | None = None) -> Autoencoder:
     """No bend anywhere and squared error: it finds the subspace of PCA (Baldi & Hornik 1989).
 
-    code: numbers between encoder and decoder
+    code: numbers between encoder and decoder: by default 24, or 32 where pictures are not small
     """
-    return dense(shape, code, Plain, activation="none")
+    size = code or fitted((24,) if is_small(shape) else (32,), shape)
+    return dense(shape, size, Plain, activation="none")
 
 
 @recipe(
