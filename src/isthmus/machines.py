@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor, nn
 
-LOST = ("closed by peer", "connection reset", "broken pipe", "nccl", "processgroup", "timed out", "socket", "gloo")
+GONE = ("closed by peer", "connection reset", "broken pipe")
+LOST = (*GONE, "nccl", "processgroup", "timed out", "socket", "gloo")
 
 
 class Lost(IsthmusError):
@@ -73,7 +74,7 @@ def fabric_of(options: Mapping[str, Any]) -> Fabric:
             if fabric.device.type == "cpu":  # where a lost rank is an error, Fabric need not kill us before we say so
                 getattr(fabric.strategy.launcher, "procs", []).clear()
     except (ValueError, RuntimeError) as error:
-        if any(word in str(error).lower() for word in LOST):  # the other one ended while the two were being connected
+        if any(word in str(error).lower() for word in GONE):  # the other one ended while the two were being connected
             raise Lost from error
         raise BadInput(f"{devices} devices on {nodes} nodes: {str(error).splitlines()[0]}") from error
     return fabric
