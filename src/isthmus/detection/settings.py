@@ -15,8 +15,8 @@ SCORES = (*PLACED, "elbo", *CODED, "covariance")
 RELATIVE = ("error", "gradient", *CODED)
 
 # Chosen on anomalies synthesised from what is learned from, by benchmarks/anomaly.py: those of Settings by its part
-# choice, of rows by choice-rows (a series does better still smoothed by 2), of what finds by
-# choice-tiles, of tables in short trials, which choice-tables has still to print. Of what fills holes they come from trials that no script repeats.
+# choice, of rows by choice-rows (a series does better still smoothed by 2), of what finds by choice-tiles. Of tables
+# (which choice-tables has still to print) and of what fills holes they come from trials that no script repeats.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
     "table": {"score": "error+covariance", "smooth": 0.0, "relative": False, "pool": "mean"},
