@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -17,12 +18,14 @@ from isthmus import models
 from isthmus.cli import main
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import corruption
+from isthmus.data.film import open_film
 from isthmus.data.photo import Photo, read_photo
 from isthmus.errors import Note
-from isthmus.tasks.choice import Choices, denoiser_for
+from isthmus.tasks.choice import Choices, choice_of_frames, denoiser_for
 from isthmus.tasks.degradation import jpeg_quality, noise_in
 
 HIGH, WIDE = 240, 320
+needs_models = pytest.mark.skipif("denoise-real" not in models.names(), reason="denoise-real is not shipped yet")
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +136,52 @@ def test_the_tables_of_a_file_say_its_quality(scene: np.ndarray, tmp_path: Path)
 
 
 def test_frames_of_a_film_share_a_model(scene: np.ndarray) -> None:
-    choices = Choices("film.mp4")
-    found = [choices(Photo(pixels)).model for pixels in (scene, white(scene, 15), photographed(scene, 200), scene)]
-    assert found == [None, "denoise-color", "denoise-color", "denoise-color"]
+    noisy, clean = denoiser_for(Photo(white(scene, 15))), denoiser_for(Photo(scene))
+    real = denoiser_for(Photo(photographed(scene, 200)))
+    assert choice_of_frames([clean, noisy, real, noisy, clean]).model == "denoise-color"
+    assert choice_of_frames([clean, noisy, clean, real, clean]).model is None
+    weaker = denoiser_for(Photo(white(scene, 8)))
+    found = choice_of_frames([clean, weaker, noisy, noisy, clean])
+    assert found.sigma == noisy.sigma
+    assert found.why == f"{noisy.why}, in 3 of 5 frames that were looked at"
 
 
-needs_models = pytest.mark.skipif("denoise-real" not in models.names(), reason="denoise-real is not shipped yet")
+def film_of(frames: list[np.ndarray], path: Path) -> Path:
+    tifffile.imwrite(path, np.stack(frames), photometric="rgb")
+    return path
+
+
+def test_a_film_is_looked_at_before_its_first_frame(scene: np.ndarray, tmp_path: Path) -> None:
+    small = scene[:120]
+    dark_titles = [np.zeros_like(small)] * 2
+    path = film_of([*dark_titles, *[white(small, 15)] * 5, photographed(small, 200), small], tmp_path / "a.tif")
+    choices = Choices(lambda photo, choice: True)
+    with choices.of_film(open_film(path)):
+        assert {choices(Photo(pixels)).model for pixels in (small, photographed(small, 200))} == {"denoise-color"}
+    assert choices(Photo(small)).model is None
+    with pytest.warns(Note, match=r"^denoise-color for 1 of 2 pictures and films, no model for 1 of 2 pictures and"):
+        choices.tell()
+    refused = Choices(lambda photo, choice: False)
+    with refused.of_film(open_film(path)):
+        assert refused(Photo(small)).model is None
+
+
+@needs_models
+def test_the_figures_of_a_film_say_the_model_and_why_once(scene: np.ndarray, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "in").mkdir()
+    small = scene[:96, :128]
+    film_of([white(small, 15)] * 2, tmp_path / "in" / "a.tif")
+    film_of([small] * 2, tmp_path / "in" / "b.tif")
+    for source, out in ((tmp_path / "in" / "a.tif", tmp_path / "a.tif"), (tmp_path / "in", tmp_path / "out")):
+        with pytest.raises(SystemExit):
+            main(["denoise", str(source), "--out", str(out), "--json"])
+        captured = capsys.readouterr()
+        rows = json.loads(captured.out)["files"]
+        assert [row["model"] for row in rows] == ["denoise-color", None][: len(rows)]
+        assert rows[0]["sigma"] == pytest.approx(15, abs=2)
+        assert "white noise" in rows[0]["why"]
+        assert rows[-1]["jpeg_quality"] is None
+        assert "denoise-color" not in captured.err
 
 
 @needs_models
@@ -189,6 +232,9 @@ def test_the_noise_of_a_compressed_film_is_not_white(scene: np.ndarray, tmp_path
             stream = container.add_stream(codec, rate=10)
             stream.height, stream.width = scene.shape[:2]
             stream.pix_fmt = "yuv420p"
-            for packet in (*stream.encode(av.VideoFrame.from_ndarray(scene, format="rgb24")), *stream.encode()):
+            noisy = white(scene, 15)
+            for packet in (*stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")), *stream.encode()):
                 container.mux(packet)
-        assert Choices([str(tmp_path / name)])(Photo(white(scene, 15))).model == model
+        choices = Choices(lambda photo, choice: True)
+        with choices.of_film(open_film(tmp_path / name)):
+            assert choices(Photo(scene)).model == model

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from isthmus.data.depth import full_range
 from isthmus.data.photo import Photo
+from isthmus.errors import BadInput, Note
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,26 @@ class Film(ABC):
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
         """All of them, in order, upright; no more than a few are in memory."""
+
+    def ranged(self) -> Iterator[Frame]:
+        """`frames`, each with the numbers that are black and white in all of them."""
+        own = self.range()
+        for frame in self.frames():
+            yield replace(frame, photo=frame.photo.but(range=own or full_range(frame.photo.pixels.dtype)))
+
+    def spread(self, count: int) -> list[Photo]:
+        """The pictures of up to `count` frames, spread evenly over the film; damage of frames is not told here.
+
+        Raises BadInput where there is none.
+        """
+        places = {(2 * number + 1) * self.count // (2 * count) for number in range(count)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Note)
+            wanted = islice(self.ranged(), max(places) + 1)
+            some = [frame.photo for place, frame in enumerate(wanted) if place in places]
+        if not some:
+            raise BadInput(f"{self.path}: holds no frames that can be read")
+        return some
 
     def range(self) -> tuple[float, float] | None:
         """The numbers that are black and white in all frames; None: 0 and all that their whole numbers hold."""

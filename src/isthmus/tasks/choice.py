@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data.film import is_film
+from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
 from isthmus.data.video import is_lossy
 from isthmus.errors import Note
@@ -21,6 +22,7 @@ NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as no
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
 TONES, MOVED = 32, 1.0  # pixels of a side, and the change of their means, of 255, from which on a result is no good
+LOOKED_AT = 5  # frames of a film, spread over it
 CODED = 85  # JPEG quality up to which removing its blocks gains, on training pictures that were held back
 
 
@@ -45,6 +47,10 @@ class Choice(NamedTuple):
     @property
     def blocks_alone(self) -> bool:
         return self.coded and (self.sigma or 0) < NOISY
+
+    def withdrawn(self) -> Choice:
+        """The same without a model, because the chosen one would do harm."""
+        return self._replace(names=(), why=f"{self.why}; {REAL} shifts its tones, so nothing is changed")
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -80,35 +86,61 @@ def keeps_tones(before: np.ndarray, after: np.ndarray) -> bool:
 
 
 class Choices:
-    """denoiser_for, and a summary of what was chosen.
+    """denoiser_for each picture, or once for each film; and a summary of what was chosen.
 
-    sources: what is to be denoised. Of a film the model of the first frame that needs one does the later frames too,
-    which would flicker otherwise; its codec, unless it is lossless, has made the noise another one than white.
+    usable: whether the result of a choice for a photo may be used. It is asked once a film; not of pictures.
     """
 
-    def __init__(self, sources: Any) -> None:
-        paths = [
-            Path(one) for one in (sources if isinstance(sources, list) else [sources]) if isinstance(one, str | Path)
-        ]
-        self.film, self.lossy = any(map(is_film, paths)), any(map(is_lossy, paths))
-        self.found = list[Choice]()
+    def __init__(self, usable: Callable[[Photo, Choice], bool]) -> None:
+        self.usable = usable
+        self.film: Choice | None = None  # while a film is worked on: that of all of its frames
+        self.found, self.films = list[Choice](), 0
 
     def __call__(self, photo: Photo) -> Choice:
-        if self.film and self.found and self.found[-1].model:
-            return self.found[-1]
-        choice = denoiser_for(photo)
-        if self.lossy and choice.names and REAL not in choice.names:
-            choice = choice._replace(
-                names=(REAL, *choice.names), why=f"{choice.why}, which the film's codec has changed"
-            )
+        if self.film is not None:
+            return self.film
+        self.found.append(denoiser_for(photo))
+        return self.found[-1]
+
+    @contextmanager
+    def of_film(self, film: Film) -> Iterator[None]:
+        """What is called inside is for frames of this film, which would flicker if each of them had its own model."""
+        photos = film.spread(LOOKED_AT)
+        choice = choice_of_frames([denoiser_for(photo) for photo in photos])
+        if choice.names and REAL not in choice.names and is_lossy(film.path):  # a codec leaves no noise white
+            why = f"{choice.why}, which the film's codec has changed"
+            choice = choice._replace(names=(REAL, *choice.names), why=why)
+        if choice.names and not self.usable(photos[len(photos) // 2], choice):
+            choice = choice.withdrawn()
         self.found.append(choice)
-        return choice
+        self.film, self.films = choice, self.films + 1
+        try:
+            yield
+        finally:
+            self.film = None
 
     def tell(self) -> None:
         """One Note: the model and the reason, or of several pictures how many each model has done."""
         if not self.found:
             return
         last, counts = self.found[-1], Counter(one.model or "no model" for one in self.found)
-        several = ", ".join(f"{name} for {count} of {len(self.found)} pictures" for name, count in counts.most_common())
-        one = self.film or len(self.found) == 1
-        warnings.warn(f"{last.model or 'no model'}: {last.why}" if one else several, Note, stacklevel=3)
+        kinds = ["pictures"] * (self.films < len(self.found)) + ["films"] * (self.films > 0)
+        whole = f"{len(self.found)} {' and '.join(kinds)}"
+        several = ", ".join(f"{name} for {count} of {whole}" for name, count in counts.most_common())
+        told = f"{last.model or 'no model'}: {last.why}" if len(self.found) == 1 else several
+        warnings.warn(told, Note, stacklevel=3)
+
+
+def choice_of_frames(found: Sequence[Choice]) -> Choice:
+    """The one choice for a film of which `found` are those of some frames.
+
+    No model where most of the frames need none; else the model that most of the others need, by the frame whose noise
+    is the middle one of theirs.
+    """
+    needed = [one for one in found if one.names]
+    if 2 * len(needed) < len(found):
+        return Counter([one for one in found if not one.names]).most_common(1)[0][0]
+    names = Counter(one.names for one in needed).most_common(1)[0][0]
+    alike = sorted((one for one in needed if one.names == names), key=lambda one: one.sigma or 0.0)
+    middle = alike[len(alike) // 2]
+    return middle._replace(why=f"{middle.why}, in {len(alike)} of {len(found)} frames that were looked at")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isthmus.data.containers import VIDEOS
-from isthmus.data.depth import full_range
 from isthmus.data.film import check_film_name, film_like, is_film, open_film
 from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
@@ -21,18 +21,23 @@ from isthmus.tasks import photos
 from isthmus.tasks.flicker import Flicker
 from isthmus.tasks.masks import frame_name
 from isthmus.tasks.notes import Notes
-from isthmus.tasks.photos import Done, How, Work, judged, known
+from isthmus.tasks.restore_options import Done, How, Work, known
+from isthmus.tasks.restore_scores import judged
 from isthmus.training.progress import Progress
 
+OfFilm = Callable[[Film], AbstractContextManager[None]]
 
-def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
+
+def over(source: Any, work: Work, how: How, *, save_mask: bool = False, of_film: OfFilm | None = None) -> Any:
     """Do `work` on an array, a file, a folder or a film, and put the result where `out` says; see photos.over.
 
-    A film is written to `out`, which its path becomes; `each` is told the means of its figures. Raises BadInput.
+    of_film: entered for each film before the work on its frames begins, and left after it. A film is written to `out`,
+    which its path becomes; `each` is told the means of its figures, and those that all frames share. Raises BadInput.
     """
     source = several(source, VIDEOS)
+    of_film = of_film or (lambda film: nullcontext())
     if not isinstance(source, (str, Path)) or not is_film(source):
-        of_folder = partial(_in_folder, work=work, how=how)
+        of_folder = partial(_in_folder, work=work, how=how, of_film=of_film)
         return photos.over(source, work, how, save_mask=save_mask, film=of_folder)
     known(how)
     path = Path(source)
@@ -49,20 +54,22 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False) -> Any:
     if how.get("resume") and out.exists():
         return out
     claim(out, force=how.get("force", False))
-    _film(path, path.name, out, work, how)
+    _film(path, path.name, out, work, how, of_film)
     return out
 
 
-def _in_folder(path: Path, name: str, out: Path, work: Work, how: How) -> None:
+def _in_folder(path: Path, name: str, out: Path, work: Work, how: How, of_film: OfFilm) -> None:
     """A film that has `name` in a folder; so has its truth, where there is any."""
     truth = how.get("truth")
     if truth is not None:
         truth = Path(truth) / name if isinstance(truth, (str, Path)) else truth
-    _film(path, name, out, work, {**how, "truth": truth, "side_by_side": False})
+    _film(path, name, out, work, {**how, "truth": truth, "side_by_side": False}, of_film)
 
 
-def _film(path: Path, name: str, out: Path, work: Work, how: How) -> None:
-    figures = _through(open_film(path), name, work, how, out)
+def _film(path: Path, name: str, out: Path, work: Work, how: How, of_film: OfFilm) -> None:
+    film = open_film(path)
+    with of_film(film):
+        figures = _through(film, name, work, how, out)
     if each := how.get("each"):
         each({"file": name, **figures})
 
@@ -73,9 +80,8 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
     means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
     count, began, range = 0, time.perf_counter(), film.range()
     with Progress(film.count) as bar, film_like(film, out) as put:
-        for count, frame in enumerate(film.frames(), 1):
-            shown = frame_name(name, count)
-            photo = frame.photo.but(range=range or full_range(frame.photo.pixels.dtype))
+        for count, frame in enumerate(film.ranged(), 1):
+            shown, photo = frame_name(name, count), frame.photo
             with notes.caught():
                 done = _done(photo, shown, work, how, truth)
             put(done.after, frame)
@@ -89,7 +95,8 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
     height, width = done.after.size
     found = {key: figure for key, one in flicker.items() if (figure := one.figure()) is not None}
     seconds = time.perf_counter() - began
-    return {"width": width, "height": height, "frames": count, **means.figures(), **found, "seconds": seconds}
+    size = {"width": width, "height": height, "frames": count}
+    return {**size, **means.figures(), **found, "seconds": seconds}
 
 
 def _done(photo: Photo, name: str, work: Work, how: How, truth: Iterator[Photo] | None) -> Done:
@@ -113,16 +120,22 @@ def _line(count: int, whole: int, began: float) -> str:
 
 
 class Means:
-    """Of the figures of the frames that are no whole numbers."""
+    """Of the figures of the frames: the means of fractions, and what else is the same in each."""
 
     def __init__(self) -> None:
         self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
+        self.others: dict[str, set[Any]] = defaultdict(set)
 
     def add(self, figures: dict[str, Any]) -> None:
         for key, value in figures.items():
-            if isinstance(value, float) and key != "seconds":
+            if key in ("file", "seconds"):
+                continue
+            if isinstance(value, float):
                 self.sums[key][0] += value
                 self.sums[key][1] += 1
+            else:
+                self.others[key].add(value)
 
-    def figures(self) -> dict[str, float]:
-        return {key: total / count for key, (total, count) in self.sums.items()}
+    def figures(self) -> dict[str, Any]:
+        same = {key: next(iter(values)) for key, values in self.others.items() if len(values) == 1}
+        return same | {key: total / count for key, (total, count) in self.sums.items()}

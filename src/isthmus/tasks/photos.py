@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -22,60 +20,14 @@ from isthmus.data.several import Selection
 from isthmus.errors import BadInput, Note
 from isthmus.files import claim
 from isthmus.tasks.arrays import photos_of
-from isthmus.tasks.beside import caption, scores, scores_y, write_beside
-from isthmus.tasks.masks import partner
+from isthmus.tasks.beside import caption, write_beside
 from isthmus.tasks.notes import Notes
-from isthmus.tasks.outputs import unique
-from isthmus.tasks.result_names import check_format, film_name, result_name
+from isthmus.tasks.restore_options import Done, How, Places, Work, known, places_of, used
+from isthmus.tasks.restore_scores import judged, truths
+from isthmus.tasks.result_names import film_name, result_name
 from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
 
-
-class How(TypedDict, total=False):
-    """What all verbs of restoration take besides their own.
-
-    model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
-    a folder for a folder. best: the mean over eight ways to turn the picture. white: the number that is white, such as
-    4095 for 12 bits in 16, instead of one that each picture tells. side_by_side: a picture of before and after, too.
-    truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only that part, and of
-    that only so many. format: of the pictures in a folder, such as jpg; by default png, or what the input needs.
-    jpeg_quality: 1 to 100, 95 by default. resume: what is there is left, and the rest done. each: called with the
-    figures of each picture.
-    """
-
-    model: Any
-    out: Path | str | None
-    best: bool
-    white: float | None
-    side_by_side: bool
-    truth: Any
-    split: str | None
-    first: int | None
-    format: str | None
-    jpeg_quality: int | None
-    force: bool
-    resume: bool
-    device: str
-    each: Callable[[dict[str, Any]], None] | None
-
-
-@dataclass
-class Done:
-    """What became of a picture: before is what it is to be compared with, in the size of the result.
-
-    border: where it was enlarged, what is left out at each edge of the luma, which alone is compared then.
-    """
-
-    after: Photo
-    before: Photo
-    figures: dict[str, Any] = field(default_factory=dict)
-    changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
-    border: int | None = None
-
-
-FLOAT = np.dtype(np.float32)
-Work = Callable[[Photo, str], Done]
 FilmWork = Callable[[Path, str, Path], None]
-Places = tuple[str, str, str]
 
 
 def over(source: Any, work: Work, how: How, *, save_mask: bool = False, film: FilmWork) -> Any:
@@ -103,15 +55,6 @@ def over(source: Any, work: Work, how: How, *, save_mask: bool = False, film: Fi
         done = judged(work, read_photo(path), path.name, how)
         return (done.after.samples(), done.changed) if save_mask else done.after.samples()
     return _file(path, work, Path(out), how, save_mask)
-
-
-def known(how: How) -> None:
-    """Raise TypeError for an option that there is not, BadInput for two that say the opposite."""
-    if strange := set(how) - set(How.__annotations__):
-        raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(How.__annotations__)}")
-    if how.get("force") and how.get("resume"):
-        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
-    check_format(how.get("out"), how.get("format"), how.get("jpeg_quality"))
 
 
 def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
@@ -225,66 +168,6 @@ def _each(
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
-
-
-def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
-    """The work on one picture, timed and compared with the truth where there is one; `each` is told its figures."""
-    began = time.perf_counter()
-    done = work(photo, name)
-    if photo.bands is not None:
-        _through_bands(photo, photo.bands, work, name, done)
-    height, width = done.after.size
-    done.figures = {"file": name, "width": width, "height": height, **done.figures}
-    done.figures["seconds"] = time.perf_counter() - began
-    if how["truth"]:
-        truth, place, border = how["truth"](name).pixels, done.changed, done.border
-        range, dtype = done.after.range, done.after.pixels.dtype
-        if range not in (None, full_range(dtype)):  # figures are of shares of white
-            truth = shown(truth, range if truth.dtype == dtype else own_range(truth), FLOAT)
-        for photo, ending in ((done.after, ""), (done.before, "_before")):
-            own = photo.pixels if range in (None, full_range(dtype)) else shown(photo.pixels, range, FLOAT)
-            found = scores(own, truth, place) if border is None else scores_y(own, truth, border)
-            done.figures |= {f"{key}{ending}": value for key, value in found.items()}
-    if told := how.get("each"):
-        told(done.figures)
-    return done
-
-
-def _through_bands(photo: Photo, bands: np.ndarray, work: Work, name: str, done: Done) -> None:
-    """The work on each channel besides color, by itself, as on a gray picture."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Note)  # which was told of the color
-        each = [work(Photo(bands[..., [place]], photo.alpha), name) for place in range(bands.shape[-1])]
-    done.after = done.after.but(bands=np.concatenate([one.after.pixels for one in each], -1))
-    if done.changed is not None:
-        done.changed = np.logical_or.reduce([one.changed for one in (done, *each) if one.changed is not None])
-
-
-def truths(truth: Any) -> Callable[[str], Photo] | None:
-    """From the name of a picture to what it should be."""
-    if truth is None:
-        return None
-    if is_set(truth):
-        return reader(open_set(truth))
-    if isinstance(truth, (str, Path)):
-        find = partner(truth, "truth")
-        return lambda name: read_photo(find(name))
-    photos = photos_of(truth)[0]
-    return lambda name: photos[int(name)] if len(photos) > 1 else photos[0]
-
-
-def places_of(results: list[str]) -> list[Places]:
-    """The names for the result, its mask and the two side by side, of each; no two of all of them are equal."""
-    ends = ("-mask.png", "-side-by-side.png")
-    names = unique(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
-    count = len(results)
-    return list(zip(names[:count], names[count : 2 * count], names[2 * count :], strict=True))
-
-
-def used(places: Places, how: How, save_mask: bool) -> list[str]:
-    """Those of the three that will be written."""
-    wanted = (True, save_mask, how.get("side_by_side"))
-    return [place for place, want in zip(places, wanted, strict=True) if want]
 
 
 def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) -> None:

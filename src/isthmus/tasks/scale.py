@@ -14,7 +14,7 @@ from isthmus.data.dicom_window import window_in
 from isthmus.data.photo import Photo
 from isthmus.data.preparation import trained_type
 from isthmus.errors import BadInput, Note
-from isthmus.tasks.photos import How
+from isthmus.tasks.restore_options import How
 
 
 def ranged(photo: Photo, model: Any, how: How) -> Photo:

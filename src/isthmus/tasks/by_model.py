@@ -1,0 +1,41 @@
+"""What a model makes of a photo: hidden color and the window of a DICOM are seen to here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.hidden import filled
+from isthmus.data.photo import Photo
+from isthmus.tasks.enlarging import resized
+from isthmus.tasks.frame import restored
+from isthmus.tasks.restore_options import How
+from isthmus.tasks.scale import window_of
+
+
+def by_model(model: Any, photo: Photo, how: How, **keys: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """A photo as `restored` gives it, which sees no hidden color, and keeps it where it changes nothing."""
+    pixels, changed = restored(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
+    return pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels), changed
+
+
+def in_window(model: Any, photo: Photo, pixels: np.ndarray, how: How, strength: float) -> np.ndarray:
+    """What a window of a DICOM shows is denoised as it shows it, in which noise is many times as strong.
+
+    The rest is `pixels`, which the whole range has given; with a named model, which may have been trained on what
+    windows show, and not on whole ranges, it stays as it was.
+    """
+    window = window_of(photo)
+    if window is None or how.get("white") is not None:
+        return pixels
+    inside = (photo.pixels > window[0]) & (photo.pixels < window[1])
+    seen = photo.but(pixels=np.clip(photo.pixels, *np.rint(window).astype(photo.pixels.dtype)), range=window)
+    found, _ = by_model(model, seen, how, strength=strength)
+    return np.where(inside, found, pixels if how.get("model") is None else photo.pixels)
+
+
+def before(photo: Photo, after: Photo, how: How) -> Photo:
+    """What the result is compared with, in its size, where it is."""
+    compared = how.get("side_by_side") or how.get("truth") is not None
+    return photo.but(pixels=resized(photo.pixels, after.size)) if compared else photo
