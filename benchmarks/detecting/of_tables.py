@@ -17,7 +17,7 @@ import isthmus
 from common import write
 from isthmus.data.columns import ranges_of
 from isthmus.metrics import auroc
-from isthmus.tasks.detect import calibrate
+from isthmus.tasks.calibrate import calibrate
 
 SEEDS = (0, 1, 2)
 Score = Callable[[np.ndarray], np.ndarray]

@@ -17,15 +17,15 @@ class Mahalanobis:
     The covariance is shrunk towards a sphere (Ledoit & Wolf 2004), so that few good ones suffice.
     """
 
-    def __init__(self, mean: Tensor, precision: Tensor) -> None:
-        self.mean, self.precision = mean, precision
+    def __init__(self, mean: Tensor, precision: Tensor, count: int = 0) -> None:
+        self.mean, self.precision, self.count = mean, precision, count
 
     @classmethod
     def fit(cls, codes: Tensor) -> Mahalanobis:
         from sklearn.covariance import ledoit_wolf
 
         covariance, _ = ledoit_wolf(codes.double().numpy())
-        return cls(codes.mean(0), torch.linalg.pinv(torch.from_numpy(covariance)).float())
+        return cls(codes.mean(0), torch.linalg.pinv(torch.from_numpy(covariance)).float(), len(codes))
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -34,6 +34,11 @@ class Mahalanobis:
     def __call__(self, codes: Tensor) -> Tensor:
         away = codes - self.mean.to(codes)
         return ((away @ self.precision.to(codes)) * away).sum(1).clamp(min=0)
+
+    def left_out(self, codes: Tensor) -> Tensor:
+        """The same of codes that it was fitted on, each as if it had not been among them (Sherman & Morrison 1950)."""
+        squared, others = self(codes), max(1, self.count - 1)
+        return squared * (self.count / others) / (1 - squared / others).clamp(min=0.5 / others)
 
 
 class Neighbours:
@@ -51,10 +56,17 @@ class Neighbours:
         return {"codes": self.codes}
 
     def __call__(self, codes: Tensor) -> Tensor:
-        k = min(self.k, len(self.codes))
+        return self.nearest(codes, self.k).mean(1)
+
+    def left_out(self, codes: Tensor) -> Tensor:
+        """The same of codes that it was fitted on, each without itself, which is the nearest."""
+        return self.nearest(codes, self.k + 1)[:, 1:].mean(1) if len(self.codes) > 1 else self(codes)
+
+    def nearest(self, codes: Tensor, k: int) -> Tensor:
+        """N×k, the squared distances, the smallest first."""
         own = self.codes.to(codes)
         apart = codes.square().sum(1, keepdim=True) - 2 * codes @ own.T + own.square().sum(1)
-        return apart.clamp(min=0).topk(k, dim=1, largest=False).values.mean(1)
+        return apart.clamp(min=0).topk(min(k, len(own)), dim=1, largest=False).values
 
 
 class Glance:

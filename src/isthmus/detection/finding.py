@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass
 class Finding:
-    """What was found of N items. score [N]: over threshold is bad. ratio [N]: the error, as times the normal average.
+    """What was found of N items. score [N]: over threshold is bad. ratio [N]: what is scored, as times the normal.
 
     map: N×H×W (or N×D) of where it is not as it should be, smoothed, as times what is normal at that place. edge: the
     threshold of the map.

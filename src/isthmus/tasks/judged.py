@@ -19,7 +19,7 @@ from isthmus.data import Data, prepared, resize
 from isthmus.data.inspection import UNLABELED, Inspection, Judged
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
-from isthmus.tasks.detect import Batches, doubted
+from isthmus.tasks.calibrate import Batches, doubted
 from isthmus.tasks.inputs import name_of, open_for, parts_of, trained_on
 
 AT_ONCE = 32  # pictures that are read and looked at together

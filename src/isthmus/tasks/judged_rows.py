@@ -11,7 +11,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit
 from isthmus.data.base import by_column
 from isthmus.data.tables.schema import Schema
-from isthmus.tasks.detect import Batches
+from isthmus.tasks.calibrate import Batches
 from isthmus.tasks.inputs import chunks, parts_of, trained_on
 from isthmus.tasks.judged import told_apart
 

@@ -21,7 +21,7 @@ from isthmus.files import claim
 from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.nets import is_small
-from isthmus.tasks.detect import calibrate, looked_at
+from isthmus.tasks.calibrate import calibrate, looked_at
 from isthmus.tasks.inputs import tell
 from isthmus.tasks.training_noise import note_noise
 from isthmus.training import TRAINING, Run, fit, settle
