@@ -2,7 +2,8 @@
 
 One scale: `loss` sums over an item, in nats, so β = 1 is the true ELBO. `mean` is the expected target, `picture` the
 same cut to [0, 1]. `channels` is how many numbers the decoder must give for each value of the target; `density` is
-true where the likelihood is of a continuous value, whose nats depend on the unit it is measured in.
+true where the likelihood is of a continuous value, whose nats depend on the unit it is measured in. `likelihood` is
+false for a loss whose scale nobody has fitted to the data (mse, l1) or that is no −log p (ssim): it bounds no evidence.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Objective(nn.Module):
 
     channels = 1
     density = False
+    likelihood = True
 
     def __init__(self, link: str = "sigmoid") -> None:
         super().__init__()
@@ -118,7 +120,7 @@ class Gaussian(Objective):
 
     def __init__(self, sigma: float | str = math.sqrt(0.5), link: str = "sigmoid") -> None:
         super().__init__(link)
-        self.sigma = sigma
+        self.sigma, self.likelihood = sigma, isinstance(sigma, str)
         if sigma == "learned":
             self.log_sigma = nn.Parameter(torch.tensor([-2.0]))  # about what a fair model leaves of a picture
         elif sigma == "pixel":
@@ -155,6 +157,7 @@ class Laplace(Objective):
     """|target − mean| / scale + log(2·scale): the L1 loss, for sharper edges than the squared error gives."""
 
     density = True
+    likelihood = False
 
     def __init__(self, scale: float = 0.5, link: str = "sigmoid") -> None:
         super().__init__(link)
@@ -192,6 +195,8 @@ class Categorical(Objective):
 class Structural(Objective):
     """(1 − SSIM) times the number of values: likeness as the eye sees it; no likelihood, so no ELBO."""
 
+    likelihood = False
+
     def __init__(self) -> None:
         super().__init__("sigmoid")
 
@@ -212,6 +217,8 @@ class Found(Objective):
     that a net learns to leave everything as it is, because most of it is. even: likewise for where it is, what is
     covered and what is not count the same, however small the one is; the logit is then no longer that of a share.
     """
+
+    likelihood = False
 
     def __init__(self, picture_by: Objective, outside: float = 0.1, even: bool = False) -> None:
         super().__init__(picture_by.link)

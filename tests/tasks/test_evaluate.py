@@ -269,3 +269,11 @@ def test_data_that_do_not_fit_are_refused(shape: tuple[int, ...], run_of: RunOf)
 def test_what_is_no_run_is_refused(tmp_path: Path, digits: Any) -> None:
     with pytest.raises(BadInput, match="no such run folder"):
         evaluate(tmp_path / "nothing", digits)
+
+
+@pytest.mark.parametrize(("loss", "bounds"), [("bce", True), ("gaussian", True), ("mse", False), ("l1", False)])
+def test_an_elbo_is_of_a_likelihood_alone(loss: str, bounds: bool, digits: Any) -> None:
+    model = create("variational", shape=digits.shape[1:], loss=loss)
+    figures = evaluate(model, digits[:8])
+    assert "kl_nats" in figures
+    assert ("elbo_nats" in figures) == bounds

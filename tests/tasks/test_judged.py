@@ -70,3 +70,33 @@ def test_a_table_of_labels_judges_a_flat_folder(tmp_path: Path) -> None:
             isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "wrong.csv")
     with pytest.raises(BadInput, match="a folder of pictures"):
         isthmus.evaluate(tmp_path / "run", good, labels=tmp_path / "labels.csv")
+
+
+def test_nothing_is_measured_on_the_calibration_set(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    kinds = [("train/good", 40, 60), ("test/scratch", 4, 256)]
+    for kind, number, high in ((kind, number, high) for kind, count, high in kinds for number in range(count)):
+        (tmp_path / "parts" / kind).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, high, (12, 12)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"parts/{kind}/{number}.png")
+    keys = {"epochs": 2, "code": 4, "quiet": True}
+    rates = {"false_alarm_rate", "f1"}
+    with pytest.warns(Note, match="no normal items are left to measure"):
+        isthmus.train("detect", tmp_path / "parts", out=tmp_path / "a", validation=0.0, test=0.25, **keys)
+    facts = json.loads((tmp_path / "a/metrics.json").read_text())["detector"]
+    assert not {"false_alarm_rate", "measured_on_good"} & set(facts)
+    isthmus.train("detect", tmp_path / "parts", out=tmp_path / "b", validation=0.25, test=0.0, **keys)
+    for run in ("a", "b"):
+        with pytest.warns(Note, match="f1 and false_alarm_rate are not measured"):
+            figures = isthmus.evaluate(tmp_path / run, tmp_path / "parts")
+        assert "image_auroc" in figures
+        assert not rates & set(figures)
+    isthmus.train("detect", tmp_path / "parts", out=tmp_path / "c", validation=0.25, test=0.25, **keys)
+    facts = json.loads((tmp_path / "c/metrics.json").read_text())["detector"]
+    low, high = facts["false_alarm_rate_between"]
+    assert low <= facts["false_alarm_rate"] <= high
+    assert rates <= set(isthmus.evaluate(tmp_path / "c", tmp_path / "parts"))
+    frames = random.integers(0, 60, (40, 12, 12)).astype(np.uint8)
+    isthmus.train("detect", frames, out=tmp_path / "d", validation=0.25, test=0.0, **keys)
+    with pytest.warns(Note, match="so no rate of false alarms is measured"):
+        assert "over_threshold" in isthmus.evaluate(tmp_path / "d", frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +84,22 @@ class Detector(Scorer):
         looks = [new.raw(model, x) for x in small(held, times)]
         if not looks:
             raise BadInput("the calibration set is empty, so nothing says what is normal; --validation 0.1 does")
-        new.normal = torch.stack([torch.zeros_like(spread), spread])
-        parts = torch.cat([part.cpu() for part, _ in looks], 1)
-        maps = [new.inside(seen).flatten(1) for _, seen in looks]
-        high = [one.flatten().topk(max(1, one.numel() // 1000)).values[-1] for one in maps]
-        new.level = float(torch.stack(high).mean())
-        new.peaks = torch.cat([one.amax(1).cpu() for one in maps]).sort().values
+        new.calibrate(spread, torch.cat([part.cpu() for part, _ in looks], 1), [seen.cpu() for _, seen in looks])
+        return new
+
+    def calibrate(self, spread: Tensor, parts: Tensor, maps: Sequence[Tensor]) -> None:
+        """Set all that follows from the calibration set. spread: as `weigh` returns it; parts, maps: as `raw` does, of
+        the set, P×N, and some of its maps at a time."""
+        inside = [self.inside(seen).flatten(1) for seen in maps]
+        high = [one.flatten().topk(max(1, one.numel() // 1000)).values[-1] for one in inside]
+        self.level = float(torch.stack(high).mean())
+        self.peaks = torch.cat([one.amax(1) for one in inside]).sort().values
         logs = logarithm(parts[: len(spread)])
         if logs.shape[1] > 1:  # one factor for all parts, which changes no order
             own = logs.std(1, correction=0).clamp(min=LEAST)
             spread = spread * torch.log(own / spread).mean().exp()
-        new.normal = torch.stack([logs.mean(1), spread])
-        new.good = new.joined(parts).sort().values
-        return new
+        self.normal = torch.stack([logs.mean(1), spread])
+        self.good = self.joined(parts).sort().values
 
     def ratio(self, score: Tensor) -> Tensor:
         """[N] -> [N]: how many times the normal is what is scored: the geometric mean of its parts, each as times its

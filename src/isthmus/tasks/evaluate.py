@@ -90,7 +90,7 @@ def evaluate(
         "split": part,
         **{name: value for name, value in told.items() if value is not None},
         "items": len(data),
-        **(unlabeled(model, data) if detects else model_figures(model, data, damage, clean)),
+        **(unlabeled(model, data, part) if detects else model_figures(model, data, damage, clean)),
         **training_figures(model),
     }
     if model.path is not None and first is None:
@@ -138,7 +138,7 @@ def codes_of(model: Autoencoder) -> int:
 def item_means(
     model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None = None
 ) -> dict[str, float]:
-    """Means over items of what is measured on each: errors, likeness, and for a variational model the ELBO."""
+    """Means over items of what is measured on each: errors, likeness, and where there is a likelihood the ELBO."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     low, high = ends_of(data.range)
@@ -191,8 +191,9 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
         y, code = model.say(sample, Context(noise))
         kl = code.stats["kl_nats"]
         yield "kl_nats", kl
-        unit = values * math.log(level) if model.objective.density else 0.0
-        yield "elbo_nats", unit - model.objective.loss(y, truth) - kl
+        if getattr(model.objective, "likelihood", False):
+            unit = values * math.log(level) if model.objective.density else 0.0
+            yield "elbo_nats", unit - model.objective.loss(y, truth) - kl
 
 
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:

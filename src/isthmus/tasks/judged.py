@@ -23,14 +23,18 @@ from isthmus.tasks.calibrate import Batches, doubted
 from isthmus.tasks.inputs import name_of, open_for, parts_of, trained_on
 
 AT_ONCE = 32  # pictures that are read and looked at together
+CALIBRATED = (
+    "f1 and false_alarm_rate are not measured: the threshold was calibrated on these normal items; others, in a test "
+    "part or in test/good, would measure them"
+)
 
 
 def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any]:
     """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks.
 
     Good are those set apart as such (test/good), or else the part of the good folder that nothing was learned from;
-    f1 is that of the run's own threshold. Unreadable files are named and left out. Raises BadInput where either the
-    good or the bad are missing.
+    f1 and false_alarm_rate are those of the run's own threshold, and are left out where that was calibrated on the same
+    normal items. Unreadable files are named and left out. Raises BadInput where either the good or the bad are missing.
     """
     found = unshown(labeled(found), model)
     assert model.detector is not None
@@ -46,8 +50,10 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
         if x.dim() == 4:
             maps += list(finding.map.numpy())
             masks += [mask_for(one, model) for one in ones]
+    calibrated = False
     if "good" not in kinds:
-        for x in held_back(model, found):
+        held, calibrated = held_back(model, found)
+        for x in held:
             scores += (finding := model.detector(model, x)).score.tolist()
             kinds += ["good"] * len(x)
             if x.dim() == 4:
@@ -57,7 +63,7 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
     bad = kind != "good"
     if not bad.any() or bad.all():
         raise BadInput(f"{folder}: {'nothing bad' if not bad.any() else 'nothing good'} to tell from the other")
-    figures = told_apart(score, bad, model.detector.threshold())
+    figures = told_apart(score, bad, model.detector.threshold(), calibrated)
     if any(mask is not None and mask.any() for mask in masks):
         where = [(seen, mask) for seen, mask in zip(maps, masks, strict=True) if mask is not None]
         seen, truth = [one for one, _ in where], [mask for _, mask in where]
@@ -80,24 +86,34 @@ def judged(model: Autoencoder, folder: Path, found: Inspection) -> dict[str, Any
     return figures
 
 
-def told_apart(score: np.ndarray, bad: np.ndarray, threshold: float) -> dict[str, Any]:
-    """How well a score tells the bad items from the good ones, and how well the threshold does."""
+def told_apart(score: np.ndarray, bad: np.ndarray, threshold: float, calibrated: bool = False) -> dict[str, Any]:
+    """How well a score tells anomalous items from normal ones, and how well the threshold does.
+
+    calibrated: the normal items are those that the threshold comes from; then no figure of it is measured, and a note
+    says so.
+    """
     over = score > threshold
     hits = float((over & bad).sum())
+    if calibrated:
+        warnings.warn(CALIBRATED, Note, stacklevel=3)
+    measured = {
+        "f1": 2 * hits / max(1.0, float(over.sum() + bad.sum())),
+        "false_alarm_rate": float(over[~bad].mean()),
+    }
     return {
         "image_auroc": metrics.auroc(score, bad),
         "image_ap": metrics.average_precision(score, bad),
-        "f1": 2 * hits / max(1.0, float(over.sum() + bad.sum())),
         "threshold": threshold,
-        "false_alarm_rate": float(over[~bad].mean()),
+        **({} if calibrated else measured),
         "good": int((~bad).sum()),
         "bad": int(bad.sum()),
     }
 
 
-def unlabeled(model: Autoencoder, data: Data) -> dict[str, Any]:
-    """threshold, the median and the highest score, and over_threshold, the share above it; where the data are those
-    that the model was trained on, which are normal, that share is false_alarm_rate.
+def unlabeled(model: Autoencoder, data: Data, part: str) -> dict[str, Any]:
+    """threshold, the median and the highest score, and over_threshold, the share above it. That share is
+    false_alarm_rate where the data are the test part of the training data: normal items that neither the model was
+    trained on nor the threshold calibrated on.
 
     A note says that nothing tells normal from anomalous.
     """
@@ -106,13 +122,16 @@ def unlabeled(model: Autoencoder, data: Data) -> dict[str, Any]:
     batches = Batches(data, np.arange(len(data)))
     score = np.concatenate([model.detector(model, x).score.numpy() for x in batches]).astype(float)
     threshold, normal = model.detector.threshold(), trained_on(data, model)
+    unseen = normal and part == "test" and model.detector.calibrated_on != "test"
     what = "all are taken as normal, as the training data are" if normal else "so there is no AUROC"
+    if normal and not unseen:
+        what += "; among them are items of the training or the calibration, so no rate of false alarms is measured"
     warnings.warn(f"{name_of(data)}: no labels tell normal from anomalous items: {what}", Note, stacklevel=3)
     return {
         "threshold": threshold,
         "score_median": float(np.median(score)),
         "score_highest": float(score.max()),
-        "false_alarm_rate" if normal else "over_threshold": float((score > threshold).mean()),
+        "false_alarm_rate" if unseen else "over_threshold": float((score > threshold).mean()),
     }
 
 
@@ -159,9 +178,13 @@ def mask_for(one: Judged, model: Autoencoder) -> np.ndarray | None:
     return np.asarray(resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127)
 
 
-def held_back(model: Autoencoder, found: Inspection) -> Batches:
-    """The normal pictures that the model has not learned from: all, where it was trained on another folder."""
+def held_back(model: Autoencoder, found: Inspection) -> tuple[Batches, bool]:
+    """The normal pictures that the model has not learned from: all, where it was trained on another folder; and whether
+    the threshold was calibrated on them."""
     data = open_for(model, found.open(like=model.about["input"]))
-    parts = parts_of(data, model) if trained_on(data, model) else {"test": np.arange(len(data))}
-    rows = next((parts[name] for name in ("test", "validation") if len(parts.get(name, ()))), np.arange(0))
-    return Batches(data, rows)
+    if not trained_on(data, model):
+        return Batches(data, np.arange(len(data))), False
+    parts = parts_of(data, model)
+    name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")
+    rows = parts[name] if name else np.arange(0)
+    return Batches(data, rows), bool(name) and model.detector is not None and model.detector.calibrated_on == name

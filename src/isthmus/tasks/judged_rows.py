@@ -33,7 +33,8 @@ def judged_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
     if bad.all() or not bad.any():
         return {}
     score = torch.cat([model.detector(model, x).score for x in Batches(data, rows)]).numpy()
-    figures = told_apart(score, bad, model.detector.threshold())
+    calibrated = trained_on(data, model) and model.detector.calibrated_on == "test"
+    figures = told_apart(score, bad, model.detector.threshold(), calibrated)
     kinds = {value: data.labels[rows] == place for place, value in enumerate(schema.label.values)}
     figures["per_kind"] = {
         value: told_apart(score[~bad | chosen], bad[~bad | chosen], figures["threshold"])["image_auroc"]
