@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import isthmus
+from isthmus.cli import main
 from isthmus.errors import BadInput, Note
 from isthmus.metrics import auroc
 
@@ -66,9 +67,25 @@ def test_a_detector_learns_from_one_label_and_is_judged_by_all(tmp_path: Path) -
 
 
 def test_errors_of_columns_are_in_their_own_units(run: Any) -> None:
-    found = isthmus.evaluate(run.path)["rmse_per_column"]
+    figures = isthmus.evaluate(run.path)
+    found = figures["rmse_per_column"]
     assert list(found) == ["rpm", "temp", "vib"]
     assert 0 < found["vib"] < 0.002 < 0.05 < found["temp"] < 2 < 10 < found["rpm"] < 400
+    mean = figures["rmse_of_mean_per_column"]
+    assert mean == {
+        name: pytest.approx(value, rel=0.2) for name, value in (("rpm", 577), ("temp", 2.9), ("vib", 0.0029))
+    }
+    assert figures["mse_per_pixel"] < figures["mse_per_pixel_of_mean"]
+    assert not {"psnr", "psnr_before"} & set(figures), "columns of several units have no peak"
+
+
+def test_a_person_reads_a_table_of_columns(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run.path), str(run.path.parent / "good.csv")])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    heads = next(place for place, line in enumerate(lines) if "rmse_of_mean_per_column" in line)
+    assert lines[heads].split() == ["column", "rmse_per_column", "rmse_of_mean_per_column"]
+    assert [line.split()[0] for line in lines[-3:]] == ["rpm", "temp", "vib"]
 
 
 def test_a_table_comes_back_with_its_names(run: Any, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.app import DEVICES, DataName, Device, First, Force, Json, RunPath, app, device_name
-from isthmus.cli.output import done, free, print_json, print_lines, print_table
+from isthmus.cli.output import done, free, print_figures, print_json, print_lines, print_table
 from isthmus.cli.values import settings
 from isthmus.errors import BadInput
 
@@ -186,7 +186,7 @@ def evaluate(
         if key not in ("sigma", "corruption"):
             raise unknown("key for evaluate", key, ("sigma", "corruption"))
     figures = measure(run, data, split=split, first=first, truth=truth, labels=labels, device=device, **keys)
-    print_json(figures) if json else print_lines(figures)
+    print_json(figures) if json else print_figures(figures)
 
 
 @app.command()

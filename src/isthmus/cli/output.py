@@ -32,6 +32,19 @@ def print_lines(facts: Mapping[str, Any]) -> None:
             print(f"{name:<{width}}  {shown}")
 
 
+def print_figures(figures: Mapping[str, Any]) -> None:
+    """A line a figure; those of several columns or kinds as tables, of the same ones as one table."""
+    print_lines({name: value for name, value in figures.items() if not isinstance(value, dict)})
+    alike: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            alike.setdefault(tuple(value), {})[name] = value
+    for heads, tables in alike.items():
+        of = next(iter(tables)).rpartition("per_")[2]
+        print()
+        print_table([{of: head, **{name: each[head] for name, each in tables.items()}} for head in heads])
+
+
 def print_card(card: Mapping[str, Any]) -> None:
     """What is known of a model: a line a fact, those within another after its name; rows of figures as tables."""
     lines: dict[str, Any] = {}
