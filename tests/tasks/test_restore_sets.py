@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 import isthmus
 from isthmus.data import open_data
 from isthmus.data.photo import Photo, read_photo, write_photo
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 
 RANDOM = np.random.default_rng(0)
 
@@ -109,15 +110,13 @@ def test_a_part_of_a_folder() -> None:
 
 
 def test_what_is_no_set_of_pictures_is_told_in_one_line() -> None:
-    np.save("rows.npy", np.zeros((7, 20)))
-    np.save("one.npy", np.zeros((20, 30, 3), np.uint8))
+    np.save("rows.npy", np.zeros(20))
     np.save("x.npy", np.eye(9)[None])
     write_photo("a.png", Photo(np.zeros((5, 5, 1), np.uint8)))
     never = Net()
     never.restore = lambda x: pytest.fail("worked")  # type: ignore[method-assign, assignment]
     cases: list[tuple[Any, dict[str, Any], str]] = [
-        ("rows.npy", {}, "rows.npy: rows of 20, and no pictures"),
-        ("one.npy", {}, "one.npy: pictures 3 pixels wide, or one H×W×C"),
+        ("rows.npy", {}, "rows.npy: an array of 1 dimensions"),
         ("digits", {"split": "tset"}, "unknown split 'tset': did you mean 'test'"),
         ("digits", {"first": 0}, "first is 0"),
         ("digits", {"out": "a.png"}, "a.png: exists already"),
@@ -131,4 +130,27 @@ def test_what_is_no_set_of_pictures_is_told_in_one_line() -> None:
         with pytest.raises(BadInput, match=says) as error:
             isthmus.denoise(source, model=never, **keys)
         assert "\n" not in str(error.value)
-    assert sorted(path.name for path in Path().iterdir()) == ["a.png", "one.npy", "rows.npy", "x.npy"]
+    assert sorted(path.name for path in Path().iterdir()) == ["a.png", "rows.npy", "x.npy"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "meant"), [((20, 30), "H×W"), ((20, 30, 3), "H×W×C"), ((3, 20, 30), "C×H×W"), ((2, 20, 30), "")]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_an_array_of_one_picture_is_read_and_written_as_one(shape: tuple[int, ...], meant: str, dtype: Any) -> None:
+    x = (np.arange(np.prod(shape)).reshape(shape) % 100).astype(dtype)
+    x = x / dtype(100) if dtype is np.float32 else x
+    np.save("x.npy", x)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", Note)
+        isthmus.denoise("x.npy", model=Net(), out="y.npy")
+    notes = [str(one.message) for one in told]
+    read_as = [note for note in notes if "is read as" in note]
+    assert [note.partition(";")[0] for note in read_as] == [
+        f"x.npy: {'×'.join(map(str, shape))} is read as one picture {meant}" for _ in meant[:1]
+    ]
+    assert ("3 gray ones are accepted as 3×1×H×W" in "".join(notes)) == (meant == "C×H×W")
+    found = np.load("y.npy")
+    assert (found.shape, found.dtype) == (x.shape, x.dtype)
+    assert np.array_equal(found, isthmus.denoise(x if meant else x[:, None], model=Net()).reshape(shape))
+    assert np.array_equal(found, isthmus.denoise("x.npy", model=Net()))

@@ -14,6 +14,7 @@ from isthmus.errors import BadInput
 
 ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
 CHANNELS = (1, 3, 4)
+COLORS = (3, 4)
 
 
 class Layout(NamedTuple):
@@ -42,6 +43,17 @@ def layouts(shape: Shape) -> list[Layout]:
             ways.insert(1 if item[0] in CHANNELS else 0, last)
         return ways
     return []
+
+
+def one_picture(shape: Shape) -> str:
+    """What an array of this shape is if it is one picture and not several, in words; else ""."""
+    if len(shape) == 2:
+        return "one picture H×W"
+    if len(shape) == 3 and shape[2] in COLORS and shape[0] not in COLORS:
+        return "one picture H×W×C"
+    if len(shape) == 3 and shape[0] in COLORS and shape[2] not in COLORS:
+        return f"one picture C×H×W; {shape[0]} gray ones are accepted as {shape[0]}×1×H×W"
+    return ""
 
 
 def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> Layout:

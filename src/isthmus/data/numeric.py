@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base
-from isthmus.data.base import Data, Numbered, numpy_type
+from isthmus.data.base import Data, Numbered, numpy_type, times
 from isthmus.data.columns import range_by_column, share_one
 from isthmus.data.depth import choose_range, stored_type
-from isthmus.data.layouts import Layout, choose_layout
+from isthmus.data.layouts import Layout, choose_layout, one_picture
 from isthmus.data.preparation import framed, range_like
 from isthmus.data.values import as_numpy, check_type, chunks, scan
 from isthmus.errors import BadInput
@@ -77,8 +77,10 @@ def open_array(
     like: Mapping[str, Any] | None = None,
     labels: Any = None,
     columns: Sequence[str] | None = None,
+    picture: bool = False,
 ) -> Data:
-    """An array, memory map or `Items` as Data. columns: what those of a table are called.
+    """An array, memory map or `Items` as Data. columns: what those of a table are called. picture: pictures are
+    expected, so an array of one is taken as that one: H×W, H×W×C or C×H×W, C of 3 or 4; source["one"] tells it.
 
     Raises BadInput for a shape or type that cannot be meant, no items, or any NaN or infinite value.
     """
@@ -86,6 +88,9 @@ def open_array(
     notes: list[str] = []
     if like is not None and isinstance(array, np.ndarray):
         array = framed(array, like, notes)
+    if picture and (meant := one_picture(tuple(array.shape))):
+        notes.append(f"{name}: {times(array.shape)} is read as {meant}")
+        array, source = array[None], {**source, "one": True}
     layout = choose_layout(tuple(array.shape), like, name)
     if layout.single:
         array = array[:][None]

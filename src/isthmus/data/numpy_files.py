@@ -20,12 +20,11 @@ LABELS = ("y", "labels", "y_train")
 NPZ_LIMIT = 2**34  # a key of an .npz is unpacked into memory: a few bytes on disk could be any size there
 
 
-def open_file(path: Path, like: Mapping[str, Any] | None = None) -> Data:
-    """A .npy or .npz file. Nothing is unpickled, so nothing in it can run."""
+def open_file(path: Path, like: Mapping[str, Any] | None = None, picture: bool = False) -> Data:
+    """A .npy or .npz file. Nothing is unpickled, so nothing in it can run. picture: as open_array."""
     array, labels = _load(path)
-    return open_array(
-        array, name=str(path), source={"kind": "file", "path": str(path.resolve())}, like=like, labels=labels
-    )
+    source = {"kind": "file", "path": str(path.resolve())}
+    return open_array(array, name=str(path), source=source, like=like, labels=labels, picture=picture)
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -43,6 +43,7 @@ def open_data(
     white: float | None = None,
     table: Asked | None = None,
     largest: int | None = None,
+    picture: bool = False,
 ) -> Data:
     """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
     returned as is.
@@ -57,6 +58,8 @@ def open_data(
     converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
     the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
 
+    picture: of a .npy or .npz file, pictures are expected, see open_array.
+
     Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
     """
     for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole), ("largest", largest)):
@@ -68,7 +71,7 @@ def open_data(
         data = open_pictures(source.folder, names=source.names, size=size, largest=largest, **how)
         data = replace(data, source={**data.source, "kind": "files"})
     elif isinstance(source, (str, os.PathLike)):
-        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest)
+        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest, picture)
     elif isinstance(source, Data):
         data = source
     elif isinstance(source, (np.ndarray, Tensor)):
@@ -111,6 +114,7 @@ def _open_path(
     whole: int | None,
     table: Asked | None,
     largest: int | None,
+    picture: bool,
 ) -> Data:
     if is_builtin(text):
         return open_builtin(text)
@@ -131,7 +135,7 @@ def _open_path(
             hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
             raise BadInput(f"{text}: no such file, folder or built-in set; {hint}")
         if path.suffix.lower() in (".npy", ".npz"):
-            return open_file(path, like)
+            return open_file(path, like, picture)
         if path.suffix.lower() in TABLES:
             return open_table(path, like, table)
         if is_picture_name(path):

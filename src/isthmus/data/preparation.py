@@ -27,6 +27,7 @@ from isthmus.data.pictures import read_picture
 from isthmus.data.values import Span, as_numpy, check_type, scan
 from isthmus.errors import BadInput, Note
 
+LONGEST = 4  # as many times as long as wide an array H×W is one picture, and not rows, to a run of pictures
 OWN = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # the white of the types that have one of their own
 
 
@@ -155,7 +156,7 @@ def outside(span: Span, data_range: Range) -> list[str]:
 def framed(array: np.ndarray, like: Mapping[str, Any], notes: list[str]) -> np.ndarray:
     """One picture that is not of the run's shape, made to fit as a file is, 1×C×H×W of the same type; else the array.
 
-    H×W×C or C×H×W of 8 or 16 bits, and H×W for a run that inspects; of the run's own size any type, gray or color.
+    H×W×C, C×H×W or H×W of 8 or 16 bits; of the run's own size any type, gray or color.
     Rows and sets of pictures stay as they are.
     """
     shape = shape_of(like)
@@ -171,9 +172,12 @@ def framed(array: np.ndarray, like: Mapping[str, Any], notes: list[str]) -> np.n
     picture = picture[None] if picture.ndim == 2 else picture
     if picture.shape[0] not in CHANNELS or shape[0] not in (1, 3):
         return array
-    deep_or_not = array.dtype.name in ("uint8", "uint16") and (array.ndim == 3 or like.get("whole"))
-    if picture.shape[1:] != shape[1:] and not deep_or_not:
-        return array
+    one = array.ndim == 3 or like.get("whole") or max(array.shape) <= LONGEST * min(array.shape)
+    if picture.shape[1:] != shape[1:]:
+        if array.dtype.name not in ("uint8", "uint16") or not one:
+            return array
+        if array.ndim == 2:
+            notes.append(f"{times(array.shape)} is read as one picture, as this run takes {times(shape)}")
     if len(picture) == 4:  # transparency over white, as in the pictures of a folder
         picture = flattened(picture)
     if len(picture) != shape[0]:

@@ -23,6 +23,8 @@ from isthmus.tasks.frame import in_type
 from isthmus.tasks.inputs import as_model, chosen, tell
 from isthmus.tasks.outputs import Sink
 
+ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"
+
 
 def is_set(source: Any) -> bool:
     """Whether this is a built-in name (which wins over a file of that name), .npy, .npz, shards or Data."""
@@ -33,14 +35,11 @@ def is_set(source: Any) -> bool:
 
 def open_set(source: Any, model: Any = None, split: str | None = None, first: int | None = None) -> Data:
     """The part of a set of pictures that is meant. Raises BadInput, and for items that are no pictures."""
-    data = open_data(source)
+    data = open_data(source, picture=True)
     if data is not source:
         tell(data)
-    colours, *sides = data.shape if len(data.shape) == 3 else (0,)
-    if colours not in (1, 3, 4):
-        raise BadInput(f"{source}: {kind_of_item(data.shape)}, and no pictures; N×H×W, N×C×H×W, N×H×W×C are accepted")
-    if colours == 1 and sides[1] in (3, 4) and sides[0] > 4:
-        raise BadInput(f"{source}: pictures {sides[1]} pixels wide, or one H×W×C? One is accepted as 1×H×W×C")
+    if len(data.shape) != 3 or data.shape[0] not in (1, 3, 4):
+        raise BadInput(f"{source}: {kind_of_item(data.shape)}, and no pictures; {ACCEPTED_PICTURES}")
     return chosen(data, run_of(model), split=split, first=first)
 
 
@@ -82,7 +81,7 @@ def written(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path
 
 
 def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
-    """One array in the numbers and the order of axes that the set was in."""
+    """One array in the numbers and the order of axes that the set was in; of one picture that picture."""
     whole = not data.dtype.is_floating_point
     kind = np.dtype(str(data.dtype).removeprefix("torch."))
 
@@ -93,8 +92,10 @@ def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
     values = np.stack([numbers(photo) for photo in photos])
     stored = data.source.get("stored", data.shape)  # of one item
     if len(stored) == 2:
-        return values[:, 0]
-    return np.moveaxis(values, 1, -1) if tuple(stored) != data.shape else values
+        values = values[:, 0]
+    elif tuple(stored) != data.shape:
+        values = np.moveaxis(values, 1, -1)
+    return values[0] if data.source.get("one") else values
 
 
 def as_unit(photo: Photo) -> Tensor:
