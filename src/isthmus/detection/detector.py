@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.detection.distances import Glance, Mahalanobis, Neighbours
+from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours
 from isthmus.detection.finding import Finding
 from isthmus.detection.looking import passes
 from isthmus.detection.quantiles import exceeded_by, of_threshold
@@ -176,8 +176,9 @@ class Detector(Scorer):
             distances: dict[str, Any] = {}
             if "mahalanobis" in settings.parts:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
-            if "covariance" in settings.parts:
-                distances["covariance"] = Mahalanobis(tensors["covariance.mean"], tensors["covariance.precision"])
+            for name in set(OF_ROWS) & set(settings.parts):
+                kept = {key.partition(".")[2]: tensors[key] for key in tensors if key.startswith(f"{name}.")}
+                distances[name] = OF_ROWS[name](**kept)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
             if "glance.mean" in tensors:

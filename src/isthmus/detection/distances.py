@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 MOST = 20_000  # codes that are kept; of more, every n-th
+STEADY = 0.02  # of the range of a column: one that hardly ever moves counts as if it moved by so much
 LEAST = 0.1  # of a standard deviation: a tenth brighter is never far, however alike the good ones are
 
 
@@ -39,6 +41,34 @@ class Mahalanobis:
         """The same of codes that it was fitted on, each as if it had not been among them (Sherman & Morrison 1950)."""
         squared, others = self(codes), max(1, self.count - 1)
         return squared * (self.count / others) / (1 - squared / others).clamp(min=0.5 / others)
+
+
+class Deviation:
+    """The mean squared z-score of the columns, N×D -> [N]: how far out each is by itself.
+
+    A row that is more of the same than normal ones ever are breaks no relation that a net or a covariance knows.
+    """
+
+    def __init__(self, mean: Tensor, spread: Tensor) -> None:
+        self.mean, self.spread = mean, spread
+
+    @classmethod
+    def fit(cls, rows: Tensor) -> Deviation:
+        return cls(rows.mean(0), rows.std(0, correction=0).clamp(min=STEADY))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "spread": self.spread}
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return ((rows - self.mean.to(rows)) / self.spread.to(rows)).square().mean(1)
+
+    def left_out(self, rows: Tensor) -> Tensor:
+        """The same: a single row hardly moves the mean and the spread of a column."""
+        return self(rows)
+
+
+OF_ROWS: dict[str, Any] = {"covariance": Mahalanobis, "deviation": Deviation}
 
 
 class Neighbours:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.detection.distances import Glance, Mahalanobis, Neighbours
+from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours
 from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.detection.region import Region
@@ -53,8 +53,9 @@ class Scorer:
                 fitted["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in parts:
                 fitted["knn"] = Neighbours.fit(codes, self.settings.k)
-        if "covariance" in parts:
-            fitted["covariance"] = Mahalanobis.fit(torch.cat([x.flatten(1) for x in learned]))
+        if set(OF_ROWS) & set(parts):
+            rows = torch.cat([x.flatten(1) for x in learned])
+            fitted |= {name: kind.fit(rows) for name, kind in OF_ROWS.items() if name in parts}
         if model.finds:
             fitted["glance"] = Glance.fit(map(self.seen, learned), self.roi)
 
@@ -117,7 +118,7 @@ class Scorer:
                 part = torch.exp(seen.nats / x[0].numel())  # like the others, a number whose logarithm is compared
             else:
                 distance = self.distances[name]
-                of = x.flatten(1) if name == "covariance" else seen.code
+                of = x.flatten(1) if name in OF_ROWS else seen.code
                 part = distance.left_out(of) if learned else distance(of)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
         if "glance" in self.distances:

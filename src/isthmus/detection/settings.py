@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.detection.distances import OF_ROWS
 from isthmus.detection.maps import MAPS, POOLS
 from isthmus.errors import BadInput, unknown
 
 CODED = ("mahalanobis", "knn")
 PLACED = (*MAPS, "marks")
-SCORES = (*PLACED, "elbo", *CODED, "covariance")
+SCORES = (*PLACED, "elbo", *CODED, *OF_ROWS)
 RELATIVE = ("error", "gradient", *CODED)
 
 # Chosen on anomalies synthesised from what is learned from, by benchmarks/anomaly.py: those of Settings by its part
-# choice, of rows by choice-rows (a series does better still smoothed by 2), of what finds by choice-tiles. Of tables
-# (which choice-tables has still to print) and of what fills holes they come from trials that no script repeats.
+# choice, of rows by choice-rows (a series does better still smoothed by 2), of what finds by choice-tiles, of tables
+# by choice-tables: error+covariance finds broken relations a little better there, and real anomalies as well; deviation
+# is an insurance for rows that are far out. What fills holes has its defaults from trials that no script repeats.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rows": {"score": "error", "smooth": 0.0},
-    "table": {"score": "error+covariance", "smooth": 0.0, "relative": False, "pool": "mean"},
+    "table": {"score": "error+covariance+deviation", "smooth": 0.0, "relative": False, "pool": "mean"},
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": "marks+ssim", "share": 0.001, "smooth": 2.0},
@@ -94,8 +96,8 @@ class Settings:
                 )
             if name == "elbo" and not hasattr(model.bottleneck, "beta"):
                 raise BadInput("score elbo: is of a variational model; train with kind=variational")
-            if name == "covariance" and len(model.shape) == 3:
-                raise BadInput("score covariance: is of rows; mahalanobis is of the codes of pictures")
+            if name in OF_ROWS and len(model.shape) == 3:
+                raise BadInput(f"score {name}: is of rows; mahalanobis is of the codes of pictures")
             if name == "marks" and not model.finds:
                 raise BadInput("score marks: is of a net that has learned to find blemishes; train with kind=repairing")
             if name in MAPS and name != "error" and kind in ("rows", "table"):
