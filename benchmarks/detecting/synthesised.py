@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
+from isthmus.detection.synthetic_defects import blank, chip, crack, spot
+
 Random = np.random.Generator
 Way = Callable[[np.ndarray, Random], np.ndarray]
 
@@ -159,12 +161,12 @@ def on_tiles(x: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray
     random = np.random.default_rng(seed)
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for number, one in enumerate(x):
-        kinds.setdefault("spot", []).append(darker(one, spot(one, random), 1.0, random.uniform(0.25, 0.6)))
-        kinds.setdefault("crack", []).append(darker(one, crack(one, random), 0.7, random.uniform(0.2, 0.5)))
+        kinds.setdefault("spot", []).append(darker(one, spot(one.shape, random), 1.0, random.uniform(0.25, 0.6)))
+        kinds.setdefault("crack", []).append(darker(one, crack(one.shape, random), 0.7, random.uniform(0.2, 0.5)))
         kinds.setdefault("cut", []).append(cut(one, x[(number + len(x) // 2) % len(x)], random))
         tone = 1 - np.exp(random.choice([-1, 1]) * random.uniform(0.1, 0.4))
         kinds.setdefault("uneven", []).append(darker(one, area(one, random), random.uniform(0.5, 4), tone))
-        kinds.setdefault("chip", []).append(darker(one, chip(one, random), 0.8, random.uniform(0.3, 0.9)))
+        kinds.setdefault("chip", []).append(darker(one, chip(one.shape, random), 0.8, random.uniform(0.3, 0.9)))
     return {
         kind: (np.stack([made for made, _ in pairs]), np.stack([mask for _, mask in pairs]))
         for kind, pairs in kinds.items()
@@ -177,46 +179,11 @@ def darker(one: np.ndarray, shape: Image.Image, soft: float, share: float) -> tu
     return (one * (1 - mask * share)).clip(0, 255).astype(np.uint8), mask > 0.3
 
 
-def blank(one: np.ndarray) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    image = Image.new("L", one.shape[::-1])
-    return image, ImageDraw.Draw(image)
-
-
-def spot(one: np.ndarray, random: Random) -> Image.Image:
-    image, draw = blank(one)
-    x, y = random.uniform(20, min(one.shape) - 20, 2)
-    wide, high = random.uniform(2, 7, 2)
-    draw.ellipse([x - wide, y - high, x + wide, y + high], fill=255)
-    return image
-
-
-def crack(one: np.ndarray, random: Random) -> Image.Image:
-    image, draw = blank(one)
-    place, step = random.uniform(20, min(one.shape) - 20, 2), random.normal(0, 1, 2)
-    points = [tuple(place)]
-    for _ in range(random.integers(3, 10)):
-        step = 0.7 * step + random.normal(0, 4, 2)
-        place = place + step
-        points.append(tuple(place))
-    draw.line(points, fill=255, width=int(random.integers(1, 4)))
-    return image
-
-
 def area(one: np.ndarray, random: Random) -> Image.Image:
-    image, draw = blank(one)
+    image, draw = blank(one.shape)
     high, wide = random.integers(60, 150, 2)
     top, left = random.integers(0, one.shape[0] - high), random.integers(0, one.shape[1] - wide)
     draw.rectangle([left, top, left + wide, top + high], fill=255)
-    return image
-
-
-def chip(one: np.ndarray, random: Random) -> Image.Image:
-    image, draw = blank(one)
-    height, width = one.shape
-    across, down = random.uniform(0, width), random.uniform(0, height)
-    x, y = [(0, down), (width, down), (across, 0), (across, height)][random.integers(4)]
-    corners = [(x + r * np.cos(a), y + r * np.sin(a)) for a in np.arange(0, 6.2, 0.7) for r in [random.uniform(4, 22)]]
-    draw.polygon(corners, fill=255)
     return image
 
 

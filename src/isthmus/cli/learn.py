@@ -116,12 +116,23 @@ def train(
         raise
     if not first_rank():  # of several processes one speaks
         return
+    check = getattr(getattr(run.model, "detector", None), "check", None)
     if json:
-        print_json({"run": str(out), "status": run.finished, **run.metrics, "beside": run.beside or None})
+        print_json(
+            {
+                "run": str(out),
+                "status": run.finished,
+                **run.metrics,
+                "beside": run.beside or None,
+                **({"self_check": check} if check else {}),
+            }
+        )
     else:
         print_lines({"status": run.finished, **run.metrics})
         if run.beside:
             print(run.beside["verdict"])
+        if run.self_check:
+            print(run.self_check)
         done(f"Look at {out}/index.html. Then:", *next_steps(run.model, recipe, out, data, truth))
 
 

@@ -22,7 +22,7 @@ from isthmus.errors import BadInput
 from isthmus.metrics import best_f1
 
 FILE = "detector.safetensors"
-FACTS = ("level", "line", "steps", "calibrated_on")  # beside the tensors in its file
+FACTS = ("level", "line", "steps", "calibrated_on", "check")  # beside the tensors in its file
 MOST = 20.0  # the logarithm of the highest ratio
 
 
@@ -33,7 +33,8 @@ class Detector(Scorer):
     sorted. level: what their maps stay below in all but a thousandth of places; peaks: the highest value of each map,
     sorted. line: the threshold that tells defects which somebody has shown from normal items best; None where none were
     shown. steps: of the model's training, and those that such a net takes to learn what is normal; 0 where that is not
-    known. calibrated_on: the part of the data that the calibration set is; empty for other data.
+    known. calibrated_on: the part of the data that the calibration set is; empty for other data. check: as
+    self_check has it; None where there was none.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Detector(Scorer):
         peaks: Tensor | None = None,
         steps: tuple[int, int] = (0, 0),
         calibrated_on: str = "",
+        check: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(settings, distances, places, normal, region)
         self.good, self.level, self.line = good, level, line
         self.peaks, self.steps = torch.tensor([level]) if peaks is None else peaks, steps
-        self.calibrated_on = calibrated_on
+        self.calibrated_on, self.check = calibrated_on, check
 
     @classmethod
     @torch.no_grad()

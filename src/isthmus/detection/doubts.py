@@ -7,6 +7,7 @@ import math
 from isthmus.detection.detector import Detector
 
 ENOUGH = 4  # a training of fewer than one in so many of the steps it takes is too short to judge by
+POOR = 0.6  # AUROC of the self-check below which next to nothing may be expected
 FEW = 10  # good ones held back, below which a threshold says little
 
 
@@ -18,6 +19,11 @@ def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
         told.append(
             f"trained for {taken:,} of the {wanted:,} steps that such a net takes: too few to judge by its scores; "
             "a longer --budget or more --epochs give more"
+        )
+    if detector.check is not None and detector.check["auroc"] < POOR:
+        told.append(
+            f"AUROC {detector.check['auroc']:.2f} on synthesized defects is about chance: try a longer --budget, "
+            "another --set kind= (repairing, inpainting, denoising), more pictures, or parts that all lie alike"
         )
     share, count = detector.settings.false_alarms if false_alarms is None else false_alarms, len(detector.good)
     by_line = false_alarms is None and detector.line is not None

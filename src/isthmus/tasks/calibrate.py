@@ -17,6 +17,7 @@ from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
 from isthmus.detection import Detector, Settings, doubts
 from isthmus.detection.quantiles import of_rate
+from isthmus.detection.self_check import pictures_for, self_check
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.inputs import tell
 
@@ -35,8 +36,9 @@ def calibrate(
     Thresholds come from the validation part, which was not learned from, or from the folder that the option `good`
     names, and from known defects where `bad` names any; how often they are wrong, which goes into metrics.json, from
     the test part, which was not even looked at. Without a validation part the test part draws the threshold, and a note
-    says that nothing is left to measure it by. steps: of the training, where they are known. given: any of Settings,
-    roi, good or bad, over the recipe's options.
+    says that nothing is left to measure it by. Of a run of pictures a self-check on synthesized defects says what to
+    expect. steps: of the training, where they are known. given: any of Settings, roi, good or bad, over the recipe's
+    options.
     """
     options = model.about.get("options", {}) | given
     settings = Settings.of(model, **{one.name: options[one.name] for one in fields(Settings) if one.name in options})
@@ -55,6 +57,9 @@ def calibrate(
     if options.get("bad"):
         score = torch.cat([detector(model, x).score for x in shown(options["bad"], model)])
         by = {"threshold_by": "f1", "f1_on_shown": detector.draw_line(score), "from_bad": len(score)}
+    if model.path is not None and len(model.shape) == 3:
+        every = -(-len(held.rows) // pictures_for(model, detector))
+        detector.check = self_check(model, detector, torch.cat(list(Batches(held.data, held.rows[::every]))))
     doubted(detector)
     if part == "test":
         warnings.warn(UNMEASURED, Note, stacklevel=3)
@@ -76,6 +81,7 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
         **({} if promised is None else {"false_alarms_promised": promised}),
         "false_alarms_between": list(detector.between()),
         "from_good": len(detector.good),
+        **({} if detector.check is None else {"self_check": detector.check}),
         **({"steps": detector.steps[0], "steps_it_takes": detector.steps[1]} if detector.steps[1] else {}),
     }
     if len(test) and detector.calibrated_on != "test":

@@ -15,6 +15,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
 from isthmus.data.base import ends_of
 from isthmus.detection import FILE, Detector, Finding, doubts
+from isthmus.detection.self_check import in_words
 from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput
 from isthmus.files import atomic, claim, whole_folder
@@ -146,8 +147,10 @@ def page(
     line = next((row["threshold"] for row in rows if "threshold" in row), None)
     shown.figures({"bad": bad, "good": len(data) - bad, "unreadable": len(data.skipped), "threshold": line})
     for doubt in doubts(detector, false_alarms):
-        shown.text(doubt[0].upper() + doubt[1:] + ".")
+        shown.text(capitalized(doubt) + ".")
     shown.text(threshold_in_words(detector, false_alarms))
+    if detector.check is not None:
+        shown.text(capitalized(in_words(detector.check)) + ".")
     scores = np.array([row["score"] for row in rows if "score" in row])
     shown.section("Scores")
     shown.chart(charts.histogram({"these": scores, "good ones held back": detector.good.numpy()}, xlabel="score"))
@@ -157,13 +160,17 @@ def page(
     return shown
 
 
+def capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
 def threshold_in_words(detector: Detector, false_alarms: float | None) -> str:
     """Where the threshold comes from, what it promises, and how well that is known."""
     promised, (low, high), count = detector.promised(false_alarms), detector.between(false_alarms), len(detector.good)
     known = f"as far as {count} normal items that were not trained on can tell, between {low:.1%} and {high:.1%} (95 %)"
     if promised is None:
         where = "The threshold is where it tells the defects that were shown from normal items best: no rate of false"
-        text = f"{where} alarms is promised. {known[0].upper()}{known[1:]} of normal items are over it."
+        text = f"{where} alarms is promised. {capitalized(known)} of normal items are over it."
     else:
         where = "The threshold comes from normal items alone: over all such calibrations no more than"
         text = f"{where} {promised:.1%} of normal items are called bad; of this one, {known}."

@@ -224,4 +224,6 @@ def calibrated(run: Run) -> Run:
     if run.model.about.get("whole") and first_rank() and run.model.detector is None:
         steps = len(run.history) * -(-len(run.parts["train"]) // run.model.about["training"]["batch_size"])
         calibrate(run.model, run.data, run.parts, steps=steps)
+        if run.path is not None:
+            run.plot().write(run.path / store.PAGE)  # with what the self-check found
     return run

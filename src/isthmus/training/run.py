@@ -15,6 +15,7 @@ from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.data import Data, forgiving
+from isthmus.detection.self_check import in_words
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 from isthmus.training.comparison import beside_baselines
@@ -70,6 +71,12 @@ class Run:
         )
 
     @property
+    def self_check(self) -> str | None:
+        """One line of how well a detector finds synthesized defects of normal pictures; None for any other run."""
+        detector = getattr(self.model, "detector", None)
+        return None if detector is None or detector.check is None else in_words(detector.check)
+
+    @property
     def steps(self) -> int:
         """Steps of the training, as its options have them."""
         options = self.model.about["training"]
@@ -101,6 +108,8 @@ class Run:
             page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
         if self.beside:
             page.text(self.beside["verdict"])
+        if self.self_check:
+            page.text(self.self_check)
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
             page.section("Pictures over what the model makes of them")

@@ -1,0 +1,129 @@
+"""Synthesized defects of normal pictures: drawn shapes, by other ways than a net learns from (corruptions/blemish.py).
+
+Shapes are masks (PIL, L) in the size of a picture; lengths are those of a picture of 256 pixels, and scale with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+Random = np.random.Generator
+Size = tuple[int, int]  # height, width
+Point = tuple[float, float]  # x, y
+Pictures = np.ndarray  # N×C×H×W in [0, 1]
+SIDE = 256
+
+
+def blank(size: Size) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    image = Image.new("L", size[::-1])
+    return image, ImageDraw.Draw(image)
+
+
+def anywhere(size: Size, random: Random) -> np.ndarray:
+    """x, y of a point that is not next to the border."""
+    return random.uniform(20 * min(size) / SIDE, min(size) * (1 - 20 / SIDE), 2)
+
+
+def spot(size: Size, random: Random, center: Point | None = None) -> Image.Image:
+    (image, draw), unit = blank(size), min(size) / SIDE
+    x, y = anywhere(size, random) if center is None else center
+    wide, high = np.maximum(random.uniform(2, 7, 2) * unit, 0.8)
+    draw.ellipse([x - wide, y - high, x + wide, y + high], fill=255)
+    return image
+
+
+def crack(size: Size, random: Random, center: Point | None = None) -> Image.Image:
+    (image, draw), unit = blank(size), min(size) / SIDE
+    place = anywhere(size, random) if center is None else np.array(center)
+    step, points = random.normal(0, 1, 2), [tuple(place)]
+    for _ in range(random.integers(3, 10)):
+        step = 0.7 * step + random.normal(0, 4, 2)
+        place = place + step * unit
+        points.append(tuple(place))
+    draw.line(points, fill=255, width=max(1, round(int(random.integers(1, 4)) * unit)))
+    return image
+
+
+def chip(size: Size, random: Random, center: Point | None = None) -> Image.Image:
+    """A jagged piece, at the border of the picture unless a center is given."""
+    (image, draw), unit = blank(size), min(size) / SIDE
+    height, width = size
+    if center is None:
+        across, down = random.uniform(0, width), random.uniform(0, height)
+        center = [(0, down), (width, down), (across, 0), (across, height)][random.integers(4)]
+    reaches = [(a, max(1.5, random.uniform(4, 22) * unit)) for a in np.arange(0, 6.2, 0.7)]
+    draw.polygon([(center[0] + r * np.cos(a), center[1] + r * np.sin(a)) for a, r in reaches], fill=255)
+    return image
+
+
+def soft(shape: Image.Image, sigma: float) -> np.ndarray:
+    """H×W in [0, 1]; sigma: of the edge, in pixels."""
+    return np.asarray(shape.filter(ImageFilter.GaussianBlur(sigma)), np.float32) / 255
+
+
+# -- one defect each: x C×H×W, another picture like it, a center, the tone of the ground [C] --
+
+
+def stained(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
+    """A spot, darker where it is bright and brighter where it is dark."""
+    mask = soft(spot(x.shape[1:], random, center), x.shape[1] / SIDE)
+    return toned(x, mask * random.uniform(0.3, 0.7), center)
+
+
+def scratched(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
+    """A thin line, likewise."""
+    return toned(
+        x, soft(crack(x.shape[1:], random, center), 0.7 * x.shape[1] / SIDE) * random.uniform(0.3, 0.7), center
+    )
+
+
+def missing(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
+    """A piece is gone, and the ground is seen there."""
+    mask = soft(chip(x.shape[1:], random, center), 0.8 * x.shape[1] / SIDE)
+    return x + (ground[:, None, None] - x) * mask
+
+
+def patched(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
+    """A rectangle of another picture, of another place in it."""
+    made, (height, width) = x.copy(), x.shape[1:]
+    high, wide = (max(2, int(side * random.uniform(0.06, 0.22))) for side in (height, width))
+    top, left = (
+        int(min(max(0, at - long // 2), side - long))
+        for at, long, side in ((center[1], high, height), (center[0], wide, width))
+    )
+    down, right = random.integers(0, height - high + 1), random.integers(0, width - wide + 1)
+    made[:, top : top + high, left : left + wide] = other[:, down : down + high, right : right + wide]
+    return made
+
+
+def toned(x: np.ndarray, mask: np.ndarray, center: Point) -> np.ndarray:
+    bright = x[:, int(center[1]), int(center[0])].mean() > 0.5
+    return x + ((0.0 if bright else 1.0) - x) * mask
+
+
+Defect = Callable[[np.ndarray, np.ndarray, np.ndarray, Point, Random], np.ndarray]
+DEFECTS: dict[str, Defect] = {"stain": stained, "scratch": scratched, "missing piece": missing, "other piece": patched}
+
+
+def synthesized(x: Pictures, seed: int = 0, roi: np.ndarray | None = None) -> dict[str, Pictures]:
+    """kind -> the pictures N×C×H×W in [0, 1], each with one defect of that kind.
+
+    It lies where a picture differs most from its ground (the median tone of its border): on the part, where there is
+    one. roi: H×W bool, to which defects are confined.
+    """
+    random, made = np.random.default_rng(seed), {kind: np.empty_like(x) for kind in DEFECTS}
+    inside = np.ones(x.shape[2:], bool) if roi is None else roi
+    for number, one in enumerate(x):
+        border = np.concatenate([one[:, 0], one[:, -1], one[:, :, 0], one[:, :, -1]], 1)
+        ground = np.median(border, 1)
+        apart = np.where(inside, np.abs(one - ground[:, None, None]).mean(0), -1.0)
+        rows, columns = np.nonzero(inside & (apart >= np.quantile(apart[inside], 0.6)))
+        for kind, defect in DEFECTS.items():
+            place = random.integers(len(rows))
+            other = x[(number + random.integers(1, max(2, len(x)))) % len(x)]
+            new = defect(one, other, ground, (float(columns[place]), float(rows[place])), random)
+            made[kind][number] = np.where(inside, new.clip(0, 1), one)
+    return made
