@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from isthmus.cli import main
+from isthmus.errors import Note
 from isthmus.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +61,7 @@ def test_python_of_the_pages(page: str) -> None:
     python = blocks(page, "python")
     assert len(python) == (1 if page == "README.md" else 2)
     for block in python:
+        warnings.filterwarnings("error", message=".*read as shares", category=Note)
         exec(compile(block, page, "exec"), {"__name__": "readme"})
         assert len([line for line in block.splitlines() if line.strip()]) < 15
 

@@ -15,6 +15,7 @@ from isthmus.errors import BadInput, Note
 
 RANDOM = np.random.default_rng(0)
 BYTES = {"shape": [1, 4, 4], "range": [0, 255], "float": False, "dtype": "uint8"}
+SIXTEEN = {"shape": [1, 4, 4], "range": [0, 16], "float": False, "dtype": "int64"}  # as the built-in digits
 TWELVE = {"shape": [1, 4, 4], "range": [0, 4095], "float": False, "dtype": "uint16"}
 UNIT = {"shape": [1, 4, 4], "range": [0, 1], "float": True, "dtype": "float32"}
 HOUNSFIELD = {"shape": [1, 4, 4], "range": [-1000, 1000], "float": True, "dtype": "int16"}
@@ -47,6 +48,8 @@ def read(x: Any, like: dict[str, Any]) -> tuple[float, list[str]]:
         (TWELVE, np.uint8, 51, 0.2, "uint8 values up to 51 are read as shares of 255"),
         (TWELVE, np.int32, 819, 0.2, ""),
         (TWELVE, np.float32, 0.2, 0.2, ""),
+        (SIXTEEN, np.uint8, 51, 0.2, ""),  # more than the 16 of the run: only a share of 255 can be meant
+        (SIXTEEN, np.uint8, 15, 15 / 255, "uint8 values up to 15 are read as shares of 255"),
         (UNIT, np.float64, 0.2, 0.2, ""),
         (UNIT, np.uint8, 51, 0.2, ""),
         (UNIT, np.uint16, 13107, 0.2, "shares of 65535"),

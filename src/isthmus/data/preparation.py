@@ -131,8 +131,8 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
             f"{name}: {dtype.name} values from {span.low:g} to {span.high:g}, but {on}; accepted are {accepted}"
         )
     if known and not own and dtype.name in OWN and data_range != (low, high):
-        if trained.startswith("float") and dtype.name == "uint8":
-            return []  # a share of 255, as everyone has it
+        if dtype.name == "uint8" and (trained.startswith("float") or span.high > high):
+            return []  # a share of 255, as everyone has it, and they cannot be the run's own numbers
         return [
             f"{dtype.name} values up to {span.high:g} are read as shares of {white:g}; "
             f"this run was trained on {trained} in {low:g}..{high:g}"
