@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.app import DataName, First, Force, Json, RunPath, app
 from isthmus.cli.output import done, free, print_card, print_json, print_lines, print_table
+from isthmus.cli.values import settings
 
 DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="the folder for the page")]
 
@@ -75,6 +76,12 @@ def show(
         int | None, typer.Option("--size", metavar="N", min=1, help="pictures become N×N; default: their own size")
     ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="pictures become gray")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="white; of a table labels, drop, missing, normal, window, stride"
+        ),
+    ] = None,
     first: First = None,
     force: Force = False,
     json: Json = False,
@@ -83,7 +90,8 @@ def show(
     from isthmus.report import write_picture
     from isthmus.tasks.show import show as look
 
-    facts, sheet = look(data, out=out, size=size, gray=gray or None, first=first, force=force)
+    keys = settings(set_ or [], {})
+    facts, sheet = look(data, out=out, size=size, gray=gray or None, first=first, force=force, **keys)
     where = out or write_picture(free(Path(f"{facts['name']}-sheet.png")), sheet)
     if json:
         print_json(facts | {"sheet": str(where)})

@@ -60,13 +60,18 @@ def bare(name: Path | str) -> bool:
 
 def dicom_header(path: Path) -> Header:
     """Raises BadInput, as read_dicom does."""
-    pydicom = _pydicom(path)
-    with told(path, "a broken DICOM file"):
-        found = _checked(pydicom.dcmread(path, stop_before_pixels=True, force=True), path)
+    found = opened(path)
     gray, bits = found.PhotometricInterpretation in GRAYS, int(found.BitsStored)
     if found.PhotometricInterpretation == "PALETTE COLOR":
         bits = int(found.RedPaletteColorLookupTableDescriptor[2])
     return Header(int(found.Rows), int(found.Columns), gray, deep=bits > 8, several=frames_of(found) > 1)
+
+
+def opened(path: Path) -> Any:
+    """The data set of a file without its pixels. Raises BadInput, as read_dicom does."""
+    pydicom = _pydicom(path)
+    with told(path, "a broken DICOM file"):
+        return _checked(pydicom.dcmread(path, stop_before_pixels=True, force=True), path)
 
 
 def frames_of(data: Any) -> int:

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from isthmus.data import Data, inspected, is_builtin, open_data, shards_of
-from isthmus.data.base import by_column
+from isthmus.data.base import by_column, ends_of
+from isthmus.data.dicom_units import shared_units
+from isthmus.data.tables import ASKED, Asked
 from isthmus.data.tables.schema import Schema
+from isthmus.errors import unknown
 from isthmus.files import claim
 from isthmus.report import as_pictures, grid, write_picture
 from isthmus.tasks.inputs import name_of, tell
@@ -27,14 +32,21 @@ def show(
     gray: bool | None = None,
     first: int | None = None,
     force: bool = False,
+    white: float | None = None,
+    **table: Any,
 ) -> tuple[dict[str, Any], Image.Image]:
     """(count, shape, range, parts ..., a contact sheet of items spread evenly over the data); written to `out`.
 
-    Raises BadInput for data that cannot be opened.
+    lowest, highest and mean are in the numbers of the data, those of DICOM files in their own units, of which `units`
+    then tells: Hounsfield units, or stored numbers. white: the number that is white. table: how a table is read, as
+    isthmus.data.tables.Asked has it, such as missing="median". Raises BadInput for data that cannot be opened.
     """
+    if strange := set(table) - set(ASKED):
+        raise unknown("key for show", min(strange), ("white", *ASKED))
     if out is not None:
         claim(out, force=force)
-    data = open_data(source, size=size, gray=gray, first=first)
+    asked = Asked(**table) if table else None
+    data = open_data(source, size=size, gray=gray, first=first, white=white, table=asked)
     tell(data)
     near = (
         len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
@@ -46,10 +58,7 @@ def show(
         "items": len(data),
         "shape": list(data.shape),
         "type": str(data.dtype).removeprefix("torch."),
-        "scale": "a range a column" if by_column(data.range) else "{:g} to {:g}".format(*data.range),
-        "lowest": float(values.min()),
-        "highest": float(values.max()),
-        "mean": float(values.mean()),
+        **extremes(data, values),
         "megabytes": data.nbytes / 1e6,
         "numbers": math.prod(data.shape),
     }
@@ -67,6 +76,23 @@ def show(
     if out is not None:
         write_picture(out, sheet)
     return facts, sheet
+
+
+def extremes(data: Data, values: Tensor) -> dict[str, Any]:
+    """What is scaled to 0..1, the least, the greatest and the mean value; of DICOM files in their own units."""
+    scale, ends, mean = list(ends_of(data.range)), [float(values.min()), float(values.max())], float(values.mean())
+    units = None
+    if data.dtype in (torch.uint8, torch.uint16) and isinstance(path := data.source.get("path"), str):
+        files = [Path(path)] if Path(path).is_file() else [Path(path, name) for name in data.names]
+        units = shared_units(files)
+    if units is not None:
+        scale, ends = (sorted(map(units.of, pair)) for pair in (scale, ends))
+        mean = units.of(mean)
+    whole = not data.dtype.is_floating_point and all(abs(end - round(end)) < 1e-3 for end in ends)
+    low, high = (round(end) if whole else end for end in ends)
+    shown = "a range a column" if by_column(data.range) else "{:.10g} to {:.10g}".format(*scale)
+    named = {} if units is None else {"units": units.name}
+    return {"scale": shown, "lowest": low, "highest": high, "mean": mean, **named}
 
 
 def columns_of(data: Data) -> list[str]:
