@@ -120,7 +120,8 @@ def synthesized(x: Pictures, seed: int = 0, roi: np.ndarray | None = None) -> di
         border = np.concatenate([one[:, 0], one[:, -1], one[:, :, 0], one[:, :, -1]], 1)
         ground = np.median(border, 1)
         apart = np.where(inside, np.abs(one - ground[:, None, None]).mean(0), -1.0)
-        rows, columns = np.nonzero(inside & (apart >= np.quantile(apart[inside], 0.6)))
+        usual, high = np.quantile(apart[inside], [0.6, 0.95])
+        rows, columns = np.nonzero(inside & (apart >= max(usual, high / 4)))
         for kind, defect in DEFECTS.items():
             place = random.integers(len(rows))
             other = x[(number + random.integers(1, max(2, len(x)))) % len(x)]
