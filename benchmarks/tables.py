@@ -179,6 +179,29 @@ def anomaly() -> Table:
     return lines
 
 
+def promise() -> Table:
+    """The promised rate of false alarms beside the measured one, ± its standard error, for each score."""
+    if not (HERE / "results" / "anomaly-promise.json").exists():
+        return [["normal items that calibrate", "promised"]]
+    rows = results("anomaly-promise")["rows"]
+    scores = list(dict.fromkeys(row["score"] for row in rows))
+    lines = [
+        [
+            "normal items that calibrate",
+            "promised",
+            *(f"`{one}`".replace(", trained anew`", "`, trained anew") for one in scores),
+        ]
+    ]
+    for good, count, share in dict.fromkeys((row["good"], row["calibration_items"], row["promised"]) for row in rows):
+        found = {
+            row["score"]: f"{row['false_alarm_rate']:.2%} ± {row['standard_error']:.2%}"
+            for row in rows
+            if (row["good"], row["calibration_items"], row["promised"]) == (good, count, share)
+        }
+        lines.append([f"{count} of {good}", f"{share:.0%}", *(found.get(score, "–") for score in scores)])
+    return lines
+
+
 DEFAULTS = {
     "photos": "400 photos of BSDS500",
     "gray": "train400, gray",
@@ -210,6 +233,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "defaults": defaults,
     "restoration": restoration,
     "anomaly": anomaly,
+    "promise": promise,
     "speed": speed,
 }
 CHOSEN = (  # the start of a row's title, in the order of README.md

@@ -16,7 +16,7 @@ from isthmus.detection.synthetic_defects import DEFECTS, synthesized
 from isthmus.metrics import auroc
 
 NUMBERS = 2**22  # that the net looks at in all: a few seconds
-MOST = 100  # pictures
+LEAST, MOST = 20, 100  # pictures with a defect, of each kind; of fewer pictures each gets several
 
 
 def pictures_for(model: Any, detector: Detector) -> int:
@@ -30,7 +30,8 @@ def self_check(model: Any, detector: Detector, x: Tensor) -> dict[str, Any]:
     that were not trained on, against the scores of the calibration set; always the same for the same pictures."""
     roi = None if detector.roi is None else detector.roi.numpy() > 0
     normal, found = detector.good.numpy(), {}
-    for kind, made in synthesized(x.cpu().numpy(), roi=roi).items():
+    times = -(-min(LEAST, pictures_for(model, detector)) // len(x))
+    for kind, made in synthesized(x.repeat(times, *[1] * (x.dim() - 1)).cpu().numpy(), roi=roi).items():
         score = np.concatenate([normal, detector(model, torch.from_numpy(made)).score.numpy()])
         found[kind] = auroc(score, np.repeat([False, True], [len(normal), len(made)]))
     return {"auroc": fmean(found.values()), "per_kind": found, "pictures": len(x)}
