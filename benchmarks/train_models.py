@@ -12,9 +12,13 @@ import argparse
 import json
 import os
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from common import machine
 from isthmus import store
@@ -34,7 +38,8 @@ class Plan:
     sets: a folder, and how many of its files by name; the others are kept for the test. init: the model whose weights
     it begins with, where they fit, or A+B for the mean of two (Wortsman et al. 2022). LOGOS in a key is the folder of
     logos that are learned from, the first `logos` by name. shipped: or else it only stands beside one that is, in a
-    table, or another begins with it. without: names of pictures that are left out: of test sets, too.
+    table, or another begins with it. without: names of pictures that are left out: of test sets, too. variants: what is
+    made of each picture beside it: vivid (other hues, stronger colors), gray.
     """
 
     recipe: str
@@ -47,6 +52,7 @@ class Plan:
     shipped: bool = True
     logos: int = 72
     without: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
 
 def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
@@ -142,6 +148,111 @@ PLANS = {
 }
 
 
+# On a GPU: wider and deeper nets at the same 4 MB, larger crops, all pictures but the last ones, which choose.
+HELD_BACK = {"bsd400_color": 40, "photos_cc": 2, "logos_cc0": 8}
+ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 32, "ema": 0.999}
+WIDE = {"channels": "64,96,128", "blocks": "3,2,2"}
+LEARNED = (("bsd400_color", 360), ("photos_cc", 16))
+OVERLAPPING = ("302003", "test_020")  # woman of Set5; one of Set12
+LICENCE = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA"
+GPU_PLANS = {
+    "denoise-color": Plan(
+        "denoise",
+        "photos with white noise of σ 0-55, clipped or not",
+        LEARNED,
+        LICENCE,
+        0,
+        None,
+        {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3},
+        without=OVERLAPPING,
+        variants=("vivid",),
+    ),
+    "denoise-real": Plan(
+        "denoise",
+        "photos with the noise of cameras, and JPEG",
+        LEARNED,
+        LICENCE,
+        0,
+        "denoise-color",
+        {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1e-3},
+        without=OVERLAPPING,
+        variants=("vivid", "gray"),
+    ),
+    "denoise-gray": Plan(
+        "denoise",
+        "gray pictures with white noise of σ 0-55, clipped or not",
+        LEARNED,
+        LICENCE,
+        0,
+        None,
+        {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3}
+        | {"gray": True},
+        without=OVERLAPPING,
+    ),
+    "unwatermark": Plan(
+        "unwatermark",
+        "logos, words and shapes laid over photos",
+        LEARNED,
+        f"{LICENCE}; the logos are CC0 (trade marks remain)",
+        0,
+        "shipped:unwatermark",
+        {"precision": "bf16-mixed", "overlay": "LOGOS", "ease": 0.0, "crop": 160, "batch_size": 16, "workers": 14}
+        | {"lr": 5e-4, "clip": 1000},
+        logos=64,
+        without=OVERLAPPING,
+    ),
+    "inpaint": Plan(
+        "inpaint",
+        "holes in photos: pixels, lines, text, boxes",
+        LEARNED,
+        LICENCE,
+        0,
+        "shipped:inpaint",
+        {"precision": "bf16-mixed", "crop": 96, "batch_size": 32, "workers": 14, "lr": 7e-4, "clip": 225},
+        without=OVERLAPPING,
+    ),
+    **{
+        f"upscale-{scale}": Plan(
+            "upscale",
+            f"photos, {scale} times as wide and high",
+            LEARNED,
+            LICENCE,
+            0,
+            f"shipped:upscale-{scale}",
+            {"precision": "bf16-mixed", "scale": scale, "gray": True, "batch_size": 64, "lr": 1e-3, "clip": 600},
+            without=OVERLAPPING,
+        )
+        for scale in (2, 3, 4)
+    },
+}
+
+
+def varied(folder: Path, out: Path, variants: tuple[str, ...]) -> Path:
+    """The pictures of `folder`, with the variants of each beside it, as files in `out`; `folder` itself without any."""
+    if not variants:
+        return folder
+    for path in sorted(folder.rglob("*.*")):
+        place = out / path.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        link = place / path.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+        with Image.open(path) as image:
+            picture = np.asarray(image.convert("RGB")).astype(np.float32)
+        random = np.random.default_rng(zlib.crc32(path.stem.encode()))
+        light = picture @ np.array([0.299, 0.587, 0.114], np.float32)
+        made = {
+            "vivid": light[..., None] + random.uniform(1.2, 2.4) * (picture - light[..., None]),
+            "gray": np.repeat(light[..., None], 3, 2),
+        }
+        made["vivid"] = made["vivid"][..., random.permutation(3)]
+        for name in variants:
+            Image.fromarray(np.rint(made[name].clip(0, 255)).astype(np.uint8)).save(
+                place / f"{path.stem}-{name}.png", compress_level=1
+            )
+    return out
+
+
 def linked(folder: Path, sets: tuple[tuple[str, int], ...], without: tuple[str, ...] = ()) -> Path:
     """A folder of links to the first pictures of `sets`, by name, but for those whose stem is in `without`."""
     for name, count in sets:
@@ -158,7 +269,9 @@ def linked(folder: Path, sets: tuple[tuple[str, int], ...], without: tuple[str, 
 
 
 def begun_from(names: str, out: Path) -> Path:
-    """The run of that name, or a folder that is made with the mean of the weights of two."""
+    """The run of that name, a shipped model (shipped:NAME), or a folder made with the mean of the weights of two."""
+    if names.startswith("shipped:"):
+        return FOLDER / names.removeprefix("shipped:")
     if "+" not in names:
         return out / names
     runs = [out / name for name in names.split("+")]

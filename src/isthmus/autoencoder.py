@@ -66,10 +66,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
-        if self.augment is not None and self.training:
-            sample = self.augment(sample, ctx)
-        if self.corruption is not None and ctx.noise is not None:
-            sample = self.corruption(sample, ctx)
+        sample = sample if sample.corrupted else self.corrupted(sample, ctx)
         y, code = self.say(sample, ctx)
         # Losses are float32 whatever the net is; to switch off what is off takes time at every step.
         mixed = torch.is_autocast_enabled(y.device.type)
@@ -79,6 +76,14 @@ class Autoencoder(nn.Module):
         # For people: a crop and a whole picture, which training and validation may see, are alike in this alone.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
         return losses
+
+    def corrupted(self, sample: Sample, ctx: Context) -> Sample:
+        """The batch as the encoder meets it: augmented in a training, corrupted where ctx.noise is given."""
+        if self.augment is not None and self.training:
+            sample = self.augment(sample, ctx)
+        if self.corruption is not None and ctx.noise is not None:
+            sample = self.corruption(sample, ctx)
+        return sample
 
     def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
         """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""

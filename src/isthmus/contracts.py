@@ -63,7 +63,12 @@ class Record:
 
 
 class Sample(Record):
-    """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions."""
+    """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions.
+
+    corrupted: whether x is x̃ already, made ahead of the step; a model then leaves it as it is.
+    """
+
+    corrupted = False
 
     def __init__(
         self,
@@ -79,6 +84,13 @@ class Sample(Record):
     def of(cls, x: Tensor, paired: bool = False) -> Sample:
         """x is its own target; or, `paired`, it holds both, one after the other along the channels."""
         return cls(*x.tensor_split(2, 1)) if paired else cls(x, x)  # type: ignore[misc, arg-type]
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Sample:
+        """The same with every tensor changed: cut to some items, or moved to a device."""
+        weight = change(self.weight) if isinstance(self.weight, Tensor) else self.weight
+        x = change(self.x)
+        target = x if self.target is self.x else change(self.target)
+        return self.but(x=x, target=target, weight=weight, condition={k: change(v) for k, v in self.condition.items()})
 
 
 class Context(Record):

@@ -16,10 +16,10 @@ from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, 
 from isthmus.corruptions.blemish import Blemish
 from isthmus.corruptions.camera import CameraNoise
 from isthmus.corruptions.holes import Holes, Masking
+from isthmus.corruptions.jpeg import CroppedJpeg, Jpeg
 from isthmus.corruptions.noise import (
-    CroppedJpeg,
+    Clipped,
     GaussianNoise,
-    Jpeg,
     PoissonGaussian,
     PoissonNoise,
     SaltAndPepper,
@@ -36,6 +36,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "salt-and-pepper": SaltAndPepper,
     "speckle": Speckle,
     "camera": CameraNoise,
+    "clipped": Clipped,
     "jpeg": Jpeg,
     "cropped-jpeg": CroppedJpeg,
     "masking": Masking,
@@ -78,6 +79,7 @@ __all__ = [
     "SaltAndPepper",
     "Speckle",
     "CameraNoise",
+    "Clipped",
     "Jpeg",
     "CroppedJpeg",
     "Masking",

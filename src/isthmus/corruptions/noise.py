@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-
-import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from isthmus.contracts import Context, Noise, Sample
@@ -17,11 +11,10 @@ from isthmus.corruptions.base import (
     Range,
     an_item,
     drawn,
-    pictures,
     positions,
     seeds,
     span,
-    uncompiled,
+    to_bytes,
     within,
 )
 from isthmus.registry import register
@@ -118,47 +111,8 @@ class SaltAndPepper(Corruption):
 
 
 @register
-class Jpeg(Corruption):
-    """Written as JPEG by Pillow and read again, color at half the resolution. quality: 1 to 100, or (low, high)."""
+class Clipped(Corruption):
+    """Clipped to [0, 1] and rounded to 8 bits, as a file holds what noise has made: 'gaussian:0.1+clipped'."""
 
-    def __init__(self, quality: Range = (10, 95)) -> None:
-        super().__init__()
-        self.quality = span("quality", quality, 1, 100)
-
-    @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x = pictures(sample.x, "JPEG")
-        quality = within(self.quality, drawn(ctx).uniform()).round()
-        return sample.but(x=as_jpeg(x, quality.tolist()), condition={**sample.condition, "quality": quality})
-
-
-@register
-class CroppedJpeg(Corruption):
-    """As Jpeg, but cut from a larger picture and of any origin: the 8×8 blocks begin anywhere, and color has the
-    resolution of the picture in half of the items. quality: 1 to 100, or (low, high)."""
-
-    def __init__(self, quality: Range = (10, 95)) -> None:
-        super().__init__()
-        self.quality = span("quality", quality, 1, 100)
-
-    @uncompiled
-    def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x, noise = pictures(sample.x, "JPEG"), drawn(ctx)
-        quality = within(self.quality, noise.uniform()).round()
-        down, right, color = (8 * noise.uniform(3)).long().T.tolist()
-        large, damaged = F.pad(x, (8, 0, 8, 0), mode="replicate"), torch.empty_like(x)
-        for number, wanted in enumerate(quality.tolist()):
-            cut = large[number : number + 1, :, down[number] :, right[number] :]
-            coded = as_jpeg(cut, [wanted], subsampling=2 if color[number] % 2 else 0)
-            damaged[number] = coded[0, :, -x.shape[2] :, -x.shape[3] :]
-        return sample.but(x=damaged, condition={**sample.condition, "quality": quality})
-
-
-def as_jpeg(x: Tensor, qualities: Sequence[float], subsampling: int = 2) -> Tensor:
-    """N×C×H×W through JPEG of a quality each. subsampling: of the color, 0 for none, 2 for half of it (4:2:0)."""
-    pixels = (x.clamp(0, 1) * 255).round().byte().movedim(1, -1).cpu().numpy()
-    for item, quality in zip(pixels, qualities, strict=True):
-        file, image = io.BytesIO(), Image.fromarray(item.squeeze(-1) if x.shape[1] == 1 else item)
-        image.save(file, "JPEG", quality=int(quality), subsampling=subsampling)
-        item[...] = np.asarray(Image.open(file)).reshape(item.shape)
-    return (torch.from_numpy(pixels).movedim(-1, 1).to(x.device, x.dtype) / 255).contiguous()
+        return sample.but(x=to_bytes(sample.x))

@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.contracts import Sample
 from isthmus.data import Data, shards_of
 from isthmus.layers import seeded
 from isthmus.machines import share
@@ -28,23 +30,26 @@ MIXED = 4  # shards of a lane that are shuffled together
 class Batch(NamedTuple):
     """Items as they are stored, n×shape; `rows` are their places in a global batch of `total`; `counted` of them count.
 
-    A rank for which nothing is left takes one item that counts for nothing, because it has to take part in the sums.
+    Or a Sample, where a worker has made x̃ of them already. A rank for which nothing is left takes one item that counts
+    for nothing, because it has to take part in the sums.
     """
 
-    items: Tensor
+    items: Tensor | Sample
     rows: slice
     total: int
     counted: int
 
     def split(self, size: int) -> Iterator[Batch]:
         """The same in micro-batches of at most `size` items."""
-        if len(self.items) <= size:
+        count = self.rows.stop - self.rows.start
+        if count <= size:
             yield self
             return
-        for first in range(0, len(self.items), size):
-            items = self.items[first : first + size]
-            start = self.rows.start + first
-            yield Batch(items, slice(start, start + len(items)), self.total, min(self.counted, len(items)))
+        for first in range(0, count, size):
+            part = slice(first, min(first + size, count))
+            items = self.items.each(itemgetter(part)) if isinstance(self.items, Sample) else self.items[part]
+            rows = slice(self.rows.start + part.start, self.rows.start + part.stop)
+            yield Batch(items, rows, self.total, min(self.counted, part.stop - part.start))
 
 
 def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:

@@ -32,6 +32,7 @@ from isthmus.training.run import Run, write_history
 from isthmus.training.step import Step
 from isthmus.training.tally import Tally, copy_of, finite
 from isthmus.training.watch import Callbacks, Watch
+from isthmus.training.workers import Made
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
@@ -63,7 +64,7 @@ class Training:
             forgiving(data.subset(self.parts[part])) for part in ("train", "validation")
         )
         if data.in_memory:
-            self.train_part = self.train_part.to(self.fabric.device)
+            self.train_part = self.train_part.to("cpu" if options["workers"] else self.fabric.device)
             self.validation_part = self.validation_part.to(self.fabric.device)
         self.set_batch_size(options["batch_size"])
         self.module = self.plain = module.train()
@@ -71,6 +72,7 @@ class Training:
             self.plain = copy.deepcopy(module)
             self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options, data)
+        self.made = Made(self) if options["workers"] else None
         self.tally = Tally()
         self.watch = Watch(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
@@ -119,6 +121,9 @@ class Training:
             if self.out is not None and self.fresh and self.step == 0 and self.fabric.is_global_zero:
                 shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
             raise
+        finally:
+            if self.made is not None:
+                self.made.close()
         run = self.close()
         self.watch.tell("end")
         return run
@@ -154,6 +159,8 @@ class Training:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the step `first` of it on."""
+        if self.made is not None:
+            return self.made.batches(epoch * self.epoch_steps + first, self.epoch_steps - first)
         size = self.options["batch_size"]
         rows = order(self.train_part, self.options["seed"], epoch, size)
         return batches(self.train_part, rows[first * size :], size, self.fabric)

@@ -34,6 +34,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
     "micro_batch": (None, "items at once, where a batch does not fit into memory; the result is the same"),
     "compile": (False, "compile the net first (torch.compile): it pays in long trainings; needs a C++ compiler"),
+    "workers": (0, "processes that read, augment and corrupt the coming batches; it pays beside a GPU"),
     "device": ("auto", "auto, cpu, cuda (or gpu) or mps"),
     "devices": (1, "processes on this machine that share each batch"),
     "nodes": (1, "machines that share each batch"),
@@ -41,7 +42,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "log": (None, "tensorboard, wandb or mlflow, several joined by +; history.csv is always written"),
 }
 # How a training is run, not what comes out of it: these may be others when it goes on.
-HOW = ("device", "devices", "nodes", "strategy", "log", "micro_batch", "compile")
+HOW = ("device", "devices", "nodes", "strategy", "log", "micro_batch", "compile", "workers")
 CHOICES = {
     "schedule": ("constant", "cosine", "plateau"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
@@ -71,6 +72,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     whole = {
         "least_steps": 0,
         "least_batches": 0,
+        "workers": 0,
         "batch_size": 1,
         "micro_batch": 1,
         "devices": 1,

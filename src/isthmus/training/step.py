@@ -51,9 +51,13 @@ class Step:
 
     def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
         """The losses of a batch with the noise of step `number`."""
-        x = to_unit(batch.items.to(self.fabric.device), self.range)
+        device, items = self.fabric.device, batch.items
+        if isinstance(items, Sample):
+            sample = items.each(lambda tensor: tensor.to(device, non_blocking=True))
+        else:
+            sample = Sample.of(to_unit(items.to(device), self.range), self.paired)
         noise = Noise(self.options["seed"], number, batch.total, batch.rows, self.fabric.device)
-        return self.call(Sample.of(x, self.paired), Context(noise, progress))
+        return self.call(sample, Context(noise, progress))
 
     def gradient(self, batch: Batch, number: int, progress: float) -> Found:
         """Add up the gradient of a global batch: what the micro-batches lost, and the sums over all of it.
@@ -65,7 +69,7 @@ class Step:
             try:
                 return self._passes(batch, number, progress)
             except (RuntimeError, MemoryError) as error:
-                size = min(self.micro, len(batch.items))
+                size = min(self.micro, batch.rows.stop - batch.rows.start)
                 if size == 1 or self.fabric.world_size > 1 or not lacks_memory(error):
                     raise
             # Not in the except clause, where the error would keep what filled the memory alive.

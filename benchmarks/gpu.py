@@ -1,0 +1,183 @@
+"""A prepared run on a bare machine with one NVIDIA GPU: python benchmarks/gpu.py PART ... --out RESULTS
+
+smoke: what never ran on a GPU, each in a few steps. speed: a small net and a VAE beside the same loop written by hand.
+train NAME ...: shipped models at a larger budget, one after the other, --minutes each. Every part leaves what it found
+in RESULTS at once (NAME.json, and NAME.tar with weights, config and history), so a run that is cut off loses one part.
+`--device cpu --minutes 0.2` rehearses it. What comes back is judged on held-back training pictures, never on a test
+set, by benchmarks/held_back.py, which packs what is better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tarfile
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import isthmus
+from common import machine
+from isthmus import store
+from isthmus.tasks.train import train
+from train_models import GPU_PLANS, begun_from, linked, varied
+
+Row = dict[str, Any]
+WARM, TIMED = 30, 40  # steps before the clock runs, and under it
+SPARE = 0.94  # of the time is planned
+
+
+def written(out: Path, name: str, record: Any) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    known = {"machine": machine(), "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+    (out / f"{name}.json").write_text(json.dumps(known | {"rows": record}, indent=1) + "\n")
+
+
+def smoke(out: Path, device: str, minutes: float) -> None:
+    """Each check is its own: one that fails is told, and the others go on."""
+    from smoke_checks import CHECKS
+
+    rows: list[Row] = []
+    for name, check in CHECKS.items():
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = check(device, Path(folder)) or {}
+            except Exception as error:
+                found = {"failed": f"{type(error).__name__}: {error}"[:400], "where": traceback.format_exc()[-700:]}
+        rows.append({"check": name, **found, "seconds": round(time.perf_counter() - began, 2)})
+        print(rows[-1], flush=True)
+        written(out, "smoke", rows)
+
+
+def speed(out: Path, device: str, minutes: float) -> None:
+    """Pictures a second of a training, beside a loop by hand that does the same and no more."""
+    rows: list[Row] = []
+    count = 60_000 if device == "cuda" else 2_000
+    items = torch.randint(0, 256, (count, 784), dtype=torch.uint8)
+    colors = torch.randint(0, 256, (count // 10, 3, 64, 64), dtype=torch.uint8)
+    for name, data, recipe, keys, batch, compiled in (
+        ("784-24-784", items, "undercomplete", {"code": 24, "widths": "none"}, 256, False),
+        ("784-24-784, compiled", items, "undercomplete", {"code": 24, "widths": "none"}, 256, True),
+        ("784-24-784, batches of 4096", items, "undercomplete", {"code": 24, "widths": "none"}, 4096, False),
+        ("convolutional VAE, 64 px, bf16", colors, "variational", {"net": "conv"}, 128, False),
+    ):
+        try:
+            rows.append({"net": name, **measured_speed(data, recipe, keys, batch, compiled, device)})
+        except Exception as error:
+            rows.append({"net": name, "failed": f"{type(error).__name__}: {error}"[:400]})
+        print(rows[-1], flush=True)
+        written(out, "speed", rows)
+
+
+def measured_speed(data: torch.Tensor, recipe: str, keys: Row, batch: int, compiled: bool, device: str) -> Row:
+    shape = tuple(data.shape[1:])
+    options: Row = {"device": device, "quiet": True, "validation": 0.0, "test": 0.0, "batch_size": batch}
+    options |= {"compile": compiled, "precision": "bf16-mixed" if len(shape) == 3 else "32-true"}
+    model = isthmus.create(recipe, shape=shape, **{k: v for k, v in keys.items() if v != "none"})
+    epochs = 5 if device == "cuda" else 2
+    run = isthmus.fit(model, data.numpy(), epochs=epochs, **options)
+    ours = len(data) / min(row["seconds"] for row in run.history)
+    return {"batch": batch, "pictures_a_second": round(ours), "by_hand": round(by_hand(data, batch, device, shape))}
+
+
+def by_hand(data: torch.Tensor, batch: int, device: str, shape: tuple[int, ...]) -> float:
+    """A loop over data on the device, with nothing but the step; of pictures, a net of four convolutions."""
+    nn = torch.nn
+    if len(shape) == 1:
+        net: Any = nn.Sequential(nn.Linear(784, 24), nn.ReLU(), nn.Linear(24, 784), nn.Sigmoid())
+    else:
+        net = nn.Sequential(
+            *(nn.Conv2d(3, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU()),
+            *(nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Sigmoid()),
+        )
+    net, data = net.to(device), data.to(device)
+    adam = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
+    best = 0.0
+    for _ in range(3):
+        began = time.perf_counter()
+        for rows in torch.randperm(len(data), device=device).split(batch):
+            x = data[rows].float() / 255
+            loss = torch.nn.functional.binary_cross_entropy(net(x), x)
+            adam.zero_grad(set_to_none=True)
+            loss.backward()
+            adam.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, len(data) / (time.perf_counter() - began))
+    return best
+
+
+def train_one(name: str, out: Path, device: str, minutes: float) -> None:
+    """Train a shipped model for so many minutes, all of them counted, and leave NAME.tar."""
+    began, plan, runs = time.perf_counter(), GPU_PLANS[name], out.parent / "gpu-runs"
+    sources = runs / "sources"
+    folder = varied(linked(sources / name, plan.sets, plan.without), sources / f"{name}-varied", plan.variants)
+    keys = dict(plan.keys)
+    if "overlay" in keys:
+        keys["overlay"] = str(linked(sources / "logos", (("logos_cc0", plan.logos),)))
+    keys |= {"device": device, "validation": 0.0, "quiet": True, "init": plan.init and str(begun_from(plan.init, runs))}
+    if device == "cpu":
+        keys |= {"batch_size": 2, "workers": min(1, keys.get("workers", 0)), "compile": False, "precision": "32-true"}
+    times: list[float] = []
+
+    def ticked(training: Any) -> None:
+        if training.step in (warm, warm + timed):
+            if device == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter())
+        if training.step == warm + timed:
+            training.finished = "timed"
+
+    warm, timed = (WARM, TIMED) if device == "cuda" else (1, 2)
+    trial = train(plan.recipe, folder, out=runs / f"{name}-trial", epochs=1000, callbacks={"step": ticked}, **keys)
+    a_step = (times[1] - times[0]) / timed
+    count, batch = len(trial.parts["train"]), trial.model.about["training"]["batch_size"]
+    shutil.rmtree(runs / f"{name}-trial")
+    left = 60 * minutes * SPARE - (time.perf_counter() - began)
+    steps = max(10, int(left / a_step))
+    told = {"squares": count, "batch": batch, "ms_a_step": round(1000 * a_step, 2), "steps": steps}
+    print({"model": name, **told, "prepared": round(time.perf_counter() - began)}, flush=True)
+    run = runs / name
+    done = train(plan.recipe, folder, out=run, epochs=steps / -(-count // batch), **keys)
+    weights = {key: value.half() for key, value in store.read_weights(run).items()}
+    store.write_tensors(run / "half.safetensors", weights)
+    seconds = time.perf_counter() - began
+    row = {"model": name, **told, "seconds": round(seconds), "loss": done.history[-1]["loss"], "keys": plan.keys}
+    row |= {"status": done.finished, "per_value": [row["loss_per_value"] for row in done.history][:: 1 + steps // 2000]}
+    written(out, name, [row])
+    with tarfile.open(out / f"{name}.tar", "w") as tar:
+        for file in ("half.safetensors", store.CONFIG, store.HISTORY):
+            tar.add(run / file, file)
+    print({key: value for key, value in row.items() if key not in ("keys", "per_value")}, flush=True)
+
+
+PARTS: dict[str, Callable[[Path, str, float], None]] = {"smoke": smoke, "speed": speed}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=[*PARTS, *GPU_PLANS], metavar="PART")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--minutes", type=float, default=8.0, help="for each model that is trained")
+    given = parser.parse_args()
+    for part in given.parts:
+        try:
+            if part in PARTS:
+                PARTS[part](given.out, given.device, given.minutes)
+            else:
+                train_one(part, given.out, given.device, given.minutes)
+        except Exception as error:
+            written(given.out, f"{part}-failed", [{"error": traceback.format_exc()[-3000:]}])
+            print(f"{part}: {type(error).__name__}: {error}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Batches made beside the training: worker processes read, augment and corrupt those of the coming steps.
+
+What a corruption draws with Pillow or counts photon by photon keeps a GPU waiting. The noise of a step follows from
+(seed, step) alone, so it does not matter which process makes a batch, nor when.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.multiprocessing import get_context  # through which tensors travel in shared memory
+
+from isthmus.contracts import Context, Noise, Sample
+from isthmus.data import to_unit
+from isthmus.machines import share
+from isthmus.training.batches import Batch, order
+
+if TYPE_CHECKING:
+    from isthmus.training.loop import Training
+
+AHEAD = 4  # batches a worker makes before they are asked for
+Prepared = tuple[dict[str, Any], slice, int, int]  # the fields of a Sample, and those of a Batch
+
+
+class Steps:
+    """The number of a step -> its corrupted batch on the CPU as plain tensors, and its places in the global one."""
+
+    def __init__(self, training: Training) -> None:
+        self.data, self.module = training.train_part, training.plain
+        self.size, self.seed = training.options["batch_size"], training.options["seed"]
+        self.epoch_steps, self.steps = training.epoch_steps, training.steps
+        self.place = SimpleNamespace(world_size=training.fabric.world_size, global_rank=training.fabric.global_rank)
+        self.epoch, self.order = -1, torch.empty(0)
+
+    def __getitem__(self, step: int) -> Prepared:
+        epoch, number = divmod(step, self.epoch_steps)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, order(self.data, self.seed, epoch, self.size)
+        chosen = self.order[number * self.size : (number + 1) * self.size]
+        mine = share(len(chosen), self.place)  # type: ignore[arg-type]
+        counted = mine.stop - mine.start
+        mine = mine if counted else slice(0, 1)
+        sample = Sample.of(to_unit(self.data.batch(chosen[mine]), self.data.range), self.data.paired)
+        ctx = Context(Noise(self.seed, step, len(chosen), mine), step / self.steps)
+        if callable(corrupt := getattr(self.module, "corrupted", None)):
+            sample = corrupt(sample, ctx).but(corrupted=True)
+        fields = {"x": sample.x, "target": sample.target, "weight": sample.weight, "condition": dict(sample.condition)}
+        return {"sample": fields, "corrupted": sample.corrupted}, mine, len(chosen), counted
+
+
+class Made:
+    """The batches of a training in the order of its steps; workers start with the first that is asked for."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.pool: ProcessPoolExecutor | None = None
+        self.coming: deque[tuple[int, Future[Prepared]]] = deque()
+
+    def batches(self, first: int, count: int) -> Iterator[Batch]:
+        """Those of `count` steps from the step `first` on."""
+        steps, workers = self.training.steps, self.training.options["workers"]
+        for step in range(first, min(first + count, steps)):
+            if not self.coming or self.coming[0][0] != step:  # the first, or others than were expected
+                self.close()
+                self.pool = ProcessPoolExecutor(
+                    workers, get_context(), initializer=begin_worker, initargs=(Steps(self.training),)
+                )
+            assert self.pool is not None
+            ahead = self.coming[-1][0] + 1 if self.coming else step
+            for coming in range(ahead, min(step + 1 + AHEAD * workers, steps)):
+                self.coming.append((coming, self.pool.submit(make, coming)))
+            fields, rows, total, counted = self.coming.popleft()[1].result()
+            sample = Sample(**fields["sample"]).but(corrupted=fields["corrupted"])
+            yield Batch(sample, rows, total, counted)
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+        self.pool = None
+        self.coming.clear()
+
+
+_steps: Steps | None = None  # of this process, where it is a worker
+
+
+def begin_worker(steps: Steps) -> None:
+    """Ctrl-C is for the training alone, which then needs the batch at hand to end its step."""
+    global _steps
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _steps = steps
+
+
+def make(step: int) -> Prepared:
+    assert _steps is not None
+    with torch.no_grad():
+        return _steps[step]
