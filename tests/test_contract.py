@@ -64,8 +64,18 @@ class Case:
     def new(self, seed: int = 1) -> Autoencoder:
         known = RECIPES[self.recipe].keys
         small = {key: value for key, value in SMALL.items() if key in known and known[key][0] != ()}
-        code = {} if self.recipe == "quantized" else {"code": 5}
+        small = {key: value for key, value in small.items() if self.uses(key)}
+        has_code = self.recipe not in ("quantized", "denoise", "inpaint", "unwatermark", "upscale")
+        code = {"code": 5} if has_code else {}
         return create(self.recipe, shape=SHAPES[self.kind], seed=seed, **{**code, **small, **self.keys})
+
+    def uses(self, key: str) -> bool:
+        """Whether a key has an effect beside this case's; items are so small that net=auto is dense."""
+        recipe = RECIPES[self.recipe]
+        if key == "k" and self.recipe == "detect":  # which counts neighbors for the score knn alone
+            return False
+        other, *used_with = recipe.only.get(key, ("",))
+        return not other or self.keys.get(other, {"net": "dense"}.get(other, recipe.keys[other][0])) in used_with
 
     @property
     def x(self) -> Tensor:

@@ -17,6 +17,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Shape
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.plugins import load_plugins
+from isthmus.recipes.whole_numbers import numbers
 
 RECIPES: dict[str, Recipe] = {}
 ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
@@ -28,6 +29,7 @@ class Recipe:
 
     cut: the side of the squares that pictures of several sizes are cut into; None where they are made to fit.
     whole: of good ones alone it learns what is normal, from whole pictures no side of which is longer; None otherwise.
+    only: keys that have an effect with some values of another key alone: {"rate": ("kind", "kl")}.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Recipe:
     training: dict[str, Any] = field(default_factory=dict)
     cut: int | None = None
     whole: int | None = None
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -52,14 +55,23 @@ class Recipe:
 Make = Callable[..., Autoencoder]
 
 
-def recipe(*inputs: str, cut: int | None = None, whole: int | None = None, **training: Any) -> Callable[[Make], Make]:
-    """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come."""
+def recipe(
+    *inputs: str,
+    cut: int | None = None,
+    whole: int | None = None,
+    only: dict[str, tuple[str, ...]] | None = None,
+    **training: Any,
+) -> Callable[[Make], Make]:
+    """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come.
+
+    only: see Recipe. Where the function chooses the other key itself (auto), it says so in model.about["chosen"].
+    """
 
     def register(make: Make) -> Make:
         own = RECIPES.get(make.__name__)
         if own is not None and own.make.__module__ != make.__module__:
             raise BadInput(f"recipe {make.__name__}: there is one of this name already, in {own.make.__module__}")
-        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole)
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole, only or {})
         return make
 
     return register
@@ -86,7 +98,8 @@ def create(
     """The model of a recipe, with fresh weights drawn from `seed`.
 
     shape: of one item, (C, H, W), or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's own.
-    Raises BadInput for an unknown recipe or key (with the nearest name) or a code that cannot be.
+    Raises BadInput for an unknown recipe or key (with the nearest name), a code that cannot be, or a value of a key
+    that would have no effect beside the others.
     """
     found = find(name)
     shape = tuple(int(side) for side in shape)
@@ -105,10 +118,11 @@ def create(
             model = found.make(shape, size, **keys)
         except TypeError as error:
             raise BadInput(f"{found.name}: {error}") from error
-    numbers, inputs = math.prod(model.code_shape), math.prod(shape)
+    refuse_idle(found, keys, model.about.get("chosen", {}))
+    count, inputs = math.prod(model.code_shape), math.prod(shape)
     narrow = getattr(model.bottleneck, "narrow", True) and not getattr(model.bottleneck, "discrete", False)
-    if numbers > inputs and narrow:
-        warnings.warn(f"a code of {numbers} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
+    if count > inputs and narrow:
+        warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
     training = found.training | model.about.get("training", {})  # what a recipe says for all, and for this one
@@ -118,6 +132,23 @@ def create(
     if found.whole is not None:
         model.about["whole"] = True  # or with nothing left out
     return model
+
+
+def refuse_idle(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) -> None:
+    """BadInput for a key that was given another value than its default, and has no effect beside the other keys.
+
+    chosen: what the recipe chose where a key is auto.
+    """
+    for key, (other, *used_with) in recipe.only.items():
+        default = recipe.keys[key][0]
+        if key not in keys or keys[key] == default or (isinstance(default, tuple) and numbers(keys[key], 0) == default):
+            continue
+        actual = chosen.get(other, keys.get(other, recipe.keys[other][0]))
+        if actual not in used_with:
+            raise BadInput(
+                f"{recipe.name}: {key}={keys[key]}: has no effect with {other}={actual}, "
+                f"only with {other}={', '.join(used_with)}"
+            )
 
 
 def fitted(code: Shape, shape: Shape) -> Shape:

@@ -12,11 +12,13 @@ from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
 from isthmus.contracts import Shape
 from isthmus.corruptions import Blemish, Holes
 from isthmus.detection import Settings
+from isthmus.detection.settings import PLACED, RELATIVE
 from isthmus.errors import BadInput, unknown
 from isthmus.objectives import Found, Laplace
 from isthmus.recipes.catalogue import fitted, recipe
 from isthmus.recipes.jobs import unet
-from isthmus.recipes.nets import SMALL, Make, conv, either, numbers
+from isthmus.recipes.nets import SMALL, Make, conv, either
+from isthmus.recipes.whole_numbers import numbers
 
 KINDS: dict[str, Make] = {
     "undercomplete": Plain,
@@ -48,6 +50,8 @@ OWN: dict[str, dict[str, Any]] = {
     "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
     "repairing": {"least_steps": 10_000, "lr": 2e-3, "ema": 0.99},
 }
+CODED_KINDS = (*KINDS, "quantized")
+CELLS = (8, 16, 32)
 
 
 @recipe(
@@ -55,6 +59,14 @@ OWN: dict[str, dict[str, Any]] = {
     "colour",
     "table",
     whole=256,
+    only={
+        "net": ("kind", *KINDS),
+        "widths": ("net", "dense"),
+        "channels": ("kind", *UNETS),
+        "corruption": ("kind", "denoising"),
+        "loss": ("kind", *CODED_KINDS),
+        "cells": ("kind", "inpainting"),
+    },
     epochs=60,
     least_steps=2000,
     batch_size=128,
@@ -79,7 +91,7 @@ def detect(
     share: float | None = None,
     smooth: float | None = None,
     k: int = 1,
-    cells: Sequence[int] = (8, 16, 32),
+    cells: Sequence[int] = CELLS,
     false_alarms: float = 0.01,
     roi: str = "",
     good: str = "",
@@ -118,12 +130,38 @@ def detect(
         "smooth": smooth,
         "cells": numbers(cells),
     }
-    Settings.of(model, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    settings = Settings.of(model, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    refuse_unused(settings, k, relative, pool, share)
+    if bad and false_alarms != Settings.false_alarms:
+        raise BadInput(f"detect: false_alarms={false_alarms}: has no effect with bad={bad}, which sets the threshold")
     if len(shape) == 3:
         batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
         own = "repairing" if model.finds else "inpainting" if model.has_skips else ""
         model.about["training"] = {"batch_size": batch} | OWN.get(own, {})
     return model
+
+
+def refuse_unused(
+    settings: Settings,
+    k: int,
+    relative: bool | None,
+    pool: str | None,
+    share: float | None,
+) -> None:
+    """BadInput for a choice that was made and that the score does not use."""
+    parts = set(settings.parts)
+    unused = {
+        f"k={k}": (k != 1 and "knn" not in parts, "score=knn"),
+        f"relative={relative}": (relative is not None and not parts & set(RELATIVE), f"score={', '.join(RELATIVE)}"),
+        f"pool={pool}": (pool is not None and not parts & set(PLACED), f"score={', '.join(PLACED)}"),
+        f"share={share}": (
+            share is not None and (settings.pool != "worst" or not parts & set(PLACED)),
+            f"pool=worst and score={', '.join(PLACED)}",
+        ),
+    }
+    for given, (idle, used_with) in unused.items():
+        if idle:
+            raise BadInput(f"detect: {given}: has no effect with score={settings.score}, only with {used_with}")
 
 
 def made(
@@ -140,16 +178,27 @@ def made(
     if kind == "auto":
         kind = "denoising" if small or code is not None or net != "auto" else "repairing"
     if kind in UNETS:
+        if len(shape) != 3:
+            raise BadInput(f"kind={kind}: is of pictures, and items of shape {shape} are rows")
         if code is not None:
             raise BadInput(f"kind={kind} and code={'x'.join(map(str, code))}: its net has skips that go past any code")
-        return UNETS[kind](shape, channels)
+        return chosen(UNETS[kind](shape, channels), kind=kind, net="conv")
     if kind == "quantized":
         if len(shape) != 3:
             raise BadInput("kind=quantized: a grid of symbols is of pictures; the other kinds take rows as well")
         grid = code or (-(-shape[1] // 8), -(-shape[2] // 8))
-        return conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
+        model = conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
+        return chosen(model, kind=kind, net="conv")
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
     strip = code or fitted((32,), shape)
-    return either(net, shape, strip, KINDS[kind], widths=widths, loss=loss, corruption=seen, linear="no")
+    return chosen(
+        either(net, shape, strip, KINDS[kind], widths=widths, loss=loss, corruption=seen, linear="no"), kind=kind
+    )
+
+
+def chosen(model: Autoencoder, **keys: str) -> Autoencoder:
+    """The same, with what was chosen for keys that are auto."""
+    model.about["chosen"] = model.about.get("chosen", {}) | keys
+    return model

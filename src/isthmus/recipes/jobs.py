@@ -14,10 +14,11 @@ from isthmus.errors import BadInput
 from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
 from isthmus.objectives import Found, Laplace, Objective, objective
 from isthmus.recipes.catalogue import recipe
-from isthmus.recipes.nets import numbers
 from isthmus.recipes.suited import corruption_for
+from isthmus.recipes.whole_numbers import numbers
 
 PICTURES = ("gray", "colour")
+ANY_SHARE = "0.3-0.9"  # of pixels that are hidden
 ANY_NOISE = "0-55"  # as strong as a photo of the night
 SQUARE = 160  # pixels of a side that pictures come in: several crops, and little to read for each
 # A net without norm may leap far from where it was after a single strange batch: the gradient is bounded.
@@ -37,7 +38,7 @@ TRAINING: dict[str, Any] = {
 @recipe(*PICTURES, cut=SQUARE, **TRAINING)
 def denoise(
     shape: Shape,
-    code: None = None,
+    code: Shape | None = None,
     *,
     sigma: str = ANY_NOISE,
     corruption: str | None = None,
@@ -59,6 +60,7 @@ def denoise(
     loss: l1, mse or ssim; by default l1, or mse where no picture is clean
     """
     pictures_only(shape)
+    no_code("denoise", code)
     damage = damage_of(sigma, corruption, (shape[0], *(min(crop, side) for side in shape[1:])))
     clean = damage.clean or isinstance(damage, Paired)
     if not clean and loss == "ssim":
@@ -70,10 +72,10 @@ def denoise(
 @recipe(*PICTURES, cut=SQUARE, **TRAINING | {"lr": 1e-3, "clip": 100})
 def inpaint(
     shape: Shape,
-    code: None = None,
+    code: Shape | None = None,
     *,
     kinds: str = "pixels,lines,text,boxes",
-    share: str = "0.3-0.9",
+    share: str = ANY_SHARE,
     channels: Sequence[int] = (48, 96, 144, 144),
     blocks: Sequence[int] = (1,),
     fold: int = 2,
@@ -91,6 +93,9 @@ def inpaint(
     crop: side of the squares that are learned from
     loss: l1, mse or ssim; of what is in the holes
     """
+    no_code("inpaint", code)
+    if share != ANY_SHARE and "pixels" not in kinds:
+        raise BadInput(f"inpaint: share={share}: has no effect with kinds={kinds}, only with kinds=pixels among them")
     return unet(
         shape,
         Holes(kinds, strength("share", share)),
@@ -105,7 +110,7 @@ def inpaint(
 @recipe(*PICTURES, cut=256, **TRAINING | {"batch_size": 8, "lr": 1e-3, "clip": 1000})
 def unwatermark(
     shape: Shape,
-    code: None = None,
+    code: Shape | None = None,
     *,
     overlay: str = "",
     opacity: str = "0.2-0.9",
@@ -132,6 +137,7 @@ def unwatermark(
     crop: side of the squares that are learned from
     loss: l1 or mse; of the picture under the mark, beside the cross-entropy of where it is
     """
+    no_code("unwatermark", code)
     if loss == "ssim":
         raise BadInput("loss ssim: compares windows, so it cannot count what is covered alone; mse and l1 can")
     mark = Watermark(
@@ -145,7 +151,7 @@ def unwatermark(
 @recipe(*PICTURES, cut=SQUARE, **TRAINING | {"clip": 600})
 def upscale(
     shape: Shape,
-    code: None = None,
+    code: Shape | None = None,
     *,
     scale: int = 2,
     width: int = 48,
@@ -163,6 +169,7 @@ def upscale(
     loss: l1, mse or ssim
     """
     pictures_only(shape)
+    no_code("upscale", code)
     encoder = ResidualEncoder(shape, width, blocks)
     decoder = ResidualDecoder(shape[0], width, scale)
     crops = Crop(min(crop * scale, *shape[1:]))
@@ -208,3 +215,9 @@ def damage_of(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
 def pictures_only(shape: Shape) -> None:
     if len(shape) != 3:
         raise BadInput(f"items of shape {shape}: this job is done on pictures")
+
+
+def no_code(recipe: str, code: Shape | None) -> None:
+    """BadInput for a code that was asked for: such a net has none."""
+    if code is not None:
+        raise BadInput(f"{recipe}: code {'x'.join(map(str, code))}: its net goes past any code; none is accepted")

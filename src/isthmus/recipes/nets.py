@@ -21,6 +21,7 @@ from isthmus.networks import (
 )
 from isthmus.objectives import objective
 from isthmus.recipes.suited import corruption_for
+from isthmus.recipes.whole_numbers import numbers
 
 SMALL = 1024  # numbers of a picture that a dense net takes by default
 LINEAR = ("auto", "yes", "no")
@@ -52,7 +53,7 @@ def dense(
     loss = loss or ("mse" if none else loss_for(shape))
     path = linear_path(linear, shape, code, loss)
     compare = objective(loss, "identity" if none or path else "sigmoid")
-    change = None if none else augmentation(augment_for(augment, shape))
+    change = augmentation("none" if none and augment == "auto" else augment_for(augment, shape))
     corrupt = corruption_for(corruption, shape)
     out = (compare.channels * shape[0], *shape[1:])
     encoder: Any = DenseEncoder(shape, widths, activation, norm) if widths or not path else None
@@ -121,7 +122,12 @@ def loss_for(shape: Shape) -> str:
 
 
 def augment_for(augment: str, shape: Shape) -> str:
-    return augment if augment != "auto" else "none" if is_small(shape) else "zoom"
+    """The augmentation; where none is asked for, zoom of pictures that are not small. BadInput for one of rows."""
+    if augment == "auto":
+        return "none" if is_small(shape) else "zoom"
+    if augment != "none" and len(shape) != 3:
+        raise BadInput(f"augment={augment}: changes pictures, and items of shape {shape} are rows; none is accepted")
+    return augment
 
 
 def components_of(shape: Shape, code: Shape, signed: bool) -> int:
@@ -155,20 +161,12 @@ def either(net: str, shape: Shape, code: Shape, bottleneck: Make, *, widths: Seq
     if net == "auto":
         net = "dense" if is_small(shape) else "conv"
     keys["loss"] = keys.get("loss") or loss_for(shape)
+    if net not in ("dense", "conv"):
+        raise unknown("net", net, ("dense", "conv", "auto"))
+    if net == "conv" and len(shape) != 3:
+        raise BadInput(f"net=conv: is of pictures, and items of shape {shape} are rows; dense is accepted")
     if net == "dense":
-        return dense(shape, code, bottleneck, widths=widths, **keys)
-    if net == "conv":
-        return conv(shape, code, bottleneck, **keys)
-    raise unknown("net", net, ("dense", "conv", "auto"))
-
-
-def numbers(value: Any, least: int = 1) -> tuple[int, ...]:
-    """(500, 250), 500 or "500,250" (as --set gives it) -> a tuple of whole numbers of `least` or more."""
-    try:
-        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
-        found = tuple(int(part) for part in parts if part != "")
-    except (TypeError, ValueError):
-        raise BadInput(f"{value!r}: whole numbers such as 500,250 are accepted") from None
-    if any(number < least for number in found):
-        raise BadInput(f"{value!r}: every number is {least} or more")
-    return found
+        keys["widths"] = widths
+    model = (dense if net == "dense" else conv)(shape, code, bottleneck, **keys)
+    model.about["chosen"] = {"net": net}
+    return model

@@ -9,15 +9,22 @@ from typing import Any
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, Plain, RateKL, TopK, Variational
 from isthmus.contracts import Shape
-from isthmus.errors import at_least, unknown
+from isthmus.errors import BadInput, at_least, unknown
 from isthmus.recipes.catalogue import fitted, recipe
-from isthmus.recipes.nets import Make, dense, either, is_small, numbers
+from isthmus.recipes.nets import Make, dense, either, is_small
 from isthmus.recipes.nets import conv as conv_net
+from isthmus.recipes.whole_numbers import numbers
 
 PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")
 # Few items are gone through more often, in smaller batches: benchmarks/defaults.py shows what that brings.
 FEW: dict[str, Any] = {"least_steps": 500, "least_batches": 10}
+Only = dict[str, tuple[str, ...]]
+OF_DENSE: Only = {"widths": ("net", "dense")}
+OF_SPARSE: Only = {"weight": ("kind", "l1", "kl"), "rate": ("kind", "kl"), "k": ("kind", "topk")}
+OF_VQ: Only = dict.fromkeys(("codes", "dim", "commitment"), ("quantizer", "vq"))
+OF_FSQ: Only = {"levels": ("quantizer", "fsq")}
+DIM = 16  # numbers in a vector of a codebook
 
 
 @recipe(*ANY, **FEW, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
@@ -59,6 +66,7 @@ def linear(shape: Shape, code: Shape | None = None) -> Autoencoder:
 @recipe(
     *ANY,
     **FEW,
+    only={"norm": ("activation", "relu", "silu", "gelu", "tanh", "sigmoid")},
     epochs=80,
     batch_size=128,
     lr=1e-3,
@@ -88,7 +96,7 @@ def deep(
     linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
-    if augment == "auto" and is_small(shape):
+    if augment == "auto" and activation != "none" and len(shape) == 3 and is_small(shape):
         augment = "affine"
     make = partial(dense, activation=activation, norm=norm, augment=augment, linear=linear)
     return make(shape, code, Plain, widths=widths, loss=loss)
@@ -141,7 +149,7 @@ def conv(
     )
 
 
-@recipe(*ANY, **FEW, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **FEW, only=OF_DENSE, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def denoising(
     shape: Shape,
     code: Shape = (128,),
@@ -168,7 +176,7 @@ def denoising(
     )
 
 
-@recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **FEW, only=OF_DENSE | OF_SPARSE, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def sparse(
     shape: Shape,
     code: Shape | None = None,
@@ -210,7 +218,7 @@ def sparse(
     )
 
 
-@recipe(*ANY, **FEW, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **FEW, only=OF_DENSE, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def contractive(
     shape: Shape,
     code: Shape = (128,),
@@ -242,7 +250,7 @@ def contractive(
     return either(net, shape, code, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*ANY, **FEW, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **FEW, only=OF_DENSE, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def variational(
     shape: Shape,
     code: Shape | None = None,
@@ -271,13 +279,22 @@ def variational(
     return either(net, shape, size, strip, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*PICTURES, **FEW | {"least_steps": 1500}, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(
+    *PICTURES,
+    **FEW | {"least_steps": 1500},
+    only=OF_VQ | OF_FSQ,
+    epochs=30,
+    batch_size=128,
+    lr=1e-3,
+    schedule="cosine",
+    warmup=0.02,
+)
 def quantized(
     shape: Shape,
     code: Shape | None = None,
     *,
     codes: int = 512,
-    dim: int = 16,
+    dim: int = DIM,
     quantizer: str = "vq",
     levels: Sequence[int] = (8, 8, 8),
     commitment: float = 0.25,
@@ -308,6 +325,8 @@ def quantized(
     if quantizer not in quantizers:
         raise unknown("quantizer", quantizer, quantizers)
     grid = (-(-shape[1] // 4), -(-shape[2] // 4)) if code is None else code
+    if len(grid) == 3 and dim not in (DIM, grid[0]):
+        raise BadInput(f"quantized: dim={dim} and code={'x'.join(map(str, grid))}: the code says {grid[0]} already")
     if len(grid) < 3:
         at_least("dim", dim, 1)
         grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)
