@@ -26,8 +26,7 @@ class Noise:
 
     def __init__(self, seed: int, step: int, total: int, rows: slice | None = None, device: Any = "cpu") -> None:
         self.total, self.rows, self.device = total, rows or slice(0, total), device
-        # A torch generator takes 64 bits; a large odd multiplier keeps the streams of neighbouring steps apart.
-        self.key = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) % 2**63
+        self.key = mixed(mixed(seed) + step)
 
     @cached_property
     def generator(self) -> torch.Generator:
@@ -50,6 +49,17 @@ class Noise:
         drawn = torch.rand(count, generator=self.generator, device=self.device)
         place = (drawn * self.total * each).long() - self.rows.start * each
         return place, (place >= 0) & (place < (self.rows.stop - self.rows.start) * each)
+
+
+def mixed(key: int) -> int:
+    """SplitMix64 (Steele et al. 2014): each bit of a 64-bit key changes about half the bits of the result.
+
+    torch's generator of a CPU keeps the lowest 32 bits of its seed only, so all of a key has to be found in these.
+    """
+    key = (key + 0x9E3779B97F4A7C15) % 2**64
+    key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    key = (key ^ key >> 27) * 0x94D049BB133111EB % 2**64
+    return key ^ key >> 31
 
 
 class Record:

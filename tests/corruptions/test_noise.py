@@ -14,6 +14,7 @@ from torch import Tensor
 from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle, corruption
 from isthmus.errors import BadInput
+from isthmus.training.step import VALIDATION
 
 GRAY = torch.full((40, 3, 20, 30), 0.5)
 
@@ -51,6 +52,18 @@ def test_neighbouring_seeds_and_steps_share_no_noise() -> None:
     drawn = [Noise(seed, step, 1).normal(500)[0] for seed in range(5) for step in range(5)]
     correlation = torch.corrcoef(torch.stack(drawn)) - torch.eye(25)
     assert correlation.abs().max() < 0.25
+
+
+@pytest.mark.parametrize("bit", range(64))
+def test_every_bit_of_seed_and_step_changes_the_noise(bit: int) -> None:
+    plain, other_step, other_seed = (Noise(*key, 1).normal(8) for key in ((0, 0), (0, 2**bit), (2**bit, 0)))
+    assert not torch.equal(plain, other_step)
+    assert not torch.equal(plain, other_seed)
+    assert not torch.equal(other_step, other_seed)
+
+
+def test_validation_meets_other_noise_than_training() -> None:
+    assert not torch.equal(Noise(3, 0, 1).normal(8), Noise(3, VALIDATION, 1).normal(8))
 
 
 def test_a_rate_of_salt_and_pepper_is_drawn_an_item_and_told() -> None:

@@ -155,7 +155,7 @@ def test_the_first_marks_of_a_training_are_strong_and_small() -> None:
     mark = Watermark(opacity=(0.2, 0.9), size=(20, 80), ease=0.5)
     assert mark.follows_progress
     assert not Watermark().follows_progress
-    x = torch.full((60, 3, 120, 120), 0.5)
+    x = torch.full((240, 3, 120, 120), 0.5)
 
     def drawn(progress: float) -> tuple[float, float]:
         """The least opacity, and the median area that is covered."""

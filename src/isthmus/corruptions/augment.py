@@ -16,7 +16,7 @@ from isthmus.registry import register
 class Affine(nn.Module):
     """An augmentation: three items in four turned, sheared, scaled and shifted a little; x and target alike.
 
-    At strength 1: ±7°, ±6 % of size, ±1/14 of the width. The last fifth of a training sees the pictures as they are,
+    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training sees the pictures as they are,
     so that what is learned ends on the data itself. Items that are no pictures are left alone.
     """
 

@@ -30,13 +30,13 @@ from isthmus.training.options import rate
 from isthmus.training.progress import Progress, line_of
 from isthmus.training.run import Run, write_history
 from isthmus.training.step import Step
-from isthmus.training.tally import Tally, copy_of, finite
+from isthmus.training.tally import WAITING, Tally, copy_of, finite
 from isthmus.training.watch import Callbacks, Watch
 from isthmus.training.workers import Made
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
-GPU_LOOKS = 20  # steps between two looks at what is on a GPU, each of which waits for it
+GPU_LOOKS = WAITING  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
 class Training:
