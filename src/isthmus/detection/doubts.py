@@ -25,10 +25,14 @@ def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
             f"AUROC {detector.check['auroc']:.2f} on synthesized defects is about chance: try a longer --budget, "
             "another --set kind= (repairing, inpainting, denoising), more pictures, or parts that all lie alike"
         )
-    share, count = detector.settings.false_alarms if false_alarms is None else false_alarms, len(detector.good)
-    by_line = false_alarms is None and detector.line is not None
-    if count < FEW or (not by_line and (count + 1) * share < 1):
-        low, high = detector.between(false_alarms)
-        few = f"{count} good ones held back say little of false alarms: between {low:.1%} and {high:.0%} (95 %)"
-        told.append(few if by_line else f"{few}; to promise {share:.1%} takes {math.ceil(1 / share) - 1}")
+    share, count = detector.share(false_alarms), len(detector.good)
+    promised, (low, high) = detector.promised(false_alarms), detector.between(false_alarms)
+    likely = f"between {low:.1%} and {high:.0%} (95 %)"
+    if promised is not None and (count + 1) * share < 1 - 1e-9:
+        told.append(
+            f"{count} good ones held back promise {promised:.1%} of false alarms at best, {likely}; "
+            f"to promise {share:.1%} takes {math.ceil(1 / share - 1e-9) - 1}"
+        )
+    elif count < FEW:
+        told.append(f"{count} good ones held back say little of false alarms: {likely}")
     return told
