@@ -359,8 +359,13 @@ def test_color_that_alpha_hides_is_not_seen_afterwards(hidden: int) -> None:
         isthmus.inpaint(x, hole, model=blurred()),
     ):
         assert (y[..., :3][y[..., 3] > 0] == 255).all()
+        assert (y[..., :3][y[..., 3] == 0][:, 0] == hidden).mean() > 0.95, "what nobody sees stays as it was"
     kept = isthmus.inpaint(x, hole, model=blurred())
     assert np.array_equal(kept[~hole], x[~hole])
+    unseen = x[..., 3] == 0
+    for y in (kept, isthmus.denoise(x, model=blurred())):
+        assert np.array_equal(y[unseen], x[unseen])
+    assert np.array_equal(isthmus.upscale(x, model=blurred(2))[:8, :8, :3], np.full((8, 8, 3), hidden))
 
 
 def test_hidden_color_is_that_of_the_nearest_visible_pixels() -> None:

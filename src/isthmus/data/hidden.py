@@ -20,6 +20,13 @@ def filled(photo: Photo) -> np.ndarray:
     return _push_pull(photo.pixels, visible)
 
 
+def kept_hidden(pixels: np.ndarray, photo: Photo) -> np.ndarray:
+    """H×W×C in the size of a photo, with the photo's own pixels where its alpha is 0: nobody sees a change there."""
+    if photo.alpha is None or (photo.alpha > 0).all():
+        return pixels
+    return np.where(photo.alpha[..., None] > 0, pixels, photo.pixels)
+
+
 def _push_pull(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """H×W×C with each unknown pixel as the mean of the known ones in the smallest square of 2×2, 4×4, ... that has any.
 

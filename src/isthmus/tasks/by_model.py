@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.hidden import filled
+from isthmus.data.hidden import filled, kept_hidden
 from isthmus.data.photo import Photo
 from isthmus.tasks.enlarging import resized
 from isthmus.tasks.frame import restored
@@ -14,10 +14,14 @@ from isthmus.tasks.restore_options import How
 from isthmus.tasks.scale import window_of
 
 
-def by_model(model: Any, photo: Photo, how: How, **keys: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """A photo as `restored` gives it, which sees no hidden color, and keeps it where it changes nothing."""
+def by_model(
+    model: Any, photo: Photo, how: How, *, reveals: bool = False, **keys: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A photo as `restored` gives it, which sees no color that alpha hides. That stays as it was, unless the result
+    `reveals` it, and so does all that the model does not change."""
     pixels, changed = restored(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
-    return pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels), changed
+    pixels = pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels)
+    return pixels if reveals else kept_hidden(pixels, photo), changed
 
 
 def in_window(model: Any, photo: Photo, pixels: np.ndarray, how: How, strength: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.hidden import filled
+from isthmus.data.hidden import filled, kept_hidden
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.frame import restored, room
@@ -52,7 +52,11 @@ def larger(scale: int | None, to: str | tuple[int, int] | None, model: Any, how:
             pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False), range=photo.range)
         alpha = None if photo.alpha is None else resized(photo.alpha[..., None], goal)[..., 0]
         done = " and ".join(filter(None, [photo.done, "enlarged"]))
-        return photo.but(pixels=resized(pixels, goal), alpha=alpha, done=done)
+        rows, columns = (np.arange(new) * old // new for new, old in zip(goal, photo.size, strict=True))
+        enlarged = photo.but(alpha=alpha, done=done)
+        if alpha is not None:  # what alpha hides becomes larger, and is not mixed with what shows
+            enlarged = enlarged.but(pixels=photo.pixels[rows][:, columns])
+        return enlarged.but(pixels=kept_hidden(resized(pixels, goal), enlarged))
 
     return enlarge
 

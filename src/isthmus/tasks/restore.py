@@ -134,7 +134,7 @@ def inpaint(
         hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
         hole = checked(hole, photo, shown, model.reach)
         photo = ranged(photo, model, how)
-        pixels, _ = by_model(model, photo, how, hole=hole)
+        pixels, _ = by_model(model, photo, how, hole=hole, reveals=mask is None)
         alpha = photo.alpha if mask is not None else None
         after = photo.but(pixels=pixels, alpha=alpha, done="inpainted")
         return Done(after, photo, {"hole_share": float(hole.mean())}, hole)
