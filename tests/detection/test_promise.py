@@ -13,12 +13,12 @@ from isthmus.detection import Detector, Settings
 from isthmus.detection.distances import Mahalanobis, Neighbours
 from isthmus.detection.quantiles import exceeded_by, of_rate, of_threshold
 
-ROWS, TIMES, UNSEEN = 12, 150, 300
+ROWS, TIMES, UNSEEN = 12, 120, 300
 
 
 @pytest.fixture(scope="module")
 def model() -> isthmus.Autoencoder:
-    return isthmus.create("detect", shape=(ROWS,), code=3, kind="undercomplete", seed=0).eval()
+    return isthmus.create("detect", shape=(ROWS,), code=3, kind="undercomplete", widths=(16,), seed=0).eval()
 
 
 def items(count: int, seed: int) -> torch.Tensor:
@@ -27,7 +27,7 @@ def items(count: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("score", ["error", "error+knn", "error+mahalanobis+covariance"])
-@pytest.mark.parametrize(("count", "share"), [(9, 0.1), (19, 0.05), (49, 0.1)])
+@pytest.mark.parametrize(("count", "share"), [(9, 0.1), (49, 0.1)])
 def test_the_promise_holds_over_redraws_of_the_calibration_set(
     model: isthmus.Autoencoder, score: str, count: int, share: float
 ) -> None:
@@ -41,7 +41,7 @@ def test_the_promise_holds_over_redraws_of_the_calibration_set(
         low, high = detector.between(share)
         inside.append(low - 1 / UNSEEN <= rates[-1] <= high + 1 / UNSEEN)
     error = float(np.std(rates, ddof=1)) / math.sqrt(TIMES)
-    assert np.mean(rates) == pytest.approx(share, abs=3 * error)  # three: nine are looked at
+    assert np.mean(rates) == pytest.approx(share, abs=3 * error)  # three: six are looked at
     assert np.mean(inside) > 0.88  # 95 % for rates of infinitely many
 
 

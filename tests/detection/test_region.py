@@ -90,7 +90,3 @@ def test_the_roi_of_a_run_is_that_of_its_file(tmp_path: Path, mask: torch.Tensor
     assert torch.equal(loaded.detector.roi, mask)
     for seen in (x, with_other_outside(x, mask, 1)):
         assert torch.equal(loaded.detect(seen, unit=True).score, found.score)
-    onnxruntime = pytest.importorskip("onnxruntime")
-    session = onnxruntime.InferenceSession(isthmus.export(tmp_path / "run", tmp_path / "detect.onnx"))
-    (score,) = session.run(["score"], {"input": with_other_outside(x, mask, 2).numpy()})
-    assert score == pytest.approx(found.score.numpy(), abs=1e-3)

@@ -346,11 +346,17 @@ def test_pictures_of_mixed_sizes_are_seen_whole(tmp_path: Path) -> None:
 
 def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    session = onnxruntime.InferenceSession(isthmus.export(run, tmp_path / "detect.onnx"))
+    model = isthmus.load(run)
+    model.path, halves = None, {"train": np.arange(100), "validation": np.arange(100, 130)}
+    roi = np.zeros((24, 24), np.uint8)
+    roi[2:, 5:20] = 255
+    Image.fromarray(roi).save(tmp_path / "roi.png")
+    calibrate(model, open_data(parts / "train/good"), halves, roi=str(tmp_path / "roi.png"))
+    session = onnxruntime.InferenceSession(isthmus.export(model, tmp_path / "detect.onnx"))
     x = open_data(str(parts / "test/one")).floats()[:7]
     names = ["score", "map", "threshold"]
     score, seen, threshold = session.run(names, {"input": x.numpy()})
-    found = isthmus.load(run).detect(x, unit=True)
+    found = model.detect(x, unit=True)
     assert score == pytest.approx(found.score.numpy(), abs=1e-3)
     assert seen == pytest.approx(found.map.numpy(), abs=1e-3)
     assert float(threshold) == pytest.approx(found.threshold)
