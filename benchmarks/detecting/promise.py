@@ -20,7 +20,7 @@ from isthmus.detection import Detector, Settings
 SCORES = ("ssim", "error+mahalanobis", "error+ssim+knn")
 ASKED = ((9, 0.1), (19, 0.05), (49, 0.02), (199, 0.05), (199, 0.01))  # calibration items, promised
 LEARNED, OTHERS, REDRAWS = 5000, 4000, 2000  # pictures of the training part; sets drawn of the others
-TRAINED, KEPT, TRAININGS = 81, 9, 300  # of whole trainings: learned from, held back, repeated
+TRAINED, KEPT, TRAININGS = 81, 9, 60  # of whole trainings: learned from, held back, repeated
 
 
 def promise() -> None:
