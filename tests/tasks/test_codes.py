@@ -61,3 +61,28 @@ def test_another_suffix_is_refused_before_any_work(run_of: Callable[[str], Path]
     with pytest.raises(BadInput, match=r"can end in \.npz, \.npy, \.csv, \.tsv"):
         isthmus.embed(run_of("conv"), "nowhere", out=tmp_path / name)
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("heading", "ids"),
+    [("id", [f"S{n:03d}" for n in range(60)]), ("nr", [str(100 + n) for n in range(60)]), ("", None)],
+)
+def test_codes_of_a_table_have_its_labels_and_its_ids(heading: str, ids: list[str] | None, tmp_path: Path) -> None:
+    rows = np.random.RandomState(0).randn(60, 2)
+    words = [["ok", "worn", "new"][n % 3] for n in range(60)]
+    before = [f"{one}," for one in ids] if ids else [""] * 60
+    lines = [f"{b}{x:.4f},{y:.4f},{word}" for b, (x, y), word in zip(before, rows, words, strict=True)]
+    header = ",".join(name for name in (heading, "a", "b", "state") if name)
+    (tmp_path / "t.csv").write_text("\n".join([header, *lines]))
+    model = isthmus.train(
+        "undercomplete", tmp_path / "t.csv", labels="state", out=tmp_path / "run", epochs=1, quiet=True
+    ).model
+    isthmus.embed(model, tmp_path / "t.csv", out=tmp_path / "c.npz")
+    found = np.load(tmp_path / "c.npz", allow_pickle=False)
+    assert found["labels"].tolist() == words
+    assert (found["ids"].tolist() if "ids" in found else None) == ids
+    isthmus.embed(model, tmp_path / "t.csv", out=tmp_path / "c.csv", first=2)
+    first = (tmp_path / "c.csv").read_text().splitlines()
+    assert first[0].startswith("file,id,label,code_0" if ids else "file,label,code_0")
+    assert first[2].startswith(f"00001,{ids[1]},worn," if ids else "00001,worn,")
+    assert isthmus.decode(model, tmp_path / "c.csv").shape == (2, 2)

@@ -94,7 +94,8 @@ class Data:
     range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
     names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
     pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
-    table: of a table its schema as plain JSON: columns, words, labels, what is left out.
+    table: of a table its schema as plain JSON: columns, words, labels, what is left out. ids: N texts, as its column of
+    names calls the rows.
     paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
@@ -112,6 +113,7 @@ class Data:
     pictures: np.ndarray | None = None
     paired: bool = False
     table: dict[str, Any] | None = None
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -185,8 +187,9 @@ class Data:
             names = [self.names[i] for i in chosen]
         labels = None if self.labels is None else self.labels[chosen]
         pictures = None if self.pictures is None else self.pictures[chosen]
+        ids = None if self.ids is None else self.ids[chosen]
         parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
-        return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures)
+        return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures, ids=ids)
 
     def to(self, device: torch.device | str) -> Data:
         """The same set as one tensor on `device` (reads all of it, so ask `in_memory` first)."""

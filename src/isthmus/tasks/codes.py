@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from isthmus.data import Data
+from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 
@@ -40,20 +41,23 @@ def write_codes(out: Path | str, found: dict[str, np.ndarray]) -> None:
 
 
 def _rows(writer: Any, found: dict[str, np.ndarray]) -> None:
-    """A header, then file, label, the numbers of the code, and its indices where it is discrete."""
+    """A header, then file, id, label, the numbers of the code, and its indices where it is discrete."""
     numbers = found["codes"]
     symbols = found.get("indices", np.empty((len(numbers), 0))).reshape(len(numbers), -1)
-    labels = found.get("labels")
-    header = ["file", *([] if labels is None else ["label"]), *(f"code_{place}" for place in range(numbers.shape[1]))]
+    beside = {name: found[key] for key, name in (("ids", "id"), ("labels", "label")) if key in found}
+    header = ["file", *beside, *(f"code_{place}" for place in range(numbers.shape[1]))]
     writer.writerow([*header, *(f"index_{place}" for place in range(symbols.shape[1]))])
     for row, name in enumerate(found["files"].tolist()):
-        label = [] if labels is None else [labels[row]]
         code = (f"{value:.9g}" for value in numbers[row].tolist())  # as many digits as give float32 back
-        writer.writerow([name, *label, *code, *symbols[row].tolist()])
+        writer.writerow([name, *(each[row] for each in beside.values()), *code, *symbols[row].tolist()])
 
 
 def labels_of(data: Data) -> np.ndarray | None:
-    """The labels of the data, N integers, or the first folder in the name of each item, N words, where all have one."""
+    """The labels of the data: N integers, or words of a table, or the first folder in the name of each item, where all
+    have one."""
+    schema = Schema.of(data.table) if data.table is not None else None
+    if data.labels is not None and schema is not None and schema.label is not None:
+        return np.array([*schema.label.values, ""])[data.labels]  # -1, of a row without one, is the last
     if data.labels is not None:
         return data.labels
     folders = [PurePosixPath(name).parts[0] for name in data.names if "/" in name]
@@ -61,11 +65,12 @@ def labels_of(data: Data) -> np.ndarray | None:
 
 
 def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
-    """What codes.npz holds: codes, indices and labels where there are some, names, and the depth of the pictures."""
+    """What codes.npz holds: codes, names, the depth of the pictures; indices, labels and ids where there are some."""
     types = {"codes": np.float32, "indices": np.int32}
     arrays = {name: tensor.numpy().astype(types[name]) for name, tensor in codes.items()}
     labels = labels_of(data)
     arrays |= {} if labels is None else {"labels": labels}
+    arrays |= {} if data.ids is None else {"ids": data.ids}
     return {**arrays, "files": np.array(list(data.names)), "sixteen": np.array(data.dtype == torch.uint16)}
 
 

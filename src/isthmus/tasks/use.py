@@ -59,6 +59,7 @@ def embed(
     """The codes of `source`: {"codes": N×K float32, "files": N names, "indices": N×grid where discrete, "labels": N}.
 
     labels: those of the data, or the first folder in each name, as "cats" of cats/7.png; absent where there are none.
+    Of a table they are words, and "ids" are the N texts of the column that names its rows, where there is one.
     With `out` they are written, and the path is returned: .npz holds the arrays, .csv and .tsv a row an item, .npy the
     codes alone. processes, errors: as reconstruct.
     """

@@ -15,7 +15,7 @@ from isthmus.data.columns import range_by_column
 from isthmus.data.numeric import open_array
 from isthmus.data.tables.cells import Read, expanded, read_cells, windows_of
 from isthmus.data.tables.reader import called, open_sheet
-from isthmus.data.tables.schema import Schema, matched, schema_of
+from isthmus.data.tables.schema import Schema, matched, place_of_ids, schema_of
 from isthmus.errors import BadInput, at_least, unknown
 
 __all__ = ["TABLES", "Asked", "open_frame", "open_table"]
@@ -77,7 +77,7 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
         notes += told_of(schema, path)
     if sheet.units is not None:
         notes.append(f"{path.name}: the line below the names is taken as units")
-    read = read_cells(sheet, schema, places, label, grow=kept is None)
+    read = read_cells(sheet, schema, places, label, grow=kept is None, id=place_of_ids(schema, sheet))
     for (column, word), line in list(read.strange.items())[:NAMED]:
         notes.append(f"{path.name}: line {line}, {called(column)}: {word!r} is unknown to this run, as no word at all")
     numbers = filled(read, schema, path, notes, measure=kept is None)
@@ -89,8 +89,9 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
     if schema.window:
         return windowed(rows, schema, path, notes, source, like)
     data = open_array(rows, name=str(path), source=source, like=like, labels=read.labels, columns=columns)
-    named = Numbered(numbers)  # of their file, of which some rows may be left out
-    data = replace(data, names=[*named] if schema.normal else named, notes=notes + data.notes, table=schema.json())
+    numbered = Numbered(numbers)  # of their file, of which some rows may be left out
+    named = [*numbered] if schema.normal else numbered
+    data = replace(data, names=named, notes=notes + data.notes, table=schema.json(), ids=read.ids)
     return replace(data, range=words_from_0_to_1(data.range, schema)) if like is None else data
 
 
@@ -153,8 +154,7 @@ def filled(read: Read, schema: Schema, path: Path, notes: list[str], measure: bo
     if not len(kept):
         raise BadInput(f"{path}: a cell is missing in every row, so missing=drop leaves none; median is accepted")
     notes.append(f"{path.name}: {count - len(kept)} rows with missing cells left out: {told}")
-    read.values = read.values[kept]
-    read.labels = None if read.labels is None else read.labels[kept]
+    read.keep(kept)
     return kept
 
 
@@ -166,7 +166,7 @@ def only_normal(read: Read, schema: Schema, numbers: np.ndarray, path: Path, not
         raise unknown(f"label in {called(schema.label.name)}", schema.normal, schema.label.values)
     kept = np.flatnonzero(read.labels == schema.label.values.index(schema.normal))
     notes.append(f"{path.name}: {len(kept)} of {len(numbers)} rows are {schema.normal}: the others are left out")
-    read.values, read.labels = read.values[kept], read.labels[kept]
+    read.keep(kept)
     return numbers[kept]
 
 

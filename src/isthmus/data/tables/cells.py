@@ -22,24 +22,34 @@ class Read:
     """values: N×C, a number a column of the schema (of a category the place of its word), NaN where it is missing.
 
     labels: N places of words, -1 where there is none, or None. lines: of the file, where each row ends. strange: words
-    that the schema does not know: (column, word) -> the first line.
+    that the schema does not know: (column, word) -> the first line. ids: N texts, as the table calls its rows, or None.
     """
 
     values: np.ndarray
     labels: np.ndarray | None
     lines: np.ndarray
     strange: dict[tuple[str, str], int]
+    ids: np.ndarray | None = None
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Leave these rows alone."""
+        self.values = self.values[rows]
+        self.labels = None if self.labels is None else self.labels[rows]
+        self.ids = None if self.ids is None else self.ids[rows]
 
 
-def read_cells(sheet: Sheet, schema: Schema, places: Sequence[int], label: int | None, grow: bool) -> Read:
-    """All rows of the columns at `places`. grow: words that are new become values of their column.
+def read_cells(
+    sheet: Sheet, schema: Schema, places: Sequence[int], label: int | None, grow: bool, id: int | None = None
+) -> Read:
+    """All rows of the columns at `places`. grow: words that are new become values of their column. id: the place of
+    the names of the rows.
 
     Raises BadInput that names the line and the column of a cell that is no number.
     """
     number, columns = sheet.writing.number, schema.columns
     plain = all(column.kind == "number" for column in columns) and sheet.writing.decimal == "."
     strange: dict[tuple[str, str], int] = {}
-    blocks, rows, lines, labels = [], list[list[float]](), list[int](), list[int]()
+    blocks, rows, lines, labels, ids = [], list[list[float]](), list[int](), list[int](), list[str]()
 
     def read(column: Column, cell: str, line: int) -> float:
         if column.kind == "number":
@@ -68,6 +78,7 @@ def read_cells(sheet: Sheet, schema: Schema, places: Sequence[int], label: int |
             row = None
         rows.append(row or [read(column, cells[place], line) for column, place in zip(columns, places, strict=True)])
         lines.append(line)
+        ids += [] if id is None else [cells[id].strip()]
         if label is not None and schema.label is not None:
             found = word(schema.label, cells[label], line)
             labels.append(-1 if np.isnan(found) else int(found))
@@ -77,7 +88,8 @@ def read_cells(sheet: Sheet, schema: Schema, places: Sequence[int], label: int |
     values = np.concatenate([*blocks, np.array(rows).reshape(-1, len(columns))])
     values[~np.isfinite(values)] = np.nan
     told = {key: line for key, line in strange.items() if schema.label is None or key[0] != schema.label.name}
-    return Read(values, np.array(labels) if label is not None else None, np.array(lines), told)
+    words = np.array(ids) if id is not None else None
+    return Read(values, np.array(labels) if label is not None else None, np.array(lines), told, words)
 
 
 def expanded(values: np.ndarray, schema: Schema) -> np.ndarray:

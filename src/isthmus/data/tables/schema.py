@@ -27,6 +27,7 @@ DATE = re.compile(
 YES_NO = ({"true", "false"}, {"yes", "no"}, {"on", "off"}, {"ja", "nein"})
 EPOCH = (5e8, 5e9)  # seconds since 1970 of the years 1985 to 2128
 MOST = 32  # different words in a column of categories
+ROW_NUMBERS, ROW_IDS, WORDS = "row numbers", "row names", "different words"  # why a column is left out
 ORDERED = 5  # rows, from which on numbers that go up one by one are those of rows
 
 
@@ -141,17 +142,17 @@ def why_left(name: str, cells: Sequence[str], place: int, sheet: Sheet) -> str:
             if CLOCK_NAMES.fullmatch(name):
                 return "a time"
         if rising and whole and (steps == 1).all():
-            return "row numbers"
+            return ROW_NUMBERS
         if rising and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
             return "even steps, as of a clock"
         nameless = sheet.names is not None and name == f"column {place + 1}" and place == 0
         if whole and len(set(known)) == len(known) >= ORDERED and (nameless or ROW_NAMES.fullmatch(name)):
-            return "row names"
+            return ROW_IDS
         return ""
     if sum(bool(DATE.fullmatch(cell)) for cell in known) >= 0.9 * len(known):
         return "dates"
     few = len(set(known)) <= min(MOST, max(2, len(known) / 2)) and len(set(known)) < len(known)
-    return "" if few else f"{len(set(known))} different words"
+    return "" if few else f"{len(set(known))} {WORDS}"
 
 
 def column_of(name: str, cells: Sequence[str], sheet: Sheet) -> Column:
@@ -197,6 +198,15 @@ def matched(schema: Schema, sheet: Sheet, notes: list[str]) -> tuple[list[int], 
     if ordered != sorted(ordered):
         notes.append(f"{sheet.path.name}: columns put into the order of the training: {', '.join(wanted)}")
     return ordered, label
+
+
+def place_of_ids(schema: Schema, sheet: Sheet) -> int | None:
+    """Where the rows of this table have names of their own: the likeliest of the columns that are left out; or None."""
+    names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
+    known = [(name, why) for name, why in schema.left.items() if name in names and why not in ("empty", "dropped")]
+    words = [name for name, why in known if why == ROW_IDS or (why.endswith(WORDS) and ROW_NAMES.fullmatch(name))]
+    others = [name for name, why in known if why == ROW_NUMBERS or why.endswith(WORDS)]
+    return names.index([*words, *others, *(name for name, _ in known)][0]) if known else None
 
 
 def plainly(name: str) -> str:
