@@ -28,7 +28,7 @@ import numpy as np
 from isthmus.data.download import cache_folder
 from isthmus.errors import BadInput, Note
 
-FORMAT = 1  # to be raised whenever a picture is read or fitted to other numbers than before
+FORMAT = 2  # to be raised whenever a picture is read or fitted to other numbers than before
 WORTH = 2**24  # bytes: below, decoding again is as fast as one can see
 BOUND = 20.0  # GB
 REMOVED = "it was removed"

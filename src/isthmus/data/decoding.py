@@ -37,6 +37,7 @@ LOOK = np.dtype(
         ("deep", "?"),
         ("bands", "u2"),
         ("several", "?"),
+        ("stated", "?"),
         ("length", "i8"),
         ("modified", "i8"),  # ns
         ("digest", "u1", 32),  # sha256 of the first and last 64 KiB
@@ -92,7 +93,7 @@ class Files:
 
     corners: N×2, where in each file its shape is cut out, at the picture's own scale; None: each is made to fit.
     stretched: made to fit with nothing left out, each side scaled by itself.
-    white: of 16 bits, which pictures of 8 bits are scaled to.
+    white: of 16 bits, which pictures of 8 bits are scaled to, and those of files that say which number is white.
     """
 
     folder: Path
@@ -138,12 +139,17 @@ class Files:
         """Raises BadInput naming the file."""
         path = self.folder / self.names[place]
         if self.corners is None:
-            picture = read_picture(path, shorter=max(self.shape[1:]))
+            picture = self.read_one(place, shorter=max(self.shape[1:]))
             row[...] = fitting.fit(picture, self.shape, row.dtype, self.stretched, self.white)
         else:
-            row[...] = fitting.cut(read_picture(path), self.shape, row.dtype, self.corners[place], self.white)
+            row[...] = fitting.cut(self.read_one(place), self.shape, row.dtype, self.corners[place], self.white)
         if self.cache is not None:
             self.cache.keep(place, row if same(path, self.looks[place]) else None)
+
+    def read_one(self, place: int, shorter: int | None = None) -> np.ndarray:
+        """A picture C×H×W in its own size, its white being that of the set where the file says which it is."""
+        picture = read_picture(self.folder / self.names[place], shorter=shorter)
+        return fitting.of_white(picture, self.white) if self.looks["stated"][place] else picture
 
     def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:
         """Why it cannot be read, and why the cache was lost; each '' where all is well."""

@@ -25,6 +25,7 @@ class Header(NamedTuple):
     deep: bool  # more than 8 bits a sample
     bands: int = 0  # channels besides color and alpha
     several: bool = False  # pages or frames
+    stated: bool = False  # of 9 to 15 bits, as the file says, so that white is 65535 once it is read
 
 
 class Layers(NamedTuple):
@@ -49,6 +50,7 @@ class Layers(NamedTuple):
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 CHANNELS = "accepted are 1 (gray) and 3 (colour), each with or without alpha"
+GREATEST = re.compile(rb"P[2356](?:(?:\s+|#[^\n]*\n)+\d+){2}(?:\s+|#[^\n]*\n)+(\d+)\s")
 PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
@@ -101,6 +103,12 @@ def ppm_header(head: bytes) -> tuple[bool, int, int, int, int] | None:
         return None
     plain, width, height, greatest = found.groups()
     return plain == b"3", int(width), int(height), int(greatest), found.end()
+
+
+def states_its_white(head: bytes) -> bool:
+    """Whether a PPM or PGM says that a number between those of 8 and of 16 bits is white."""
+    found = GREATEST.match(head)
+    return found is not None and 255 < int(found[1]) < 65535
 
 
 def read_ppm(path: Path) -> np.ndarray:

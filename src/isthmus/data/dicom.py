@@ -64,7 +64,7 @@ def dicom_header(path: Path) -> Header:
     gray, bits = found.PhotometricInterpretation in GRAYS, int(found.BitsStored)
     if found.PhotometricInterpretation == "PALETTE COLOR":
         bits = int(found.RedPaletteColorLookupTableDescriptor[2])
-    return Header(int(found.Rows), int(found.Columns), gray, deep=bits > 8, several=frames_of(found) > 1)
+    return Header(int(found.Rows), int(found.Columns), gray, bits > 8, 0, frames_of(found) > 1, stated=8 < bits < 16)
 
 
 def opened(path: Path) -> Any:

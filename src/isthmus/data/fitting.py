@@ -67,6 +67,13 @@ def to_depth(picture: np.ndarray, dtype: np.dtype, white: float = 65535.0) -> np
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def of_white(picture: np.ndarray, white: float) -> np.ndarray:
+    """uint16 of which 65535 is white as the same shares of another white, such as 4095 beside pictures of 12 bits."""
+    if picture.dtype != np.uint16 or white == 65535:
+        return picture
+    return ((picture.astype(np.uint32) * np.uint32(white) + 32767) // 65535).astype(np.uint16)
+
+
 def cut(
     picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, corner: np.ndarray, white: float = 65535.0
 ) -> np.ndarray:

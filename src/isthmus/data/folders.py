@@ -24,6 +24,7 @@ from isthmus.data.mask_files import without_masks
 from isthmus.data.pictures import SUFFIXES, is_picture_name
 from isthmus.data.preparation import file_numbers, outside
 from isthmus.data.squares import cut_up, read_squares
+from isthmus.data.values import Span
 from isthmus.errors import BadInput
 
 AS_PICTURES = "frames of films are used once they are saved as pictures (ffmpeg -i FILM %04d.png)"
@@ -120,6 +121,8 @@ def open_pictures(
         shape = choose_shape(kinds, side or size, gray, like, whole, largest, notes, shown)
         dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))
         stretched = whole is not None if like is None else bool(like.get("whole"))
+        if ends_of(data_range)[0] != 0:  # of a run in units, which are no shares of white
+            looks["stated"] = False
         files = Files(folder, kept, looks, shape, dtype, stretched=stretched)
         files.white = ends_of(data_range)[1] if dtype == torch.uint16 else files.white
         items: Tensor | Files = files
@@ -135,7 +138,8 @@ def open_pictures(
         if dtype == torch.uint16 and (like is None or data_range != (0.0, 65535.0)):
             count = len(items) if isinstance(items, Tensor) else len(kept)
             span = span_of(items, count, broken if squares is None else ())
-            data_range = data_range if like is not None else choose_range(np.dtype(np.uint16), span, notes)
+            if like is None:
+                data_range = range_of_files(span, looks, notes)
             notes += [] if like is None else outside(span, data_range)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
@@ -164,6 +168,16 @@ def open_pictures(
         source |= {"cut": side, "pictures": len(kept)}
     data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
     return data if squares is None else replace(data, pictures=owners)
+
+
+def range_of_files(span: Span, looks: np.ndarray, notes: list[str]) -> Range:
+    """The values that mean 0 and 1 in new files of 16 bits: as all of them say themselves, or as choose_range finds."""
+    told: list[str] = []
+    found = choose_range(np.dtype(np.uint16), span, told)
+    if found[0] == 0 and looks["stated"][looks["deep"]].all():
+        return (0.0, 65535.0)
+    notes += told
+    return found
 
 
 def films_left_out(shown: str, others: Mapping[str, int]) -> list[str]:

@@ -47,7 +47,8 @@ class Photo:
 
     Of an array, or of a TIFF in units, pixels are of any type. range: the numbers that are black and white; None where
     nobody says, and `own_range` finds it. done: what was done to it, in a word ("denoised"), for a format that records
-    it. bands: H×W×E of the same type, channels besides color and alpha, such as near infrared, or None.
+    it. stated: whether the file says which number is white, so that its pixels are shares of 65535. bands: H×W×E of the
+    same type, channels besides color and alpha, such as near infrared, or None.
     """
 
     pixels: np.ndarray
@@ -56,6 +57,7 @@ class Photo:
     done: str = ""
     bands: np.ndarray | None = None
     range: tuple[float, float] | None = None
+    stated: bool = False
 
     @property
     def deep(self) -> bool:
@@ -98,14 +100,14 @@ def read_photo(path: Path | str) -> Photo:
     if path.suffix.lower() in ELSEWHERE:
         raise BadInput(f"{path}: {ELSEWHERE[path.suffix.lower()]}")
     if is_dicom(path):
-        peek(path)  # which refuses too large a one
+        header = peek(path)  # which refuses too large a one
         pixels, data = read_dicom(path)
         _one_of(path, frames_of(data))
-        return Photo(pixels, info=Info(dicom=data))
+        return Photo(pixels, info=Info(dicom=data), stated=header.stated)
     layers = read_layers(path)
     info, frames = _beside(path)
     _one_of(path, frames)
-    return photo_of(layers, info)
+    return photo_of(layers, info).but(stated=peek(path).stated)
 
 
 def _one_of(path: Path, frames: int) -> None:

@@ -47,7 +47,7 @@ def peek(path: Path | str) -> Header:
         elif _starts_as_tiff(head):
             header = tiff.tiff_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
-            header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255)
+            header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=deep.states_its_white(head))
         else:
             with open_image(path) as image:
                 width, height = image.size
@@ -56,6 +56,7 @@ def peek(path: Path | str) -> Header:
                 deep_colour = deep.png_is_deep_colour(head)
                 several = image.format in MOVING and bool(getattr(image, "is_animated", False))
                 header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY, 0, several)
+                header = header._replace(stated=deep.states_its_white(head))
     except Exception as error:
         raise reason(path, error) from error
     return bounded(path, header)

@@ -21,9 +21,9 @@ from isthmus.contracts import Shape
 from isthmus.data.base import Range, by_column, ends_of, numpy_type, range_of, shape_of, times, to_unit
 from isthmus.data.deep import over_white
 from isthmus.data.depth import NOISE, WHITES, stored_type
-from isthmus.data.fitting import fit, to_depth
+from isthmus.data.fitting import fit, of_white, to_depth
 from isthmus.data.layouts import CHANNELS, Layout, choose_layout
-from isthmus.data.pictures import read_picture
+from isthmus.data.pictures import peek, read_picture
 from isthmus.data.values import Span, as_numpy, check_type, scan
 from isthmus.errors import BadInput, Note
 
@@ -203,6 +203,8 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
         raise BadInput(f"{path}: is a picture, but this run takes {times(shape)}")
     dtype, data_range = file_numbers(like, deep=picture.dtype == np.uint16)
     white = ends_of(data_range)[1] if dtype == torch.uint16 else 65535.0
+    if peek(path).stated and ends_of(data_range)[0] == 0:
+        picture = of_white(picture, white)
     fitted = fit(picture, shape, numpy_type(dtype), whole=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
     for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range):
         warnings.warn(f"{path}: {note}", Note, stacklevel=4)

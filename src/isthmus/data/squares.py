@@ -10,7 +10,6 @@ from isthmus.data import fitting
 from isthmus.data.base import numpy_type
 from isthmus.data.decoding import Files, why
 from isthmus.data.parallel import in_processes, shared
-from isthmus.data.pictures import read_picture
 from isthmus.errors import BadInput
 
 OVERLAP = 64  # pixels that neighbours share at least, or half of them: hardly a crop of that size is in none of them
@@ -50,7 +49,7 @@ def read_squares(files: Files, squares: np.ndarray) -> tuple[Tensor, dict[int, s
     def decode(number: int) -> str:
         path = files.folder / files.names[number]
         try:
-            picture = read_picture(path)
+            picture = files.read_one(number)
         except BadInput as error:
             return why(error, path)
         for row in range(edges[number], edges[number + 1]):

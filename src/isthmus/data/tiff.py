@@ -53,7 +53,8 @@ def page_header(page: Any) -> Header:
     if tag is not None and tag.value in (5, 6, 7, 8):
         height, width = width, height
     colors, alpha = _kinds(page)
-    return Header(height, width, colors == 1, bits > 8, int(page.samplesperpixel) - colors - alpha)
+    bands = int(page.samplesperpixel) - colors - alpha
+    return Header(height, width, colors == 1, bits > 8, bands, stated=8 < bits < 16)
 
 
 def _kinds(page: Any) -> tuple[int, int]:

@@ -19,7 +19,8 @@ from isthmus.tasks.restore_options import How
 
 def ranged(photo: Photo, model: Any, how: How) -> Photo:
     """The photo with its range: `white`, or its own (of a film), or that of a run on numbers of this type in units or
-    of more than 8 bits, or the least and greatest value of a DICOM, or what `own_range` finds, which a Note tells.
+    of more than 8 bits, or the least and greatest value of a DICOM, or what `own_range` finds, with a Note. Where
+    the file says which number is white, 0 and all of 16 bits stand for a run's 0 and white, and for what is found.
 
     Raises BadInput for a white that is none.
     """
@@ -31,10 +32,10 @@ def ranged(photo: Photo, model: Any, how: How) -> Photo:
     if photo.range is not None:
         return photo
     if (trained := range_of_run(model, dtype)) is not None:
-        return photo.but(range=trained)
+        return photo.but(range=full_range(dtype) if photo.stated and trained[0] == 0 else trained)
     if photo.info.dicom is not None and dtype == np.uint16:
         return photo.but(range=(float(photo.pixels.min()), float(photo.pixels.max())))
-    low, high = own_range(photo.pixels)
+    low, high = full_range(dtype) if photo.stated else own_range(photo.pixels)
     if dtype == np.uint16 and (low, high) != full_range(dtype):
         bits = int(high + 1).bit_length() - 1
         told = f"{bits} bits in 16: white is read as {high:g}; --white names another"
