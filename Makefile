@@ -50,6 +50,7 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hours on two cores)
+	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/undercomplete.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill.py

@@ -53,6 +53,12 @@ def write(name: str, protocol: str, rows: list[dict[str, Any]], seconds: float, 
     return path
 
 
+def results(name: str) -> dict[str, Any]:
+    """What `write` wrote under that name."""
+    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return record
+
+
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -61,6 +67,7 @@ def main(parts: dict[str, Callable[[], None]], about: str) -> None:
     """Run the parts that are named on the command line, or all of them in order."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("parts", nargs="*", choices=[[], *parts], metavar="PART", help=f"of: {', '.join(parts)}")
+    parser.add_argument("--loaded", action="store_true", help="measure speed while others are at work")
     for name in parser.parse_args().parts or parts:
         print(f"== {name}", flush=True)
         parts[name]()

@@ -53,6 +53,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--best", action="store_true", help="a row more for each model: all eight ways to turn a picture"
     )
+    parser.add_argument("--loaded", action="store_true", help="measure speed while others are at work")
     options = parser.parse_args()
     for part in options.parts or PARTS:
         print(f"== {part}", flush=True)

@@ -1,11 +1,12 @@
 """How fast isthmus is beside others that do the same work, as ratios of medians from one run.
 
-    python benchmarks/speed.py [dense | conv | folder | gpu | startup] ... [--quick]
+    python benchmarks/speed.py [dense | conv | folder | gpu | startup] ... [--quick] [--loaded]
 
 Five rounds; in each every contender is started once, in a process and an environment of its own (`make bench-peers`),
 with the same pictures, two threads and two cores. The first epoch of a process compiles and warms up and is left out,
 but for the folder, where it is a figure by itself. Each part writes results/speed-PART.json; --quick is one round with
-few pictures that only shows that everything runs, and writes nothing.
+few pictures that only shows that everything runs, and writes nothing. A machine that is at work already (a load above
+half its cores) is refused; --loaded measures there all the same, and the results file says so.
 """
 
 from __future__ import annotations
@@ -244,5 +245,5 @@ def startup() -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = [argument for argument in sys.argv if argument != "--quick"]
+    sys.argv = [argument for argument in sys.argv if argument not in ("--quick", "--loaded")]
     main({"dense": dense, "conv": conv, "folder": folder, "gpu": gpu, "startup": startup}, __doc__ or "")

@@ -5,25 +5,23 @@ README.md shows some of the same rows, which CHOSEN names, without the published
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common import results
+from speed_tables import Table, different, speed
+
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE.parent / "docs/results.md"
-Table = list[list[str]]  # the head, then a list of cells a row
+PERFORMANCE = HERE.parent / "docs/performance.md"
 
 
 def markdown(rows: Table) -> str:
     head, *body = rows
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def results(name: str) -> dict[str, Any]:
-    return json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def types() -> Table:
@@ -68,35 +66,6 @@ def types() -> Table:
     return rows
 
 
-SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what is done
-    ("dense", "isthmus", "isthmus", "784-24-784 on MNIST, an epoch on 2 cores"),
-    ("conv", "isthmus", "isthmus", "a convolutional VAE on {pictures}, an epoch on 2 cores"),
-    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px, {epoch} epoch on 2 cores"),
-    ("folder", "large", "isthmus, large", "the same as if too large for memory, {epoch} epoch"),
-    ("gpu", "isthmus", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
-    ("startup", "isthmus", "import isthmus", "`import isthmus`"),
-    ("startup", "help", "isthmus --help", "`isthmus --help`"),
-]
-
-
-def speed() -> Table:
-    """Every figure of benchmarks/speed.py that has been measured: theirs over ours, from one run."""
-    head = ["", "beside it", "isthmus is × as fast (lowest–highest round)"]
-    lines = [[*head, "with `compile=True`"]]
-    for part, key, _, job in SPEED:
-        if not (HERE / "results" / f"speed-{part}.json").exists():
-            continue
-        rows = results(f"speed-{part}")["rows"]
-        for row in rows:
-            if f"{key}_times" not in row or row["model"] == "python alone":
-                continue
-            title, (low, high) = job.format(**row), row[f"{key}_range"]
-            compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
-            times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
-            lines.append([title, row["model"], times, compiled])
-    return lines
-
-
 def restoration() -> Table:
     """Every figure of benchmarks/restoration.py whose part has been run with its model: ours, beside it, published."""
     lines = [["", "ours", "run beside it", "published"]]
@@ -120,11 +89,14 @@ def restoration() -> Table:
 
     noise, sizes = "σ 15 / 25 / 50, PSNR", "×2 / ×3 / ×4, PSNR on Y"
     line(f"Set12, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="set12")
+    line(f"Set12 without the picture that lies in train400, {noise}", "gray", "denoise-gray", "psnr_apart", set="set12")
     line(f"BSD68, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="bsd68")
     line(f"CBSD68, color, blind, {noise}", "color", "denoise-color", "psnr", set="cbsd68")
     line(f"Set5, {sizes}", "upscale", "upscale", "psnr_y", set="set5")
+    line(f"Set5 without the picture that lies in BSDS500, {sizes}", "upscale", "upscale", "psnr_y_apart", set="set5")
     line(f"Set14, {sizes}", "upscale", "upscale", "psnr_y", set="set14")
     line("Set5 + Set14, holes of 50 % / 80 % / text / boxes, PSNR in the hole", "inpaint", "inpaint", "psnr_in_hole")
+    line("the same without the picture that lies in BSDS500", "inpaint", "inpaint", "psnr_in_hole_apart")
     line("Kodak, 240 watermarks, PSNR in the mask", "watermark", "unwatermark", "psnr_in_mask")
     line("the same, whole picture", "watermark", "unwatermark", "psnr_whole")
     for kind in ("text", "logo", "tiled"):
@@ -282,5 +254,6 @@ if __name__ == "__main__":
     made = {name: table() for name, table in TABLES.items()}
     for name, rows in made.items():
         put(RESULTS, name, rows)
+    put(PERFORMANCE, "different", different())
     put(README, "chosen", chosen(made))
     print(f"-> {RESULTS.name}, {README.name}")

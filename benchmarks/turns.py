@@ -21,9 +21,12 @@ from common import write
 Told = dict[str, list[dict[str, Any]]]  # what each contender said, round by round
 HERE = Path(__file__).parent
 QUICK = "--quick" in sys.argv  # one round, and nothing written
+LOADED = "--loaded" in sys.argv  # others may be at work; the results file says so
 ROUNDS, THREADS = 1 if QUICK else 5, 2
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before we start: what others do at the same time
+MOST_LOAD = 0.5 * max(1, len(CORES))
+ABSENT: list[str] = []  # contenders that were left out: a table without one is not written
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -59,6 +62,15 @@ def answer(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     return said
 
 
+def quiet() -> None:
+    """SystemExit where others are at work as we start: small nets on two threads wait for each other then."""
+    if LOAD > MOST_LOAD and not (LOADED or QUICK):
+        raise SystemExit(
+            f"the load of this machine is {LOAD:.1f}, and speeds are measured up to {MOST_LOAD:g}: end other work and "
+            "wait a minute, or pass --loaded, which the results then say"
+        )
+
+
 def scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # a compiler may still be tidying up in it
 
@@ -75,8 +87,7 @@ def enter(
     """
     told: Told = {name: [] for name in contenders}
     names = list(contenders)
-    if LOAD > 0.3:
-        print(f"others are at work (load {LOAD:.1f}): small nets on two threads wait for each other then", flush=True)
+    quiet()
     if CORES:  # inherited: libraries that count the cores find these
         os.sched_setaffinity(0, CORES if gpu else CORES[:THREADS])
     with scratch() as compiled:  # one for all rounds: the first compiles, the others find it done
@@ -90,6 +101,7 @@ def enter(
                         told[name].append(run(contenders[name], environment(gpu) | places))
                     except Absent as reason:
                         print(f"{name}: left out ({reason})", flush=True)
+                        ABSENT.append(name)
                         del told[name]
                         continue
                 print(f"round {number + 1}  {name}", flush=True)
@@ -125,6 +137,8 @@ def record(
         for row in rows:
             print(row, flush=True)
         return
+    if ABSENT:
+        raise SystemExit(f"nothing is written: {', '.join(ABSENT)} did not run")
     peers = {
         name: said[0]["versions"]
         for contest in told.values()
@@ -132,4 +146,5 @@ def record(
         if "versions" in said[0]
     }
     torch.set_num_threads(THREADS)  # what `machine` writes down is what the contenders had
-    write(f"speed-{part}", protocol, rows, time.perf_counter() - began, load=LOAD, peers=peers, rounds=told, **more)
+    around = {"load": LOAD, "loaded": LOADED, "peers": peers, "rounds": told}
+    write(f"speed-{part}", protocol, rows, time.perf_counter() - began, **around, **more)

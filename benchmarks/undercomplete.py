@@ -9,7 +9,6 @@ and looks at the 10,000 test pictures once. Each writes results/undercomplete-PA
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import tempfile
 import time
@@ -24,7 +23,6 @@ from common import main, write
 from isthmus.metrics import subspace_angles
 
 KERAS = Path(__file__).parents[1] / ".peers" / "keras" / "bin" / "python"
-ROUNDS, ROUND_EPOCHS = 5, 4  # of the timing: ours and theirs in turn, the first epoch of each left out
 
 
 def trained(recipe: str, data: str = "mnist", **keys: Any) -> tuple[Any, dict[str, Any]]:
@@ -40,48 +38,24 @@ def row(name: str, figures: dict[str, Any], *keys: str, **more: Any) -> dict[str
 
 
 def start() -> None:
-    """The starting recipe of Keras' own tutorial, ours and theirs: the same figures, and the time of an epoch."""
+    """The starting recipe of Keras' own tutorial, ours and theirs: the same figures. benchmarks/speed.py times both."""
     began = time.perf_counter()
+    if not KERAS.exists():
+        raise SystemExit(f"nothing is written: no Keras in {KERAS}; `make bench-peers` first")
     x_train, x_test = isthmus.datasets.mnist()
     _, figures = trained("undercomplete", code=24)
     rows = [row("isthmus undercomplete", figures, "bce_per_pixel", "sse_per_image", "compression_factor")]
-    more: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mnist.npz"
         np.savez(file, train=x_train, test=x_test)
-        if KERAS.exists():
-            theirs = keras(file, 50)
-            rows.append(row("Keras on JAX", theirs, "bce_per_pixel", "sse_per_image", compression_factor=784 / 24))
-            ours_seconds, their_seconds = [], []
-            for _ in range(ROUNDS):
-                their_seconds += keras(file, ROUND_EPOCHS)["epoch_seconds"][1:]
-                run = isthmus.fit(
-                    isthmus.create("undercomplete", shape=(1, 28, 28)),
-                    "mnist",
-                    quiet=True,
-                    epochs=ROUND_EPOCHS,
-                )
-                ours_seconds += [epoch["seconds"] for epoch in run.history[1:]]
-            ours, keras_median = statistics.median(ours_seconds), statistics.median(their_seconds)
-            more = {
-                "speed": {
-                    "isthmus_epoch_seconds": ours,
-                    "keras_jax_epoch_seconds": keras_median,
-                    "times_keras_jax": keras_median / ours,
-                    "rounds": ROUNDS,
-                },
-                "peers": theirs["versions"],
-            }
-            print(f"speed: {keras_median / ours:.2f} times Keras on JAX", flush=True)
-        else:
-            print(f"no Keras in {KERAS}: `make bench-peers` first", flush=True)
+        theirs = keras(file, 50)
+    rows.append(row("Keras on JAX", theirs, "bce_per_pixel", "sse_per_image", compression_factor=784 / 24))
     write(
         "undercomplete-start",
-        "784-24 ReLU-784 sigmoid, per-pixel BCE, Adam 1e-3, batch 256, 50 epochs, 60,000 "
-        "pictures, last weights; speed: epochs of both in turn, median, first epochs left out",
+        "784-24 ReLU-784 sigmoid, per-pixel BCE, Adam 1e-3, batch 256, 50 epochs, 60,000 pictures, last weights",
         rows,
         time.perf_counter() - began,
-        **more,
+        peers=theirs["versions"],
     )
 
 

@@ -46,7 +46,7 @@ def noisy(scene: np.ndarray, sigma: float) -> np.ndarray:
 def test_all_of_them_are_small() -> None:
     sizes = {name: sum(file.stat().st_size for file in folder_of(name).iterdir()) for name in NAMES}
     assert max(sizes.values()) <= 4 * MEGABYTE
-    assert sum(sizes.values()) <= 24 * MEGABYTE
+    assert sum(sizes.values()) <= 48 * MEGABYTE
 
 
 @pytest.mark.parametrize("name", NAMES)

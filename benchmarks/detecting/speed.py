@@ -17,11 +17,13 @@ import isthmus
 from common import write
 from isthmus.contracts import Context, Sample
 from isthmus.report import write_picture
+from turns import LOAD, LOADED, quiet
 
 PICTURES, SIDE, TIMES = 256, 256, 3
 
 
 def speed() -> None:
+    quiet()
     began = time.perf_counter()
     random = np.random.default_rng(0)
     rough = random.normal(size=(PICTURES, SIDE, SIDE))
@@ -71,6 +73,8 @@ def speed() -> None:
         "the same numbers in memory; one frame by model.detect, beside the net alone; medians, in turns, the same net",
         rows,
         time.perf_counter() - began,
+        load=LOAD,
+        loaded=LOADED,
     )
 
 

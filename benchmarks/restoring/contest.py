@@ -20,7 +20,8 @@ from isthmus import load, metrics
 from isthmus.data.pictures import read_picture
 from isthmus.models import CARD, folder_of, names
 from isthmus.tasks.frame import restored as in_tiles
-from turns import Absent, answer, script
+from overlap import TESTED, without
+from turns import Absent, answer, environment, script
 
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
 PYTHON = Path(__file__).parents[2] / ".peers" / "restoration" / "bin" / "python"
@@ -117,7 +118,7 @@ class Contest:
             arrays |= {f"m{i}": hole for i, hole in enumerate(holes or [])}
             np.savez(job, runs=json.dumps(methods), **arrays)
             try:
-                said = answer(script("restore", job, out, python=str(PYTHON)), dict(os.environ))
+                said = answer(script("restore", job, out, python=str(PYTHON)), environment(gpu=False))
             except Absent as reason:
                 self.lacks(f"no {', '.join(name for name, _ in methods)} ({reason})")
                 return []
@@ -201,6 +202,12 @@ Measure = Callable[..., Tensor]  # N×C×H×W, N×C×H×W ... -> [N]
 def each(measure: Measure, *pictures: Iterable[np.ndarray]) -> list[float]:
     """A figure of isthmus.metrics for every picture; `pictures`: the outputs, the truths, the masks if need be."""
     return [float(measure(*(torch.from_numpy(a)[None] for a in group))) for group in zip(*pictures, strict=True)]
+
+
+def means(figure: str, paths: Sequence[Path], values: Sequence[float]) -> dict[str, float]:
+    """The mean over the pictures at `paths`; where some were trained on, NAME_apart too, the mean without them."""
+    apart = [v for path, v in zip(paths, values, strict=True) if without(TESTED, path.parent.name, [path])]
+    return {figure: fmean(values)} | ({f"{figure}_apart": fmean(apart)} if 0 < len(apart) < len(values) else {})
 
 
 def psnr(*pictures: Iterable[np.ndarray]) -> float:

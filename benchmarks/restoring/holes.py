@@ -10,7 +10,7 @@ import numpy as np
 from isthmus import metrics
 from isthmus.data.pictures import read_picture
 from restoring import damage
-from restoring.contest import DATA, Contest, Row, each, files, found, psnr, read, restored
+from restoring.contest import DATA, Contest, Row, each, files, found, means, psnr, read, restored
 
 INPAINT_PEERS = {"telea": "OpenCV Telea", "ns": "OpenCV Navier-Stokes", "biharmonic": "scikit-image biharmonic"}
 COPIES = 10  # watermarked copies of each of Kodak's 24 pictures
@@ -20,7 +20,8 @@ def inpaint(contest: Contest) -> None:
     """Set5 and Set14 with four kinds of hole."""
     began = time.perf_counter()
     models = contest.models("inpaint")
-    truths = [read(path) for folder in ("set5", "set14") for path in contest.few(files(folder))]
+    paths = [path for folder in ("set5", "set14") for path in contest.few(files(folder))]
+    truths = [read(path) for path in paths]
     figures: dict[str, dict[str, list[float]]] = {}  # contender -> kind -> PSNR in the hole of each picture
     for place, kind in enumerate(damage.HOLES):
         holes = [damage.hole(kind, *truth.shape[1:], i, place) for i, truth in enumerate(truths)]
@@ -34,13 +35,14 @@ def inpaint(contest: Contest) -> None:
         for label, pictures in outputs.items():
             whole = [np.where(h, p, t) for p, t, h in zip(pictures, truths, holes, strict=True)]
             inside = figures.setdefault(label, {})[kind] = each(metrics.psnr, whole, truths, holes)
-            contest.add(label, holes=kind, psnr_in_hole=fmean(inside), psnr_whole=psnr(whole, truths))
+            contest.add(label, holes=kind, **means("psnr_in_hole", paths, inside), psnr_whole=psnr(whole, truths))
     for row in over_the_best(figures, list(models)):
         contest.add(**row)
     contest.end(
         "Set5 and Set14, 8 bits, in their own colours; holes seeded by picture and kind; PSNR of all channels inside "
         "the hole and over the whole picture with known pixels put back, mean over 19 pictures; outputs rounded to 8 "
-        "bits. over_best: against the peer with the highest mean of that kind; lowest_picture: of single pictures",
+        "bits. over_best: against the peer with the highest mean of that kind; lowest_picture: of single pictures; "
+        "_apart: without the pictures that training sets show a part of (benchmarks/overlap.py)",
         time.perf_counter() - began,
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from restoring import damage
 from restoring.contest import PYTHON, SHIPPED, Contest, files, in_bytes, read
-from turns import LOAD, THREADS, Absent, answer, enter, environment, script
+from turns import LOAD, LOADED, THREADS, Absent, answer, enter, environment, script
 
 SIGMA = 25
 HEIGHT, WIDTH = 320, 480  # as large as the pictures of BSD68: BM3D takes minutes for a photo
@@ -62,6 +62,7 @@ def speed(contest: Contest) -> None:
         "PHOTO.jpg` as a process, from its start to its end, its highest resident memory",
         time.perf_counter() - began,
         load=LOAD,
+        loaded=LOADED,
         threads=THREADS,
         rounds=told,
     )

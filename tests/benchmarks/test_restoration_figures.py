@@ -199,7 +199,7 @@ def test_a_model_enlarges_light_and_is_scored_on_video_luma(colour: bool) -> Non
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_bicubic_comes_out_as_published(real_data: Path, scale: int) -> None:
     files = [real_data / "set5" / f"{name}_GT.bmp" for name in ("baby", "bird", "butterfly", "head", "woman")]
-    figures = size.score(partial(size.bicubic, scale), [size.planes(file, scale) for file in files], scale)
+    figures = size.score(partial(size.bicubic, scale), [size.planes(file, scale) for file in files], scale, files)
     assert figures["psnr_y"] == pytest.approx({2: 33.66, 3: 30.39, 4: 28.42}[scale], abs=0.005)
     assert figures["psnr_y_saved"] == pytest.approx(figures["psnr_y"], abs=0.02)
 

@@ -1,0 +1,58 @@
+"""The tables of benchmarks/speed.py: of the same work, and of work that is not the same."""
+
+from __future__ import annotations
+
+from common import RESULTS, results
+
+Table = list[list[str]]  # the head, then a list of cells a row
+SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what is done
+    ("dense", "isthmus", "isthmus", "784-24-784 on MNIST, an epoch on 2 cores"),
+    ("conv", "isthmus", "isthmus", "a convolutional VAE on {pictures}, an epoch on 2 cores"),
+    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px, {epoch} epoch on 2 cores"),
+    ("folder", "large", "isthmus, large", "the same as if too large for memory, {epoch} epoch"),
+    ("gpu", "isthmus", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
+]
+# Of different work, so ratios of seconds and no speed of ours: in docs/performance.md.
+DIFFERENT = [
+    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px: later epochs, ours from the cache, theirs decoded again"),
+    ("folder", "large", "isthmus, large", "the same as if too large for memory"),
+    ("startup", "isthmus", "import isthmus", "`import isthmus` beside `import torch`, which it does not import"),
+    ("startup", "help", "isthmus --help", "`isthmus --help` beside `import torch`"),
+]
+
+
+def loads(part: str) -> str:
+    """The load of the machine before that part began, by what others did."""
+    record = results(f"speed-{part}")
+    return f"{record['load']:.1f}" + (" (loaded)" if record.get("loaded") else "")
+
+
+def speed() -> Table:
+    """Every figure of benchmarks/speed.py that is of the same work: theirs over ours, from one run."""
+    head = ["", "beside it", "isthmus is × as fast (lowest–highest round)"]
+    lines = [[*head, "with `compile=True`", "load before"]]
+    for part, key, _, job in SPEED:
+        if not (RESULTS / f"speed-{part}.json").exists():
+            continue
+        rows = results(f"speed-{part}")["rows"]
+        for row in rows:
+            if f"{key}_times" not in row or row.get("epoch") == "later":
+                continue
+            title, (low, high) = job.format(**row), row[f"{key}_range"]
+            compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
+            times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
+            lines.append([title, row["model"], times, compiled, loads(part)])
+    return lines
+
+
+def different() -> Table:
+    """Seconds of theirs over ours where the work is not the same."""
+    lines = [["", "beside it", "seconds of it over ours (lowest–highest round)", "load before"]]
+    for part, key, _, title in DIFFERENT:
+        if not (RESULTS / f"speed-{part}.json").exists():
+            continue
+        for row in results(f"speed-{part}")["rows"]:
+            if f"{key}_times" in row and row["model"] != "python alone" and row.get("epoch") != "first":
+                low, high = row[f"{key}_range"]
+                lines.append([title, row["model"], f"{row[f'{key}_times']:.3g} ({low:.3g}–{high:.3g})", loads(part)])
+    return lines
