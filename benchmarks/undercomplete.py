@@ -9,6 +9,7 @@ and looks at the 10,000 test pictures once. Each writes results/undercomplete-PA
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tempfile
 import time
@@ -22,15 +23,20 @@ import isthmus
 from common import main, write
 from isthmus.metrics import subspace_angles
 
+RUNS = Path("runs/undercomplete")  # relative to where it is run
 KERAS = Path(__file__).parents[1] / ".peers" / "keras" / "bin" / "python"
 
 
 def trained(recipe: str, data: str = "mnist", **keys: Any) -> tuple[Any, dict[str, Any]]:
-    """The model of a recipe trained with its own defaults but for `keys`, and its figures on the test part."""
-    with tempfile.TemporaryDirectory() as folder:
-        isthmus.train(recipe, data, out=Path(folder) / "run", quiet=True, validation=0.0, patience=None, **keys)
-        figures = isthmus.evaluate(Path(folder) / "run", data)
-        return isthmus.load(Path(folder) / "run"), figures
+    """The model of a recipe trained with its own defaults but for `keys`, and its figures on the test part.
+
+    Its run lies in runs/, and a training that was stopped is resumed; one that is done is removed.
+    """
+    run = RUNS / "-".join([recipe, data, *(f"{key}={value}" for key, value in keys.items())])
+    isthmus.train(recipe, data, out=run, resume=True, quiet=True, validation=0.0, patience=None, **keys)
+    figures, model = isthmus.evaluate(run, data), isthmus.load(run)
+    shutil.rmtree(run)  # or the next figures would be those of this code
+    return model, figures
 
 
 def row(name: str, figures: dict[str, Any], *keys: str, **more: Any) -> dict[str, Any]:
