@@ -17,7 +17,8 @@ from isthmus.errors import Note
 from isthmus.tasks.degradation import jpeg_quality, noise_in
 from isthmus.tasks.scale import window_of
 
-REAL = "denoise-real"
+REAL, XRAY = "denoise-real", "xray"
+PROJECTIONS = ("CR", "DR", "DX", "IO", "MG", "PX", "RF", "XA")  # modalities of DICOM that are X-rays, and no slices
 NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as noise
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
@@ -75,6 +76,14 @@ def denoiser_for(photo: Photo) -> Choice:
     if noise.correlation < CORRELATED:
         return Choice(white, f"white noise of σ {sigma:.1f}", sigma, quality)
     return found._replace(why=f"noise of σ {sigma:.1f}, correlated from pixel to pixel")
+
+
+def advice(named: Any, photo: Photo) -> str:
+    """Why another model than the one that was named is better for a photo; "" where nothing is known against it."""
+    modality = "" if photo.info.dicom is None else str(photo.info.dicom.get("Modality") or "")
+    if named != XRAY or not modality or modality in PROJECTIONS:
+        return ""
+    return f"{XRAY} learned from X-rays, and this is of modality {modality}: without --model more noise goes"
 
 
 def keeps_tones(before: np.ndarray, after: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.tasks.by_model import before, by_model, in_window
-from isthmus.tasks.choice import REAL, Choice, Choices, denoiser_for, keeps_tones
+from isthmus.tasks.choice import REAL, Choice, Choices, advice, denoiser_for, keeps_tones
 from isthmus.tasks.enlarging import larger
 from isthmus.tasks.films import over
 from isthmus.tasks.marks import MOST as MOST_MARKED
@@ -62,6 +62,8 @@ def denoise(
     def work(photo: Photo, name: str) -> Done:
         photo = ranged(photo, models() if named else None, how)
         choice, after = denoiser_for(photo) if named else choices(photo), photo
+        if told := advice(how.get("model"), photo):
+            warnings.warn(f"{name}: {told}", Note, stacklevel=4)
         if named or choice.names:
             pixels = cleaned(photo, choice)
             if named or choices.film or not choice.blocks_alone or keeps_tones(photo.pixels, pixels):
