@@ -28,6 +28,7 @@ from isthmus.metrics import aupro, auroc, average_precision
 
 LEARNED, LINE, SIDE = 160, 40, 256
 WORST, SMOOTH = 0.001, 2.0  # of the baselines' maps, as of ours
+POOLS = "Baselines with the pool that suits each better on these, which flatters them"
 Maps = Callable[[np.ndarray], np.ndarray]  # N×H×W in [0, 1] -> how bad each place is
 
 
@@ -101,28 +102,41 @@ def baselines(good: np.ndarray) -> dict[str, Maps]:
     return {name: smooth(maps) for name, maps in named.items()}
 
 
+def pooled(maps: np.ndarray) -> dict[str, np.ndarray]:
+    """Pool -> one number of each map: its mean, which suits most of these baselines, and its worst thousandth."""
+    return {"mean": maps.reshape(len(maps), -1).mean(1), "worst": worst(maps)}
+
+
 def worst(maps: np.ndarray, share: float = WORST) -> np.ndarray:
     flat = np.sort(maps.reshape(len(maps), -1), axis=1)
     return np.asarray(flat[:, -max(1, round(share * flat.shape[1])) :].mean(1))
 
 
 def judged(maps: Maps, top: Path) -> dict[str, Any]:
-    """The figures of a baseline, as `isthmus evaluate` names them."""
-    score, kinds, seen, truth = [], [], [], []
+    """The figures of a baseline, as `isthmus evaluate` names them, with the pool that suits it better (which flatters
+    it), and the AUROC with each."""
+    score: dict[str, list[np.ndarray]] = {}
+    kinds, seen, truth = [], [], []
     for folder in sorted((top / "test").iterdir()):
         found = maps(pictures(folder))
-        score.append(worst(found))
+        for pool, values in pooled(found).items():
+            score.setdefault(pool, []).append(values)
         kinds += [folder.name] * len(found)
-        for one, path in zip(found, sorted(folder.glob("*.jpg")), strict=True):
-            mask = top / "ground_truth" / folder.name / path.with_suffix(".png").name
-            if mask.is_file() or folder.name == "good":
-                shown = pictures(mask)[0] > 0.5 if mask.is_file() else np.zeros_like(one, bool)
+        for one, path in zip(found, sorted(folder.iterdir()), strict=True):
+            mask = masks_of(top / "ground_truth" / folder.name, path.stem)
+            if mask is not None or folder.name == "good":
+                shown = pictures(mask)[0] > 0.5 if mask is not None else np.zeros_like(one, bool)
                 seen.append(one)
                 truth.append(shown)
-    scores, kind = np.concatenate(score), np.array(kinds)
+    kind = np.array(kinds)
     good = kind == "good"
+    by_pool = {pool: auroc(np.concatenate(values), ~good) for pool, values in score.items()}
+    pool = max(by_pool, key=lambda name: by_pool[name])
+    scores = np.concatenate(score[pool])
     return {
-        "image_auroc": auroc(scores, ~good),
+        "image_auroc": by_pool[pool],
+        "pool": pool,
+        **{f"image_auroc_{name}": value for name, value in by_pool.items()},
         "image_ap": average_precision(scores, ~good),
         "pixel_auroc": auroc(np.stack(seen).ravel(), np.stack(truth).ravel()),
         "aupro": aupro(seen, truth),
@@ -130,6 +144,16 @@ def judged(maps: Maps, top: Path) -> dict[str, Any]:
             one: auroc(scores[good | (kind == one)], ~good[good | (kind == one)]) for one in sorted({*kinds} - {"good"})
         },
     }
+
+
+def beside(top: Path) -> list[dict[str, Any]]:
+    """The baselines on a folder that is laid out as MVTec's are."""
+    return [{"model": name, **judged(maps, top)} for name, maps in baselines(pictures(top / "train" / "good")).items()]
+
+
+def masks_of(folder: Path, stem: str) -> Path | None:
+    """The mask of a picture: NAME.png or NAME_mask.png; None where there is none."""
+    return next((path for name in (stem, f"{stem}_mask") if (path := folder / f"{name}.png").is_file()), None)
 
 
 def learned_by(top: Path, run: Path) -> Any:
@@ -143,14 +167,22 @@ def ours(top: Path, run: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learned_by(top, run)
-        figures = isthmus.evaluate(run, str(top))
+        return evaluated(top, run)
+
+
+def evaluated(top: Path, run: Path) -> dict[str, Any]:
+    """The figures of a run that benchmarks keep."""
+    figures = isthmus.evaluate(run, str(top))
     kept = ("image_auroc", "image_ap", "pixel_auroc", "aupro", "f1", "false_alarm_rate")
     return {name: figures[name] for name in kept} | figures["per_kind"]
 
 
 CHOICES: list[dict[str, Any]] = [
     *({"score": score} for score in ("marks", "error", "ssim", "gradient")),
-    *({"score": f"marks+{other}"} for other in ("error", "ssim", "gradient", "error+ssim")),
+    *(
+        {"score": f"marks+{other}"}
+        for other in ("error", "ssim", "gradient", "error+ssim", "features", "ssim+features")
+    ),
     *({"score": "marks+ssim", "share": share} for share in (0.0003, 0.003, 0.01, 0.03)),
     *({"score": "marks+ssim", "smooth": smooth} for smooth in (1.0, 4.0, 8.0)),
 ]
