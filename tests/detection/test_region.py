@@ -20,6 +20,7 @@ ASKED = [
     *(("denoising", "error", "max"), ("sparse", "error+knn", "max"), ("contractive", "knn", "mean")),
     *(("variational", "elbo", "mean"), ("variational", "elbo+error", "worst"), ("quantized", "error+knn", "mean")),
     *(("inpainting", "error+ssim", "worst"), ("repairing", "marks+ssim", "worst"), ("repairing", "marks", "max")),
+    *(("repairing", "marks+features", "worst"), ("repairing", "features", "mean")),
 ]
 
 

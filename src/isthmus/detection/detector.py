@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours
+from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours, Places
 from isthmus.detection.finding import Finding
 from isthmus.detection.looking import passes
 from isthmus.detection.quantiles import exceeded_by, of_threshold
@@ -183,6 +183,8 @@ class Detector(Scorer):
                 distances[name] = OF_ROWS[name](**kept)
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
+            if "features" in settings.parts:
+                distances["features"] = Places(*(tensors[f"features.{key}"] for key in ("bank", "mean", "spread")))
             if "glance.mean" in tensors:
                 distances["glance"] = Glance(tensors["glance.mean"], tensors["glance.spread"])
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 MOST = 20_000  # codes that are kept; of more, every n-th
+PLACES, EACH, PART = 8000, 64, 1000  # places of normal pictures: kept, of each picture, compared at a time
 STEADY = 0.02  # of the range of a column: one that hardly ever moves counts as if it moved by so much
 LEAST = 0.1  # of a standard deviation: a tenth brighter is never far, however alike the good ones are
 
@@ -97,6 +98,42 @@ class Neighbours:
         own = self.codes.to(codes)
         apart = codes.square().sum(1, keepdim=True) - 2 * codes @ own.T + own.square().sum(1)
         return apart.clamp(min=0).topk(min(k, len(own)), dim=1, largest=False).values
+
+
+class Places:
+    """The distance from what a net makes of a place to the nearest it has made of any place of normal pictures,
+    N×K×h×w -> N×h×w (Roth et al. 2022, with features of a net of our own).
+
+    It needs no alignment: a part may lie anywhere and at any angle that the training pictures show. Each of the K is in
+    standard deviations of its own.
+    """
+
+    def __init__(self, bank: Tensor, mean: Tensor, spread: Tensor) -> None:
+        self.bank, self.mean, self.spread = bank, mean, spread
+
+    @classmethod
+    def fit(cls, features: Iterable[Tensor]) -> Places:
+        random = torch.Generator().manual_seed(0)
+        some = []
+        for x in features:
+            rows = x.permute(0, 2, 3, 1).flatten(0, 2)
+            some.append(rows[torch.randperm(len(rows), generator=random)[: EACH * len(x)]])
+        rows = torch.cat(some)
+        rows = rows[torch.randperm(len(rows), generator=random)[:PLACES]]
+        mean, spread = rows.mean(0), rows.std(0, correction=0) + 1e-6
+        return cls((rows - mean) / spread, mean, spread)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return {"bank": self.bank, "mean": self.mean, "spread": self.spread}
+
+    def __call__(self, features: Tensor) -> Tensor:
+        rows = (features.permute(0, 2, 3, 1) - self.mean.to(features)) / self.spread.to(features)
+        near = [
+            (part.square().sum(1) - 2 * rows @ part.T).amin(-1)
+            for part in self.bank.to(features).split(PART)  # the distances to all of it would not fit into memory
+        ]
+        return (torch.stack(near).amin(0) + rows.square().sum(-1)).clamp(min=0).sqrt()
 
 
 class Glance:

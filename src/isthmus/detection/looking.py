@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from isthmus.contracts import Context, Sample
@@ -18,6 +19,7 @@ WAYS = 2  # of 2×2 cells one is hidden at a time, so a hidden cell has what is 
 @dataclass
 class Look:
     """rebuilt: S×N×shape, once or several times. code: N×K. nats: [N], −ELBO. marks: N×H×W, how surely a place is bad.
+    features: N×K×h×w, what a net that finds makes of each place before it says so.
 
     None where the model has no such thing, or it was not asked for.
     """
@@ -26,6 +28,7 @@ class Look:
     code: Tensor | None = None
     nats: Tensor | None = None
     marks: Tensor | None = None
+    features: Tensor | None = None
 
 
 def passes(model: Any, settings: Settings) -> int:
@@ -38,12 +41,22 @@ def look(model: Any, x: Tensor, settings: Settings) -> Look:
     if getattr(model.corruption, "extra", 0):
         return Look(filled_in(model, x, settings.cells))
     sample = Sample.of(model.given(x))
+    if "features" in settings.parts:
+        z, skips = model.encoder(sample.x)
+        grids = model.decoder.grids(z, skips)
+        mean = model.objective.mean(model.decoder.picture(grids[-1], skips))
+        return Look(mean[None, :, : x.shape[1]], marks=mean[:, x.shape[1]], features=of_places(grids))
     y, code = model.say(sample, Context())
     mean, own = model.objective.mean(y), x.shape[1]
     if model.finds:
         return Look(mean[None, :, :own], marks=mean[:, own])
     nats = model.objective.loss(y, sample.target) + code.penalty if "elbo" in settings.parts else None
     return Look(mean[None], code.z.flatten(1).float(), nats)
+
+
+def of_places(grids: Sequence[Tensor]) -> Tensor:
+    """The grid whose places are twice as wide as the finest's, each seen together with its neighbors."""
+    return F.avg_pool2d(grids[-2], 3, 1, 1, count_include_pad=False)
 
 
 def filled_in(model: Any, x: Tensor, cells: Sequence[int]) -> Tensor:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours
+from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours, Places
 from isthmus.detection.looking import Look, look, passes
 from isthmus.detection.maps import MAPS, blurred, pooled
 from isthmus.detection.region import Region
@@ -44,6 +45,7 @@ class Scorer:
             region,
         )
 
+    @torch.no_grad()
     def measure(self, model: Any, learned: Iterable[Tensor]) -> None:
         """Fit the distances that are asked for to training items."""
         parts, fitted = self.settings.parts, self.distances
@@ -56,6 +58,8 @@ class Scorer:
         if set(OF_ROWS) & set(parts):
             rows = torch.cat([x.flatten(1) for x in learned])
             fitted |= {name: kind.fit(rows) for name, kind in OF_ROWS.items() if name in parts}
+        if "features" in parts:
+            fitted["features"] = Places.fit(self.features(model, x) for x in small(learned, 1))
         if model.finds:
             fitted["glance"] = Glance.fit(map(self.seen, learned), self.roi)
 
@@ -71,6 +75,11 @@ class Scorer:
         parts = torch.cat([self.raw(model, x, learned=True)[0].cpu() for x in small(reference, times)], 1)
         logs = logarithm(parts[: len(self.settings.parts)])
         return logs.std(1, correction=0).clamp(min=LEAST) if count > 1 else torch.ones(len(logs))
+
+    def features(self, model: Any, x: Tensor) -> Tensor:
+        found = look(model, self.seen(x.to(model.device)), self.settings).features
+        assert found is not None
+        return found.cpu()
 
     @property
     def roi(self) -> Tensor | None:
@@ -92,6 +101,10 @@ class Scorer:
             if name == "marks":
                 assert seen.marks is not None
                 one = seen.marks
+            elif name == "features":
+                assert seen.features is not None
+                near = self.distances[name](seen.features)
+                one = F.interpolate(near[:, None], x.shape[2:], mode="bilinear")[:, 0]
             else:
                 one = torch.stack([MAPS[name](y, x) for y in seen.rebuilt]).mean(0)
             smooth = blurred if self.region is None else self.region.blurred

@@ -11,7 +11,8 @@ from isthmus.detection.maps import MAPS, POOLS
 from isthmus.errors import BadInput, unknown
 
 CODED = ("mahalanobis", "knn")
-PLACED = (*MAPS, "marks")
+OF_FINDERS = ("marks", "features")  # of a net that has learned to find blemishes
+PLACED = (*MAPS, *OF_FINDERS)
 SCORES = (*PLACED, "elbo", *CODED, *OF_ROWS)
 RELATIVE = ("error", "gradient", *CODED)
 
@@ -98,8 +99,10 @@ class Settings:
                 raise BadInput("score elbo: is of a variational model; train with kind=variational")
             if name in OF_ROWS and len(model.shape) == 3:
                 raise BadInput(f"score {name}: is of rows; mahalanobis is of the codes of pictures")
-            if name == "marks" and not model.finds:
-                raise BadInput("score marks: is of a net that has learned to find blemishes; train with kind=repairing")
+            if name in OF_FINDERS and not model.finds:
+                raise BadInput(
+                    f"score {name}: is of a net that has learned to find blemishes; train with kind=repairing"
+                )
             if name in MAPS and name != "error" and kind in ("rows", "table"):
                 raise BadInput(f"score {name}: is of pictures; error, mahalanobis and knn are of any item")
         return settings

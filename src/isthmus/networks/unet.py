@@ -106,10 +106,19 @@ class UNetDecoder(nn.Module):
             self.tail.weight.mul_(0.1)
 
     def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
-        x, first, *others = skips
-        h = z.contiguous(memory_format=torch.channels_last)
+        return self.picture(self.grids(z, skips)[-1], skips)
+
+    def grids(self, z: Tensor, skips: list[Tensor]) -> list[Tensor]:
+        """What each stage makes, from coarse to fine: N×channels×h×w."""
+        _, _, *others = skips
+        made = [z.contiguous(memory_format=torch.channels_last)]
         for up, stage in zip(self.ups, self.stages, strict=True):
-            h = stage(up(h) + others.pop())
+            made.append(stage(up(made[-1]) + others.pop()))
+        return made
+
+    def picture(self, h: Tensor, skips: list[Tensor]) -> Tensor:
+        """N×out×H×W from the finest grid."""
+        x, first = skips[:2]
         y = F.pixel_shuffle(self.tail(self.last(h + first)), self.fold)[..., : x.shape[-2], : x.shape[-1]]
         if self.finds:
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)

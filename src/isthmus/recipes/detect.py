@@ -109,7 +109,7 @@ def detect(
     channels: with inpainting and repairing, of each stage
     corruption: with denoising, what the encoder sees instead of x
     loss: bce, mse, gaussian, l1, categorical or ssim
-    score: error, ssim, gradient, elbo, marks, mahalanobis, knn, covariance, deviation, or several with +
+    score: error, ssim, gradient, elbo, marks, features, mahalanobis, knn, covariance, deviation, or several with +
     relative: yes or no: whether an error is divided by the root of what there is to rebuild
     pool: of a map: mean, max, or worst (the mean of the worst share)
     share: of the pixels that worst counts
