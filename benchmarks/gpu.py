@@ -30,6 +30,8 @@ from train_models import GPU_PLANS, begun_from, linked, varied
 
 Row = dict[str, Any]
 WARM, TIMED = 30, 40  # steps before the clock runs, and under it
+STEERED = 200  # steps after which the pace is looked at again
+RUNS = Path("gpu-runs")  # where a later model finds the one it begins with
 SPARE = 0.94  # of the time is planned
 
 
@@ -64,7 +66,6 @@ def speed(out: Path, device: str, minutes: float) -> None:
     colors = torch.randint(0, 256, (count // 10, 3, 64, 64), dtype=torch.uint8)
     for name, data, recipe, keys, batch, compiled in (
         ("784-24-784", items, "undercomplete", {"code": 24, "widths": "none"}, 256, False),
-        ("784-24-784, compiled", items, "undercomplete", {"code": 24, "widths": "none"}, 256, True),
         ("784-24-784, batches of 4096", items, "undercomplete", {"code": 24, "widths": "none"}, 4096, False),
         ("convolutional VAE, 64 px, bf16", colors, "variational", {"net": "conv"}, 128, False),
     ):
@@ -116,7 +117,7 @@ def by_hand(data: torch.Tensor, batch: int, device: str, shape: tuple[int, ...])
 
 def train_one(name: str, out: Path, device: str, minutes: float) -> None:
     """Train a shipped model for so many minutes, all of them counted, and leave NAME.tar."""
-    began, plan, runs = time.perf_counter(), GPU_PLANS[name], out.parent / "gpu-runs"
+    began, plan, runs = time.perf_counter(), GPU_PLANS[name], RUNS
     sources = runs / "sources"
     folder = varied(linked(sources / name, plan.sets, plan.without), sources / f"{name}-varied", plan.variants)
     keys = dict(plan.keys)
@@ -140,17 +141,32 @@ def train_one(name: str, out: Path, device: str, minutes: float) -> None:
     a_step = (times[1] - times[0]) / timed
     count, batch = len(trial.parts["train"]), trial.model.about["training"]["batch_size"]
     shutil.rmtree(runs / f"{name}-trial")
-    left = 60 * minutes * SPARE - (time.perf_counter() - began)
-    steps = max(10, int(left / a_step))
+    end = began + 60 * minutes * SPARE
+    steps = max(10, int((end - time.perf_counter()) / a_step))
     told = {"squares": count, "batch": batch, "ms_a_step": round(1000 * a_step, 2), "steps": steps}
     print({"model": name, **told, "prepared": round(time.perf_counter() - began)}, flush=True)
-    run = runs / name
-    done = train(plan.recipe, folder, out=run, epochs=steps / -(-count // batch), **keys)
-    weights = {key: value.half() for key, value in store.read_weights(run).items()}
-    store.write_tensors(run / "half.safetensors", weights)
-    seconds = time.perf_counter() - began
-    row = {"model": name, **told, "seconds": round(seconds), "loss": done.history[-1]["loss"], "keys": plan.keys}
-    row |= {"status": done.finished, "per_value": [row["loss_per_value"] for row in done.history][:: 1 + steps // 2000]}
+    clock: dict[str, Any] = {"step": 0, "at": time.perf_counter()}
+
+    def steered(training: Any) -> None:
+        """Others share the device, so the end of the schedule is moved to where the time will be spent."""
+        clock["training"], now = training, time.perf_counter()
+        if training.step - clock["step"] >= STEERED:
+            pace = (now - clock["at"]) / (training.step - clock["step"])
+            training.options["epochs"] = (training.step + max(1, (end - now) / pace)) / training.epoch_steps
+            clock.update(step=training.step, at=now)
+
+    run = RUNS / name
+    status = "done"
+    try:
+        epochs = steps / -(-count // batch)
+        done = train(plan.recipe, folder, out=run, epochs=epochs, callbacks={"step": steered}, **keys)
+        weights, history = store.read_weights(run), done.history
+    except KeyboardInterrupt:  # the time was over all the same: what has been learned is not lost
+        training, status = clock["training"], "stopped"
+        weights, history = training.stepper.average.weights(), training.history
+    store.write_tensors(run / "half.safetensors", {key: value.half() for key, value in weights.items()})
+    row = {"model": name, **told, "steps": clock["training"].step, "seconds": round(time.perf_counter() - began)}
+    row |= {"status": status, "keys": plan.keys, "per_value": [epoch["loss_per_value"] for epoch in history]}
     written(out, name, [row])
     with tarfile.open(out / f"{name}.tar", "w") as tar:
         for file in ("half.safetensors", store.CONFIG, store.HISTORY):

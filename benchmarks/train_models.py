@@ -150,7 +150,7 @@ PLANS = {
 
 # On a GPU: wider and deeper nets at the same 4 MB, larger crops, all pictures but the last ones, which choose.
 HELD_BACK = {"bsd400_color": 40, "photos_cc": 2, "logos_cc0": 8}
-ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 32, "ema": 0.999}
+ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 96, "ema": 0.999}
 WIDE = {"channels": "64,96,128", "blocks": "3,2,2"}
 LEARNED = (("bsd400_color", 360), ("photos_cc", 16))
 OVERLAPPING = ("302003", "test_020")  # woman of Set5; one of Set12
@@ -174,7 +174,7 @@ GPU_PLANS = {
         LICENCE,
         0,
         "denoise-color",
-        {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1e-3},
+        {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1.2e-3},
         without=OVERLAPPING,
         variants=("vivid", "gray"),
     ),
@@ -208,7 +208,7 @@ GPU_PLANS = {
         LICENCE,
         0,
         "shipped:inpaint",
-        {"precision": "bf16-mixed", "crop": 96, "batch_size": 32, "workers": 14, "lr": 7e-4, "clip": 225},
+        {"precision": "bf16-mixed", "crop": 96, "batch_size": 32, "workers": 10, "lr": 7e-4, "clip": 225},
         without=OVERLAPPING,
     ),
     **{

@@ -1,0 +1,184 @@
+"""Runs of a shipped model beside the one that ships, on training pictures that neither learned from:
+
+    python benchmarks/held_back.py NAME RUN ... [--pack]
+
+What is better there is packed (--pack: the first RUN, a folder or the NAME.tar that benchmarks/gpu.py left), and only
+then benchmarks/restoration.py looks at test sets. unwatermark is judged by `restoration.py sure` instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import load, store
+from isthmus.bicubic import shrink
+from isthmus.files import atomic
+from isthmus.models import CARD, FOLDER, folder_of
+from restoring import damage
+from restoring.contest import Net, Pictures, in_bytes, psnr, restored
+from restoring.harmless import held_back
+from train_models import GPU_PLANS, OVERLAPPING
+
+Case = Callable[[np.ndarray, int], np.ndarray]
+
+
+def white(sigma: float, clipped: bool = False) -> Case:
+    def case(x: np.ndarray, number: int) -> np.ndarray:
+        noisy = damage.noisy(x, sigma, number, 7)
+        return in_bytes(noisy) if clipped else noisy
+
+    return case
+
+
+def camera(photons: float, read: float, quality: int | None) -> Case:
+    def case(x: np.ndarray, number: int) -> np.ndarray:
+        noisy = damage.developed(x, photons, read, number, 7)
+        return noisy if quality is None else damage.as_jpeg(noisy, quality)
+
+    return case
+
+
+WHITE = {"σ 15": white(15), "σ 25": white(25), "σ 50": white(50), "σ 25, clipped": white(25, clipped=True)}
+CASES: dict[str, dict[str, Case]] = {
+    "denoise-gray": WHITE,
+    "denoise-color": WHITE,
+    "denoise-real": {
+        "indoors": camera(400, 0.008, None),
+        "night": camera(120, 0.02, None),
+        "indoors, JPEG 75": camera(400, 0.008, 75),
+        "JPEG 10": lambda x, number: damage.as_jpeg(x, 10),
+        "JPEG 30": lambda x, number: damage.as_jpeg(x, 30),
+        "gray, JPEG 10": lambda x, number: damage.as_jpeg(x.mean(0, keepdims=True), 10),
+    },
+    "inpaint": {},
+}
+PATCH = 256  # of the middle of each picture
+
+
+def pictures(gray: bool) -> Pictures:
+    from train_models import DATA
+
+    names = [path.stem for path in sorted((DATA / "bsd400_color").glob("*.jpg"))[360:]]
+    every = [x / 255 for x, name in zip(held_back(), [*names, "", ""], strict=True) if name not in OVERLAPPING]
+    return [in_bytes(middle(x.mean(0, keepdims=True) if gray else x)) for x in every]
+
+
+def middle(x: np.ndarray) -> np.ndarray:
+    top, left = (max(0, (side - PATCH) // 2) for side in x.shape[1:])
+    return x[:, top : top + PATCH, left : left + PATCH]
+
+
+def figures(name: str, run: Any) -> dict[str, float]:
+    """Mean PSNR by case."""
+    net, found = Net(load(run).eval()), {}
+    truths = pictures(gray=name == "denoise-gray" or name.startswith("upscale"))
+    if name.startswith("upscale"):
+        scale = int(name[-1])
+        cut = [x[:, : PATCH // scale * scale, : PATCH // scale * scale] for x in truths]
+        cut = [x[:, : x.shape[1] // scale * scale, : x.shape[2] // scale * scale] for x in cut]
+        small = [in_bytes(shrink(torch.from_numpy(x)[None], scale)[0].numpy()) for x in cut]
+        return {"luma": psnr([restored(net, x) for x in small], cut)}
+    if name == "inpaint":
+        from restoring.holes import filled_by
+
+        for kind in damage.HOLES:
+            holes = [damage.hole(kind, *x.shape[1:], i, 7) for i, x in enumerate(truths)]
+            found[kind] = psnr([filled_by(net, x, hole) for x, hole in zip(truths, holes, strict=True)], truths)
+        return found
+    for label, case in CASES[name].items():
+        same = [x.mean(0, keepdims=True) if label.startswith("gray") else x for x in truths]
+        found[label] = psnr([restored(net, case(x, i)) for i, x in enumerate(truths)], same)
+    return found
+
+
+def unpacked(run: Path, folder: Path) -> Path:
+    """A run folder of what gpu.py has left, or the folder itself."""
+    if run.suffix != ".tar":
+        return run
+    place = folder / run.stem
+    with tarfile.open(run) as tar:
+        tar.extractall(place, filter="data")
+    (place / "half.safetensors").rename(place / store.WEIGHTS)
+    return place
+
+
+def packed(name: str, run: Path, told: dict[str, Any], better: dict[str, Any]) -> None:
+    """The run as the shipped model of that name, with a card."""
+    plan, folder = GPU_PLANS[name], FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half() for key, value in store.read_weights(run).items()}
+    config = store.read_config(run)
+    config["about"].pop("data", None)  # a path of the machine it was trained on
+    for place in (config["about"].get("options", {}), config["about"].get("asked", {}), config["model"]["corruption"]):
+        if "overlay" in place:
+            place["overlay"] = "logos" if isinstance(place["overlay"], str) else ["logos"]
+    store.write_tensors(folder / store.WEIGHTS, weights)
+    store.write_json(folder / store.CONFIG, config)
+    row = told["rows"][0]
+    with (run / store.HISTORY).open() as file:
+        epochs = sum(1 for _ in csv.DictReader(file))
+    card = {
+        "name": name,
+        "use": plan.use,
+        "recipe": plan.recipe,
+        "data": ", ".join(f"{set_name} (the first {count} files)" for set_name, count in plan.sets)
+        + (f", and of each picture: {', '.join(plan.variants)}" if plan.variants else ""),
+        "left_out": list(plan.without),
+        "licence": plan.licence,
+        "begun_from": plan.init,
+        "weights": sum(value.numel() for value in weights.values()),
+        "options": config["about"]["options"],
+        "training": config["about"]["training"],
+        "epochs": epochs,
+        "steps": row["steps"],
+        "seconds": row["seconds"],
+        "machine": told["machine"],
+        "date": told.get("date", time.strftime("%Y-%m-%d")),
+        "held_back": better,
+        "figures": {},
+    }
+    with atomic(folder / CARD) as path:
+        path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=[*CASES, "unwatermark", "upscale-2", "upscale-3", "upscale-4"])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--pack", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = {}
+        if given.name != "unwatermark":
+            rows["shipped"] = figures(given.name, folder_of(given.name))
+            print("shipped", {key: round(value, 3) for key, value in rows["shipped"].items()}, flush=True)
+            for run in given.runs:
+                rows[str(run)] = figures(given.name, unpacked(run, Path(temporary)))
+                print(run.name, {key: round(value, 3) for key, value in rows[str(run)].items()}, flush=True)
+        if given.pack:
+            run = given.runs[0]
+            better = {
+                "before": {key: round(value, 3) for key, value in rows.get("shipped", {}).items()},
+                "now": {key: round(value, 3) for key, value in rows.get(str(run), {}).items()},
+            }
+            if rows and fmean(better["now"].values()) <= fmean(better["before"].values()):
+                raise SystemExit("not better on the pictures held back: nothing is packed")
+            told = json.loads(run.with_suffix(".json").read_text())
+            place = unpacked(run, Path(temporary)) if not rows else Path(temporary) / run.stem
+            packed(given.name, place, told, better)
+
+
+if __name__ == "__main__":
+    main()
