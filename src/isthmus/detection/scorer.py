@@ -63,6 +63,7 @@ class Scorer:
         if model.finds:
             fitted["glance"] = Glance.fit(map(self.seen, learned), self.roi)
 
+    @torch.no_grad()
     def weigh(self, model: Any, reference: Iterable[Tensor]) -> Tensor:
         """Set `places`, and return the standard deviation of each part's logarithm, over training items."""
         sums, count, times = [], 0, passes(model, self.settings)
