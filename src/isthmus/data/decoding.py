@@ -18,7 +18,7 @@ from isthmus.data.base import numpy_type
 from isthmus.data.broken import decode_each
 from isthmus.data.cache import REMOVED, Decoded
 from isthmus.data.parallel import can_fork, in_processes, shared
-from isthmus.data.pictures import peek, read_picture
+from isthmus.data.pictures import peek, read_picture, read_units
 from isthmus.errors import BadInput
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
@@ -37,6 +37,7 @@ LOOK = np.dtype(
         ("deep", "?"),
         ("bands", "u2"),
         ("several", "?"),
+        ("units", "U8"),
         ("stated", "?"),
         ("length", "i8"),
         ("modified", "i8"),  # ns
@@ -148,7 +149,10 @@ class Files:
 
     def read_one(self, place: int, shorter: int | None = None) -> np.ndarray:
         """A picture C×H×W in its own size, its white being that of the set where the file says which it is."""
-        picture = read_picture(self.folder / self.names[place], shorter=shorter)
+        path = self.folder / self.names[place]
+        if self.dtype == torch.float32:
+            return read_units(path)
+        picture = read_picture(path, shorter=shorter)
         return fitting.of_white(picture, self.white) if self.looks["stated"][place] else picture
 
     def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:

@@ -25,6 +25,7 @@ class Header(NamedTuple):
     deep: bool  # more than 8 bits a sample
     bands: int = 0  # channels besides color and alpha
     several: bool = False  # pages or frames
+    units: str = ""  # the type of numbers that have no white: float32, int16, uint32 ...; "" of 8 and 16 bits
     stated: bool = False  # of 9 to 15 bits, as the file says, so that white is 65535 once it is read
 
 

@@ -95,11 +95,11 @@ def stored_type(dtype: np.dtype, span: Span) -> np.dtype:
 
 
 def span_of(items: Tensor | Lazy, count: int, broken: Container[int] = ()) -> Span:
-    """The least and the greatest of whole numbers: of all items, or of SAMPLED of them where they are not held."""
-    low, high = np.inf, 0.0
+    """The least and the greatest number: of all items, or of SAMPLED of them where they are not held."""
+    low, high = np.inf, -np.inf
     for place in range(0, count, 1 if isinstance(items, Tensor) else max(1, count // SAMPLED)):
         if place not in broken:
             with suppress(BadInput):  # a broken file is told when its turn comes
                 item = items[place : place + 1] if isinstance(items, Tensor) else items.read(np.array([place]))
                 low, high = min(low, float(item.numpy().min())), max(high, float(item.numpy().max()))
-    return Span(min(low, high), high)
+    return Span(low, high) if low <= high else Span(0.0, 0.0)

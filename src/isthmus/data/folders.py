@@ -119,7 +119,8 @@ def open_pictures(
             notes.append(f"{shown}: {count} of {len(kept)} files hold several pictures, of which the first is taken")
         side = side_of_squares(kinds, cut, like)
         shape = choose_shape(kinds, side or size, gray, like, whole, largest, notes, shown)
-        dtype, data_range = file_numbers(like or {}, deep=any(kind.deep for kind in kinds))
+        units = {kind.units for kind in kinds}
+        dtype, data_range = file_numbers(like or {}, any(kind.deep for kind in kinds), units=all(units))
         stretched = whole is not None if like is None else bool(like.get("whole"))
         if ends_of(data_range)[0] != 0:  # of a run in units, which are no shares of white
             looks["stated"] = False
@@ -135,11 +136,11 @@ def open_pictures(
                 files.corners, squares = squares[:, 1:], None
             items, broken = read_whole(files, path.is_dir(), notes)
         reasons |= {kept[place]: reason for place, reason in broken.items()}
-        if dtype == torch.uint16 and (like is None or data_range != (0.0, 65535.0)):
+        if dtype == torch.float32 or (dtype == torch.uint16 and (like is None or data_range != (0.0, 65535.0))):
             count = len(items) if isinstance(items, Tensor) else len(kept)
             span = span_of(items, count, broken if squares is None else ())
             if like is None:
-                data_range = range_of_files(span, looks, notes)
+                data_range = range_of_files(span, looks, notes, numpy_type(dtype))
             notes += [] if like is None else outside(span, data_range)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
@@ -164,17 +165,19 @@ def open_pictures(
         "size": list(shape[1:]),
         "gray": shape[0] == 1,
     }
+    if dtype == torch.float32:
+        source |= {"dtype": units.pop() if len(units) == 1 else "float32"}
     if side is not None:
         source |= {"cut": side, "pictures": len(kept)}
     data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
     return data if squares is None else replace(data, pictures=owners)
 
 
-def range_of_files(span: Span, looks: np.ndarray, notes: list[str]) -> Range:
-    """The values that mean 0 and 1 in new files of 16 bits: as all of them say themselves, or as choose_range finds."""
+def range_of_files(span: Span, looks: np.ndarray, notes: list[str], dtype: np.dtype) -> Range:
+    """The values that mean 0 and 1 in new files of 16 bits or in units: as all of them say, or as found in them."""
     told: list[str] = []
-    found = choose_range(np.dtype(np.uint16), span, told)
-    if found[0] == 0 and looks["stated"][looks["deep"]].all():
+    found = choose_range(dtype, span, told)
+    if dtype == np.uint16 and found[0] == 0 and looks["stated"][looks["deep"]].all():
         return (0.0, 65535.0)
     notes += told
     return found

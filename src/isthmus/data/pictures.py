@@ -77,6 +77,16 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(samples, -1, 0))
 
 
+def read_units(path: Path | str) -> np.ndarray:
+    """C×H×W float32 of a picture whose numbers are in units, as they are. Raises BadInput, naming the file."""
+    pixels = read_layers(path).flat().astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise BadInput(
+            f"{path}: holds NaN or infinite values, or more than 32-bit floats hold; finite ones are accepted"
+        )
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
 def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
     """As read_picture, with transparency, and bands besides color, by themselves."""
     path = Path(path)

@@ -23,7 +23,7 @@ from isthmus.data.deep import over_white
 from isthmus.data.depth import NOISE, WHITES, stored_type
 from isthmus.data.fitting import fit, of_white, to_depth
 from isthmus.data.layouts import CHANNELS, Layout, choose_layout
-from isthmus.data.pictures import peek, read_picture
+from isthmus.data.pictures import peek, read_picture, read_units
 from isthmus.data.values import Span, as_numpy, check_type, scan
 from isthmus.errors import BadInput, Note
 
@@ -197,13 +197,13 @@ def flattened(picture: np.ndarray) -> np.ndarray:
 
 def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
     """1×C×H×W of a picture file, scaled as the pictures of a folder are."""
-    picture = read_picture(path)
-    shape = shape_of(like)
+    header, shape = peek(path), shape_of(like)
     if not is_picture(shape):
         raise BadInput(f"{path}: is a picture, but this run takes {times(shape)}")
-    dtype, data_range = file_numbers(like, deep=picture.dtype == np.uint16)
+    dtype, data_range = file_numbers(like, deep=header.deep, units=bool(header.units))
+    picture = read_units(path) if dtype == torch.float32 else read_picture(path)
     white = ends_of(data_range)[1] if dtype == torch.uint16 else 65535.0
-    if peek(path).stated and ends_of(data_range)[0] == 0:
+    if header.stated and ends_of(data_range)[0] == 0:
         picture = of_white(picture, white)
     fitted = fit(picture, shape, numpy_type(dtype), whole=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
     for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range):
@@ -211,11 +211,14 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
     return to_unit(torch.from_numpy(fitted.copy())[None], data_range)
 
 
-def file_numbers(like: Mapping[str, Any], deep: bool) -> tuple[torch.dtype, Range]:
+def file_numbers(like: Mapping[str, Any], deep: bool, units: bool = False) -> tuple[torch.dtype, Range]:
     """The type that picture files become for a run, and the numbers that mean 0 and 1 in it.
 
     deep: whether a file has more than 8 bits, which decides only for a run that was not trained on whole numbers.
+    units: whether all files are of numbers that have no white; so they are read for a new run, and for one on such.
     """
+    if units and ("range" not in like or not on_a_standard_scale(like)):
+        return torch.float32, range_of(like) if "range" in like else (0.0, 1.0)
     if "range" in like and trained_type(like) == "uint16":
         return torch.uint16, range_of(like)
     if "range" in like and on_a_standard_scale(like) and not trained_type(like).startswith("float"):

@@ -54,7 +54,10 @@ def page_header(page: Any) -> Header:
         height, width = width, height
     colors, alpha = _kinds(page)
     bands = int(page.samplesperpixel) - colors - alpha
-    return Header(height, width, colors == 1, bits > 8, bands, stated=8 < bits < 16)
+    dtype = None if page.dtype is None else np.dtype(page.dtype)
+    plain = dtype is None or alpha or int(page.photometric) not in (1, 2) or (dtype.kind == "u" and dtype.itemsize < 4)
+    units = "" if plain or dtype is None else dtype.name
+    return Header(height, width, colors == 1, bits > 8, bands, units=units, stated=8 < bits < 16)
 
 
 def _kinds(page: Any) -> tuple[int, int]:
