@@ -119,7 +119,7 @@ def train_one(name: str, out: Path, device: str, minutes: float) -> None:
     """Train a shipped model for so many minutes, all of them counted, and leave NAME.tar."""
     began, plan, runs = time.perf_counter(), GPU_PLANS[name], RUNS
     sources = runs / "sources"
-    folder = varied(linked(sources / name, plan.sets, plan.without), sources / f"{name}-varied", plan.variants)
+    folder = varied(linked(sources / name, plan.sets), sources / f"{name}-varied", plan.variants)
     keys = dict(plan.keys)
     if "overlay" in keys:
         keys["overlay"] = str(linked(sources / "logos", (("logos_cc0", plan.logos),)))

@@ -26,10 +26,11 @@ from isthmus import load, store
 from isthmus.bicubic import shrink
 from isthmus.files import atomic
 from isthmus.models import CARD, FOLDER, folder_of
+from overlap import LEARNED
 from restoring import damage
 from restoring.contest import Net, Pictures, in_bytes, psnr, restored
 from restoring.harmless import held_back
-from train_models import GPU_PLANS, OVERLAPPING
+from train_models import GPU_PLANS
 
 Case = Callable[[np.ndarray, int], np.ndarray]
 
@@ -68,10 +69,7 @@ PATCH = 256  # of the middle of each picture
 
 
 def pictures(gray: bool) -> Pictures:
-    from train_models import DATA
-
-    names = [path.stem for path in sorted((DATA / "bsd400_color").glob("*.jpg"))[360:]]
-    every = [x / 255 for x, name in zip(held_back(), [*names, "", ""], strict=True) if name not in OVERLAPPING]
+    every = [x / 255 for x, path in held_back() if path.stem not in LEARNED["bsd400_color"]]
     return [in_bytes(middle(x.mean(0, keepdims=True) if gray else x)) for x in every]
 
 
@@ -135,7 +133,6 @@ def packed(name: str, run: Path, told: dict[str, Any], better: dict[str, Any]) -
         "recipe": plan.recipe,
         "data": ", ".join(f"{set_name} (the first {count} files)" for set_name, count in plan.sets)
         + (f", and of each picture: {', '.join(plan.variants)}" if plan.variants else ""),
-        "left_out": list(plan.without),
         "licence": plan.licence,
         "begun_from": plan.init,
         "weights": sum(value.numel() for value in weights.values()),

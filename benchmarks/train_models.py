@@ -25,6 +25,7 @@ from isthmus import store
 from isthmus.files import atomic
 from isthmus.models import CARD, FOLDER
 from isthmus.tasks.train import train
+from overlap import LEARNED, without
 
 BSDS = "BSDS500: research and education"
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
@@ -38,7 +39,7 @@ class Plan:
     sets: a folder, and how many of its files by name; the others are kept for the test. init: the model whose weights
     it begins with, where they fit, or A+B for the mean of two (Wortsman et al. 2022). LOGOS in a key is the folder of
     logos that are learned from, the first `logos` by name. shipped: or else it only stands beside one that is, in a
-    table, or another begins with it. without: names of pictures that are left out: of test sets, too. variants: what is
+    table, or another begins with it. variants: what is
     made of each picture beside it: vivid (other hues, stronger colors), gray.
     """
 
@@ -51,7 +52,6 @@ class Plan:
     keys: dict[str, Any] = field(default_factory=dict)
     shipped: bool = True
     logos: int = 72
-    without: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
 
 
@@ -82,8 +82,7 @@ def real(epochs: float, init: str, shipped: bool = True, **keys: Any) -> Plan:
     licence = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA; T91: none stated"
     keys = {"corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95"} | keys
     use = "photos with the noise of cameras, and JPEG"
-    # 302003 is woman of Set5, and test_020 is in Set12.
-    return Plan("denoise", use, sets, licence, epochs, init, keys, shipped, without=("302003", "test_020"))
+    return Plan("denoise", use, sets, licence, epochs, init, keys, shipped)
 
 
 PLANS = {
@@ -152,75 +151,68 @@ PLANS = {
 HELD_BACK = {"bsd400_color": 40, "photos_cc": 2, "logos_cc0": 8}
 ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 96, "ema": 0.999}
 WIDE = {"channels": "64,96,128", "blocks": "3,2,2"}
-LEARNED = (("bsd400_color", 360), ("photos_cc", 16))
-OVERLAPPING = ("302003", "test_020")  # woman of Set5; one of Set12
+PICTURES = (("bsd400_color", 360), ("photos_cc", 16))
 LICENCE = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA"
 GPU_PLANS = {
     "denoise-color": Plan(
         "denoise",
         "photos with white noise of σ 0-55, clipped or not",
-        LEARNED,
+        PICTURES,
         LICENCE,
         0,
         None,
         {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3},
-        without=OVERLAPPING,
         variants=("vivid",),
     ),
     "denoise-real": Plan(
         "denoise",
         "photos with the noise of cameras, and JPEG",
-        LEARNED,
+        PICTURES,
         LICENCE,
         0,
         "denoise-color",
         {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1.2e-3},
-        without=OVERLAPPING,
         variants=("vivid", "gray"),
     ),
     "denoise-gray": Plan(
         "denoise",
         "gray pictures with white noise of σ 0-55, clipped or not",
-        LEARNED,
+        PICTURES,
         LICENCE,
         0,
         None,
         {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3}
         | {"gray": True},
-        without=OVERLAPPING,
     ),
     "unwatermark": Plan(
         "unwatermark",
         "logos, words and shapes laid over photos",
-        LEARNED,
+        PICTURES,
         f"{LICENCE}; the logos are CC0 (trade marks remain)",
         0,
         "shipped:unwatermark",
         {"precision": "bf16-mixed", "overlay": "LOGOS", "ease": 0.0, "crop": 160, "batch_size": 16, "workers": 14}
         | {"lr": 5e-4, "clip": 1000},
         logos=64,
-        without=OVERLAPPING,
     ),
     "inpaint": Plan(
         "inpaint",
         "holes in photos: pixels, lines, text, boxes",
-        LEARNED,
+        PICTURES,
         LICENCE,
         0,
         "shipped:inpaint",
         {"precision": "bf16-mixed", "crop": 96, "batch_size": 32, "workers": 10, "lr": 7e-4, "clip": 225},
-        without=OVERLAPPING,
     ),
     **{
         f"upscale-{scale}": Plan(
             "upscale",
             f"photos, {scale} times as wide and high",
-            LEARNED,
+            PICTURES,
             LICENCE,
             0,
             f"shipped:upscale-{scale}",
             {"precision": "bf16-mixed", "scale": scale, "gray": True, "batch_size": 64, "lr": 1e-3, "clip": 600},
-            without=OVERLAPPING,
         )
         for scale in (2, 3, 4)
     },
@@ -253,14 +245,13 @@ def varied(folder: Path, out: Path, variants: tuple[str, ...]) -> Path:
     return out
 
 
-def linked(folder: Path, sets: tuple[tuple[str, int], ...], without: tuple[str, ...] = ()) -> Path:
-    """A folder of links to the first pictures of `sets`, by name, but for those whose stem is in `without`."""
+def linked(folder: Path, sets: tuple[tuple[str, int], ...]) -> Path:
+    """A folder of links to the first pictures of `sets`, by name, but for those that lie in test sets, too."""
     for name, count in sets:
         files = sorted(path for path in (DATA / name).glob("*") if path.suffix in (".png", ".jpg", ".bmp"))
-        files = [path for path in files if path.stem not in without]
         if len(files) < count:
             raise SystemExit(f"{DATA / name}: {len(files)} pictures, and {count} are learned from")
-        for path in files[:count]:
+        for path in without(LEARNED, name, files[:count]):
             link = folder / name.partition("/")[0] / path.name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
@@ -325,7 +316,7 @@ def main() -> None:
         keys = {k: v.replace("LOGOS", logos) if isinstance(v, str) else v for k, v in plan.keys.items()}
         done = train(
             plan.recipe,
-            linked(sources / name, plan.sets, plan.without),
+            linked(sources / name, plan.sets),
             out=run,
             init=plan.init and begun_from(plan.init, given.out),
             resume=True,

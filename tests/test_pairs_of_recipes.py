@@ -18,7 +18,17 @@ TEXTS = (*CORRUPTIONS, *JOINED)
 SHAPES = {"table": (7,), "gray": (1, 8, 12), "color": (3, 8, 12), "five channels": (5, 8, 12)}
 KEYS = {"denoise": {"channels": (4, 6)}, "detect": {"kind": "denoising", "code": 3}}
 WITH_CORRUPTION = [name for name, recipe in RECIPES.items() if "corruption" in recipe.keys]
-ANYTHING = {"gaussian", "poisson", "poisson-gaussian", "salt-and-pepper", "speckle", "masking", "paired", JOINED[0]}
+ANYTHING = {
+    "gaussian",
+    "poisson",
+    "poisson-gaussian",
+    "salt-and-pepper",
+    "speckle",
+    "masking",
+    "paired",
+    "clipped",
+    JOINED[0],
+}
 NEVER = {"holes", "shrink", "gaussian:0.1+holes"}
 
 

@@ -65,7 +65,7 @@ def harmless(contest: Contest) -> None:
 def sure(contest: Contest) -> None:
     """The lowest of CHOICES that leaves all pictures of training sets alone that have no mark."""
     began = time.perf_counter()
-    truths = contest.few(list(held_back()))
+    truths = contest.few([x for x, _ in held_back()])
     logos = [Image.open(path).convert("RGBA") for path in files("logos_cc0")[LOGOS]]
     for label, net in contest.models("unwatermark").items():
         clean = [(x, *raw(net, x), x, None) for x in (truth / 255 for truth in truths)]
@@ -97,14 +97,14 @@ def samples() -> Iterator[np.ndarray]:
         yield pixels[None] if pixels.ndim == 2 else pixels[..., :3].transpose(2, 0, 1)
 
 
-def held_back() -> Iterator[np.ndarray]:
-    """3×H×W uint8."""
+def held_back() -> Iterator[tuple[np.ndarray, Path]]:
+    """3×H×W uint8, and the file."""
     paths: list[Path] = files("bsd400_color")[360:] + files("photos_cc")[16:]
     for path in paths:
         image = Image.open(path).convert("RGB")
         if min(image.size) > 512:
             image.thumbnail((10**5, 512), Image.Resampling.LANCZOS)
-        yield np.asarray(image).transpose(2, 0, 1)
+        yield np.asarray(image).transpose(2, 0, 1), path
 
 
 def raw(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from isthmus.contracts import Context, Noise, Sample
@@ -107,20 +104,6 @@ def test_an_x_ray_has_the_noise_of_its_photons_and_of_its_reading() -> None:
     assert set(sample.condition) == {"peak", "sigma"}
     alone = PoissonGaussian(50, 0)(Sample.of(GRAY), Context(Noise(0, 0, 40))).x
     assert torch.allclose(alone * 50, (alone * 50).round(), atol=1e-4)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg_is_what_pillow_writes_at_the_quality_that_is_told(channels: int) -> None:
-    x = torch.rand(6, channels, 24, 40, generator=torch.Generator().manual_seed(0))
-    sample = Jpeg((5, 95))(Sample.of(x), Context(Noise(0, 0, 6)))
-    qualities = sample.condition["quality"].tolist()
-    assert len(set(qualities)) > 3
-    for item, quality, found in zip(x, qualities, sample.x, strict=True):
-        pixels = (item * 255).round().byte().movedim(0, -1).numpy()
-        file = io.BytesIO()
-        Image.fromarray(pixels if channels == 3 else pixels[:, :, 0]).save(file, "JPEG", quality=int(quality))
-        truth = torch.from_numpy(np.array(Image.open(file))).reshape(24, 40, channels).movedim(-1, 0)
-        assert torch.equal((found * 255).round().byte(), truth)
 
 
 def test_worse_quality_is_further_from_the_picture() -> None:

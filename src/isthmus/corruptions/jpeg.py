@@ -87,21 +87,21 @@ def coded_jpeg(x: Tensor, quality: Tensor, fine: Tensor) -> Tensor:
     if not len(x):  # of several corruptions to choose from, no item may have met this one
         return x
     pixels = 255 * to_bytes(x).float()
-    # Up to whole blocks of 16, in which the last row and column are repeated.
-    pixels = F.pad(pixels, (0, -width % 16, 0, -height % 16), mode="replicate")
+    # Up to whole blocks the last column and row are repeated; rows of color only after it has been averaged.
+    pixels = F.pad(pixels, (0, -width % 16, 0, height % 2), mode="replicate")
     luma, chroma = (table(text, quality) for text in (LUMA, CHROMA))
     if x.shape[1] == 1:
-        return (quantized(pixels, luma)[..., :height, :width] / 255).to(x.dtype)
+        return (quantized(to_blocks(pixels), luma)[..., :height, :width] / 255).to(x.dtype)
     ycc = torch.einsum("cd,ndhw->nchw", pixels.new_tensor(TO_YCC), pixels)
     ycc = torch.cat([ycc[:, :1], ycc[:, 1:] + 128], 1).round()
-    y, color = quantized(ycc[:, :1], luma), ycc[:, 1:]
+    y, color = quantized(to_blocks(ycc[:, :1]), luma), ycc[:, 1:]
     sums, odd = 4 * F.avg_pool2d(color, 2), torch.arange(color.shape[-1] // 2, device=x.device) % 2
-    small = quantized(((sums + 1 + odd) / 4).floor(), chroma)
+    small = quantized(to_blocks(((sums + 1 + odd) / 4).floor()), chroma)
     # Beyond what is seen nothing is looked at: the enlarging repeats the last row and column that belong to it.
     small = small[..., : -(-height // 2), : -(-width // 2)]
     coarse = F.pad(enlarged(small), (0, y.shape[-1] - 2 * small.shape[-1], 0, y.shape[-2] - 2 * small.shape[-2]))
     whole = fine.view(-1, 1, 1, 1)
-    ycc = torch.cat([y, torch.where(whole, quantized(color, chroma), coarse)], 1)[..., :height, :width]
+    ycc = torch.cat([y, torch.where(whole, quantized(to_blocks(color), chroma), coarse)], 1)[..., :height, :width]
     ycc = torch.cat([ycc[:, :1], ycc[:, 1:] - 128], 1)
     rgb = torch.einsum("cd,ndhw->nchw", ycc.new_tensor(TO_RGB), ycc)
     return (rgb.round().clamp(0, 255) / 255).to(x.dtype)
@@ -128,9 +128,15 @@ def quantized(plane: Tensor, steps: Tensor) -> Tensor:
     count, channels, height, width = plane.shape
     blocks = plane.sub(128).view(count, channels * height // 8, 8, width // 8, 8).transpose(2, 3)
     blocks, to = blocks.reshape(count, -1, 64), cosines().to(plane)
-    rounded = (blocks @ to.T / steps).round() * steps
+    eighths = (8 * (blocks @ to.T)).round()  # as precise as libjpeg is; halves are rounded away from 0
+    rounded = eighths.sign() * ((eighths.abs() + 4 * steps) / (8 * steps)).floor() * steps
     blocks = (rounded @ to).view(count, channels * height // 8, width // 8, 8, 8).transpose(2, 3)
     return blocks.reshape(plane.shape).add(128).round().clamp(0, 255)
+
+
+def to_blocks(plane: Tensor) -> Tensor:
+    """N×C×H×W with the last row repeated until 8 divides the height."""
+    return F.pad(plane, (0, 0, 0, -plane.shape[-2] % 8), mode="replicate")
 
 
 def enlarged(small: Tensor) -> Tensor:
