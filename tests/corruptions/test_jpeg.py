@@ -37,7 +37,7 @@ def test_it_is_pillows_but_for_rounding(quality: int, side: tuple[int, int], kin
     apart = abs(ours.numpy() * 255 - theirs)
     lost = abs(pixels - theirs).mean()
     # A frequency halfway between two steps goes either way, and all 64 pixels of its block with it.
-    assert apart.mean() < max(0.45, 0.15 * lost)
+    assert apart.mean() < max(0.3, 0.15 * lost)
     assert np.quantile(apart, 0.9) <= 1
 
 

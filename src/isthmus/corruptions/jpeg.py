@@ -93,18 +93,18 @@ def coded_jpeg(x: Tensor, quality: Tensor, fine: Tensor) -> Tensor:
     if x.shape[1] == 1:
         return (quantized(to_blocks(pixels), luma)[..., :height, :width] / 255).to(x.dtype)
     ycc = torch.einsum("cd,ndhw->nchw", pixels.new_tensor(TO_YCC), pixels)
-    ycc = torch.cat([ycc[:, :1], ycc[:, 1:] + 128], 1).round()
+    ycc = whole(torch.cat([ycc[:, :1], ycc[:, 1:] + 128], 1))
     y, color = quantized(to_blocks(ycc[:, :1]), luma), ycc[:, 1:]
     sums, odd = 4 * F.avg_pool2d(color, 2), torch.arange(color.shape[-1] // 2, device=x.device) % 2
     small = quantized(to_blocks(((sums + 1 + odd) / 4).floor()), chroma)
     # Beyond what is seen nothing is looked at: the enlarging repeats the last row and column that belong to it.
     small = small[..., : -(-height // 2), : -(-width // 2)]
     coarse = F.pad(enlarged(small), (0, y.shape[-1] - 2 * small.shape[-1], 0, y.shape[-2] - 2 * small.shape[-2]))
-    whole = fine.view(-1, 1, 1, 1)
-    ycc = torch.cat([y, torch.where(whole, quantized(to_blocks(color), chroma), coarse)], 1)[..., :height, :width]
+    kept = fine.view(-1, 1, 1, 1)
+    ycc = torch.cat([y, torch.where(kept, quantized(to_blocks(color), chroma), coarse)], 1)[..., :height, :width]
     ycc = torch.cat([ycc[:, :1], ycc[:, 1:] - 128], 1)
     rgb = torch.einsum("cd,ndhw->nchw", ycc.new_tensor(TO_RGB), ycc)
-    return (rgb.round().clamp(0, 255) / 255).to(x.dtype)
+    return (whole(rgb).clamp(0, 255) / 255).to(x.dtype)
 
 
 def table(text: str, quality: Tensor) -> Tensor:
@@ -131,7 +131,12 @@ def quantized(plane: Tensor, steps: Tensor) -> Tensor:
     eighths = (8 * (blocks @ to.T)).round()  # as precise as libjpeg is; halves are rounded away from 0
     rounded = eighths.sign() * ((eighths.abs() + 4 * steps) / (8 * steps)).floor() * steps
     blocks = (rounded @ to).view(count, channels * height // 8, width // 8, 8, 8).transpose(2, 3)
-    return blocks.reshape(plane.shape).add(128).round().clamp(0, 255)
+    return whole(blocks.reshape(plane.shape).add(128)).clamp(0, 255)
+
+
+def whole(x: Tensor) -> Tensor:
+    """The nearest whole number, of two the higher one, as flat blocks often need it."""
+    return (x + 0.5 + 1e-4).floor()
 
 
 def to_blocks(plane: Tensor) -> Tensor:
