@@ -15,6 +15,7 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.contracts import Shape
+from isthmus.data.base import kind_of_item
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.plugins import load_plugins
 from isthmus.recipes.whole_numbers import numbers
@@ -105,7 +106,8 @@ def create(
     shape = tuple(int(side) for side in shape)
     kind = {1: "table", 3: "picture"}.get(len(shape))
     if kind is None or (kind == "table" and "table" not in found.inputs):
-        raise BadInput(f"{found.name}: takes {', '.join(found.inputs)}, not items of shape {shape}")
+        hint = "; arrays of pictures are N×H×W or N×C×H×W" if kind == "table" else ""
+        raise BadInput(f"{found.name}: takes {', '.join(found.inputs)}, not {kind_of_item(shape)}{hint}")
     for key in keys:
         if key not in found.keys or key == "code":
             raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
