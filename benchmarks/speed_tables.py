@@ -56,3 +56,13 @@ def different() -> Table:
                 low, high = row[f"{key}_range"]
                 lines.append([title, row["model"], f"{row[f'{key}_times']:.3g} ({low:.3g}–{high:.3g})", loads(part)])
     return lines
+
+
+def on_gpu() -> Table:
+    """What benchmarks/gpu.py measured: pictures a second of fit(), and of a loop by hand where it does the same."""
+    told = results("gpu-speed")
+    lines = [["", "a step of", "pictures a second", "a loop by hand", "machine"]]
+    for row in told["rows"]:
+        by_hand = f"{row['by_hand']:,}" if row["net"].startswith("784") else "–"
+        lines.append([row["net"], str(row["batch"]), f"{row['pictures_a_second']:,}", by_hand, told["machine"]["gpu"]])
+    return lines

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common import results
-from speed_tables import Table, different, speed
+from speed_tables import Table, different, on_gpu, speed
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE.parent / "docs/results.md"
@@ -267,5 +267,6 @@ if __name__ == "__main__":
     for name, rows in made.items():
         put(RESULTS, name, rows)
     put(PERFORMANCE, "different", different())
+    put(PERFORMANCE, "gpu", on_gpu())
     put(README, "chosen", chosen(made))
     print(f"-> {RESULTS.name}, {README.name}")
