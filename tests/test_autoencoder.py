@@ -229,8 +229,8 @@ def test_symbols_are_those_of_a_discrete_code_only() -> None:
 
 
 def test_the_code_of_a_quantised_model_is_made_of_its_vectors_to_the_bit() -> None:
-    for quantizer in ("vq", "fsq"):
-        model = create("quantized", shape=(1, 8, 8), codes=8, dim=3, channels=(8, 8), quantizer=quantizer)
+    for keys in ({"quantizer": "vq", "codes": 8, "dim": 3}, {"quantizer": "fsq"}):
+        model = create("quantized", shape=(1, 8, 8), channels=(8, 8), **keys)
         x = torch.rand(3, 1, 8, 8)
         assert torch.equal(model.encode(x), model.bottleneck.vectors(model.symbols(x)))
 

@@ -73,6 +73,7 @@ def new(recipe: str, shape: tuple[int, ...], **keys: Any) -> Autoencoder:
     """A tiny model of which no weight is zero or one, for the exporter leaves such out."""
     known = RECIPES[recipe].keys
     small = {key: value for key, value in SMALL.items() if key in known and known[key][0] != ()}
+    small = {key: value for key, value in small.items() if uses(recipe, key, keys)}
     if recipe == "quantized":
         small["code"] = "x".join(str(-(-side // 2)) for side in shape[1:])
     model = create(recipe, shape=shape, **small | keys)
@@ -81,6 +82,17 @@ def new(recipe: str, shape: tuple[int, ...], **keys: Any) -> Autoencoder:
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn(weight.shape, generator=random))
     return model
+
+
+def uses(recipe: str, key: str, keys: dict[str, Any]) -> bool:
+    """Whether a key has an effect beside these; items are so small that net=auto is dense."""
+    found = RECIPES[recipe]
+    if key == "code":
+        return found.cut is None
+    if recipe == "detect" and key == "k":  # which counts neighbors for the score knn alone
+        return False
+    other, *used_with = found.only.get(key, ("",))
+    return not other or keys.get(other, {"net": "dense"}.get(other, found.keys[other][0])) in used_with
 
 
 def session_of(path: Path) -> Any:

@@ -102,7 +102,7 @@ def test_a_grid_that_no_stage_reaches_is_answered_with_one_that_can_be_reached()
 
 @pytest.mark.parametrize(("recipe", "shape"), [("conv", (13,)), ("quantized", (13,)), ("deep", (3, 13)), ("deep", ())])
 def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadInput, match="takes .*, not "):
+    with pytest.raises(BadInput, match=r"takes .*, not "):
         create(recipe, shape=shape)
 
 
