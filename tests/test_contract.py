@@ -74,8 +74,7 @@ class Case:
         recipe = RECIPES[self.recipe]
         if key == "k" and self.recipe == "detect":  # which counts neighbors for the score knn alone
             return False
-        other, *used_with = recipe.only.get(key, ("",))
-        return not other or self.keys.get(other, {"net": "dense"}.get(other, recipe.keys[other][0])) in used_with
+        return recipe.has_effect(key, {"net": "dense"} | self.keys)
 
     @property
     def x(self) -> Tensor:

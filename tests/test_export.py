@@ -91,8 +91,7 @@ def uses(recipe: str, key: str, keys: dict[str, Any]) -> bool:
         return found.cut is None
     if recipe == "detect" and key == "k":  # which counts neighbors for the score knn alone
         return False
-    other, *used_with = found.only.get(key, ("",))
-    return not other or keys.get(other, {"net": "dense"}.get(other, found.keys[other][0])) in used_with
+    return found.has_effect(key, {"net": "dense"} | keys)
 
 
 def session_of(path: Path) -> Any:

@@ -52,6 +52,11 @@ class Recipe:
         parameters = list(inspect.signature(self.make).parameters.values())[1:]
         return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
 
+    def has_effect(self, key: str, beside: dict[str, Any]) -> bool:
+        """Whether the value of a key makes any difference beside those of other keys, or their defaults."""
+        other, *used_with = self.only.get(key, ("",))
+        return not other or beside.get(other, self.keys[other][0]) in used_with
+
 
 Make = Callable[..., Autoencoder]
 
@@ -145,8 +150,8 @@ def refuse_idle(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) ->
         default = recipe.keys[key][0]
         if key not in keys or keys[key] == default or (isinstance(default, tuple) and numbers(keys[key], 0) == default):
             continue
-        actual = chosen.get(other, keys.get(other, recipe.keys[other][0]))
-        if actual not in used_with:
+        if not recipe.has_effect(key, keys | chosen):
+            actual = (keys | chosen).get(other, recipe.keys[other][0])
             raise BadInput(
                 f"{recipe.name}: {key}={keys[key]}: has no effect with {other}={actual}, "
                 f"only with {other}={', '.join(used_with)}"
