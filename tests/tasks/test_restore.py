@@ -278,7 +278,7 @@ def test_masks_that_make_no_sense_are_refused_in_one_line() -> None:
     with pytest.warns(Note, match="has no hole"):
         assert not isthmus.inpaint("a.png", "none.png", model=negative()).any()
     write_photo("hole.png", Photo(grown(np.arange(48).reshape(6, 8) == 20, 2)[..., None].astype(np.uint8) * 255))
-    with pytest.warns(Note, match="deeper than the 1 pixels"):
+    with pytest.warns(Note, match="deeper than the model fills"):
         isthmus.inpaint("a.png", "hole.png", model=StandIn(lambda x, mask: x, reach=1))
     for keys, says in (({"dilate": -1}, "dilate"), ({"threshold": 2}, "threshold")):
         with pytest.raises(BadInput, match=says):
@@ -750,14 +750,14 @@ def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
     taken: list[str] = []
     monkeypatch.setattr(models, "names", lambda: sorted(there))
     monkeypatch.setattr(models, "folder_of", lambda name: taken.append(name) or there[name])
-    isthmus.denoise(noise(20, 20))
+    isthmus.denoise(noise(44, 44))
     assert taken == ["denoise-gray"]
-    isthmus.denoise(noise(20, 20, 3))
+    isthmus.denoise(noise(44, 44, 3))
     assert taken[-1] == "denoise-color"
     del there["denoise-color"]
-    assert isthmus.denoise(noise(20, 20, 3)).shape == (20, 20, 3)
+    assert isthmus.denoise(noise(44, 44, 3)).shape == (44, 44, 3)
     with pytest.raises(BadInput, match="no model upscale-3 is shipped"):
-        isthmus.upscale(noise(20, 20), scale=3)
+        isthmus.upscale(noise(44, 44), scale=3)
     with pytest.raises(BadInput, match="denoise-grey: no run folder, and no shipped model; shipped are denoise-gray"):
         isthmus.denoise(noise(20, 20), model="denoise-grey")
 

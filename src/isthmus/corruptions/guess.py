@@ -23,15 +23,15 @@ def filled(x: Tensor, mask: Tensor) -> Tensor:
     return smoothed(pulled(x, mask), mask)
 
 
-def pulled(x: Tensor, mask: Tensor) -> Tensor:
+def pulled(x: Tensor, mask: Tensor, levels: int = LEVELS) -> Tensor:
     """Push and pull (Gortler et al. 1996): what is hidden is taken from the mean of what is known, coarser and coarser.
 
-    Where nothing is known within LEVELS halvings it is 0.
+    Where nothing is known within so many halvings (`levels`) it is 0.
     """
-    known = pad_to(1 - mask, 2**LEVELS)
-    value = pad_to(torch.where(mask > 0, 0.0, x), 2**LEVELS)
+    known = pad_to(1 - mask, 2**levels)
+    value = pad_to(torch.where(mask > 0, 0.0, x), 2**levels)
     finer: list[tuple[Tensor, Tensor]] = []
-    for _ in range(LEVELS):
+    for _ in range(levels):
         finer.append((value, known))
         share = F.avg_pool2d(known, 2)
         value = F.avg_pool2d(value * known, 2) / share.clamp(min=1e-6)

@@ -14,12 +14,13 @@ from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
 from isthmus.data.video import is_lossy
 from isthmus.errors import Note
-from isthmus.tasks.degradation import jpeg_quality, noise_in
+from isthmus.tasks.degradation import is_drawn, jpeg_quality, noise_in
 from isthmus.tasks.scale import window_of
 
 REAL, XRAY = "denoise-real", "xray"
 PROJECTIONS = ("CR", "DR", "DX", "IO", "MG", "PX", "RF", "XA")  # modalities of DICOM that are X-rays, and no slices
 NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as noise
+SMALLEST = 40  # pixels of a side; clean pictures of 32 seem to have noise of σ 16
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
 TONES, MOVED = 32, 1.0  # pixels of a side, and the change of their means, of 255, from which on a result is no good
@@ -65,14 +66,17 @@ def denoiser_for(photo: Photo) -> Choice:
         quality = seen
     noise = noise_in(photo.pixels, window_of(photo) or photo.range)
     white = ("denoise-color", "denoise-gray")[:: 1 if photo.pixels.shape[-1] == 3 else -1]
-    if noise is None:
-        return Choice(white, "too small to judge its noise", None, quality)
+    if noise is None or min(photo.size) < SMALLEST:
+        why = "too small to tell noise from texture, so nothing is changed; --model NAME denoises it all the same"
+        return Choice((), why, noise and noise.sigma, quality)
     sigma, noisy = noise.sigma, noise.sigma >= NOISY
     found = Choice((REAL, *white), f"JPEG of quality {quality}", sigma, quality)
     if found.coded:
         return found._replace(why=f"{found.why}, noise of σ {sigma:.1f}") if noisy else found
     if not noisy:
         return Choice((), "neither noise nor JPEG blocks found, so nothing is changed", sigma, quality)
+    if is_drawn(photo.pixels):
+        return Choice((), "a drawing or a screenshot: large parts of it are even, so it has no noise", 0.0, quality)
     if noise.correlation < CORRELATED:
         return Choice(white, f"white noise of σ {sigma:.1f}", sigma, quality)
     return found._replace(why=f"noise of σ {sigma:.1f}, correlated from pixel to pixel")

@@ -19,6 +19,7 @@ from isthmus.data.jpeg import LUMA, table
 SIDE = 8
 FEWEST = 100  # blocks, or coefficients, of which something can be said
 BLOCKS, FLAT, LEAST = 10_000, 0.1, 0.1  # blocks looked at; share of the flattest; quantile of their energy that counts
+EVEN, PAPER = 0.05, 0.3  # shares of exactly even blocks in a drawing: between black and white, and white ones
 NORMAL = -1.2816  # that quantile of a normal distribution
 GRIDS, ALIGNED = 500, 1.2  # blocks looked at on all 64 grids; how many times as many are not 0 beside that of a JPEG
 WHOLE = 0.12  # mean distance of coefficients to a multiple of their step, in steps; 0.25 where there is no step
@@ -55,6 +56,18 @@ def noise_in(pixels: np.ndarray, range: tuple[float, float] | None = None) -> No
     bands = [energy[..., (least <= FREQUENCY) & (most >= FREQUENCY)] for least, most in ((4, 6), (9, 14))]
     middle, high = (math.sqrt(np.quantile(band.mean((1, 2)), LEAST) / expected(band)) for band in bands)
     return Noise(round(middle, 3), middle / max(high, 1e-3))
+
+
+def is_drawn(pixels: np.ndarray) -> bool:
+    """Whether H×W×C is a drawing, a chart or a screenshot: noise leaves no block exactly even, but for clipped ones.
+
+    Those at the darkest number of the picture are not counted, and of those at the lightest many are asked for.
+    """
+    blocks = sliding_window_view(pixels, (SIDE, SIDE), (0, 1))[::SIDE, ::SIDE]
+    even = (blocks.min((-1, -2)) == blocks.max((-1, -2))).all(-1)
+    level = blocks[..., 0, 0].max(-1)
+    between = even & (level > pixels.min()) & (level < pixels.max())
+    return bool(between.mean() > EVEN or (even & (level == pixels.max())).mean() > PAPER)
 
 
 def expected(band: np.ndarray) -> float:

@@ -69,8 +69,8 @@ def _higher_of_two(values: np.ndarray, hole: np.ndarray, shown: str, threshold: 
         return np.asarray(values == high)
     if high and not hole.any():
         raise BadInput(
-            f"{shown}: no pixel is above {threshold:.0%} of white (the brightest is {high} of {white}); a mask that is "
-            "white in the hole, one of two values, or a lower threshold is accepted"
+            f"{shown}: no luma is above {threshold:.0%} of white (the brightest is {high} of {white}); a mask that "
+            "is white in the hole, one of two values, or a lower threshold is accepted"
         )
     return hole
 
@@ -78,10 +78,10 @@ def _higher_of_two(values: np.ndarray, hole: np.ndarray, shown: str, threshold: 
 MOSTLY = 0.8  # share of a picture from which on a mask may be meant the other way round
 
 
-def checked(hole: np.ndarray, photo: Photo, shown: str, reach: int | None) -> np.ndarray:
+def checked(hole: np.ndarray, photo: Photo, shown: str) -> np.ndarray:
     """The hole of a picture; raises BadInput where it has another size, or leaves nothing to fill it from.
 
-    A Note tells where there is no hole, or one in whose middle the model sees nothing that is known.
+    A Note tells where there is no hole.
     """
     if hole.shape != photo.size:
         (height, width), (high, wide) = hole.shape, photo.size
@@ -93,9 +93,6 @@ def checked(hole: np.ndarray, photo: Photo, shown: str, reach: int | None) -> np
         warnings.warn(told, Note, stacklevel=3)
     if not hole.any():
         warnings.warn(f"{shown}: has no hole, so the picture stays as it is", Note, stacklevel=3)
-    elif reach is not None and not grown(~hole, reach).all():
-        told = f"{shown}: a hole is deeper than the {reach} pixels that the model sees, so its middle will be vague"
-        warnings.warn(told, Note, stacklevel=3)
     return hole
 
 

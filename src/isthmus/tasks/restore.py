@@ -14,6 +14,7 @@ from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.tasks.by_model import before, by_model, in_window
 from isthmus.tasks.choice import REAL, Choice, Choices, advice, denoiser_for, keeps_tones
+from isthmus.tasks.deep_holes import bridged, middle_of
 from isthmus.tasks.enlarging import larger
 from isthmus.tasks.films import over
 from isthmus.tasks.marks import MOST as MOST_MARKED
@@ -134,9 +135,13 @@ def inpaint(
         given, shown = mask_of(photo, name)
         model = models("inpaint")
         hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
-        hole = checked(hole, photo, shown, model.reach)
+        hole = checked(hole, photo, shown)
         photo = ranged(photo, model, how)
-        pixels, _ = by_model(model, photo, how, hole=hole, reveals=mask is None)
+        if (middle := middle_of(hole, model.reach)).any():
+            told = f"{shown}: a hole is deeper than the model fills, so its middle is smooth, without detail"
+            warnings.warn(told, Note, stacklevel=2)
+            photo = photo.but(pixels=bridged(photo.pixels, hole, middle))
+        pixels, _ = by_model(model, photo, how, hole=hole & ~middle, reveals=mask is None)
         alpha = photo.alpha if mask is not None else None
         after = photo.but(pixels=pixels, alpha=alpha, done="inpainted")
         return Done(after, photo, {"hole_share": float(hole.mean())}, hole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,12 @@ def opened_for(
 
 def mixed(data: Data) -> None:
     """Say that a detector would learn from rows of several labels, which hardly are all normal."""
-    if data.labels is not None and data.table is not None and len(kinds := np.unique(data.labels)) > 1:
+    if data.labels is not None and data.table is not None and len(np.unique(data.labels)) > 1:
         values = data.table["label"]["values"]
-        told = ", ".join(f"{values[kind]} ({(data.labels == kind).sum()})" for kind in kinds[:5])
+        counts = Counter(data.labels.tolist()).most_common()  # the first is most likely what is normal
+        told = ", ".join(f"{values[kind]} ({count})" for kind, count in counts[:5])
         warnings.warn(
-            f"rows of several labels are learned from as normal: {told}; --set normal={values[kinds[0]]} takes one",
+            f"rows of several labels are learned from as normal: {told}; --set normal={values[counts[0][0]]} takes one",
             Note,
             stacklevel=3,
         )
