@@ -16,9 +16,11 @@ def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
     told = []
     taken, wanted = detector.steps
     if taken * ENOUGH < wanted:
+        pictures = detector.check is not None
+        faster = ", or a smaller --size, whose steps take less time" if pictures else ""
         told.append(
             f"trained for {taken:,} of the {wanted:,} steps that such a net takes: too few to judge by its scores; "
-            "a longer --budget or more --epochs give more"
+            f"give it a longer --budget or more --epochs{faster}"
         )
     if detector.check is not None and detector.check["auroc"] < POOR:
         told.append(
@@ -31,7 +33,7 @@ def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
     if promised is not None and (count + 1) * share < 1 - 1e-9:
         told.append(
             f"{count} good ones held back promise {promised:.1%} of false alarms at best, {likely}; "
-            f"to promise {share:.1%} takes {math.ceil(1 / share - 1e-9) - 1}"
+            f"to promise {share:.1%} takes {math.ceil(1 / share - 1e-9) - 1}: --set good=FOLDER names more of them"
         )
     elif count < FEW:
         told.append(f"{count} good ones held back say little of false alarms: {likely}")
