@@ -26,7 +26,7 @@ def filled(x: Tensor, mask: Tensor) -> Tensor:
 def pulled(x: Tensor, mask: Tensor, levels: int = LEVELS) -> Tensor:
     """Push and pull (Gortler et al. 1996): what is hidden is taken from the mean of what is known, coarser and coarser.
 
-    Where nothing is known within so many halvings (`levels`) it is 0.
+    A pixel with nothing known within `levels` halvings becomes 0.
     """
     known = pad_to(1 - mask, 2**levels)
     value = pad_to(torch.where(mask > 0, 0.0, x), 2**levels)

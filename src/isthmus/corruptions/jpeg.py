@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from isthmus.contracts import Context, Sample
 from isthmus.corruptions.base import Corruption, Range, drawn, pictures, span, to_bytes, within
+from isthmus.data.jpeg import CHROMA, LUMA, table
 from isthmus.registry import register
 
-LUMA = """16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 62
-18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"""
-CHROMA = f"""17 18 24 47 {"99 " * 4} 18 21 26 66 {"99 " * 4} 24 26 56 {"99 " * 5} 47 66 {"99 " * 38}"""
 TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
 
@@ -62,7 +61,7 @@ def cropped_jpeg(x: Tensor, quality: Tensor, down: Tensor, right: Tensor, fine: 
         torch.arange(side + 8, device=x.device).sub(more[:, None]).clamp(0, side - 1)
         for side, more in zip(x.shape[2:], (down, right), strict=True)
     )
-    coded = coded_jpeg(picked(x, rows, columns), quality, fine)
+    coded = as_jpeg(picked(x, rows, columns), quality, fine)
     rows, columns = (
         torch.arange(side, device=x.device) + more[:, None]
         for side, more in zip(x.shape[2:], (down, right), strict=True)
@@ -79,17 +78,13 @@ def picked(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def as_jpeg(x: Tensor, quality: Tensor, fine: Tensor | None = None) -> Tensor:
     """N×C×H×W in [0, 1], C 1 or 3, as JPEG of a quality (N) gives it back. fine: N, whether color keeps its resolution;
     by default none does."""
-    return coded_jpeg(x, quality, torch.zeros_like(quality, dtype=torch.bool) if fine is None else fine)
-
-
-def coded_jpeg(x: Tensor, quality: Tensor, fine: Tensor) -> Tensor:
     height, width = x.shape[2:]
     if not len(x):  # of several corruptions to choose from, no item may have met this one
         return x
     pixels = 255 * to_bytes(x).float()
     # Up to whole blocks the last column and row are repeated; rows of color only after it has been averaged.
     pixels = F.pad(pixels, (0, -width % 16, 0, height % 2), mode="replicate")
-    luma, chroma = (table(text, quality) for text in (LUMA, CHROMA))
+    luma, chroma = (coarseness(base, quality) for base in (LUMA, CHROMA))
     if x.shape[1] == 1:
         return (quantized(to_blocks(pixels), luma)[..., :height, :width] / 255).to(x.dtype)
     ycc = torch.einsum("cd,ndhw->nchw", pixels.new_tensor(TO_YCC), pixels)
@@ -100,18 +95,18 @@ def coded_jpeg(x: Tensor, quality: Tensor, fine: Tensor) -> Tensor:
     # Beyond what is seen nothing is looked at: the enlarging repeats the last row and column that belong to it.
     small = small[..., : -(-height // 2), : -(-width // 2)]
     coarse = F.pad(enlarged(small), (0, y.shape[-1] - 2 * small.shape[-1], 0, y.shape[-2] - 2 * small.shape[-2]))
-    kept = fine.view(-1, 1, 1, 1)
-    ycc = torch.cat([y, torch.where(kept, quantized(to_blocks(color), chroma), coarse)], 1)[..., :height, :width]
+    if fine is not None:
+        coarse = torch.where(fine.view(-1, 1, 1, 1), quantized(to_blocks(color), chroma), coarse)
+    ycc = torch.cat([y, coarse], 1)[..., :height, :width]
     ycc = torch.cat([ycc[:, :1], ycc[:, 1:] - 128], 1)
     rgb = torch.einsum("cd,ndhw->nchw", ycc.new_tensor(TO_RGB), ycc)
     return (whole(rgb).clamp(0, 255) / 255).to(x.dtype)
 
 
-def table(text: str, quality: Tensor) -> Tensor:
-    """N×1×64: how coarse each frequency of a block is at a quality (N)."""
-    scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
-    full = torch.tensor([float(step) for step in text.split()], device=quality.device)
-    return ((full * scale[:, None] + 50) / 100).floor().clamp(1, 255)[:, None]
+def coarseness(base: np.ndarray, quality: Tensor) -> Tensor:
+    """N×1×64: the step of each frequency of a block at a quality (N), as data.jpeg has it for one."""
+    every = torch.from_numpy(np.stack([table(one, base).ravel() for one in range(1, 101)])).float()
+    return every.to(quality.device)[quality.long() - 1][:, None]
 
 
 @lru_cache(maxsize=1)

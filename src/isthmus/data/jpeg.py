@@ -18,6 +18,8 @@ LUMA = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
+CHROMA = np.full((8, 8), 99)
+CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
 def table(quality: int, base: np.ndarray) -> np.ndarray:
