@@ -83,3 +83,9 @@ def test_none_is_no_corruption_and_no_augmentation() -> None:
 def test_what_is_joined_adds_up() -> None:
     module = corruption("shrink:3+holes:pixels")
     assert (module.extra, module.scale) == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["clipped", "neighbours", "paired"])
+def test_a_strength_for_a_corruption_that_takes_none_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match=f"{name}:0.3: {name} alone is accepted, it has no strength"):
+        corruption(f"{name}:0.3")

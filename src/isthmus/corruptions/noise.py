@@ -17,6 +17,7 @@ from isthmus.corruptions.base import (
     to_bytes,
     within,
 )
+from isthmus.errors import BadInput
 from isthmus.registry import register
 
 
@@ -116,3 +117,7 @@ class Clipped(Corruption):
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         return sample.but(x=to_bytes(sample.x))
+
+    @staticmethod
+    def read(text: str) -> None:
+        raise BadInput(f"clipped:{text}: clipped alone is accepted, it has no strength")
