@@ -151,6 +151,7 @@ PLANS = {
 HELD_BACK = {"bsd400_color": 40, "photos_cc": 2, "logos_cc0": 8}
 ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 96, "ema": 0.999}
 WIDE = {"channels": "64,96,128", "blocks": "3,2,2"}
+CLIPPED = "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped"
 PICTURES = (("bsd400_color", 360), ("photos_cc", 16))
 LICENCE = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA"
 GPU_PLANS = {
@@ -160,8 +161,8 @@ GPU_PLANS = {
         PICTURES,
         LICENCE,
         0,
-        None,
-        {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3},
+        "shipped:denoise-color",
+        {**ON_GPU, **WIDE, "corruption": CLIPPED, "lr": 1.2e-3, "batch_size": 64},
         variants=("vivid",),
     ),
     "denoise-real": Plan(
@@ -170,7 +171,7 @@ GPU_PLANS = {
         PICTURES,
         LICENCE,
         0,
-        "denoise-color",
+        "shipped:denoise-real",
         {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1.2e-3},
         variants=("vivid", "gray"),
     ),
@@ -180,9 +181,8 @@ GPU_PLANS = {
         PICTURES,
         LICENCE,
         0,
-        None,
-        {**ON_GPU, **WIDE, "corruption": "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped", "lr": 1.5e-3}
-        | {"gray": True},
+        "shipped:denoise-color",
+        {**ON_GPU, **WIDE, "corruption": CLIPPED, "lr": 1.5e-3, "batch_size": 64, "gray": True},
     ),
     "unwatermark": Plan(
         "unwatermark",
@@ -211,10 +211,11 @@ GPU_PLANS = {
             PICTURES,
             LICENCE,
             0,
-            f"shipped:upscale-{scale}",
-            {"precision": "bf16-mixed", "scale": scale, "gray": True, "batch_size": 64, "lr": 1e-3, "clip": 600},
+            begun,
+            {"precision": "bf16-mixed", "scale": scale, "gray": True, "batch_size": 64, "lr": 1e-3, "clip": 600}
+            | {"width": 64, "blocks": 12, "crop": 48, "ema": 0.999},
         )
-        for scale in (2, 3, 4)
+        for scale, begun in ((2, None), (3, "upscale-2"), (4, "upscale-3"))
     },
 }
 
