@@ -11,7 +11,8 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 
 def baselines(good: np.ndarray) -> dict[str, Score]:
-    """PCA's error, the nearest neighbor by PCA's codes and by the numbers, a one-class SVM of scaled codes."""
+    """PCA's error, the nearest neighbor by PCA's codes and by the numbers, one-class SVMs of the codes, as they are and
+    scaled: either is better on some set."""
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
     from sklearn.svm import OneClassSVM
@@ -23,7 +24,7 @@ def baselines(good: np.ndarray) -> dict[str, Score]:
     near = NearestNeighbors(n_neighbors=1).fit(codes)
     spread = codes.std(0) + 1e-9
     some = np.random.default_rng(0).permutation(len(codes))[:FITTED]
-    svm = OneClassSVM(nu=0.1, gamma="scale").fit(codes[some] / spread)
+    plain, scaled = (OneClassSVM(nu=0.1, gamma="scale").fit(codes[some] / by) for by in (1.0, spread))
 
     def error(y: np.ndarray) -> np.ndarray:
         z = flat(y) / scale
@@ -33,8 +34,9 @@ def baselines(good: np.ndarray) -> dict[str, Score]:
         f"PCA {COMPONENTS}, error": error,
         f"1-NN on PCA {CODES}": lambda y: near.kneighbors(many.transform(flat(y) / scale))[0][:, 0],
         "1-NN": lambda y: nearest(x, flat(y)),
+        f"one-class SVM on PCA {CODES}": lambda y: -plain.decision_function(many.transform(flat(y) / scale)),
         f"one-class SVM on PCA {CODES}, scaled": lambda y: (
-            -svm.decision_function(many.transform(flat(y) / scale) / spread)
+            -scaled.decision_function(many.transform(flat(y) / scale) / spread)
         ),
     }
 
