@@ -1,7 +1,7 @@
 """The figures of restoration, with the baselines and peers of each table run beside ours in the same run.
 
     python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | harmless | sure | xray | real |
-                                      jpeg | speed] ...
+                                      jpeg | alone | speed] ...
                                      [--model NAME=RUN] ... [--best] [--no-peers] [--quick]
 
 Models are the shipped ones or run folders: `--model RUN` for the part's own, `--model upscale-3=RUN` where a part has
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 
+from restoring.alone import alone
 from restoring.contest import Contest
 from restoring.harmless import harmless, sure
 from restoring.holes import inpaint, watermark
@@ -34,6 +35,7 @@ PARTS = {
     "xray": xray,
     "real": real,
     "jpeg": jpeg,
+    "alone": alone,
     "speed": speed,
 }
 

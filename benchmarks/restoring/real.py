@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
 
+import isthmus
 from isthmus import metrics
 from isthmus.bicubic import shrink
-from isthmus.data.photo import Photo
-from isthmus.tasks.choice import denoiser_for
+from isthmus.errors import Note
 from restoring import damage
 from restoring.contest import Contest, Net, Pictures, files, in_bytes, psnr, read, restored, ssim
 from restoring.published import DEBLOCKED
@@ -50,17 +52,22 @@ def real(contest: Contest) -> None:
 def compared(contest: Contest, models: dict[str, Net], bad: Pictures, truths: Pictures, **known: object) -> None:
     """A row for doing nothing, for each model, and for the one that isthmus denoise chooses for each picture."""
     done = {"nothing done": bad} | {label: [restored(net, picture) for picture in bad] for label, net in models.items()}
-    names = [denoiser_for(as_photo(picture)).model or "nothing done" for picture in bad]
-    if set(names) <= set(done):
-        done["chosen"] = [done[name][i] for i, name in enumerate(names)]
+    each: list[dict[str, Any]] = []
+    done["chosen"] = [chosen(picture, each) for picture in bad]
+    names = [one["model"] or "nothing done" for one in each]
     for label, pictures in done.items():
         figures = {"psnr": fmean(min(60.0, psnr([a], [b])) for a, b in zip(pictures, truths, strict=True))}
         counts = dict(Counter(names)) if label == "chosen" else None
         contest.add(label, **known, **figures, ssim=ssim(pictures, truths), **({"choices": counts} if counts else {}))
 
 
-def as_photo(picture: np.ndarray) -> Photo:
-    return Photo(np.rint(255 * picture).astype(np.uint8).transpose(1, 2, 0))
+def chosen(picture: np.ndarray, each: list[dict[str, Any]]) -> np.ndarray:
+    """What isthmus denoise makes of C×H×W, and its figures."""
+    pixels = np.rint(255 * picture).astype(np.uint8).transpose(1, 2, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)
+        found = isthmus.denoise(pixels.squeeze(), each=each.append)
+    return found.reshape(pixels.shape).transpose(2, 0, 1) / 255
 
 
 def jpeg(contest: Contest) -> None:

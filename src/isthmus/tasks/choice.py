@@ -14,14 +14,18 @@ from isthmus.data.frames import Film
 from isthmus.data.photo import Photo
 from isthmus.data.video import is_lossy
 from isthmus.errors import Note
-from isthmus.tasks.degradation import is_drawn, jpeg_quality, noise_in
+from isthmus.tasks.degradation import is_dithered, is_drawn, jpeg_quality, noise_in
 from isthmus.tasks.scale import window_of
 
 REAL, XRAY = "denoise-real", "xray"
 PROJECTIONS = ("CR", "DR", "DX", "IO", "MG", "PX", "RF", "XA")  # modalities of DICOM that are X-rays, and no slices
 NOISY = 2.5  # σ of 255 below which a denoiser takes away as much texture as noise
 SMALLEST = 40  # pixels of a side; clean pictures of 32 seem to have noise of σ 16
+NEARLY = 1.5  # σ from which on it is said that there may be noise below NOISY
 CORRELATED = 1.6  # white noise has 1, the noise of a developed photo 2 to 5
+ALIKE = 0.8  # correlation of the channels from which on the noise is one of brightness, not of each channel
+WHITE = 1.3  # correlation up to which it cannot be texture, whose high frequencies are weaker
+KEPT = 0.66  # of σ: where more is found after a denoiser than that, it is texture, which the denoiser knows as such
 AGAIN = 5  # how much lower a quality by pixels has to be to be that of an earlier JPEG, not that of the file
 TONES, MOVED = 32, 1.0  # pixels of a side, and the change of their means, of 255, from which on a result is no good
 LOOKED_AT = 5  # frames of a film, spread over it
@@ -30,12 +34,14 @@ CODED = 85  # JPEG quality up to which removing its blocks gains, on training pi
 
 class Choice(NamedTuple):
     """names: of shipped models, the best first, none where nothing needs doing. why: in a few words. sigma: of the
-    noise, of 255. quality: of the JPEG that the pixels went through, None where none is found."""
+    noise, of 255. quality: of the JPEG that the pixels went through, None where none is found. doubtful: whether the
+    noise may be texture, which the result of the model tells."""
 
     names: tuple[str, ...]
     why: str
     sigma: float | None
     quality: int | None
+    doubtful: bool = False
 
     @property
     def model(self) -> str | None:
@@ -54,6 +60,16 @@ class Choice(NamedTuple):
         """The same without a model, because the chosen one would do harm."""
         return self._replace(names=(), why=f"{self.why}; {REAL} shifts its tones, so nothing is changed")
 
+    def checked(self, photo: Photo, pixels: np.ndarray, strength: float = 1.0) -> Choice:
+        """Itself, or the same without a model where `pixels`, its result for a photo, lost tones or texture."""
+        if self.blocks_alone:
+            return self if keeps_tones(photo.pixels, pixels) else self.withdrawn()
+        left = noise_in(pixels, window_of(photo) or photo.range) if self.doubtful else None
+        if left is None or left.sigma <= (1 - strength * (1 - KEPT)) * (self.sigma or 0):
+            return self
+        why = f"what looks like noise of σ {self.sigma:.1f} is mostly texture, so nothing is changed"
+        return self._replace(names=(), why=f"{why}; --model {self.model} denoises it all the same")
+
     @property
     def figures(self) -> dict[str, Any]:
         return {"sigma": self.sigma, "jpeg_quality": self.quality, "model": self.model, "why": self.why}
@@ -65,20 +81,31 @@ def denoiser_for(photo: Photo) -> Choice:
     if seen is not None and (quality is None or seen < quality - AGAIN):
         quality = seen
     noise = noise_in(photo.pixels, window_of(photo) or photo.range)
-    white = ("denoise-color", "denoise-gray")[:: 1 if photo.pixels.shape[-1] == 3 else -1]
+    color = photo.pixels.shape[-1] == 3
     if noise is None or min(photo.size) < SMALLEST:
         why = "too small to tell noise from texture, so nothing is changed; --model NAME denoises it all the same"
         return Choice((), why, noise and noise.sigma, quality)
-    sigma, noisy = noise.sigma, noise.sigma >= NOISY
+    sigma, noisy, correlated = noise.sigma, noise.sigma >= NOISY, noise.correlation >= CORRELATED
+    alike = color and noise.channels > ALIKE
+    white = ("denoise-color", "denoise-gray")[:: 1 if color and not alike else -1]
     found = Choice((REAL, *white), f"JPEG of quality {quality}", sigma, quality)
+    if noisy and is_dithered(photo.pixels, noise):
+        why = "dithered, or a screen of dots, which is no noise, so nothing is changed"
+        return found._replace(names=(), why=f"{why}; --model {white[0]} smooths it all the same")
     if found.coded:
         return found._replace(why=f"{found.why}, noise of σ {sigma:.1f}") if noisy else found
+    if not noisy and sigma < NEARLY:
+        return found._replace(names=(), why="neither noise nor JPEG blocks found, so nothing is changed")
     if not noisy:
-        return Choice((), "neither noise nor JPEG blocks found, so nothing is changed", sigma, quality)
+        limit = f"σ {sigma:.2f} of 255, below the limit of {NOISY:g} where texture goes with it, so nothing is changed"
+        name = REAL if correlated else white[0]
+        return found._replace(names=(), why=f"noise of {limit}; --model {name} removes it all the same")
     if is_drawn(photo.pixels):
         return Choice((), "a drawing or a screenshot: large parts of it are even, so it has no noise", 0.0, quality)
-    if noise.correlation < CORRELATED:
-        return Choice(white, f"white noise of σ {sigma:.1f}", sigma, quality)
+    found = found._replace(doubtful=noise.correlation > WHITE)
+    if not correlated:
+        why = f"white noise of σ {sigma:.1f}" + (", the same in all channels" if alike else "")
+        return found._replace(names=white, why=why)
     return found._replace(why=f"noise of σ {sigma:.1f}, correlated from pixel to pixel")
 
 
@@ -101,11 +128,11 @@ def keeps_tones(before: np.ndarray, after: np.ndarray) -> bool:
 class Choices:
     """denoiser_for each picture, or once for each film; and a summary of what was chosen.
 
-    usable: whether the result of a choice for a photo may be used. It is asked once a film; not of pictures.
+    check: a choice for a photo, or without a model where its result would do harm. It is asked once a film.
     """
 
-    def __init__(self, usable: Callable[[Photo, Choice], bool]) -> None:
-        self.usable = usable
+    def __init__(self, check: Callable[[Photo, Choice], Choice]) -> None:
+        self.check = check
         self.film: Choice | None = None  # while a film is worked on: that of all of its frames
         self.found, self.films = list[Choice](), 0
 
@@ -115,6 +142,11 @@ class Choices:
         self.found.append(denoiser_for(photo))
         return self.found[-1]
 
+    def last(self, choice: Choice) -> Choice:
+        """The choice for the last picture, once its result has been seen; as it is told at the end."""
+        self.found[-1] = choice
+        return choice
+
     @contextmanager
     def of_film(self, film: Film) -> Iterator[None]:
         """What is called inside is for frames of this film, which would flicker if each of them had its own model."""
@@ -123,8 +155,8 @@ class Choices:
         if choice.names and REAL not in choice.names and is_lossy(film.path):  # a codec leaves no noise white
             why = f"{choice.why}, which the film's codec has changed"
             choice = choice._replace(names=(REAL, *choice.names), why=why)
-        if choice.names and not self.usable(photos[len(photos) // 2], choice):
-            choice = choice.withdrawn()
+        if choice.names:
+            choice = self.check(photos[len(photos) // 2], choice)
         self.found.append(choice)
         self.film, self.films = choice, self.films + 1
         try:

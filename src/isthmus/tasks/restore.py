@@ -56,9 +56,7 @@ def denoise(
         model = models(*choice.names)
         return in_window(model, photo, by_model(model, photo, how, strength=strength)[0], how, strength)
 
-    choices = Choices(
-        lambda photo, choice: not choice.blocks_alone or keeps_tones(photo.pixels, cleaned(photo, choice))
-    )
+    choices = Choices(lambda photo, choice: choice.checked(photo, cleaned(photo, choice), strength))
 
     def work(photo: Photo, name: str) -> Done:
         photo = ranged(photo, models() if named else None, how)
@@ -67,10 +65,9 @@ def denoise(
             warnings.warn(f"{name}: {told}", Note, stacklevel=4)
         if named or choice.names:
             pixels = cleaned(photo, choice)
-            if named or choices.film or not choice.blocks_alone or keeps_tones(photo.pixels, pixels):
+            choice = choice if named or choices.film else choices.last(choice.checked(photo, pixels, strength))
+            if named or choice.names:
                 after = photo.but(pixels=pixels, done="denoised")
-            else:
-                choice = choice.withdrawn()
         after = enlarge(after, name) if enlarge else after
         return Done(after, before(photo, after, how), {"sigma": choice.sigma} if named else choice.figures)
 
@@ -169,11 +166,14 @@ def upscale(
     def deblocked(photo: Photo) -> np.ndarray:
         return by_model(deblocker(), photo, how)[0]
 
-    choices = Choices(lambda photo, choice: not choice.coded or keeps_tones(photo.pixels, deblocked(photo)))
+    def checked(photo: Photo, choice: Choice) -> Choice:
+        return choice if not choice.coded or keeps_tones(photo.pixels, deblocked(photo)) else choice.withdrawn()
+
+    choices = Choices(checked)
 
     def work(photo: Photo, name: str) -> Done:
         figures, seen = dict[str, Any](), photo
-        if deblock and (choice := choices(photo)).coded:
+        if deblock and (choice := choices(photo)).names and choice.coded:
             pixels = deblocked(photo)
             if choices.film or keeps_tones(photo.pixels, pixels):
                 seen = photo.but(pixels=pixels)
