@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage
+from PIL import Image
 
 import isthmus
 from isthmus.data.photo import Photo
-from isthmus.errors import Note
+from isthmus.errors import BadInput, Note
 from isthmus.tasks.choice import denoiser_for
 from isthmus.tasks.deep_holes import bridged, middle_of
 
@@ -60,3 +63,19 @@ def test_small_pictures_and_drawings_are_left_as_they_are() -> None:
     padded = (COFFEE + noise).clip(1, 255).astype(np.uint8)
     padded[:, :80] = 0  # nothing was measured there
     assert denoiser_for(Photo(padded)).model == "denoise-color"
+
+
+def test_a_mask_that_marks_what_to_keep_is_refused(tmp_path: Path) -> None:
+    """A scratch of two rows, black on white: filling all the rest would leave a blur."""
+    picture = np.full((120, 160, 3), 90, np.uint8)
+    mask = np.full((120, 160), 255, np.uint8)
+    mask[60:62] = 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    with pytest.raises(BadInput, match=r"m\.png: the hole is 98\.3% of the picture, most of it too far .*--invert"):
+        isthmus.inpaint(tmp_path / "a.png", tmp_path / "m.png", out=tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
+    assert np.array_equal(isthmus.inpaint(tmp_path / "a.png", tmp_path / "m.png", invert=True)[:60], picture[:60])
+    few = np.random.default_rng(0).random((120, 160)) < 0.9  # single pixels are near to others
+    with pytest.warns(Note, match="the hole is 9.* of the picture; --invert"):
+        isthmus.inpaint(picture, few)

@@ -23,6 +23,7 @@ from isthmus.tasks.masks import frame_name
 from isthmus.tasks.notes import Notes
 from isthmus.tasks.restore_options import Done, How, Work, known
 from isthmus.tasks.restore_scores import judged
+from isthmus.tasks.untouched import copy
 from isthmus.training.progress import Progress
 
 OfFilm = Callable[[Film], AbstractContextManager[None]]
@@ -76,7 +77,7 @@ def _film(path: Path, name: str, out: Path, work: Work, how: How, of_film: OfFil
 
 def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str, Any]:
     """All frames into `out`: the figures of the film."""
-    truth = _truth(how.get("truth"))
+    truth, untouched = _truth(how.get("truth")), True
     means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
     count, began, range = 0, time.perf_counter(), film.range()
     with Progress(film.count) as bar, film_like(film, out) as put:
@@ -85,6 +86,7 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
             with notes.caught():
                 done = _done(photo, shown, work, how, truth)
             put(done.after, frame)
+            untouched &= done.untouched
             means.add(done.figures)
             flicker["flicker_before"].add(photo.pixels, range)
             flicker["flicker_after"].add(done.after.pixels, range)
@@ -92,6 +94,8 @@ def _through(film: Film, name: str, work: Work, how: How, out: Path) -> dict[str
         if not count:
             raise BadInput(f"{film.path}: holds no frames that can be read")
     notes.close()
+    if untouched and out.suffix.lower() == film.path.suffix.lower():
+        copy(film.path, out)  # a codec would have changed it
     height, width = done.after.size
     found = {key: figure for key, one in flicker.items() if (figure := one.figure()) is not None}
     seconds = time.perf_counter() - began

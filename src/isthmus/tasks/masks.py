@@ -75,9 +75,6 @@ def _higher_of_two(values: np.ndarray, hole: np.ndarray, shown: str, threshold: 
     return hole
 
 
-MOSTLY = 0.8  # share of a picture from which on a mask may be meant the other way round
-
-
 def checked(hole: np.ndarray, photo: Photo, shown: str) -> np.ndarray:
     """The hole of a picture; raises BadInput where it has another size, or leaves nothing to fill it from.
 
@@ -88,9 +85,6 @@ def checked(hole: np.ndarray, photo: Photo, shown: str) -> np.ndarray:
         raise BadInput(f"{shown}: {width}×{height} pixels, but the picture {wide}×{high}; the same size is accepted")
     if hole.all():
         raise BadInput(f"{shown}: the hole is the whole picture, so there is nothing to fill it from (see --invert)")
-    if hole.mean() > MOSTLY:
-        told = f"{shown}: the hole is {hole.mean():.0%} of the picture; --invert takes the rest of it instead"
-        warnings.warn(told, Note, stacklevel=3)
     if not hole.any():
         warnings.warn(f"{shown}: has no hole, so the picture stays as it is", Note, stacklevel=3)
     return hole

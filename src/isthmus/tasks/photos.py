@@ -26,6 +26,7 @@ from isthmus.tasks.restore_options import Done, How, Places, Work, known, places
 from isthmus.tasks.restore_scores import judged, truths
 from isthmus.tasks.result_names import film_name, result_name
 from isthmus.tasks.sets import as_stored, is_set, named, open_set, reader, written
+from isthmus.tasks.untouched import copied
 
 FilmWork = Callable[[Path, str, Path], None]
 
@@ -66,7 +67,7 @@ def _file(path: Path, work: Work, out: Path, how: How, save_mask: bool) -> Path:
         return out
     for place in used(places, how, save_mask):
         claim(out.with_name(place), force=how.get("force", False))
-    _write(judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask)
+    _write(judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask, path)
     return out
 
 
@@ -97,7 +98,7 @@ def _folder(path: Path, work: Work, how: How, save_mask: bool, film: FilmWork, c
         return None
 
     results = [film_name(name) if name in films else result_name(path, name, how.get("format")) for name in names]
-    return _each(f"{path}/", names, results, do, out, how, save_mask, films)
+    return _each(f"{path}/", names, results, do, out, how, save_mask, path, films)
 
 
 def _set(source: Any, work: Work, how: How, save_mask: bool) -> Any:
@@ -128,11 +129,13 @@ def _each(
     out: Path,
     how: How,
     save_mask: bool,
+    folder: Path | None = None,
     films: Collection[str] = (),
 ) -> Path:
     """One picture after the other into the folder `out`, each whole or not at all; what is broken is told at the end.
 
     do: from a name and the path of its result to what is to be written; None: it is written, as that of `films` is.
+    folder: where the pictures are files of these names.
     What is written stays, also where the work ends early.
     """
     resume, there = how.get("resume", False), 0
@@ -154,7 +157,7 @@ def _each(
                     continue
                 if done is not None:
                     with notes.caught():
-                        _write(done, out, places, how, save_mask)
+                        _write(done, out, places, how, save_mask, folder and folder / name)
             there += 1
     except BaseException:  # Ctrl-C, or a full disk
         if there:
@@ -170,7 +173,8 @@ def _each(
     return out
 
 
-def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) -> None:
+def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool, source: Path | None) -> None:
+    """The result, and its mask and sides where they are asked for. source: the file that it was made of."""
     result, mask, beside = (folder / place for place in places)
     if save_mask:
         if done.changed is None:
@@ -183,7 +187,9 @@ def _write(done: Done, folder: Path, places: Places, how: How, save_mask: bool) 
         if how["truth"]:
             panels.append(("truth", how["truth"](figures["file"])))
         write_beside(beside, [(words, as_bytes(photo, done.after)) for words, photo in panels])
-    write_photo(result, done.after, how.get("jpeg_quality"))
+    kept = done.untouched and how.get("jpeg_quality") is None
+    if not (kept and source is not None and copied(source, result)):
+        write_photo(result, done.after, how.get("jpeg_quality"))
 
 
 def as_bytes(photo: Photo, beside: Photo) -> Photo:

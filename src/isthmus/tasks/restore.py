@@ -14,7 +14,7 @@ from isthmus.data.photo import Photo
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.tasks.by_model import before, by_model, in_window
 from isthmus.tasks.choice import REAL, Choice, Choices, advice, denoiser_for, keeps_tones
-from isthmus.tasks.deep_holes import bridged, middle_of
+from isthmus.tasks.deep_holes import bridged, middle_of, not_inverted
 from isthmus.tasks.enlarging import larger
 from isthmus.tasks.films import over
 from isthmus.tasks.marks import MOST as MOST_MARKED
@@ -133,8 +133,12 @@ def inpaint(
         model = models("inpaint")
         hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
         hole = checked(hole, photo, shown)
+        if not hole.any():
+            return Done(photo, photo, {"hole_share": 0.0}, hole)
+        middle = middle_of(hole, model.reach)
+        not_inverted(hole, middle, shown)
         photo = ranged(photo, model, how)
-        if (middle := middle_of(hole, model.reach)).any():
+        if middle.any():
             told = f"{shown}: a hole is deeper than the model fills, so its middle is smooth, without detail"
             warnings.warn(told, Note, stacklevel=2)
             photo = photo.but(pixels=bridged(photo.pixels, hole, middle))

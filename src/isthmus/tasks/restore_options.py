@@ -47,7 +47,8 @@ class How(TypedDict, total=False):
 class Done:
     """What became of a picture: before is what it is to be compared with, in the size of the result.
 
-    border: where it was enlarged, what is left out at each edge of the luma, which alone is compared then.
+    untouched: whether it is the picture as it was read. border: where it was enlarged, what is left out at each edge of
+    the luma, which alone is compared then.
     """
 
     after: Photo
@@ -55,6 +56,7 @@ class Done:
     figures: dict[str, Any] = field(default_factory=dict)
     changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
     border: int | None = None
+    untouched: bool = False
 
 
 Work = Callable[[Photo, str], Done]

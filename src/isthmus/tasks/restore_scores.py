@@ -18,6 +18,7 @@ from isthmus.tasks.beside import scores, scores_y
 from isthmus.tasks.masks import partner
 from isthmus.tasks.restore_options import Done, How, Work
 from isthmus.tasks.sets import is_set, open_set, reader
+from isthmus.tasks.untouched import untouched
 
 FLOAT = np.dtype(np.float32)
 
@@ -28,6 +29,7 @@ def judged(work: Work, photo: Photo, name: str, how: How) -> Done:
     done = work(photo, name)
     if photo.bands is not None:
         _through_bands(photo, photo.bands, work, name, done)
+    done.untouched = untouched(photo, done.after)
     height, width = done.after.size
     done.figures = {"file": name, "width": width, "height": height, **done.figures}
     done.figures["seconds"] = time.perf_counter() - began
