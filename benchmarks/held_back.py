@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import load, store
+from isthmus import load, metrics, store
 from isthmus.bicubic import shrink
 from isthmus.files import atomic
 from isthmus.models import CARD, FOLDER, folder_of
 from overlap import LEARNED
 from restoring import damage
-from restoring.contest import Net, Pictures, in_bytes, psnr, restored
+from restoring.contest import Net, Pictures, each, in_bytes, psnr, restored
 from restoring.harmless import held_back
 from train_models import GPU_PLANS
 
@@ -89,11 +89,10 @@ def figures(name: str, run: Any) -> dict[str, float]:
         small = [in_bytes(shrink(torch.from_numpy(x)[None], scale)[0].numpy()) for x in cut]
         return {"luma": psnr([restored(net, x) for x in small], cut)}
     if name == "inpaint":
-        from restoring.holes import filled_by
-
         for kind in damage.HOLES:
             holes = [damage.hole(kind, *x.shape[1:], i, 7) for i, x in enumerate(truths)]
-            found[kind] = psnr([filled_by(net, x, hole) for x, hole in zip(truths, holes, strict=True)], truths)
+            outputs = [restored(net, x * ~hole, hole) for x, hole in zip(truths, holes, strict=True)]
+            found[kind] = fmean(each(metrics.psnr, outputs, truths, holes))  # inside the hole
         return found
     for label, case in CASES[name].items():
         same = [x.mean(0, keepdims=True) if label.startswith("gray") else x for x in truths]
