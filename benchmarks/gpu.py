@@ -26,7 +26,7 @@ import isthmus
 from common import machine
 from isthmus import store
 from isthmus.tasks.train import train
-from train_models import GPU_PLANS, begun_from, linked, varied
+from train_models import GPU_PLANS, begun_from, learned, linked
 
 Row = dict[str, Any]
 WARM, TIMED = 30, 40  # steps before the clock runs, and under it
@@ -119,7 +119,7 @@ def train_one(name: str, out: Path, device: str, minutes: float) -> None:
     """Train a shipped model for so many minutes, all of them counted, and leave NAME.tar."""
     began, plan, runs = time.perf_counter(), GPU_PLANS[name], RUNS
     sources = runs / "sources"
-    folder = varied(linked(sources / name, plan.sets), sources / f"{name}-varied", plan.variants)
+    folder = learned(plan, sources / name)
     keys = dict(plan.keys)
     if "overlay" in keys:
         keys["overlay"] = str(linked(sources / "logos", (("logos_cc0", plan.logos),)))

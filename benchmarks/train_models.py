@@ -13,7 +13,7 @@ import json
 import os
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from common import machine
+from dead_leaves import rendered
 from isthmus import store
 from isthmus.files import atomic
 from isthmus.models import CARD, FOLDER
@@ -40,7 +41,7 @@ class Plan:
     it begins with, where they fit, or A+B for the mean of two (Wortsman et al. 2022). LOGOS in a key is the folder of
     logos that are learned from, the first `logos` by name. shipped: or else it only stands beside one that is, in a
     table, or another begins with it. variants: what is
-    made of each picture beside it: vivid (other hues, stronger colors), gray.
+    made of each picture beside it: vivid (other hues, stronger colors), gray. leaves: rendered pictures learned from.
     """
 
     recipe: str
@@ -53,6 +54,7 @@ class Plan:
     shipped: bool = True
     logos: int = 72
     variants: tuple[str, ...] = ()
+    leaves: int = 0
 
 
 def enlarging(scale: int, epochs: int, init: str | None = None) -> Plan:
@@ -80,12 +82,28 @@ def real(epochs: float, init: str, shipped: bool = True, **keys: Any) -> Plan:
     """
     sets = (("bsd400_color", 383), ("photos_cc", 16), ("t91", 89), ("train400", 191))
     licence = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA; T91: none stated"
-    keys = {"corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95"} | keys
+    keys = {"corruption": CAMERA} | keys
     use = "photos with the noise of cameras, and JPEG"
     return Plan("denoise", use, sets, licence, epochs, init, keys, shipped)
 
 
+def commercial(use: str, epochs: float, init: str | None = None, **keys: Any) -> Plan:
+    """From photos whose licences allow any use, and from rendered pictures; the last two photos choose."""
+    licence = "photos_cc: CC0, CC BY and CC BY-SA; the rest is rendered: commercial use is allowed"
+    keys = {"corruption": CLIPPED, "channels": "48,96,192", "batch_size": 16} | keys
+    return Plan("denoise", use, (("photos_cc", 16),), licence, epochs, init, keys, variants=("vivid",), leaves=160)
+
+
+CLIPPED = "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped"
+CAMERA = "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95"
 PLANS = {
+    "denoise-color-cc": commercial("photos with white noise of σ 0-55, for commercial use, too", 8),
+    "denoise-gray-cc": commercial(
+        "gray pictures with white noise of σ 0-55, for commercial use, too", 1, "denoise-color-cc", gray=True
+    ),
+    "denoise-real-cc": commercial(
+        "photos with the noise of cameras, and JPEG, for commercial use, too", 2, "denoise-color-cc", corruption=CAMERA
+    ),
     "denoise-gray": Plan("denoise", "gray pictures with white noise of σ 0-55", (("train400", 400),), BSDS, 551),
     "upscale-2": enlarging(2, 12),
     "upscale-3": enlarging(3, 4, "upscale-2"),
@@ -151,7 +169,6 @@ PLANS = {
 HELD_BACK = {"bsd400_color": 40, "photos_cc": 2, "logos_cc0": 8}
 ON_GPU: dict[str, Any] = {"precision": "bf16-mixed", "clip": 1200, "crop": 128, "batch_size": 96, "ema": 0.999}
 WIDE = {"channels": "64,96,128", "blocks": "3,2,2"}
-CLIPPED = "gaussian:0-0.2157,gaussian:0-0.2157,gaussian:0-0.2157+clipped"
 PICTURES = (("bsd400_color", 360), ("photos_cc", 16))
 LICENCE = f"{BSDS}; photos_cc: CC0, CC BY and CC BY-SA"
 GPU_PLANS = {
@@ -172,7 +189,7 @@ GPU_PLANS = {
         LICENCE,
         0,
         "shipped:denoise-real",
-        {**ON_GPU, **WIDE, "corruption": "camera,camera+jpeg:40-95,jpeg:5-60,cropped-jpeg:5-95", "lr": 1.2e-3},
+        {**ON_GPU, **WIDE, "corruption": CAMERA, "lr": 1.2e-3},
         variants=("vivid", "gray"),
     ),
     "denoise-gray": Plan(
@@ -220,6 +237,12 @@ GPU_PLANS = {
 }
 
 
+GPU_PLANS |= {
+    name: replace(PLANS[name], init=None, keys={**GPU_PLANS[name[:-3]].keys, "lr": 1.5e-3})
+    for name in ("denoise-color-cc", "denoise-real-cc", "denoise-gray-cc")
+}
+
+
 def varied(folder: Path, out: Path, variants: tuple[str, ...]) -> Path:
     """The pictures of `folder`, with the variants of each beside it, as files in `out`; `folder` itself without any."""
     if not variants:
@@ -257,6 +280,17 @@ def linked(folder: Path, sets: tuple[tuple[str, int], ...]) -> Path:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(path.resolve())
+    return folder
+
+
+def learned(plan: Plan, folder: Path) -> Path:
+    """The folder of all pictures that a plan learns from."""
+    folder = varied(linked(folder, plan.sets), folder.with_name(f"{folder.name}-varied"), plan.variants)
+    for path in rendered(folder.parent / "leaves", plan.leaves).glob("*.png") if plan.leaves else ():
+        link = folder / "leaves" / path.name
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
     return folder
 
 
@@ -317,7 +351,7 @@ def main() -> None:
         keys = {k: v.replace("LOGOS", logos) if isinstance(v, str) else v for k, v in plan.keys.items()}
         done = train(
             plan.recipe,
-            linked(sources / name, plan.sets),
+            learned(plan, sources / name),
             out=run,
             init=plan.init and begun_from(plan.init, given.out),
             resume=True,
