@@ -75,7 +75,7 @@ def test_names_may_hold_commas_and_letters_of_the_west(tmp_path: Path) -> None:
         ("id,rpm,temp,vib", lambda n: 7919 * n % 10007, "row names"),
         ("when,rpm,temp,vib", lambda n: f"2024-01-01 00:00:{n:02d}", "dates"),
         ("timestamp,rpm,temp,vib", lambda n: 1700000000 + 60 * n, "a timestamp"),
-        ("seconds,rpm,temp,vib", lambda n: n / 10, "even steps, as of a clock"),
+        ("seconds,rpm,temp,vib", lambda n: n / 10, "a time"),
         ("machine,rpm,temp,vib", lambda n: f"serial {n}", "20 different words"),
     ],
 )
@@ -86,6 +86,31 @@ def test_a_column_that_only_counts_is_left_out_and_said(tmp_path: Path, head: st
     later = table(tmp_path, head, [(first(n + 5000), *row) for n, row in enumerate(ROWS)], like=like(data))
     assert np.array_equal(values(later), values(data)), "whatever it counts"
     assert np.array_equal(values(table(tmp_path, like=like(data))), values(data)), "or if it is not there"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("dose", lambda n: n / 10),  # even steps, but of no clock
+        ("width", lambda n: (7919 * n % 10007) / 1000),  # all different
+        ("nr", lambda n: n * 1.37 + 0.2 * (n % 2)),  # rising, and called as if they counted
+        ("speed", lambda n: 100 * n),
+    ],
+)
+def test_a_column_of_measurements_is_no_count_of_rows(tmp_path: Path, name: str, first: Any) -> None:
+    data = table(tmp_path, f"{name},rpm,temp,vib", [(first(n), *row) for n, row in enumerate(ROWS)])
+    assert data.shape == (4,), data.notes
+
+
+@pytest.mark.parametrize("first", [lambda n: n, lambda n: 1700000000 + 60 * n])
+def test_a_column_that_only_counts_is_learned_from_where_somebody_asks(tmp_path: Path, first: Any) -> None:
+    rows = [(first(n), *row) for n, row in enumerate(ROWS)]
+    data = table(tmp_path, "id,rpm,temp,vib", rows)
+    assert any("--keep 'id' learns from it" in note for note in data.notes)
+    assert table(tmp_path, "id,rpm,temp,vib", rows, table=Asked(keep="id")).shape == (4,)
+    named = [(f"serial {n}", *row) for n, row in enumerate(ROWS)]
+    with pytest.raises(BadInput, match="keep=id: the column holds 20 different words; numbers"):
+        table(tmp_path, "id,rpm,temp,vib", named, table=Asked(keep="id"))
 
 
 def test_columns_are_matched_by_name(tmp_path: Path) -> None:

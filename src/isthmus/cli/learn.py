@@ -53,6 +53,12 @@ def train(
     drop: Annotated[
         list[str] | None, typer.Option("--drop", metavar="COLUMN", help="of a table, left out; default: none")
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep", metavar="COLUMN", help="of a table, learned from though it only seems to count; default: none"
+        ),
+    ] = None,
     window: Annotated[
         int | None, typer.Option("--window", metavar="N", min=1, help="rows of a series in an item; default: one")
     ] = None,
@@ -96,7 +102,7 @@ def train(
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     named |= {"validation": validation, "device": device, "precision": precision, "budget": budget}
     named |= {"devices": devices, "nodes": nodes, "strategy": strategy}
-    named |= {"labels": labels, "drop": drop or None, "window": window, "stride": stride}
+    named |= {"labels": labels, "drop": drop or None, "keep": keep or None, "window": window, "stride": stride}
     keys = settings(set_ or [], {key: value for key, value in named.items() if value is not None})
     code = keys.pop("code", code)
     run_of: dict[str, Any] = {

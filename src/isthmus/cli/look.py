@@ -79,7 +79,7 @@ def show(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="white; of a table labels, drop, missing, normal, window, stride"
+            "--set", metavar="KEY=VALUE", help="white; of a table labels, drop, keep, missing, normal, window, stride"
         ),
     ] = None,
     first: First = None,

@@ -48,7 +48,7 @@ def train(
 ) -> Run:
     """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
 
-    keys may also say how a table is read: labels, drop, missing, window, stride (isthmus.data.tables.Asked).
+    keys may also say how a table is read: labels, drop, keep, missing, window, stride (isthmus.data.tables.Asked).
     size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
     truth: what the data should be, by the same names or in the same order: nothing is then corrupted.
     init: a run, or a shipped model by name, whose weights are begun with, as far as they fit.

@@ -15,7 +15,7 @@ from isthmus.data.columns import range_by_column
 from isthmus.data.numeric import open_array
 from isthmus.data.tables.cells import Read, expanded, read_cells, windows_of
 from isthmus.data.tables.reader import called, open_sheet
-from isthmus.data.tables.schema import Schema, matched, place_of_ids, schema_of
+from isthmus.data.tables.schema import COUNTS, Schema, matched, place_of_ids, schema_of
 from isthmus.errors import BadInput, at_least, unknown
 
 __all__ = ["TABLES", "Asked", "open_frame", "open_table"]
@@ -28,12 +28,13 @@ NAMED = 5  # in a note
 
 @dataclass(frozen=True)
 class Asked:
-    """What can be asked of a table: the column of labels, columns to leave out (names, or numbers from 1 on), what is
-    done about missing cells (median, drop), the label of the rows that are learned from, and windows of a series. A
-    run keeps it in its schema."""
+    """What can be asked of a table: the column of labels, columns to leave out, and columns to keep that look as if
+    they only count (names, or numbers from 1 on), what is done about missing cells (median, drop), the label of the
+    rows that are learned from, and windows of a series. A run keeps it in its schema."""
 
     labels: str | None = None
     drop: str | Sequence[str] = ()
+    keep: str | Sequence[str] = ()
     missing: str = ""
     normal: str = ""
     window: int = 0
@@ -47,9 +48,9 @@ class Asked:
         if self.stride and not self.window:
             raise BadInput(f"stride {self.stride}: goes with a window, the number of rows in an item")
 
-    @property
-    def dropped(self) -> list[str]:
-        return [self.drop] if isinstance(self.drop, str) else list(map(str, self.drop))
+
+def names_of(some: str | Sequence[str]) -> list[str]:
+    return [some] if isinstance(some, str) else list(map(str, some))
 
 
 ASKED = tuple(one.name for one in fields(Asked))
@@ -68,7 +69,7 @@ def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked |
         places, label = matched(schema, sheet, notes)
     else:
         asked = asked or Asked()
-        schema = schema_of(sheet, asked.labels, asked.dropped)
+        schema = schema_of(sheet, asked.labels, names_of(asked.drop), names_of(asked.keep))
         schema.missing, schema.normal, schema.window = asked.missing, str(asked.normal), asked.window
         schema.stride = asked.stride or asked.window
         names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
@@ -108,7 +109,10 @@ def open_frame(frame: Any, like: Mapping[str, Any] | None = None, asked: Asked |
 def told_of(schema: Schema, path: Path) -> list[str]:
     """What a new table was taken for, in a note each."""
     notes = [
-        f"{path.name}: {called(name)} is left out: {why}" for name, why in schema.left.items() if why not in UNSAID
+        f"{path.name}: {called(name)} is left out: {why}"
+        + (f"; --keep '{name}' learns from it" if why in COUNTS else "")
+        for name, why in schema.left.items()
+        if why not in UNSAID
     ]
     if schema.label is not None:
         notes.append(f"{path.name}: {called(schema.label.name)} is taken as labels")

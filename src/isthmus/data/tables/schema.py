@@ -16,7 +16,9 @@ from isthmus.errors import BadInput, unknown
 LABELS = ("label", "labels", "class", "target", "y")  # a column so named says what a row is
 ROW_NAMES = re.compile(r"(index|idx|id|.*[_ ]id|row|row.?(nr|no|number)|nr|no|#|unnamed: 0)", re.I)
 CLOCK_NAMES = re.compile(
-    r"(.*\W)?_?(time|date|datetime|timestamp|when|clock|epoch|day|zeit|datum)(_?(s|utc|\(s\)))?", re.I
+    r"(.*\W)?_?(time|date|datetime|timestamp|when|clock|epoch|day|zeit|datum)(_?(s|utc|\(s\)))?"
+    r"|t|seconds?|minutes?|hours?",
+    re.I,
 )
 YEARS, MONTHS = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}", "jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 DATE = re.compile(
@@ -28,6 +30,8 @@ YES_NO = ({"true", "false"}, {"yes", "no"}, {"on", "off"}, {"ja", "nein"})
 EPOCH = (5e8, 5e9)  # seconds since 1970 of the years 1985 to 2128
 MOST = 32  # different words in a column of categories
 ROW_NUMBERS, ROW_IDS, WORDS = "row numbers", "row names", "different words"  # why a column is left out
+STAMP, TIME, STEPS = "a timestamp", "a time", "even steps, as of a clock"
+COUNTS = (ROW_NUMBERS, ROW_IDS, STAMP, TIME, STEPS)  # of columns of numbers, which may be kept
 ORDERED = 5  # rows, from which on numbers that go up one by one are those of rows
 
 
@@ -85,10 +89,13 @@ class Schema:
         return cls(**{**kept, "columns": [Column(**each) for each in kept["columns"]], "label": label})
 
 
-def schema_of(sheet: Sheet, labels: str | None, drop: Sequence[str]) -> Schema:
-    """What each column of a new table is. Raises BadInput for a name that is none, and where nothing is left."""
+def schema_of(sheet: Sheet, labels: str | None, drop: Sequence[str], keep: Sequence[str] = ()) -> Schema:
+    """What each column of a new table is. keep: columns of numbers that are learned from whatever they look like.
+
+    Raises BadInput for a name that is none, a column of text to keep, and where nothing is left.
+    """
     names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
-    dropped = {place_of(name, names, sheet) for name in drop}
+    dropped, kept = ({place_of(name, names, sheet) for name in some} for some in (drop, keep))
     label = None if labels is None else place_of(labels, names, sheet)
     schema = Schema([], named=sheet.names is not None)
     for place, name in enumerate(names):
@@ -98,7 +105,13 @@ def schema_of(sheet: Sheet, labels: str | None, drop: Sequence[str]) -> Schema:
         elif place == label or (label is None and schema.label is None and is_label(name, cells)):
             schema.label = Column(name, "category", sorted({cell.strip() for cell in cells if not is_missing(cell)}))
         elif why := why_left(name, cells, place, sheet):
-            schema.left[name] = why
+            if place not in kept:
+                schema.left[name] = why
+            elif why in COUNTS:
+                schema.columns.append(Column(name))
+            else:
+                accepted = f"numbers, or at most {MOST} different words, are accepted"
+                raise BadInput(f"{sheet.path}: keep={name}: the column holds {why}; {accepted}")
         else:
             schema.columns.append(column_of(name, cells, sheet))
     if not schema.columns:
@@ -138,14 +151,15 @@ def why_left(name: str, cells: Sequence[str], place: int, sheet: Sheet) -> str:
         seconds = values / 10.0 ** (3 * max(0, round((np.log10(max(abs(values[0]), 1)) - 9.2) / 3)))
         if len(values) >= ORDERED and (steps >= 0).all() and steps.any():
             if EPOCH[0] < seconds.min() and seconds.max() < EPOCH[1]:
-                return "a timestamp"
+                return STAMP
             if CLOCK_NAMES.fullmatch(name):
-                return "a time"
+                return TIME
         if rising and whole and (steps == 1).all():
             return ROW_NUMBERS
-        if rising and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
-            return "even steps, as of a clock"
-        nameless = sheet.names is not None and name == f"column {place + 1}" and place == 0
+        unnamed = place == 0 and name == f"column {place + 1}"
+        if rising and np.allclose(steps, steps[0], rtol=1e-6, atol=0) and (unnamed or CLOCK_NAMES.fullmatch(name)):
+            return STEPS
+        nameless = sheet.names is not None and unnamed
         if whole and len(set(known)) == len(known) >= ORDERED and (nameless or ROW_NAMES.fullmatch(name)):
             return ROW_IDS
         return ""
@@ -204,7 +218,7 @@ def place_of_ids(schema: Schema, sheet: Sheet) -> int | None:
     """Where the rows of this table have names of their own: the likeliest of the columns that are left out; or None."""
     names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
     known = [(name, why) for name, why in schema.left.items() if name in names and why not in ("empty", "dropped")]
-    words = [name for name, why in known if why == ROW_IDS or (why.endswith(WORDS) and ROW_NAMES.fullmatch(name))]
+    words = [n for n, why in known if why == ROW_IDS or (why.endswith(WORDS) and ROW_NAMES.fullmatch(n))]
     others = [name for name, why in known if why == ROW_NUMBERS or why.endswith(WORDS)]
     return names.index([*words, *others, *(name for name, _ in known)][0]) if known else None
 
