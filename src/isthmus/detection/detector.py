@@ -117,6 +117,10 @@ class Detector(Scorer):
             found.append(Finding(score, self.ratio(score), limits[0], seen, limits[1]))
         return Finding.joined(found)
 
+    def parts(self, model: Any, x: Tensor) -> Tensor:
+        """x N×shape in [0, 1] -> P×N, each part of the score in standard deviations from what is normal."""
+        return torch.cat([self.standardized(self.raw(model, part)[0].cpu()) for part in self.cut(model, x)], 1)
+
     def threshold(self, false_alarms: float | None = None) -> float:
         """The score that `false_alarms` of normal items exceed, and no more, however few the calibration set is; of
         too few it is the highest of them: see doubts.py. Where no share is named here and defects were shown, it is the

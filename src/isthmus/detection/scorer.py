@@ -141,12 +141,16 @@ class Scorer:
         where = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
         return torch.stack(parts).float(), where
 
+    def standardized(self, parts: Tensor) -> Tensor:
+        """P×N -> P×N: each part in standard deviations from what is normal, without the glance."""
+        mean, spread = self.normal[:2].to(parts.device)
+        return (logarithm(parts[: len(mean)]) - mean[:, None]) / spread[:, None]
+
     def joined(self, parts: Tensor) -> Tensor:
         """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal; and more for what is
         no part at all."""
-        mean, spread = self.normal[:2].to(parts.device)
-        score = ((logarithm(parts[: len(mean)]) - mean[:, None]) / spread[:, None]).mean(0)
-        if len(parts) == len(mean):
+        score = self.standardized(parts).mean(0)
+        if len(parts) == len(self.settings.parts):
             return score
         return torch.where(parts[-1] > FAR, score.clamp(min=0) + parts[-1], score)
 

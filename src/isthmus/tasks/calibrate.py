@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
 from isthmus.detection import Detector, Settings, doubts
 from isthmus.detection.quantiles import of_rate
-from isthmus.detection.self_check import pictures_for, self_check
+from isthmus.detection.self_check import best_score, pictures_for, self_check
+from isthmus.detection.settings import FOUND_BY
 from isthmus.errors import BadInput, Note
 from isthmus.tasks.inputs import tell
 
@@ -37,8 +38,8 @@ def calibrate(
     names, and from known defects where `bad` names any; how often they are wrong, which goes into metrics.json, from
     the test part, which was not even looked at. Without a validation part the test part draws the threshold, and a note
     says that nothing is left to measure it by. Of a run of pictures a self-check on synthesized defects says what to
-    expect. steps: of the training, where they are known. given: any of Settings, roi, good or bad, over the recipe's
-    options.
+    expect; and by which score, where nobody named one for a net that finds. steps: of the training, where they are
+    known. given: any of Settings, roi, good or bad, over the recipe's options.
     """
     options = model.about.get("options", {}) | given
     settings = Settings.of(model, **{one.name: options[one.name] for one in fields(Settings) if one.name in options})
@@ -46,10 +47,19 @@ def calibrate(
     part = next((name for name in ("validation", "test") if len(parts.get(name, ()))), "")
     rows = parts[part] if part else np.empty(0, np.int64)
     held, part = (shown(options["good"], model), "") if options.get("good") else (Batches(data, rows), part)
-    learned, every = parts["train"], -(-len(parts["train"]) // REFERENCE)
-    detector = Detector.fit(
-        model, Batches(data, learned), held, settings, roi, reference=Batches(data, learned[::every])
-    )
+    learned, every = Batches(data, parts["train"]), -(-len(parts["train"]) // REFERENCE)
+    reference = Batches(data, parts["train"][::every])
+
+    def fitted(settings: Settings) -> Detector:
+        return Detector.fit(model, learned, held, settings, roi, reference=reference)
+
+    pictures = model.path is not None and len(model.shape) == 3
+    if pictures and model.finds and options.get("score") is None:
+        rough = fitted(replace(settings, score="marks+ssim+features"))
+        settings = replace(
+            settings, score=best_score(model, rough, some_of(held, pictures_for(model, rough)), FOUND_BY)
+        )
+    detector = fitted(settings)
     detector.calibrated_on = part
     detector.steps = (steps, int(model.about.get("training", {}).get("least_steps") or 0) if steps else 0)
     model.detector = detector
@@ -57,9 +67,8 @@ def calibrate(
     if options.get("bad"):
         score = torch.cat([detector(model, x).score for x in shown(options["bad"], model)])
         by = {"threshold_by": "f1", "f1_on_shown": detector.draw_line(score), "from_bad": len(score)}
-    if model.path is not None and len(model.shape) == 3:
-        every = -(-len(held.rows) // pictures_for(model, detector))
-        detector.check = self_check(model, detector, torch.cat(list(Batches(held.data, held.rows[::every]))))
+    if pictures:
+        detector.check = self_check(model, detector, some_of(held, pictures_for(model, detector)))
     doubted(detector)
     if part == "test":
         warnings.warn(UNMEASURED, Note, stacklevel=3)
@@ -77,6 +86,7 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
     the 95 % interval of each rate; nothing is measured on the calibration set itself."""
     promised = detector.promised()
     facts: dict[str, Any] = {
+        "score": detector.settings.score,
         "threshold": detector.threshold(),
         **({} if promised is None else {"false_alarms_promised": promised}),
         "false_alarms_between": list(detector.between()),
@@ -107,6 +117,11 @@ class Batches:
     def __iter__(self) -> Iterator[Tensor]:
         for first in range(0, len(self.rows), CHUNK):
             yield self.data.floats(self.rows[first : first + CHUNK])
+
+
+def some_of(items: Batches, count: int) -> Tensor:
+    """`count` of the items at most, evenly chosen."""
+    return torch.cat(list(Batches(items.data, items.rows[:: -(-len(items.rows) // count)])))
 
 
 def shown(source: str, model: Autoencoder) -> Batches:

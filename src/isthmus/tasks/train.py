@@ -22,6 +22,7 @@ from isthmus.files import claim
 from isthmus.machines import first_rank
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.nets import is_small
+from isthmus.tasks.affordable import side_within
 from isthmus.tasks.calibrate import calibrate, looked_at
 from isthmus.tasks.inputs import tell
 from isthmus.tasks.training_noise import note_noise
@@ -77,11 +78,20 @@ def train(
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
     opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
+    options = settle(found.training, training_keys)
+    if found.whole is not None and options["budget"] is not None and size is None and is_folder(data):
+        size = side_within(found, options["budget"], opened.seen, code, model_keys, options)
+        if size is not None:
+            opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
+            opened.notes.append(
+                f"pictures are made {size}×{size}, of which this budget suffices to learn from enough; --size N names "
+                "another size"
+            )
     tell(opened)
     if found.whole is not None:
         mixed(opened)
         if not model_keys.get("good"):
-            enough(opened, settle(found.training, training_keys))
+            enough(opened, options)
         for key in ("good", "bad"):  # looked at after the training, so asked for before it
             if model_keys.get(key):
                 there(key, Path(model_keys[key]), opened)
@@ -116,8 +126,7 @@ def opened_for(
     """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
     fitted = {"size": size, "whole": recipe.whole, "largest": MIXED_SIZE}
     how: dict[str, Any] = fitted if recipe.cut is None else {"cut": size or recipe.cut}
-    folder = isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
-    if recipe.whole is not None and folder:
+    if recipe.whole is not None and is_folder(data):
         opened = open_data(inspected(Path(data)).open(gray=gray, **how), white=white)
     else:
         opened = open_data(data, gray=gray, white=white, table=Asked(**table) if table else None, **how)
@@ -125,6 +134,10 @@ def opened_for(
         return opened
     gray = len(opened.shape) == 3 and opened.shape[0] == 1
     return paired(opened, open_data(truth, gray=gray, white=white, **how))
+
+
+def is_folder(data: Any) -> bool:
+    return isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
 
 
 def mixed(data: Data) -> None:
