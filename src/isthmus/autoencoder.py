@@ -75,6 +75,11 @@ class Autoencoder(nn.Module):
         losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
         # For people: a crop and a whole picture, which training and validation may see, are alike in this alone.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
+        if not self.training and getattr(self.corruption, "clean", True):
+            # Of a validation people read the error, whatever the loss is; where no target is clean there is none.
+            wanted = sample.target[:, : self.shape[0]]
+            error = self.objective.picture(y.detach())[:, : self.shape[0]] - wanted
+            losses.stats["mse_per_value"] = error.square().flatten(1).mean(1)
         return losses
 
     def corrupted(self, sample: Sample, ctx: Context) -> Sample:

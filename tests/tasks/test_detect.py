@@ -257,7 +257,8 @@ def test_a_run_of_every_kind_looks_the_same_after_it_is_loaded(kind: str, parts:
 
 
 def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
-    isthmus.train("detect", parts, out=tmp_path / "run", kind="repairing", epochs=1, quiet=True)
+    keys = {"kind": "repairing", "score": "marks+ssim"}
+    isthmus.train("detect", parts, out=tmp_path / "run", epochs=1, quiet=True, **keys)
     model, x = isthmus.load(tmp_path / "run"), open_data(str(parts / "test/one")).floats()[:3]
     detector = model.detector
     assert detector is not None
@@ -366,10 +367,10 @@ def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Pa
 
 def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None:
     x = np.zeros((2, 12, 12), np.uint8)
-    with pytest.raises(BadInput, match=r"2 good ones, validation=0\.1: none held back"):
+    with pytest.raises(BadInput, match=r"2 normal items, validation=0\.1: none is held back"):
         isthmus.train("detect", x, out=tmp_path / "run", epochs=1, quiet=True)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(BadInput, match="validation=0: none held back"):
+    with pytest.raises(BadInput, match="validation=0: none is held back"):
         isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)
 
 

@@ -152,6 +152,18 @@ def test_the_line_beside_pca_says_what_to_try(figures: dict[str, Any], steps: in
     assert ("train longer" in line) == (figures["psnr"] < 19)
 
 
+@pytest.mark.parametrize("kind", ["repairing", "inpainting", "denoising"])
+def test_a_detector_stands_beside_baselines_too(kind: str, tmp_path: Path) -> None:
+    x = blobs(40, 40)[:, :1]
+    small: dict[str, Any] = {"channels": (8, 8)} if kind != "denoising" else {"code": 4}
+    run = isthmus.train("detect", x, out=tmp_path / "run", kind=kind, epochs=1, quiet=True, **small)
+    beside = store.read_json(run.path / store.METRICS)["beside"]
+    assert beside["mean"]["psnr"] > 5
+    other = {"repairing": "the corrupted input as it is", "inpainting": "as it is", "denoising": "PCA with 4 numbers"}
+    assert other[kind] in beside["verdict"]
+    assert "too few to judge" not in beside["verdict"], "which the detector's own note says"
+
+
 def test_zoom_shows_a_part_of_a_picture_and_the_same_of_its_target() -> None:
     ramp = torch.linspace(0, 1, 32).expand(64, 1, 32, 32)
     context = Context(Noise(0, 0, 64), progress=0.0)

@@ -128,10 +128,10 @@ def test_early_stopping_waits_for_its_patience_and_keeps_the_best_weights(
     best = min(run.history, key=lambda row: row["validation_loss"])
     assert best["epoch"] == 8  # 4 steps of 0.01 an epoch: 0.32 is nearer to 0.3 than 0.28, and a tie goes to the first
     assert len(run.history) == 8 + patience
-    assert run.finished == "stopped early"
+    assert run.finished == "stopped early: the validation loss no longer falls"
     assert run.model.weight.item() == pytest.approx(0.32, abs=1e-3)
     assert float(load_file(tmp_path / "run" / "model.safetensors")["weight"]) == run.model.weight.item()
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["status"] == "stopped early"
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["status"] == run.finished
 
 
 # -- a loss that is no number --

@@ -235,3 +235,23 @@ def test_the_line_counts_what_has_not_been_added_up_yet() -> None:
     tally.seconds = 0.5
     at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, tally=tally)
     assert line_of(cast(Any, at)) == "epoch 1/3  16/s  loss 2"
+    at.history, at.data = (
+        [{"validation_loss": -3098.6, "validation_mse_per_value": 0.01}],
+        SimpleNamespace(shape=(1, 8, 8)),
+    )
+    assert line_of(cast(Any, at)) == "epoch 1/3  16/s  validation PSNR 20.00 dB"
+    at.data.shape = (8,)
+    assert line_of(cast(Any, at)) == "epoch 1/3  16/s  validation error 0.1 a number"
+
+
+def test_people_read_the_error_and_metrics_json_keeps_all() -> None:
+    run = fit(
+        create("undercomplete", shape=(1, 12, 12), code=2),
+        np.random.default_rng(0).random((40, 12, 12)),
+        epochs=2,
+        validation=0.2,
+        quiet=True,
+    )
+    assert str(run.readable["validation"]).startswith("PSNR ")
+    assert not {"loss", "penalty", "validation_reconstruction"} & set(run.readable)
+    assert {"loss", "penalty", "validation_reconstruction", "validation_mse_per_value"} <= set(run.metrics)

@@ -134,7 +134,7 @@ def train(
             }
         )
     else:
-        print_lines({"status": run.finished, **run.metrics})
+        print_lines({"status": run.finished, **run.readable})
         if run.beside:
             print(run.beside["verdict"])
         if run.self_check:

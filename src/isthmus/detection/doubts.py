@@ -8,7 +8,7 @@ from isthmus.detection.detector import Detector
 
 ENOUGH = 4  # a training of fewer than one in so many of the steps it takes is too short to judge by
 POOR = 0.6  # AUROC of the self-check below which next to nothing may be expected
-FEW = 10  # good ones held back, below which a threshold says little
+FEW = 10  # normal items held back, below which a threshold says little
 
 
 def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
@@ -29,12 +29,13 @@ def doubts(detector: Detector, false_alarms: float | None = None) -> list[str]:
         )
     share, count = detector.share(false_alarms), len(detector.good)
     promised, (low, high) = detector.promised(false_alarms), detector.between(false_alarms)
+    items = f"{count} normal item{'' if count == 1 else 's'} held back"
     likely = f"between {low:.1%} and {high:.0%} (95 %)"
     if promised is not None and (count + 1) * share < 1 - 1e-9:
         told.append(
-            f"{count} good ones held back promise {promised:.1%} of false alarms at best, {likely}; "
+            f"{items}: at best {promised:.1%} of false alarms can be promised, {likely}; "
             f"to promise {share:.1%} takes {math.ceil(1 / share - 1e-9) - 1}: --set good=FOLDER names more of them"
         )
     elif count < FEW:
-        told.append(f"{count} good ones held back say little of false alarms: {likely}")
+        told.append(f"{items}: too few to say much of false alarms: {likely}")
     return told

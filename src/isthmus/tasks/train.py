@@ -157,8 +157,9 @@ def enough(data: Data, options: Mapping[str, Any]) -> None:
     """Raise BadInput where nothing would be held back to say what is normal: before the training, not after it."""
     parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
     if not len(parts["validation"]) and not len(parts.get("test", ())):
+        items = f"{len(data)} normal item{'' if len(data) == 1 else 's'}"
         raise BadInput(
-            f"{len(data)} good ones, validation={options['validation']:g}: none held back to say what is normal; "
+            f"{items}, validation={options['validation']:g}: none is held back to say what is normal; "
             "3 or more are accepted, with a validation above 0, or a folder of others: good="
         )
 

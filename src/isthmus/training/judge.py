@@ -34,7 +34,11 @@ class Judge:
     def verdict(self) -> str:
         """Why the training should end after this epoch, or nothing."""
         patience = self.options["patience"]
-        return "stopped early" if patience is not None and self.since >= patience else ""
+        return (
+            "stopped early: the validation loss no longer falls"
+            if patience is not None and self.since >= patience
+            else ""
+        )
 
     def left(self, now: float) -> float:
         """Seconds in which there may be another step."""

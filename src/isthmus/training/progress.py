@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,12 +91,24 @@ def line_of(training: Training) -> str:
     """Where a training stands, in one line."""
     number, tally, last = (training.step - 1) // training.epoch_steps + 1, training.tally, training.history[-1:]
     means = tally.means()  # which adds up what waits, so that the items are all of them
-    loss = means.get("loss_per_value", means["loss"])
     speed = tally.items / max(tally.seconds, 1e-9)
-    text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s  loss {loss:.4g}"
+    text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s"
+    if last and (error := error_of(last[0], len(training.data.shape) == 3)):
+        return f"{text}  validation {error}"
+    text += f"  loss {means.get('loss_per_value', means['loss']):.4g}"
     if last and "validation_loss" in last[0]:
         text += f"  validation {last[0].get('validation_loss_per_value', last[0]['validation_loss']):.4g}"
     return text
+
+
+def error_of(row: Mapping[str, Any], pictures: bool) -> str:
+    """The error on the validation part as people read it: PSNR of pictures, else a number's; "" where none is known."""
+    error = row.get("validation_mse_per_value")
+    if error is None:
+        return ""
+    return (
+        f"PSNR {-10 * math.log10(max(error, 1e-10)):.2f} dB" if pictures else f"error {math.sqrt(error):.4g} a number"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -19,11 +19,13 @@ from isthmus.detection.self_check import in_words
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 from isthmus.training.comparison import beside_baselines
+from isthmus.training.progress import error_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SHOWN = 10  # pictures in a run's page
+TERMS = ("loss", "reconstruction", "penalty", "loss_per_value", "mse_per_value")  # noise to people, beside an error
 
 
 @dataclass(repr=False)
@@ -60,6 +62,16 @@ class Run:
             "images_per_second": len(self.parts["train"]) / max(seconds, 1e-9),
         }
         return {"epochs": len(self.history), **last, **speed}
+
+    @property
+    def readable(self) -> dict[str, Any]:
+        """The figures that people read: the error instead of the terms of the loss, where it is known."""
+        shown = self.metrics
+        error = error_of(shown, len(self.data.shape) == 3)
+        if not error:
+            return shown
+        terms = [f"{part}{name}" for part in ("", "validation_") for name in TERMS]
+        return {"validation": error, **{name: value for name, value in shown.items() if name not in terms}}
 
     @cached_property
     def beside(self) -> dict[str, Any]:
@@ -105,7 +117,7 @@ class Run:
         about = getattr(self.model, "about", {})
         page = Page(f"{about.get('recipe', 'model')}: what it learned")
         if self.history:
-            page.figures({key.replace("_", " "): value for key, value in self.metrics.items()})
+            page.figures({key.replace("_", " "): value for key, value in self.readable.items()})
         if self.beside:
             page.text(self.beside["verdict"])
         if self.self_check:
