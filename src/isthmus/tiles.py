@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from isthmus.layers import mirrored
 
 TILE = 512  # pixels of a side that are kept of each tile
 FEATHER = 16  # pixels over which one tile passes into the next
@@ -103,11 +104,9 @@ def _window(first: int, end: int, length: int, reach: int | None, stride: int) -
 def _part(
     array: np.ndarray, top: int, tall: int, left: int, wide: int, range: tuple[float, float] | None = None
 ) -> Tensor:
-    """1×C×tall×wide float32, numbers as shares of their range; past the end the last row is repeated."""
+    """1×C×tall×wide float32, numbers as shares of their range; past the end it is mirrored."""
     low, high = range or (0.0, float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0)
     exact: Any = np.float64 if low or (array.dtype.kind in "iu" and array.itemsize > 2) else np.float32
     part: Any = np.array(array[:, top : top + tall, left : left + wide], exact)[None]
     part = ((part - low) / ((high - low) or 1.0) if low else part / (high or 1.0)).astype(np.float32, copy=False)
-    down, right = tall - part.shape[-2], wide - part.shape[-1]
-    found = torch.from_numpy(part)
-    return F.pad(found, (0, right, 0, down), mode="replicate") if down or right else found
+    return mirrored(torch.from_numpy(part), tall, wide)

@@ -32,8 +32,8 @@ LARGE = np.zeros((700, 1100, 3), np.uint8)
 
 
 def test_one_large_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    hole = np.ones((700, 1100), np.uint8)
-    hole[:5] = 0
+    hole = np.zeros((700, 1100), np.uint8)
+    hole[::2, ::2] = 1  # in every tile, and no mask that marks what is to be kept
     for work in (isthmus.denoise, isthmus.unwatermark, lambda x, **how: isthmus.inpaint(x, hole, **how)):
         work(LARGE, model=StandIn())
         assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == [

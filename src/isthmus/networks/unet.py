@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from isthmus.contracts import Shape
 from isthmus.errors import BadInput
-from isthmus.layers import pad_to
+from isthmus.layers import mirror_to
 from isthmus.networks.blocks import blocks_of, normed, start
 from isthmus.registry import register
 
@@ -60,7 +60,7 @@ class UNetEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         # Without it the mean outweighs what is in the picture, and a net that finds finds nothing for a thousand steps.
         seen = F.group_norm(x, 1, eps=1e-4) if self.norm else x
-        folded = F.pixel_unshuffle(pad_to(seen, self.stride), self.fold)
+        folded = F.pixel_unshuffle(mirror_to(seen, self.stride), self.fold)
         h = self.head(folded.contiguous(memory_format=torch.channels_last))
         skips = [x, h]
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):

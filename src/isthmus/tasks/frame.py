@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus.bicubic import enlarge
 from isthmus.data.depth import full_range
 from isthmus.errors import BadInput
-from isthmus.layers import pad_to
+from isthmus.layers import mirror_to
 from isthmus.tasks.marks import AROUND, SURE, marks_in
 from isthmus.tiles import TILE, grid, tiled
 from isthmus.training.progress import Progress
@@ -163,7 +163,7 @@ def agreeing(net: Net, stride: int) -> Net:
         y, (height, width) = net(x, *sides), x.shape[-2:]
         if y.shape[1] == x.shape[1] or not (y[:, -1:] > AROUND).any():
             return y
-        x = pad_to(x, stride)  # as the net does, and so all views lie on one grid
+        x = mirror_to(x, stride)  # as the net does, and so all views lie on one grid
         views = [net(x.flip(axes)).flip(axes)[:, -1:, :height, :width] for axes in ((3,), (2,), (2, 3))]
         return torch.cat([y[:, :-1], torch.cat([y[:, -1:], *views], 1).amin(1, keepdim=True)], 1)
 
