@@ -15,8 +15,8 @@ import torch
 
 from isthmus import create, fit, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.errors import BadInput
-from isthmus.training import Run, Training
+from isthmus.errors import BadInput, Note
+from isthmus.training import Run, Training, budget
 
 HOW: dict[str, Any] = {"batch_size": 8, "device": "cpu", "quiet": True, "lr": 0.01, "validation": 0.2, "test": 0.0}
 LONG = HOW | {"epochs": 100_000}  # so that the time, not the recipe's epochs, is what counts
@@ -114,9 +114,27 @@ def test_another_budget_is_another_run(table: np.ndarray, tmp_path: Path) -> Non
 def test_more_than_fifty_times_the_epochs_is_not_trained_however_much_time_there_is(
     table: np.ndarray, tmp_path: Path
 ) -> None:
-    run = fit(model(), table, out=tmp_path / "run", budget="2h", epochs=2, **HOW)
+    with pytest.warns(Note, match=r"budget: .* of 2\.0 h are used, for 100 epochs: more of the same teaches little"):
+        run = fit(model(), table, out=tmp_path / "run", budget="2h", epochs=2, **HOW)
     assert epochs_of(tmp_path / "run") == 100
     assert (len(run.history), run.finished) == (100, "done")
+
+
+def test_few_epochs_are_no_whole_ones_so_that_the_budget_is_spent(
+    table: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "EVEN", 10**9)  # as if every epoch took seconds
+    found = fit(model(), table, budget=0.5, **LONG).model.about["training"]["epochs"]
+    assert found > 3
+    assert found != int(found)
+
+
+def test_a_training_that_is_done_well_before_its_budget_says_why(table: np.ndarray) -> None:
+    def faster(training: Training) -> None:
+        training.judge.budget *= 4  # as if the steps took a fourth of the time that was measured
+
+    with pytest.warns(Note, match=r"done .* before the budget is spent: the steps took less time than the first ones"):
+        fit(model(), table, budget=0.5, callbacks={"start": faster}, **LONG)
 
 
 def test_no_time_at_all_is_one_step(table: np.ndarray, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from isthmus.errors import BadInput
 from isthmus.files import claim
 from isthmus.machines import first_rank, together
 from isthmus.registry import exchange
-from isthmus.training.budget import epochs_within
+from isthmus.training.budget import MOST, epochs_within, note_unspent
 from isthmus.training.loop import Training
 from isthmus.training.options import batch_for, settle
 from isthmus.training.run import Run
@@ -95,5 +95,10 @@ def fit(
             store.clear_strays(run) if first_rank() else None  # a slower rank would take what the first one is writing
             training.resume()
         elif options["budget"] is not None:
+            most = MOST * options["epochs"]
             options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)
+            done = training.run()
+            if options["epochs"] < most and first_rank():
+                note_unspent(training)
+            return done
         return training.run()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
 
+from isthmus.errors import Note
+from isthmus.training.progress import duration
 from isthmus.training.tally import copy_of
 
 if TYPE_CHECKING:
@@ -14,14 +17,15 @@ if TYPE_CHECKING:
 
 MOST = 50  # times the recipe's own epochs: more of the same teaches little
 SHARE = 0.9  # of the time is planned, because the machine may have other things to do
-
+EVEN = 20  # epochs, from which on they are whole ones: of fewer the rest of one would be much of the budget
+UNSPENT = 0.25  # of a budget: more than that at the end is said
 
 LEAST_STEPS = 300  # where fewer fit into the budget, smaller batches make more of them
 LEAST_BATCH = 8
 
 
 def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
-    """Epochs that fit into `budget` seconds: whole ones from 3 on, at most MOST times those asked for.
+    """Epochs that fit into `budget` seconds: whole ones from EVEN on, at most MOST times those asked for, with a note.
 
     free_batch: nobody named a batch size, so it may become smaller. The steps that are timed are real ones;
     afterwards everything is as it was before them.
@@ -54,6 +58,26 @@ def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
     training.judge.spare = checked
     whole, rest = divmod(SHARE * (training.judge.left(time.perf_counter()) + checked), learned + checked)
     found = whole + max(0.0, rest - checked) / learned  # what is begun is checked, too
-    found = max(1 / training.epoch_steps, min(found, MOST * training.options["epochs"]))
-    agreed = training.fabric.broadcast(torch.tensor(float(int(found)) if found >= 3 else found, dtype=torch.float64))
-    return float(agreed)
+    most = MOST * training.options["epochs"]
+    found = float(training.fabric.broadcast(torch.tensor(found, dtype=torch.float64)))
+    if found * (1 - UNSPENT) > most and training.fabric.is_global_zero:
+        warnings.warn(
+            f"budget: {duration(most * (learned + checked))} of {duration(budget)} are used, for {most:,.0f} epochs: "
+            "more of the same teaches little; --epochs names more of them",
+            Note,
+            stacklevel=3,
+        )
+    found = max(1 / training.epoch_steps, min(found, most))
+    return float(int(found)) if found >= EVEN else found
+
+
+def note_unspent(training: Training) -> None:
+    """Say why a training whose epochs followed from its budget is done well before it is spent."""
+    left = training.judge.left(time.perf_counter())
+    if training.finished == "done" and left > UNSPENT * training.judge.budget:
+        warnings.warn(
+            f"done {duration(left)} before the budget is spent: the steps took less time than the first ones, by which "
+            f"{training.options['epochs']:.4g} epochs were planned; a longer --budget plans more of them",
+            Note,
+            stacklevel=3,
+        )
