@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ FACTS = ("level", "line", "steps", "calibrated_on", "check")  # beside the tenso
 MOST = 20.0  # the logarithm of the highest ratio
 
 
+@dataclass(eq=False)
 class Detector(Scorer):
     """A scorer and a calibration set: normal items that the model has not learned from, which say what is normal.
 
@@ -37,25 +39,13 @@ class Detector(Scorer):
     self_check has it; None where there was none.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        distances: dict[str, Any],
-        places: Tensor,
-        normal: Tensor,
-        good: Tensor,
-        region: Region | None = None,
-        level: float = 1.0,
-        line: float | None = None,
-        peaks: Tensor | None = None,
-        steps: tuple[int, int] = (0, 0),
-        calibrated_on: str = "",
-        check: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(settings, distances, places, normal, region)
-        self.good, self.level, self.line = good, level, line
-        self.peaks, self.steps = torch.tensor([level]) if peaks is None else peaks, steps
-        self.calibrated_on, self.check = calibrated_on, check
+    good: Tensor
+    level: float = field(default=1.0, kw_only=True)
+    line: float | None = field(default=None, kw_only=True)
+    peaks: Tensor = field(default_factory=lambda: torch.zeros(1), kw_only=True)
+    steps: tuple[int, int] = field(default=(0, 0), kw_only=True)
+    calibrated_on: str = field(default="", kw_only=True)
+    check: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @classmethod
     @torch.no_grad()
@@ -79,7 +69,7 @@ class Detector(Scorer):
         """
         settings = settings or Settings.of(model)
         region = Region.fit(roi, learned) if roi is not None else None
-        new = cls(settings, {}, torch.zeros(0), torch.zeros(0), torch.zeros(0), region)
+        new = cls(settings, {}, torch.zeros(0), torch.zeros(0), torch.zeros(0), region=region)
         new.measure(model, learned)
         spread = new.weigh(model, learned if reference is None else reference)
         times = passes(model, settings)
@@ -194,6 +184,7 @@ class Detector(Scorer):
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
             region = Region(tensors["roi"], tensors["outside"]) if "roi" in tensors else None
             facts = {name: header[name] for name in FACTS if name in header}
-            return cls(settings, distances, places, normal, good, region, peaks=tensors.get("peaks"), **facts)
+            peaks = tensors.get("peaks", torch.zeros(1))
+            return cls(settings, distances, places, normal, good, region=region, peaks=peaks, **facts)
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error

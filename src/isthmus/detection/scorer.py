@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ FAR = 6.0  # standard deviations at a glance, from which on a picture is no part
 LEAST = 1e-6  # that a standard deviation counts as
 
 
+@dataclass(eq=False)
 class Scorer:
     """Parts of a score and maps, each weighted by how much it varies over training items.
 
@@ -29,21 +31,11 @@ class Scorer:
     logarithm. region: of pictures, the part that counts; None for all of it.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        distances: dict[str, Any],
-        places: Tensor,
-        normal: Tensor,
-        region: Region | None = None,
-    ) -> None:
-        self.settings, self.distances, self.places, self.normal, self.region = (
-            settings,
-            distances,
-            places,
-            normal,
-            region,
-        )
+    settings: Settings
+    distances: dict[str, Any]
+    places: Tensor
+    normal: Tensor
+    region: Region | None = field(default=None, kw_only=True)
 
     @torch.no_grad()
     def measure(self, model: Any, learned: Iterable[Tensor]) -> None:
