@@ -129,9 +129,21 @@ def test_few_epochs_are_no_whole_ones_so_that_the_budget_is_spent(
     assert found != int(found)
 
 
+def test_a_machine_that_becomes_slow_trains_fewer_epochs_with_the_rate_that_goes_with_them(
+    table: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "PACE_OF", 0.2)
+    how = LONG | {"schedule": "cosine", "out": tmp_path / "run"}
+    run = fit(model(), table, budget=2.0, callbacks=waits(0.02), **how)
+    assert epochs_of(tmp_path / "run") < 60
+    assert run.history[-1]["lr"] < 0.1 * run.history[0]["lr"], "it ends at the end"
+    again = fit(model(), table, budget=2.0, resume=True, **how)
+    assert again.history == run.history
+
+
 def test_a_training_that_is_done_well_before_its_budget_says_why(table: np.ndarray) -> None:
     def faster(training: Training) -> None:
-        training.judge.budget *= 4  # as if the steps took a fourth of the time that was measured
+        training.judge.budget *= 100  # as if the steps took next to none of the time that was measured
 
     with pytest.warns(Note, match=r"done .* before the budget is spent: the steps took less time than the first ones"):
         fit(model(), table, budget=0.5, callbacks={"start": faster}, **LONG)

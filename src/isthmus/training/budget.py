@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from isthmus.autoencoder import write_config
 from isthmus.errors import Note
 from isthmus.training.progress import duration
 from isthmus.training.tally import copy_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST = 50  # times the recipe's own epochs: more of the same teaches little
 SHARE = 0.9  # of the time is planned, because the machine may have other things to do
 EVEN = 20  # epochs, from which on they are whole ones: of fewer the rest of one would be much of the budget
+PACE_OF, SLOWER = 10.0, 0.95  # seconds between two looks at the speed; share of the planned steps that no longer fit
 UNSPENT = 0.25  # of a budget: more than that at the end is said
 
 LEAST_STEPS = 300  # where fewer fit into the budget, smaller batches make more of them
@@ -69,6 +71,22 @@ def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
         )
     found = max(1 / training.epoch_steps, min(found, most))
     return float(int(found)) if found >= EVEN else found
+
+
+def replan(training: Training) -> None:
+    """Fewer epochs where the machine is slower than when they were planned, so that the rate ends with the budget."""
+    if training.options["budget"] is None:
+        return
+    now, fits = time.perf_counter(), float(training.steps)
+    began, first = training.pace
+    if now - began > PACE_OF:
+        fits = training.step + training.judge.left(now) * (training.step - first) / (now - began)
+        training.pace = now, training.step
+    fits = float(training.fabric.broadcast(torch.tensor(fits, dtype=torch.float64)))
+    if fits < SLOWER * training.steps:
+        training.options["epochs"] = max(training.step + 1, int(fits)) / training.epoch_steps
+        if training.out is not None and training.fabric.is_global_zero:
+            write_config(training.out, training.plain)
 
 
 def note_unspent(training: Training) -> None:

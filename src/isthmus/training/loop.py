@@ -24,6 +24,7 @@ from isthmus.errors import Diverged
 from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order
+from isthmus.training.budget import replan
 from isthmus.training.interrupt import interruptible
 from isthmus.training.judge import Judge
 from isthmus.training.options import rate
@@ -79,6 +80,7 @@ class Training:
         self.kept: dict[str, Any] = {}  # the figures of the weights in `best`
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
+        self.pace = 0.0, 0  # when the speed was looked at last, and the step then
 
     def set_batch_size(self, size: int) -> None:
         """Before the first step: items a step, and with them the steps of an epoch."""
@@ -146,6 +148,7 @@ class Training:
             store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
             write_config(self.out, self.plain)
         self.saved = time.perf_counter()
+        self.pace = time.perf_counter(), self.step
         self.watch.tell("start")
 
     def first_samples(self) -> Iterator[Sample]:
@@ -181,6 +184,7 @@ class Training:
             self.watch.tell("step")
             if ends:
                 self.end_epoch(number)
+                progress.total = self.steps
                 now = time.perf_counter()
             broken, stopping, saving, late = self.agreed(
                 broken, stop.is_set(), now - self.saved > CHECKPOINT_EVERY, self.judge.left(now) < 0
@@ -251,6 +255,7 @@ class Training:
         self.keep_if_best(row)
         if self.step < self.steps:
             self.finished = self.finished or self.judge.verdict()
+            replan(self)
         self.watch.tell("epoch")
         self.judge.spare = time.perf_counter() - began
 

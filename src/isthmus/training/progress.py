@@ -72,7 +72,7 @@ class Progress:
                 self.say(f"about {duration(whole)} in all, until {end}")
         if self.bar is not None and (last or now - self.shown > 0.25):
             self.shown = now
-            self.bar.update(self.task, completed=step, description=line(), refresh=True)
+            self.bar.update(self.task, completed=step, total=self.total, description=line(), refresh=True)
         elif self.bar is None and (last or now - self.shown > LINE_EVERY):
             self.shown = now
             left = min((now - self.began) / max(1, step - self.first) * (self.total - step), self.most(now))
