@@ -141,6 +141,16 @@ def test_a_machine_that_becomes_slow_trains_fewer_epochs_with_the_rate_that_goes
     assert again.history == run.history
 
 
+def test_where_the_steps_are_faster_than_planned_more_of_them_spend_the_budget(
+    table: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "PACE_OF", 0.1)
+    monkeypatch.setattr(budget, "SHARE", 0.1)  # as if the machine had been busy when they were planned
+    began = time.perf_counter()
+    fit(model(), table, budget=2.0, **LONG | {"schedule": "cosine"})
+    assert time.perf_counter() - began > 1.4
+
+
 def test_a_training_that_is_done_well_before_its_budget_says_why(table: np.ndarray) -> None:
     def faster(training: Training) -> None:
         training.judge.budget *= 100  # as if the steps took next to none of the time that was measured

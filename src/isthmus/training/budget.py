@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST = 50  # times the recipe's own epochs: more of the same teaches little
 SHARE = 0.9  # of the time is planned, because the machine may have other things to do
 EVEN = 20  # epochs, from which on they are whole ones: of fewer the rest of one would be much of the budget
-PACE_OF, SLOWER = 10.0, 0.95  # seconds between two looks at the speed; share of the planned steps that no longer fit
+PACE_OF, OTHER = 10.0, 0.05  # seconds between two looks at the speed; share of the planned steps that is not little
 UNSPENT = 0.25  # of a budget: more than that at the end is said
 
 LEAST_STEPS = 300  # where fewer fit into the budget, smaller batches make more of them
@@ -69,22 +69,25 @@ def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
             Note,
             stacklevel=3,
         )
+    training.most_epochs = most
     found = max(1 / training.epoch_steps, min(found, most))
     return float(int(found)) if found >= EVEN else found
 
 
 def replan(training: Training) -> None:
-    """Fewer epochs where the machine is slower than when they were planned, so that the rate ends with the budget."""
+    """More or fewer epochs where the machine is faster or slower than when they were planned, by the speed since the
+    beginning, so that the budget is spent and the rate ends with it."""
     if training.options["budget"] is None:
         return
     now, fits = time.perf_counter(), float(training.steps)
-    began, first = training.pace
-    if now - began > PACE_OF:
+    began, first, looked = training.pace
+    if now - looked > PACE_OF:
         fits = training.step + training.judge.left(now) * (training.step - first) / (now - began)
-        training.pace = now, training.step
+        training.pace = began, first, now
     fits = float(training.fabric.broadcast(torch.tensor(fits, dtype=torch.float64)))
-    if fits < SLOWER * training.steps:
-        training.options["epochs"] = max(training.step + 1, int(fits)) / training.epoch_steps
+    if abs(fits / training.steps - 1) > OTHER:
+        most = training.most_epochs or training.options["epochs"]  # a run that is resumed does not grow
+        training.options["epochs"] = min(most, max(training.step + 1, int(fits)) / training.epoch_steps)
         if training.out is not None and training.fabric.is_global_zero:
             write_config(training.out, training.plain)
 

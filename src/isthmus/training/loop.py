@@ -80,7 +80,8 @@ class Training:
         self.kept: dict[str, Any] = {}  # the figures of the weights in `best`
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
-        self.pace = 0.0, 0  # when the speed was looked at last, and the step then
+        self.pace = 0.0, 0, 0.0  # when the steps began, with which, and when their speed was looked at last
+        self.most_epochs = 0.0  # that a budget may plan; 0 where none has planned any
 
     def set_batch_size(self, size: int) -> None:
         """Before the first step: items a step, and with them the steps of an epoch."""
@@ -148,7 +149,7 @@ class Training:
             store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
             write_config(self.out, self.plain)
         self.saved = time.perf_counter()
-        self.pace = time.perf_counter(), self.step
+        self.pace = time.perf_counter(), self.step, time.perf_counter()
         self.watch.tell("start")
 
     def first_samples(self) -> Iterator[Sample]:
