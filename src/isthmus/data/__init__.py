@@ -10,7 +10,7 @@ from isthmus.data.opening import open_data
 from isthmus.data.pairs import by_name, paired
 from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
 from isthmus.data.preparation import prepared
-from isthmus.data.shards import write_shards
+from isthmus.data.shard_writer import write_shards
 from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 
 __all__ = [

@@ -14,7 +14,6 @@ import re
 import shutil
 import tarfile
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -31,13 +30,12 @@ from isthmus.data.broken import decode_each
 from isthmus.data.deep import Header
 from isthmus.data.depth import choose_range
 from isthmus.data.download import cache_folder, checksum
-from isthmus.data.folders import choose_shape, find_pictures
-from isthmus.data.mask_files import without_masks
+from isthmus.data.folders import choose_shape
 from isthmus.data.pictures import is_picture_name, read_bytes
 from isthmus.data.preparation import file_numbers
 from isthmus.data.values import Span
-from isthmus.errors import BadInput, Note
-from isthmus.files import atomic, claim
+from isthmus.errors import BadInput
+from isthmus.files import atomic
 
 INDEX = "index.json"
 KEPT = 50 * 10**9  # bytes of fetched shards on this disk
@@ -233,31 +231,3 @@ def make_room(folder: Path, wanted: int) -> None:
         total -= path.stat().st_size
         with suppress(OSError):
             path.unlink()
-
-
-def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000) -> Path:
-    """Pack the pictures of a folder, in an order drawn once, into `out`/shard-00000.tar ... and index.json.
-
-    In an order drawn once, so that a shard holds some of everything and may be read as one piece. Masks among the
-    pictures are left out, with a note. Returns `out`; raises BadInput where it exists or the folder holds no pictures.
-    """
-    names, _ = find_pictures(Path(folder))
-    if not names:
-        raise BadInput(f"{folder}: holds no pictures")
-    notes: list[str] = []
-    names = without_masks(Path(folder), names, notes)
-    for note in notes:
-        warnings.warn(note, Note, stacklevel=2)
-    out = claim(out)
-    names = [names[i] for i in np.random.RandomState(0).permutation(len(names))]
-    told = []
-    for first in range(0, len(names), per_shard):
-        path = out / f"shard-{first // per_shard:05d}.tar"
-        with atomic(path) as temporary, tarfile.open(temporary, "w") as tar:
-            for name in names[first : first + per_shard]:
-                tar.add(Path(folder, name), arcname=name, recursive=False)
-        count = len(names[first : first + per_shard])
-        told.append({"name": path.name, "count": count, "bytes": path.stat().st_size, "sha256": checksum(path)})
-    with atomic(out / INDEX) as temporary:
-        temporary.write_text(json.dumps({"format": 1, "shards": told}, indent=1), encoding="utf-8")
-    return out
