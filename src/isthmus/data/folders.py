@@ -28,6 +28,7 @@ from isthmus.data.values import Span
 from isthmus.errors import BadInput
 
 AS_PICTURES = "frames of films are used once they are saved as pictures (ffmpeg -i FILM %04d.png)"
+ARRAY = ".npy"
 MIXED_SIZE = 64  # the side where sizes are mixed and none was asked for
 
 
@@ -35,9 +36,11 @@ def find_pictures(folder: Path, also: Sequence[str] = ()) -> tuple[list[str], Co
     """Relative posix names of the pictures below `folder`, sorted, and a count of the other suffixes.
 
     Links to folders are followed, each folder once, so a loop ends. Hidden files and folders are left out. also:
-    suffixes of files that count as pictures here.
+    suffixes of files that count as pictures here. A .npy counts where there are no others: beside pictures it is codes,
+    labels or maps of them.
     """
     names: list[str] = []
+    arrays: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
     if not os.access(folder, os.R_OK | os.X_OK):
@@ -60,9 +63,14 @@ def find_pictures(folder: Path, also: Sequence[str] = ()) -> tuple[list[str], Co
                 bare(name) and os.path.isfile(path) and is_dicom(path)
             ):
                 names.append(f"{below}/{name}" if below else name)
+            elif name.lower().endswith(ARRAY) and os.path.isfile(path):
+                arrays.append(f"{below}/{name}" if below else name)
             else:
                 others[Path(name).suffix.lower() or "files without a suffix"] += 1
-    return sorted(names), others
+    if names:
+        others.update({ARRAY: len(arrays)} if arrays else {})
+        return sorted(names), others
+    return sorted(arrays), others
 
 
 def open_pictures(
@@ -136,12 +144,13 @@ def open_pictures(
                 files.corners, squares = squares[:, 1:], None
             items, broken = read_whole(files, path.is_dir(), notes)
         reasons |= {kept[place]: reason for place, reason in broken.items()}
-        if dtype == torch.float32 or (dtype == torch.uint16 and (like is None or data_range != (0.0, 65535.0))):
+        deep = dtype == torch.uint16 and bool(looks["deep"].all()) and not looks["stated"].any()
+        if dtype == torch.float32 or (dtype == torch.uint16 and (like is None or deep or data_range != (0.0, 65535.0))):
             count = len(items) if isinstance(items, Tensor) else len(kept)
             span = span_of(items, count, broken if squares is None else ())
             if like is None:
                 data_range = range_of_files(span, looks, notes, numpy_type(dtype))
-            notes += [] if like is None else outside(span, data_range)
+            notes += [] if like is None else outside(span, data_range, numpy_type(dtype) if deep else None)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():

@@ -20,6 +20,7 @@ from isthmus.data.exif import file_tags
 from isthmus.data.fitting import to_depth
 from isthmus.data.lossless import write_png, write_tiff
 from isthmus.data.metadata import NOTHING, Info, for_pillow, of_image, of_tags, tell_left, tiff_alone, true_of, unheld
+from isthmus.data.npy_pictures import Stored, read_npy, write_npy
 from isthmus.data.pictures import is_tiff, open_image, peek, read_layers
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
@@ -48,7 +49,7 @@ class Photo:
     Of an array, or of a TIFF in units, pixels are of any type. range: the numbers that are black and white; None where
     nobody says, and `own_range` finds it. done: what was done to it, in a word ("denoised"), for a format that records
     it. stated: whether the file says which number is white, so that its pixels are shares of 65535. bands: H×W×E of the
-    same type, channels besides color and alpha, such as near infrared, or None.
+    same type, channels besides color and alpha, such as near infrared, or None. stored: how a .npy held it.
     """
 
     pixels: np.ndarray
@@ -58,6 +59,7 @@ class Photo:
     bands: np.ndarray | None = None
     range: tuple[float, float] | None = None
     stated: bool = False
+    stored: Stored | None = None
 
     @property
     def deep(self) -> bool:
@@ -104,6 +106,10 @@ def read_photo(path: Path | str) -> Photo:
         pixels, data = read_dicom(path)
         _one_of(path, frames_of(data))
         return Photo(pixels, info=Info(dicom=data), stated=header.stated)
+    if path.suffix.lower() == ".npy":
+        peek(path)
+        layers, stored = read_npy(path)
+        return photo_of(layers, NOTHING).but(stored=stored)
     layers = read_layers(path)
     info, frames = _beside(path)
     _one_of(path, frames)
@@ -158,12 +164,17 @@ def check_name(path: Path | str, source: Path | None = None) -> None:
 
 
 def write_photo(path: Path | str, photo: Photo, quality: int | None = None) -> Path:
-    """Write a photo by the suffix, whole or not at all; what the format cannot hold is told in a Note.
+    """Write a photo by the suffix, whole or not at all; what the format cannot hold is told in a Note. A .npy is
+    written of a .npy alone.
 
     quality: of a JPEG, 1 to 100, 95 by default. Raises BadInput for another suffix, a side that is too long for the
     format, or where it cannot be written.
     """
     path = Path(path)
+    if path.suffix.lower() == ".npy" and photo.stored is not None:
+        with atomic(path) as temporary:
+            write_npy(temporary, photo.samples(), photo.stored)
+        return path
     check_name(path)
     suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix.lower(), path.suffix.lower())
     photo = photo.but(info=true_of(photo.info, photo.size))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data import deep, dicom, tiff
+from isthmus.data import deep, dicom, npy_pictures, tiff
 from isthmus.data.color_spaces import from_inks, from_lab
 from isthmus.data.deep import Header, Layers
 from isthmus.data.reasons import bounded, reason
@@ -46,6 +46,8 @@ def peek(path: Path | str) -> Header:
             header = dicom.dicom_header(path)
         elif _starts_as_tiff(head):
             header = tiff.tiff_header(path)
+        elif head.startswith(npy_pictures.MAGIC):
+            header = npy_pictures.npy_header(path)
         elif (ppm := deep.ppm_header(head)) is not None:
             header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=deep.states_its_white(head))
         else:
@@ -97,6 +99,9 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
             return Layers(dicom.read_dicom(path)[0])
         if _starts_as_tiff(head):
             return _tiff(path)
+        if head.startswith(npy_pictures.MAGIC):
+            bounded(path, npy_pictures.npy_header(path))
+            return npy_pictures.read_npy(path)[0]
         if deep.png_is_deep_colour(head):
             return _deep_png(path)
         if (ppm := deep.ppm_header(head)) is not None and ppm[3] > 255:

@@ -20,7 +20,7 @@ from torch import Tensor
 from isthmus.contracts import Shape
 from isthmus.data.base import Range, by_column, ends_of, numpy_type, range_of, shape_of, times, to_unit
 from isthmus.data.deep import over_white
-from isthmus.data.depth import NOISE, WHITES, stored_type
+from isthmus.data.depth import NOISE, WHITE, WHITES, stored_type, white_of
 from isthmus.data.fitting import fit, of_white, to_depth
 from isthmus.data.layouts import CHANNELS, Layout, choose_layout
 from isthmus.data.pictures import peek, read_picture, read_units
@@ -140,11 +140,20 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
     return outside(span, data_range) if own or dtype.kind != "f" else []
 
 
-def outside(span: Span, data_range: Range) -> list[str]:
-    """A note where values lie outside of what a run was trained on; none where they do not."""
+def outside(span: Span, data_range: Range, dtype: np.dtype | None = None) -> list[str]:
+    """A note where values lie outside of what a run was trained on; none where they do not.
+
+    dtype: that of the numbers in files. Of uint16 that stay below the white of fewer bits a note says so too.
+    """
     low, high = ends_of(data_range)
     if low <= span.low and span.high <= high:
-        return []
+        white = white_of(span.high) if dtype == np.uint16 and low == 0 and 0 < span.high <= WHITES[-1] else high
+        if white >= high or high not in WHITES:
+            return []
+        return [
+            f"values up to {span.high:g} are dark to this run, whose white is {high:g}; if their white is {white:g}, "
+            f"scale them to {high:g}, or train on such with {WHITE}{white:g}"
+        ]
     return [
         f"values from {span.low:g} to {span.high:g} reach outside the {low:g}..{high:g} that this run was trained on"
     ]
@@ -206,7 +215,8 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
     if header.stated and ends_of(data_range)[0] == 0:
         picture = of_white(picture, white)
     fitted = fit(picture, shape, numpy_type(dtype), whole=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
-    for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range):
+    stored = np.dtype(np.uint16) if header.deep and dtype == torch.uint16 and not header.stated else None
+    for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range, stored):
         warnings.warn(f"{path}: {note}", Note, stacklevel=4)
     return to_unit(torch.from_numpy(fitted.copy())[None], data_range)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from isthmus.data.builtin import is_builtin
 from isthmus.data.dicom import is_dicom
-from isthmus.data.folders import find_pictures
+from isthmus.data.folders import ARRAY, find_pictures
 from isthmus.data.pictures import is_picture_name
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput, Note
@@ -74,5 +74,5 @@ def _matches(text: str) -> list[str]:
 def _pictures(path: str, also: Sequence[str]) -> Iterator[str]:
     if os.path.isdir(path):
         yield from (os.path.join(path, name) for name in find_pictures(Path(path), also)[0])
-    elif path.lower().endswith(tuple(also)) or is_picture_name(path) or is_dicom(Path(path)):
+    elif path.lower().endswith((*also, ARRAY)) or is_picture_name(path) or is_dicom(Path(path)):
         yield path

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.data.download import checksum
-from isthmus.data.folders import find_pictures
+from isthmus.data.folders import ARRAY, find_pictures
 from isthmus.data.mask_files import without_masks
 from isthmus.data.shards import INDEX
 from isthmus.errors import BadInput, Note
@@ -26,6 +26,8 @@ def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000
     names, _ = find_pictures(Path(folder))
     if not names:
         raise BadInput(f"{folder}: holds no pictures")
+    if names[0].lower().endswith(ARRAY):
+        raise BadInput(f"{folder}: holds {ARRAY}, of which no shards are made; picture files are accepted")
     notes: list[str] = []
     names = without_masks(Path(folder), names, notes)
     for note in notes:

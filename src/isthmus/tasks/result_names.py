@@ -36,10 +36,12 @@ def film_name(name: str) -> str:
 
 
 def result_name(folder: Path, name: str, format: str | None = None) -> str:
-    """The format that is asked for, or .png, but .tif for a .tif of more than that can hold, and .dcm for a DICOM."""
+    """The format that is asked for, or .png, but .tif for a .tif of more than that can hold; .dcm and .npy stay so."""
     path = PurePosixPath(name)
     if format is not None:
         return str(path.with_suffix(f".{format}"))
+    if path.suffix.lower() == ".npy":
+        return name
     if is_dicom(folder / name):
         return name if path.suffix.lower() == ".dcm" else f"{name}.dcm"
     if path.suffix.lower() in (".tif", ".tiff"):

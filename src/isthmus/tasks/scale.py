@@ -32,7 +32,13 @@ def ranged(photo: Photo, model: Any, how: How) -> Photo:
     if photo.range is not None:
         return photo
     if (trained := range_of_run(model, dtype)) is not None:
-        return photo.but(range=full_range(dtype) if photo.stated and trained[0] == 0 else trained)
+        if photo.stated and trained[0] == 0:
+            return photo.but(range=full_range(dtype))
+        own = own_range(photo.pixels)
+        if dtype == np.uint16 and trained[0] == 0 and own[1] != trained[1]:
+            values = f"values up to {int(photo.pixels.max())} for a run whose white is {trained[1]:g}"
+            warnings.warn(f"{values}; --white {own[1]:g} reads them as the run read its own", Note, stacklevel=5)
+        return photo.but(range=trained)
     if photo.info.dicom is not None and dtype == np.uint16:
         return photo.but(range=(float(photo.pixels.min()), float(photo.pixels.max())))
     low, high = full_range(dtype) if photo.stated else own_range(photo.pixels)

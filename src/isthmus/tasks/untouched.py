@@ -19,6 +19,7 @@ BEGINNINGS = {
     (".tif", ".tiff"): (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     (".webp",): (b"RIFF",),
     (".bmp",): (b"BM",),
+    (".npy",): (b"\x93NUM",),
 }
 
 

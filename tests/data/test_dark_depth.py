@@ -1,0 +1,52 @@
+"""12 bits in 16 beside a run on all 16, and the reverse: read as the run says, with one line that says how else."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.data import open_data
+from isthmus.data.photo import Photo
+from isthmus.data.preparation import prepared
+from isthmus.errors import Note
+from isthmus.tasks.scale import ranged
+
+RUN = {"shape": [1, 16, 16], "range": [0.0, 65535.0], "dtype": "uint16"}
+FRAMES = np.random.default_rng(0).integers(0, 4096, (3, 16, 16)).astype(np.uint16)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    for number, frame in enumerate(FRAMES):
+        tifffile.imwrite(tmp_path / f"{number}.tif", frame)
+    return tmp_path
+
+
+def test_a_folder_and_a_file_say_that_they_are_dark(raw: Path) -> None:
+    told = (
+        "are dark to this run, whose white is 65535; if their white is 4095, scale them to 65535, or train on such with"
+    )
+    assert any(told in note for note in open_data(raw, like=RUN).notes)
+    with pytest.warns(Note, match="are dark to this run"):
+        prepared(raw / "0.tif", RUN)
+    for number, frame in enumerate(FRAMES):
+        tifffile.imwrite(raw / f"{number}.tif", frame * 16)
+    assert not open_data(raw, like=RUN).notes
+
+
+@pytest.mark.parametrize(("white", "scale", "named"), [(65535.0, 1, "4095"), (4095.0, 16, "65535")])
+def test_a_picture_to_restore_says_which_white_reads_it(white: float, scale: int, named: str) -> None:
+    model = object.__new__(Autoencoder)
+    model.__dict__["about"] = {"input": {**RUN, "range": [0.0, white]}}
+    photo = Photo(FRAMES[0][..., None] * np.uint16(scale))
+    with pytest.warns(Note, match=rf"for a run whose white is {white:g}; --white {named} reads them"):
+        assert ranged(photo, model, {}).range == (0.0, white)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ranged(Photo(FRAMES[0][..., None] * np.uint16(17 - scale)), model, {})
+        ranged(photo, model, {"white": float(named)})
