@@ -128,6 +128,15 @@ def restoration() -> Table:
     return lines
 
 
+def left_alone() -> Table:
+    """How often `isthmus denoise` changes pictures that need it, and pictures that do not."""
+    lines = [["", "pictures changed", "PSNR before", "after"]]
+    for row in results("restoration-alone")["rows"]:
+        title = f"{row['pictures']}: {row['case']}"
+        lines.append([title, f"**{row['touched']:.0%}**", f"{row['psnr_before']:.2f}", f"{row['psnr']:.2f}"])
+    return lines
+
+
 def anomaly() -> Table:
     """The figures of benchmarks/anomaly.py: ours and what was run beside it, of each part that has been run."""
     lines = [["", "ours", "run beside it", "published"]]
@@ -216,6 +225,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "types": types,
     "defaults": defaults,
     "restoration": restoration,
+    "alone": left_alone,
     "anomaly": anomaly,
     "promise": promise,
     "speed": speed,
