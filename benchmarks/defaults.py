@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from common import RESULTS, write
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.metrics import psnr
 from isthmus.networks import Principal
-from isthmus.tasks.train import train
+from isthmus.types import Context, Noise, Sample
+from isthmus.verbs.train import train
 
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
 SETS = {

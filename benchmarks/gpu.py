@@ -25,7 +25,7 @@ import torch
 import isthmus
 from common import machine
 from isthmus import store
-from isthmus.tasks.train import train
+from isthmus.verbs.train import train
 from train_models import GPU_PLANS, begun_from, learned, linked
 
 Row = dict[str, Any]

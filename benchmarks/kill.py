@@ -37,8 +37,8 @@ import isthmus
 from common import write
 from isthmus import store
 from isthmus.errors import BadInput
-from isthmus.tasks.train import train
 from isthmus.training import loop
+from isthmus.verbs.train import train
 
 TRIALS, SEED, AGAIN = 50, 0, 3  # AGAIN: times that a resumed session may be killed, each with probability 1/2
 EVERY = 0.2  # seconds between checkpoints

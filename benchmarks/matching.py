@@ -43,7 +43,7 @@ class Known:
 
 def gray(path: Path) -> Tensor:
     """H×W in [0, 1]."""
-    from isthmus.data.pictures import read_picture
+    from isthmus.media.image_reader import read_picture
 
     picture = torch.from_numpy(np.asarray(read_picture(path), np.float32)) / 255
     return (picture * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0) if len(picture) == 3 else picture[0]

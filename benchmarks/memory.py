@@ -31,8 +31,8 @@ from torch import Tensor, nn
 
 import isthmus
 from common import write
-from isthmus.contracts import Context, Losses, Sample
 from isthmus.data import open_data
+from isthmus.types import Context, Losses, Sample
 
 PHOTOS, SIDE, NAMES, MANY = 50, 1024, 20_000, 100_000
 LIMIT = 2 * 10**9  # bytes that a process may have of its own

@@ -82,7 +82,7 @@ def same_as_cpu(device: str, folder: Path) -> dict[str, Any]:
 def onnx(device: str, folder: Path) -> dict[str, Any]:
     import onnxruntime
 
-    from isthmus.export import export
+    from isthmus.verbs.export import export
 
     isthmus.fit(made("undercomplete", (784,), code=8), ROWS, out=folder / "run", device=device, epochs=1, **SMALL)
     onnxruntime.InferenceSession(str(export(folder / "run", folder / "net.onnx")))

@@ -27,7 +27,7 @@ from PIL import Image
 import isthmus
 from common import main
 from crops import crops
-from isthmus.contracts import Context, Sample
+from isthmus.types import Context, Sample
 from peers.convnet import WIDTHS, ConvVAE
 from turns import QUICK, beside, enter, record, script
 

@@ -25,7 +25,7 @@ from dead_leaves import rendered
 from isthmus import store
 from isthmus.files import atomic
 from isthmus.models import CARD, FOLDER
-from isthmus.tasks.train import train
+from isthmus.verbs.train import train
 from overlap import LEARNED, without
 
 BSDS = "BSDS500: research and education"

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Plain
-from isthmus.contracts import Code
 from isthmus.errors import BadInput
 from isthmus.networks import DenseDecoder, DenseEncoder
 from isthmus.objectives import Gaussian
 from isthmus.registry import build, config_of
+from isthmus.types import Code
 
 X = torch.rand(24, 1, 8, 6, generator=torch.Generator().manual_seed(0))
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from isthmus.bottlenecks import FSQ, L1, VQ, Bottleneck, Contractive, RateKL, TopK, Variational
-from isthmus.contracts import Code, Context, Noise
 from isthmus.errors import BadInput
+from isthmus.types import Code, Context, Noise
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

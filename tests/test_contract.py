@@ -16,11 +16,11 @@ from torch import Tensor
 
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.errors import BadInput
 from isthmus.objectives import LOSSES
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
+from isthmus.types import Context, Noise, Sample
 
 SHAPES = {"gray": (1, 9, 11), "colour": (3, 10, 7), "table": (13,)}
 SMALL = {"widths": (24,), "channels": (8, 16), "codes": 16, "dim": 4, "k": 3, "levels": (5, 4, 3)}

@@ -12,7 +12,7 @@ from isthmus import Autoencoder, create
 from isthmus.detection import Settings
 from isthmus.errors import BadInput, Note
 from isthmus.recipes import RECIPES
-from isthmus.recipes.detect import CODED_KINDS, UNETS
+from isthmus.recipes.anomaly import CODED_KINDS, UNETS
 from isthmus.registry import config_of
 
 LARGE, SMALL, ROWS = (3, 24, 24), (1, 12, 12), (12,)

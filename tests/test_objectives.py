@@ -14,7 +14,7 @@ from torch.distributions import Normal
 
 from isthmus.errors import BadInput
 from isthmus.metrics import ssim
-from isthmus.objectives import Bernoulli, Categorical, Found, Gaussian, Laplace, Structural, objective
+from isthmus.objectives import Bernoulli, Categorical, Gaussian, Laplace, MaskedReconstruction, Structural, objective
 from isthmus.registry import build, config_of
 
 random = torch.Generator().manual_seed(0)
@@ -164,7 +164,7 @@ def test_where_counts_the_same_however_little_is_covered() -> None:
     y[:, 1] = -3.0  # nothing is covered, it says
 
     def of_where(even: bool) -> torch.Tensor:
-        loss = Found(Gaussian(link="identity"), outside=0.0, even=even).loss(y, target)
+        loss = MaskedReconstruction(Gaussian(link="identity"), outside=0.0, even=even).loss(y, target)
         return loss - Gaussian(link="identity").loss(y[:, :1], target[:, :1], target[:, 1:])
 
     missed, spared = math.log(1 + math.exp(3)), math.log(1 + math.exp(-3))

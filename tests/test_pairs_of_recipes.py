@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from isthmus import create
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import CORRUPTIONS
 from isthmus.errors import BadInput
 from isthmus.recipes import RECIPES
+from isthmus.types import Context, Noise, Sample
 
 JOINED = ("masking:0.3+gaussian:0.1", "camera,camera+jpeg:40-95", "gaussian:0.1+holes", "gaussian:0.1+neighbours")
 TEXTS = (*CORRUPTIONS, *JOINED)

@@ -17,8 +17,8 @@ import isthmus
 from common import write
 from detecting.synthesised import ROWS, SMALL
 from isthmus.data import open_data
+from isthmus.jobs.anomaly.calibrate import calibrate
 from isthmus.metrics import auroc
-from isthmus.tasks.calibrate import calibrate
 
 CLASSES = {"mnist": (2, 4, 8), "fashion-mnist": (0, 3, 7)}
 SCORES = ("error", "ssim", "knn", "mahalanobis", "error+knn", "error+ssim", "ssim+knn", "error+ssim+knn")

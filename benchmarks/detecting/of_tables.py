@@ -15,9 +15,9 @@ import numpy as np
 
 import isthmus
 from common import write
-from isthmus.data.columns import ranges_of
+from isthmus.data.column_ranges import ranges_of
+from isthmus.jobs.anomaly.calibrate import calibrate
 from isthmus.metrics import auroc
-from isthmus.tasks.calibrate import calibrate
 
 SEEDS = (0, 1, 2)
 Score = Callable[[np.ndarray], np.ndarray]

@@ -73,7 +73,9 @@ def of_one_net(pictures: np.ndarray, others: np.ndarray) -> list[dict[str, Any]]
                 low, high = detector.between(share)
                 rates.append(rate)
                 inside.append(low <= rate <= high)
-            rows.append({"score": score, "calibration_items": count, **summed(rates, inside, detector.promised(share))})
+            rows.append(
+                {"score": score, "calibration_items": count, **summed(rates, inside, detector.fpr_bound(share))}
+            )
     return rows
 
 
@@ -90,7 +92,7 @@ def of_trainings(pictures: np.ndarray) -> dict[str, Any]:
         low, high = model.detector.between(share)
         inside.append(low <= rates[-1] <= high)
     score = f"{model.detector.settings.score}, trained anew"
-    return {"score": score, "calibration_items": KEPT, **summed(rates, inside, model.detector.promised(share))}
+    return {"score": score, "calibration_items": KEPT, **summed(rates, inside, model.detector.fpr_bound(share))}
 
 
 def summed(rates: list[float], inside: list[bool], promised: float | None) -> dict[str, Any]:

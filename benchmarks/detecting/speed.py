@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 import isthmus
 from common import write
-from isthmus.contracts import Context, Sample
 from isthmus.report import write_picture
+from isthmus.types import Context, Sample
 from turns import LOAD, LOADED, quiet
 
 PICTURES, SIDE, TIMES = 256, 256, 3
@@ -44,14 +44,14 @@ def speed() -> None:
             def net(model: isthmus.Autoencoder = model, x: torch.Tensor = x) -> None:
                 with torch.no_grad():
                     for part in x.split(16):
-                        model.say(Sample.of(part), Context())
+                        model.predict(Sample.of(part), Context())
 
             def verb(model: isthmus.Autoencoder = model, kind: str = kind) -> None:
                 isthmus.detect(model, top / "new", out=top / f"{kind}-report", force=True)
 
             def one_net(model: isthmus.Autoencoder = model, x: torch.Tensor = x) -> None:
                 with torch.no_grad():
-                    model.say(Sample.of(x[:1]), Context())
+                    model.predict(Sample.of(x[:1]), Context())
 
             def one(model: isthmus.Autoencoder = model) -> None:
                 model.detect(frames[0])

@@ -191,8 +191,8 @@ CHOICES: list[dict[str, Any]] = [
 def synthesised(run: Path, top: Path) -> list[dict[str, Any]]:
     """How the score was chosen: on defects made of the good ones that draw the line, by ways that the model has not
     learned by."""
-    from isthmus.tasks.calibrate import calibrate
-    from isthmus.tasks.inputs import open_for, parts_of
+    from isthmus.inference.inputs import open_for, parts_of
+    from isthmus.jobs.anomaly.calibrate import calibrate
 
     model = isthmus.load(run)
     model.path = None  # the run keeps its own detector

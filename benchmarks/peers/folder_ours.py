@@ -14,7 +14,7 @@ from importlib.metadata import version
 import torch
 
 from isthmus.data import base, open_data, to_unit
-from isthmus.machines import keep_freed_memory
+from isthmus.distributed import keep_freed_memory
 
 batch, epochs = int(sys.argv[2]), int(sys.argv[3])
 if "large" in sys.argv:

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from common import write
 from isthmus import load, metrics
-from isthmus.data.pictures import read_picture
+from isthmus.inference.image import restored as in_tiles
+from isthmus.media.image_reader import read_picture
 from isthmus.models import CARD, folder_of, names
-from isthmus.tasks.frame import restored as in_tiles
 from overlap import TESTED, without
 from turns import Absent, answer, environment, script
 

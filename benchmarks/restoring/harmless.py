@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from isthmus import metrics
-from isthmus.tasks.frame import through
-from isthmus.tasks.marks import MOST, SURE, marks_in
+from isthmus.inference.image import through
+from isthmus.inference.marks import MOST, SURE, marks_in
 from restoring import damage, marks
 from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
 

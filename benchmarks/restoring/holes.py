@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 
 from isthmus import metrics
-from isthmus.data.pictures import read_picture
+from isthmus.media.image_reader import read_picture
 from restoring import damage
 from restoring.contest import DATA, Contest, Row, each, files, found, means, psnr, read, restored
 

@@ -18,56 +18,56 @@ if TYPE_CHECKING:
     from isthmus.errors import BadInput as BadInput
     from isthmus.errors import Diverged as Diverged
     from isthmus.errors import IsthmusError as IsthmusError
-    from isthmus.export import export as export
-    from isthmus.hub import from_hub as from_hub
-    from isthmus.hub import push_to_hub as push_to_hub
+    from isthmus.jobs.anomaly.detect import detect as detect
+    from isthmus.jobs.autoencoding.generate import generate as generate
+    from isthmus.jobs.autoencoding.generate import interpolate as interpolate
+    from isthmus.jobs.autoencoding.reconstruct import decode as decode
+    from isthmus.jobs.autoencoding.reconstruct import embed as embed
+    from isthmus.jobs.autoencoding.reconstruct import reconstruct as reconstruct
+    from isthmus.jobs.restoration.restore import denoise as denoise
+    from isthmus.jobs.restoration.restore import inpaint as inpaint
+    from isthmus.jobs.restoration.restore import unwatermark as unwatermark
+    from isthmus.jobs.restoration.restore import upscale as upscale
     from isthmus.recipes import create as create
-    from isthmus.tasks.compare import compare as compare
-    from isthmus.tasks.demo import demo as demo
-    from isthmus.tasks.describe import describe as describe
-    from isthmus.tasks.detect import detect as detect
-    from isthmus.tasks.evaluate import evaluate as evaluate
-    from isthmus.tasks.generate import generate as generate
-    from isthmus.tasks.generate import interpolate as interpolate
-    from isthmus.tasks.restore import denoise as denoise
-    from isthmus.tasks.restore import inpaint as inpaint
-    from isthmus.tasks.restore import unwatermark as unwatermark
-    from isthmus.tasks.restore import upscale as upscale
-    from isthmus.tasks.show import show as show
-    from isthmus.tasks.train import train as train
-    from isthmus.tasks.use import decode as decode
-    from isthmus.tasks.use import embed as embed
-    from isthmus.tasks.use import reconstruct as reconstruct
     from isthmus.training import Run as Run
-    from isthmus.training import fit as fit
+    from isthmus.training.fit import fit as fit
+    from isthmus.verbs.compare import compare as compare
+    from isthmus.verbs.demo import demo as demo
+    from isthmus.verbs.describe import describe as describe
+    from isthmus.verbs.evaluate import evaluate as evaluate
+    from isthmus.verbs.export import export as export
+    from isthmus.verbs.hub import from_hub as from_hub
+    from isthmus.verbs.hub import push_to_hub as push_to_hub
+    from isthmus.verbs.show import show as show
+    from isthmus.verbs.train import train as train
 
 __version__ = "0.1.0"
 
 _places = {
-    "demo": "tasks.demo",
-    "show": "tasks.show",
-    "describe": "tasks.describe",
-    "detect": "tasks.detect",
-    "train": "tasks.train",
-    "evaluate": "tasks.evaluate",
-    "compare": "tasks.compare",
-    "reconstruct": "tasks.use",
-    "embed": "tasks.use",
-    "decode": "tasks.use",
-    "generate": "tasks.generate",
-    "interpolate": "tasks.generate",
-    "denoise": "tasks.restore",
-    "unwatermark": "tasks.restore",
-    "inpaint": "tasks.restore",
-    "upscale": "tasks.restore",
+    "demo": "verbs.demo",
+    "show": "verbs.show",
+    "describe": "verbs.describe",
+    "detect": "jobs.anomaly.detect",
+    "train": "verbs.train",
+    "evaluate": "verbs.evaluate",
+    "compare": "verbs.compare",
+    "reconstruct": "jobs.autoencoding.reconstruct",
+    "embed": "jobs.autoencoding.reconstruct",
+    "decode": "jobs.autoencoding.reconstruct",
+    "generate": "jobs.autoencoding.generate",
+    "interpolate": "jobs.autoencoding.generate",
+    "denoise": "jobs.restoration.restore",
+    "unwatermark": "jobs.restoration.restore",
+    "inpaint": "jobs.restoration.restore",
+    "upscale": "jobs.restoration.restore",
     "Autoencoder": "autoencoder",
     "load": "autoencoder",
     "create": "recipes",
     "fit": "training",
     "Run": "training",
-    "export": "export",
-    "push_to_hub": "hub",
-    "from_hub": "hub",
+    "export": "verbs.export",
+    "push_to_hub": "verbs.hub",
+    "from_hub": "verbs.hub",
     "IsthmusError": "errors",
     "BadInput": "errors",
     "Diverged": "errors",

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the words
-from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Losses, Noise, Sample, Shape
+from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.corruptions import Corruption
 from isthmus.data import prepared
 from isthmus.detection import FILE, Detector, Finding
@@ -24,6 +23,7 @@ from isthmus.files import claim
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
+from isthmus.types import Code, Context, Losses, Noise, Sample, Shape
 
 CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
 
@@ -67,7 +67,7 @@ class Autoencoder(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
         sample = sample if sample.corrupted else self.corrupted(sample, ctx)
-        y, code = self.say(sample, ctx)
+        y, code = self.predict(sample, ctx)
         # Losses are float32 whatever the net is; to switch off what is off takes time at every step.
         mixed = torch.is_autocast_enabled(y.device.type)
         with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
@@ -90,10 +90,10 @@ class Autoencoder(nn.Module):
             sample = self.corruption(sample, ctx)
         return sample
 
-    def say(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
+    def predict(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
         """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""
         h, skips = self._features(sample.x)
-        context = ctx.but(x=sample.x, encode=lambda x: self._features(x)[0], condition=sample.condition)
+        context = ctx.replace(x=sample.x, encode=lambda x: self._features(x)[0], condition=sample.condition)
         code = self._code(h, context)
         return self._decoded(code.z, skips, sample.x.shape[1:]), code
 
@@ -107,7 +107,7 @@ class Autoencoder(nn.Module):
 
     def _code(self, h: Tensor, ctx: Context) -> Code:
         code = self.bottleneck(h, ctx) if isinstance(self.bottleneck, Bottleneck) else self.bottleneck(h)
-        return code if isinstance(code, Code) else Code(code, free(code))
+        return code if isinstance(code, Code) else Code(code, no_penalty(code))
 
     def _decoded(self, z: Tensor, skips: list[Tensor] | None, size: Shape | None = None) -> Tensor:
         # A code from a file lies otherwise in memory than one from the encoder; a convolution would round otherwise.
@@ -130,7 +130,7 @@ class Autoencoder(nn.Module):
         """
 
         def once(part: Tensor) -> Tensor:
-            part = self.given(part)
+            part = self.prepare_input(part)
             return self._code(self._features(part)[0], Context(x=part)).z
 
         return self._chunks(once, self.tensor(x, unit))
@@ -156,18 +156,18 @@ class Autoencoder(nn.Module):
         """
 
         def once(part: Tensor) -> Tensor:
-            part = self.given(part)
+            part = self.prepare_input(part)
             h, skips = self._features(part)
             z = self._code(h, Context(x=part)).z
             y = self._decoded(z, skips, tuple(part.shape[1:]))
             picture = self.objective.picture(y)
-            return picture[:, : self.shape[0]] if self.finds else picture
+            return picture[:, : self.shape[0]] if self.predicts_mask else picture
 
         return self._chunks(once, self.tensor(x, unit))
 
-    def given(self, x: Tensor, **side: Tensor) -> Tensor:
+    def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
         """x̃ for a picture that life has damaged: nothing is added to the damage, only what is known of it (a mask)."""
-        return self.corruption.given(x, **side) if self.corruption is not None else x
+        return self.corruption.prepare_input(x, **side) if self.corruption is not None else x
 
     @torch.no_grad()
     def restore(self, x: Tensor, **side: Tensor) -> Tensor:
@@ -175,8 +175,8 @@ class Autoencoder(nn.Module):
 
         side: what is known of the damage, as the corruption's `given` takes it (mask=N×1×H×W, 1 in the hole).
         """
-        seen = self.given(x, **side)
-        y, _ = self.say(Sample(seen, seen, condition=side), Context())
+        seen = self.prepare_input(x, **side)
+        y, _ = self.predict(Sample(seen, seen, condition=side), Context())
         return self.objective.picture(y)
 
     @property
@@ -185,9 +185,9 @@ class Autoencoder(nn.Module):
         return int(getattr(self.corruption, "scale", 1))
 
     @property
-    def finds(self) -> bool:
+    def predicts_mask(self) -> bool:
         """Whether the last channel of the output is a mask, that of the damage which the model found."""
-        return bool(getattr(self.decoder, "finds", False))
+        return bool(getattr(self.decoder, "predicts_mask", False))
 
     @property
     def stride(self) -> int:
@@ -251,7 +251,7 @@ class Autoencoder(nn.Module):
     def has_skips(self) -> bool:
         """Whether the encoder hands the decoder more than the code; found by a look at one black item."""
         with torch.no_grad():
-            return self._features(self.given(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
+            return self._features(self.prepare_input(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
 
     @property
     def prior(self) -> str | None:

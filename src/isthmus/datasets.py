@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from isthmus.data import arrays
+from isthmus.data import builtin_arrays
 
-digits = partial(arrays, "digits")
-mnist = partial(arrays, "mnist")
-fashion_mnist = partial(arrays, "fashion-mnist")
+digits = partial(builtin_arrays, "digits")
+mnist = partial(builtin_arrays, "mnist")
+fashion_mnist = partial(builtin_arrays, "fashion-mnist")

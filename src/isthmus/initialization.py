@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.bottlenecks import Bottleneck
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.networks import LinearPathDecoder, LinearPathEncoder, Principal
 from isthmus.objectives import Objective
+from isthmus.types import Context, Noise, Sample
 
 VIEWS = 3000  # items that PCA is fitted on, where an augmentation makes several of each
 MOST = 2**28  # numbers of all of them together, 1 GB

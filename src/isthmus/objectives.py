@@ -209,7 +209,7 @@ class Structural(Objective):
 
 
 @register
-class Found(Objective):
+class MaskedReconstruction(Objective):
     """The last of N×(C+1)×H×W is how likely a pixel is covered (a logit; the target's is how much it is, over 0 where
     it is at all), the others are the picture, compared by `picture_by`; each with its own −log p.
 

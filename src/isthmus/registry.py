@@ -18,6 +18,14 @@ from isthmus.errors import BadInput, unknown
 from isthmus.plugins import load_plugins
 
 _constructors: dict[str, type[nn.Module]] = {}
+FORMER_NAMES = {  # of classes and arguments in runs of the first format
+    "Blemish": "SyntheticDefect",
+    "Found": "MaskedReconstruction",
+    "Neighbours": "Neighbors",
+    "Open": "Identity",
+    "Shrink": "Downsample",
+    "finds": "predicts_mask",
+}
 M = TypeVar("M", bound=type[nn.Module])
 
 
@@ -86,7 +94,8 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = 
         if own and own.get(place) is not None:
             return own[place]
         raise BadInput(f"this run holds its own {place} ({config['own']}): load it with isthmus.load(run, {place}=...)")
-    name = config.get("name", "")
+    config = {FORMER_NAMES.get(key, key): item for key, item in config.items()}
+    name = FORMER_NAMES.get(config.get("name", ""), config.get("name", ""))
     if name not in _constructors:
         load_plugins()
     if name not in _constructors:

@@ -240,7 +240,7 @@ def test_a_fault_of_ours_is_told_from_bad_input(isthmus: Any, monkeypatch: pytes
     def fails(*arguments: Any, **keys: Any) -> None:
         raise RuntimeError("two and two is five")
 
-    monkeypatch.setattr("isthmus.tasks.describe.describe", fails)
+    monkeypatch.setattr("isthmus.verbs.describe.describe", fails)
     code, out, err = isthmus("describe", "run")
     assert (code, out) == (1, "")
     assert "a fault of ours" in err

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import typer
 
-from isthmus.cli import learn, look, restore, use  # noqa: F401 -- importing registers the verbs
+from isthmus.cli import apply, restore, show, train  # noqa: F401 -- importing registers the verbs
 from isthmus.cli.app import app
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ def test_devices_are_checked_by_every_verb_before_anything_else(isthmus: Any) ->
 
 
 def test_gpu_is_another_name_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    from isthmus.machines import named_device
+    from isthmus.distributed import named_device
     from isthmus.training import settle
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)

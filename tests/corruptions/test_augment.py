@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Affine, Crop, augmentation
 from isthmus.errors import BadInput
+from isthmus.types import Context, Noise, Sample
 
 
 def ramp() -> Tensor:

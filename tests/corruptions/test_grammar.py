@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Compose, GaussianNoise, Masking, OneOf, SaltAndPepper, augmentation, corruption
 from isthmus.errors import BadInput
+from isthmus.types import Context, Noise, Sample
 
 GRAY = torch.full((300, 1, 12, 12), 0.5)
 

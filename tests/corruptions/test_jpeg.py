@@ -10,9 +10,9 @@ import skimage
 import torch
 from PIL import Image
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import corruption
 from isthmus.corruptions.jpeg import Jpeg, as_jpeg, cropped_jpeg
+from isthmus.types import Context, Noise, Sample
 
 
 def by_pillow(pixels: np.ndarray, quality: int, subsampling: int) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import GaussianNoise, Jpeg, PoissonGaussian, PoissonNoise, SaltAndPepper, Speckle, corruption
 from isthmus.errors import BadInput
 from isthmus.training.step import VALIDATION
+from isthmus.types import Context, Noise, Sample
 
 GRAY = torch.full((40, 3, 20, 30), 0.5)
 

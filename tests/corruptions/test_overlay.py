@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Watermark, corruption
 from isthmus.errors import BadInput
 from isthmus.registry import build, config_of
+from isthmus.types import Context, Noise, Sample
 
 PHOTOS = (torch.rand(48, 3, 60, 80, generator=torch.Generator().manual_seed(0)) * 255).round() / 255
 
@@ -117,7 +117,7 @@ def test_a_palette_with_transparency_is_read(tmp_path: Path) -> None:
 def test_files_are_needed_to_corrupt_only(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.png")
     module = build(config_of(Watermark(gone)))
-    assert module.given(PHOTOS) is PHOTOS
+    assert module.prepare_input(PHOTOS) is PHOTOS
     with pytest.raises(BadInput, match=r"gone.png: there is no such overlay"):
         marked(module)
 

@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import (
     CORRUPTIONS,
     Clipped,
     Corruption,
     Crop,
+    Downsample,
     Paired,
-    Shrink,
     Watermark,
     corruption,
 )
 from isthmus.errors import BadInput
 from isthmus.registry import build, config_of
+from isthmus.types import Context, Noise, Sample
 
 JOINED = [
     "masking:0.3+gaussian:0.1",
@@ -62,7 +62,7 @@ def test_seed_and_step_say_it_all(text: str) -> None:
     torch.manual_seed(99)
     assert torch.equal(damaged(module, seed=3, step=7).x, first)
     assert torch.equal(damaged(made(text), seed=3, step=7).x, first)
-    if not isinstance(module, (Shrink, Paired, Clipped)):  # which draw nothing
+    if not isinstance(module, (Downsample, Paired, Clipped)):  # which draw nothing
         assert not torch.equal(damaged(module, seed=3, step=8).x, first)
         assert not torch.equal(damaged(module, seed=4, step=7).x, first)
 
@@ -123,12 +123,12 @@ def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> No
 @pytest.mark.parametrize("text", ALL)
 def test_real_damage_is_not_damaged_again(text: str) -> None:
     module = made(text)
-    given = module.given(COLOUR)
+    given = module.prepare_input(COLOUR)
     assert torch.equal(given[:, :3], COLOUR)
     assert given.shape[1] == 3 + module.extra
     assert not given[:, 3:].any()
     with pytest.raises(BadInput, match="weather: this model takes the picture alone"):
-        module.given(COLOUR, weather=COLOUR)
+        module.prepare_input(COLOUR, weather=COLOUR)
 
 
 @pytest.mark.parametrize("text", ALL)

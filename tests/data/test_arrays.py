@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus.data import base, numeric, open_data, values
+from isthmus.data import arrays, base, open_data
 from isthmus.errors import BadInput
+from isthmus.media import array_values
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_what_is_no_data(array, reason: str, tmp_path: Path) -> None:
 
 
 def test_nan_is_counted_and_placed(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(values, "CHUNK", 64)
+    monkeypatch.setattr(array_values, "CHUNK", 64)
     array = np.zeros((50, 4), np.float32)
     array[31, 2], array[31, 3], array[40, 0] = np.nan, np.inf, -np.inf
     np.save(tmp_path / "a.npy", array)
@@ -125,7 +126,7 @@ def test_npy_is_served_from_the_map(tmp_path: Path, rng) -> None:
     array = rng.integers(0, 256, (20, 4, 4), np.uint8)
     np.save(tmp_path / "a.npy", array)
     data = open_data(str(tmp_path / "a.npy"))
-    assert isinstance(data.items, numeric.Mapped)
+    assert isinstance(data.items, arrays.Mapped)
     assert isinstance(data.items.array, np.memmap)
     assert np.array_equal(data.batch([3, -1])[:, 0].numpy(), array[[3, -1]])
     moved = data.subset([5, 6]).to("cpu")
@@ -158,8 +159,8 @@ def test_broken_numpy_files(tmp_path: Path) -> None:
 
 def test_npz_keys(tmp_path: Path) -> None:
     path, x, y = tmp_path / "a.npz", np.full((3, 4), 9, np.uint8), np.array([2, 0, 1])
-    for arrays in ({"x": x, "y": y, "more": y}, {"anything": x, "labels": y}, {"x_train": x, "y_train": y}):
-        np.savez(path, **arrays)
+    for stored in ({"x": x, "y": y, "more": y}, {"anything": x, "labels": y}, {"x_train": x, "y_train": y}):
+        np.savez(path, **stored)
         data = open_data(path)
         assert data.batch([0]).tolist() == [[9, 9, 9, 9]]
         assert data.labels is not None
@@ -225,7 +226,7 @@ def test_fingerprints_tell_arrays_apart(monkeypatch) -> None:
     assert open_data(one).source["fingerprint"] == open_data(one.copy()).source["fingerprint"]
     assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
     assert open_data(one).source["fingerprint"] != open_data(one.reshape(80, 4)).source["fingerprint"]
-    monkeypatch.setattr(numeric, "HASHED_WHOLE", 64)
+    monkeypatch.setattr(arrays, "HASHED_WHOLE", 64)
     assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.data import arrays, builtin, download, is_builtin, open_data
+from isthmus.data import builtin, builtin_arrays, download, is_builtin, open_data
 from isthmus.errors import BadInput
 
 needs_data = pytest.mark.skipif("ISTHMUS_DATA" not in os.environ, reason="ISTHMUS_DATA is not set")
@@ -35,7 +35,7 @@ def test_digits() -> None:
 
 
 def test_arrays_are_plain_uint8() -> None:
-    x_train, x_test = arrays("digits")
+    x_train, x_test = builtin_arrays("digits")
     assert (x_train.shape, x_test.shape, x_train.dtype) == ((1437, 8, 8), (360, 8, 8), np.uint8)
     assert x_train.max() == 255
     data = open_data("digits")
@@ -48,7 +48,7 @@ def test_names() -> None:
     assert not is_builtin("photos")
     assert not is_builtin(Path("mnist")), "a path is a path"
     with pytest.raises(BadInput, match="unknown data set 'digit': did you mean 'digits'"):
-        arrays("digit")
+        builtin_arrays("digit")
 
 
 @needs_data
@@ -59,7 +59,7 @@ def test_the_originals(name: str, mean: float) -> None:
     assert data.batch(data.parts["train"]).double().mean().item() == pytest.approx(mean, abs=2e-3)
     assert data.parts["test"].tolist() == list(range(60000, 70000))
     assert np.bincount(data.labels).shape == (10,)
-    x_train, x_test = arrays(name)
+    x_train, x_test = builtin_arrays(name)
     assert (x_train.shape, x_test.shape) == ((60000, 28, 28), (10000, 28, 28))
 
 

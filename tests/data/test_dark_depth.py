@@ -11,10 +11,10 @@ import tifffile
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
-from isthmus.data.photo import Photo
 from isthmus.data.preparation import prepared
 from isthmus.errors import Note
-from isthmus.tasks.scale import ranged
+from isthmus.jobs.restoration.value_range import ranged
+from isthmus.media.image_file import Photo
 
 RUN = {"shape": [1, 16, 16], "range": [0.0, 65535.0], "dtype": "uint16"}
 FRAMES = np.random.default_rng(0).integers(0, 4096, (3, 16, 16)).astype(np.uint16)

@@ -12,8 +12,8 @@ from PIL import Image
 import isthmus
 from isthmus.data import open_data
 from isthmus.data.folders import find_pictures
-from isthmus.data.photo import read_photo, write_photo
 from isthmus.errors import BadInput
+from isthmus.media.image_file import read_photo, write_photo
 
 pytestmark = pytest.mark.filterwarnings("ignore::isthmus.errors.Note")
 RANDOM = np.random.default_rng(0)

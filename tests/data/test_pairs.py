@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from isthmus import evaluate, train
-from isthmus.contracts import Sample
 from isthmus.data import base, by_name, choose_parts, open_data, paired
 from isthmus.errors import BadInput
+from isthmus.types import Sample
 
 SMALL = {"channels": (8, 8), "crop": 16, "epochs": 1, "quiet": True, "size": 32, "batch_size": 4}
 

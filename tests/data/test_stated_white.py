@@ -11,8 +11,8 @@ import tifffile
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.data.photo import read_photo
-from isthmus.tasks.scale import ranged
+from isthmus.jobs.restoration.value_range import ranged
+from isthmus.media.image_file import read_photo
 
 LIKE: dict[str, Any] = {"shape": [1, 16, 16], "range": [0, 4095], "float": False, "dtype": "uint16"}
 TWELVE = (np.arange(256).reshape(16, 16) * 16 + 15).astype(np.uint16)

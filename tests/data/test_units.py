@@ -11,8 +11,8 @@ import tifffile
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.data.photo import read_photo
-from isthmus.tasks.scale import ranged
+from isthmus.jobs.restoration.value_range import ranged
+from isthmus.media.image_file import read_photo
 
 UNITS = [(np.float32, 20.0, 1520.0), (np.int16, -1000, 900), (np.uint32, 20_000, 120_000), (np.float64, -2.5, 7.25)]
 pytestmark = pytest.mark.filterwarnings("ignore::isthmus.errors.Note")

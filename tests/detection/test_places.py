@@ -9,7 +9,7 @@ import torch
 
 import isthmus
 from isthmus.detection import Detector, Settings
-from isthmus.detection.distances import Places
+from isthmus.detection.distances import PatchDistance
 from isthmus.errors import BadInput
 
 SIDE = 32
@@ -21,7 +21,7 @@ def pictures(count: int, seed: int) -> torch.Tensor:
 
 def test_the_distance_is_that_to_the_nearest_place_in_standard_deviations() -> None:
     features = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 5).view(4, 1, 1)
-    places = Places.fit([features[:2], features[2:]])
+    places = PatchDistance.fit([features[:2], features[2:]])
     assert places.bank.shape == (90, 4)
     assert places(features).amax() < 1e-2
     other = features + 3

@@ -36,7 +36,7 @@ def test_the_promise_holds_over_redraws_of_the_calibration_set(
     for draw in range(1, TIMES + 1):
         drawn = items(count + UNSEEN, draw)
         detector = Detector.fit(model, learned, [drawn[:count]], settings)
-        assert detector.promised(share) == pytest.approx(share)
+        assert detector.fpr_bound(share) == pytest.approx(share)
         rates.append(float(detector(model, drawn[count:], share).bad.double().mean()))
         low, high = detector.between(share)
         inside.append(low - 1 / UNSEEN <= rates[-1] <= high + 1 / UNSEEN)

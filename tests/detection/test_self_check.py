@@ -13,7 +13,7 @@ from PIL import Image
 
 import isthmus
 from isthmus.cli import main
-from isthmus.detection import Detector, Settings, doubts
+from isthmus.detection import Detector, Settings, calibration_warnings
 from isthmus.detection.self_check import in_words, pictures_for, self_check
 from isthmus.detection.synthetic_defects import DEFECTS, synthesized
 
@@ -72,9 +72,9 @@ def test_a_training_says_what_to_expect_and_the_page_too(tmp_path: Path, capsys:
 def test_a_detector_that_sees_nothing_says_so_and_what_to_try() -> None:
     detector = Detector(Settings(), {}, torch.zeros(1, 1), torch.ones(2, 1), torch.randn(200).sort().values)
     detector.check = {"auroc": 0.55, "per_kind": {"stain": 0.55}, "pictures": 20}
-    assert "AUROC 0.55 on synthesized defects is about chance: try" in doubts(detector, 0.1)[0]
+    assert "AUROC 0.55 on synthesized defects is about chance: try" in calibration_warnings(detector, 0.1)[0]
     detector.check["auroc"] = 0.7
-    assert doubts(detector, 0.1) == []
+    assert calibration_warnings(detector, 0.1) == []
 
 
 def test_a_self_check_takes_a_few_seconds_at_most() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from isthmus import create
 from isthmus.bicubic import enlarge
-from isthmus.contracts import Context, Sample
+from isthmus.types import Context, Sample
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -28,7 +28,7 @@ def test_with_no_weights_it_is_a_cubic() -> None:
 def test_reach_is_what_a_pixel_depends_on() -> None:
     model = create("upscale", shape=(1, 32, 32), width=8, blocks=2).double()
     x = torch.rand(1, 1, 41, 41, dtype=torch.float64, requires_grad=True)
-    y = model.say(Sample.of(x), Context())[0]
+    y = model.predict(Sample.of(x), Context())[0]
     (gradient,) = torch.autograd.grad(y[0, 0, 40:42, 40:42].sum(), x)
     rows = gradient[0, 0].abs().sum(1).nonzero().flatten()
     assert max(20 - int(rows[0]), int(rows[-1]) - 20) in (model.reach - 1, model.reach)

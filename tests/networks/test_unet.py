@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.bottlenecks import Open
+from isthmus.bottlenecks import Identity
 from isthmus.errors import BadInput
 from isthmus.networks import UNetDecoder, UNetEncoder
 from isthmus.objectives import objective
@@ -17,7 +17,7 @@ def net(channels: int = 1, blocks: tuple[int, ...] = (1, 1, 1), fold: int = 2) -
     widths = (8, 12, 16)[: len(blocks)]
     encoder = UNetEncoder((channels, 32, 32), widths, blocks, fold)
     decoder = UNetDecoder(channels, widths[::-1], blocks[-2::-1], fold)
-    return Autoencoder((channels, 32, 32), encoder, Open(encoder.out_shape), decoder, objective("l1", "identity"))
+    return Autoencoder((channels, 32, 32), encoder, Identity(encoder.out_shape), decoder, objective("l1", "identity"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (31, 33), (64, 64)], ids=str)
@@ -29,12 +29,12 @@ def test_any_size_comes_back(size: tuple[int, int], channels: int) -> None:
 
 def test_without_a_bias_it_scales_with_its_input() -> None:
     model, x = net(), torch.rand(1, 1, 32, 32)
-    y = model.say(*sample_of(x))[0]
-    torch.testing.assert_close(model.say(*sample_of(3 * x))[0], 3 * y)
+    y = model.predict(*sample_of(x))[0]
+    torch.testing.assert_close(model.predict(*sample_of(3 * x))[0], 3 * y)
 
 
 def sample_of(x: torch.Tensor) -> tuple:  # type: ignore[type-arg]
-    from isthmus.contracts import Context, Sample
+    from isthmus.types import Context, Sample
 
     return Sample.of(x), Context()
 
@@ -49,7 +49,7 @@ def test_reach_covers_what_a_pixel_depends_on_and_not_much_more(blocks: tuple[in
     middle = side // 2
     seen = set()
     for shift in range(model.stride):  # a pixel may stand anywhere in its place of the coarsest grid
-        y = model.say(*sample_of(x))[0]
+        y = model.predict(*sample_of(x))[0]
         (gradient,) = torch.autograd.grad(y[0, 0, middle + shift, middle + shift], x)
         rows = gradient[0, 0].abs().sum(1).nonzero().flatten()
         seen |= {middle + shift - int(rows[0]), int(rows[-1]) - middle - shift}
@@ -69,7 +69,7 @@ def test_channels_and_blocks_are_of_the_same_number() -> None:
 def test_a_net_with_norm_finds_the_same_however_bright_a_picture_is_and_whatever_stands_beside_it() -> None:
     torch.manual_seed(0)
     encoder = UNetEncoder((1, 32, 32), (8, 16), (1, 1), fold=2, bias=True, norm=True)
-    decoder = UNetDecoder(2, (16, 8), (1,), fold=2, bias=True, finds=True, norm=True)
+    decoder = UNetDecoder(2, (16, 8), (1,), fold=2, bias=True, predicts_mask=True, norm=True)
     x = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = decoder(*encoder(x))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.contracts import Context, Losses, Sample
+from isthmus.types import Context, Losses, Sample
 
 
 class Line(nn.Module):

@@ -15,13 +15,13 @@ from PIL import Image
 
 import isthmus
 from isthmus import store
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions import Zoom
 from isthmus.errors import BadInput
 from isthmus.metrics import psnr
 from isthmus.networks import LinearPathEncoder, Principal
-from isthmus.training import budget
-from isthmus.training.comparison import verdict
+from isthmus.training import time_budget
+from isthmus.training.baselines import verdict
+from isthmus.types import Context, Noise, Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TYPES: list[tuple[str, dict[str, Any]]] = [
@@ -124,10 +124,10 @@ def test_batches_and_steps_follow_the_size_of_the_set_unless_they_are_named(tmp_
 
 
 def test_a_budget_is_spent_on_steps_and_not_on_a_few_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "LEAST_STEPS", 10**9)  # as if every step took minutes
+    monkeypatch.setattr(time_budget, "LEAST_STEPS", 10**9)  # as if every step took minutes
     model = isthmus.create("conv", shape=(3, 12, 12), channels="8", blocks=0)
     options = isthmus.fit(model, blobs(600, 12), quiet=True, budget=2).model.about["training"]
-    assert options["batch_size"] == budget.LEAST_BATCH
+    assert options["batch_size"] == time_budget.LEAST_BATCH
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_zoom_shows_a_part_of_a_picture_and_the_same_of_its_target() -> None:
     slopes = (seen.x[..., -1] - seen.x[..., 0]).mean((1, 2))
     assert ((slopes.abs() > 0.49) & (slopes.abs() < 1.01)).all()  # the whole at most, half of it at least
     assert 20 < int((slopes < 0).sum()) < 44  # half of them mirrored
-    assert torch.equal(Zoom(0.5)(Sample.of(ramp), context.but(progress=0.95)).x, ramp)
+    assert torch.equal(Zoom(0.5)(Sample.of(ramp), context.replace(progress=0.95)).x, ramp)
 
 
 def test_pictures_of_one_size_are_made_smaller_for_a_code_of_numbers(tmp_path: Path) -> None:

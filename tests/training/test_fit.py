@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from isthmus import fit
-from isthmus.contracts import Context, Losses, Sample
 from isthmus.data import open_data, read_parts
 from isthmus.errors import BadInput, Diverged
 from isthmus.recipes import create
 from isthmus.training import TRAINING, settle
+from isthmus.types import Context, Losses, Sample
 
 ALL = {"validation": 0.0, "test": 0.0}  # then 40 items in batches of 8 are 5 steps an epoch
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from isthmus import load
 from isthmus.errors import BadInput, Note
-from isthmus.tasks.train import train
 from isthmus.training import Run, Training
+from isthmus.verbs.train import train
 
 HOW: dict[str, Any] = {"batch_size": 16, "device": "cpu", "quiet": True, "validation": 0.0, "test": 0.0}
 KINDS: dict[str, dict[str, Any]] = {

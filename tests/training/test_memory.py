@@ -19,10 +19,10 @@ from torch import Tensor
 
 from isthmus import create, fit
 from isthmus.autoencoder import Autoencoder
-from isthmus.contracts import Context, Losses, Sample
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
 from isthmus.training.step import lacks_memory
+from isthmus.types import Context, Losses, Sample
 
 KINDS: dict[str, dict[str, Any]] = {
     "undercomplete": {"code": 5, "corruption": "gaussian:0.2"},
@@ -216,7 +216,7 @@ import sys
 import numpy as np
 from torch import nn
 import isthmus
-from isthmus.contracts import Losses
+from isthmus.types import Losses
 from isthmus.data import base
 
 class Tiny(nn.Module):

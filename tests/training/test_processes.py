@@ -26,11 +26,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from isthmus import create, fit, load, store
-from isthmus.machines import first_rank, started, together
-from isthmus.tasks.train import train
+from isthmus.distributed import first_rank, joint_failure, started
+from isthmus.verbs.train import train
 
 LIMIT = 30.0  # seconds: whatever takes longer hangs
-WARM = ["isthmus.tasks.train", "isthmus.cli.learn", "lightning_fabric", "sklearn.cluster"]
+WARM = ["isthmus.verbs.train", "isthmus.cli.train", "lightning_fabric", "sklearn.cluster"]
 KINDS: dict[str, dict[str, Any]] = {
     "undercomplete": {"code": 5},
     "quantized": {"codes": 16, "dim": 3, "channels": (4, 8)},
@@ -79,7 +79,7 @@ import os
 import numpy as np
 import torch
 from isthmus import fit
-from isthmus.contracts import Losses
+from isthmus.types import Losses
 from isthmus.errors import IsthmusError
 
 class Line(torch.nn.Module):
@@ -117,7 +117,7 @@ class Pair:
             port = free.getsockname()[1]
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(
-            ["isthmus.cli.learn", "isthmus.tasks.train", "lightning_fabric", "sklearn.cluster"]
+            ["isthmus.cli.train", "isthmus.verbs.train", "lightning_fabric", "sklearn.cluster"]
         )
         folder.mkdir(parents=True, exist_ok=True)
         self.places = [(folder / f"{rank}.out", folder / f"{rank}.err") for rank in range(ranks)]
@@ -394,13 +394,13 @@ def test_what_is_to_be_noted_is_noted_once(launched: dict[str, Any]) -> None:
 
 
 def test_a_sigterm_is_a_ctrl_c_where_nobody_else_hears_it() -> None:
-    with pytest.raises(KeyboardInterrupt), together(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt), joint_failure(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     heard: list[int] = []
     own = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     try:
-        with together(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
+        with joint_failure(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
             os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, own)

@@ -25,10 +25,10 @@ from isthmus.data import Data, base, choose_parts, open_data, read_parts, record
 from isthmus.data import shards as module
 from isthmus.data.base import Numbered
 from isthmus.data.shards import Shards
-from isthmus.tasks.show import show
 from isthmus.training import settle
 from isthmus.training.batches import LANES, MIXED, batches, order, shard_order
 from isthmus.training.loop import Training
+from isthmus.verbs.show import show
 
 RECIPE: dict[str, Any] = {"epochs": 2, "batch_size": 64, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.1}
 # Uneven shards, as they are where somebody's tars are of a size in bytes: of most of them a last one is left over.

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from isthmus import create, fit
-from isthmus.contracts import Losses
 from isthmus.training import Run
+from isthmus.types import Losses
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (11, 3, 24, 24), np.uint8)
 OPTIONS = {"epochs": 2, "batch_size": 4, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.0}

@@ -2,9 +2,9 @@
 
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.bottlenecks.contractive import Contractive
-from isthmus.bottlenecks.plain import Open, Plain
+from isthmus.bottlenecks.plain import Identity, Plain
 from isthmus.bottlenecks.quantized import FSQ, VQ
 from isthmus.bottlenecks.sparse import L1, RateKL, TopK
 from isthmus.bottlenecks.variational import Variational
 
-__all__ = ["Bottleneck", "Plain", "Open", "L1", "RateKL", "TopK", "Contractive", "Variational", "VQ", "FSQ"]
+__all__ = ["Bottleneck", "Plain", "Identity", "L1", "RateKL", "TopK", "Contractive", "Variational", "VQ", "FSQ"]

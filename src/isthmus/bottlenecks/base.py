@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from isthmus.contracts import Code, Context, Shape
 from isthmus.layers import activation, glorot, head
+from isthmus.types import Code, Context, Shape
 
 
 class Bottleneck(nn.Module):
@@ -80,6 +80,6 @@ class Bottleneck(nn.Module):
         """Update what is not learned by gradient. sums: those of the step's codes, over the whole global batch."""
 
 
-def free(z: Tensor) -> Tensor:
+def no_penalty(z: Tensor) -> Tensor:
     """A penalty of nothing, [N]."""
     return z.new_zeros(z.shape[0])

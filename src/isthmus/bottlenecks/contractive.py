@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Shape
+from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.registry import register
+from isthmus.types import Code, Context, Shape
 
 
 @register
@@ -33,7 +33,7 @@ class Contractive(Bottleneck):
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
         if ctx.encode is None:  # a model in use: nobody asks for the price
-            return Code(z, free(z))
+            return Code(z, no_penalty(z))
         squared = self._closed(z) if self.closed else self._estimate(ctx)
         return Code(z, self.weight * squared, {"jacobian_squared": squared.detach().mean()})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Shape
+from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.registry import register
+from isthmus.types import Code, Context, Shape
 
 
 @register
@@ -19,11 +19,11 @@ class Plain(Bottleneck):
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
-        return Code(z, free(z))
+        return Code(z, no_penalty(z))
 
 
 @register
-class Open(Bottleneck):
+class Identity(Bottleneck):
     """z = h: no strip at all, for nets whose skips would go past it."""
 
     narrow = False
@@ -34,4 +34,4 @@ class Open(Bottleneck):
         self.any_size = True
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
-        return Code(h, free(h))
+        return Code(h, no_penalty(h))

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Noise, Shape
+from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.errors import BadInput, at_least
 from isthmus.layers import straight_through
 from isthmus.registry import register
+from isthmus.types import Code, Context, Noise, Shape
 
 
 @register
@@ -141,4 +141,4 @@ class FSQ(Bottleneck):
         z = straight_through(bounded.round(), bounded) / width
         digits = (bounded.detach().round() + width).long()
         symbols = (digits * self._per_channel(self.radix, digits)).sum(1)
-        return Code(z, free(z), {}, symbols)
+        return Code(z, no_penalty(z), {}, symbols)

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from isthmus.bottlenecks.base import Bottleneck, free
-from isthmus.contracts import Code, Context, Shape
+from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
+from isthmus.types import Code, Context, Shape
 
 
 def _activity(z: Tensor) -> dict[str, Tensor]:
@@ -93,4 +93,4 @@ class TopK(Bottleneck):
         k = torch.sym_min(flat.shape[1], k)  # a size may be open while a net is exported
         values, places = flat.topk(k, dim=1)
         z = torch.zeros_like(flat).scatter(1, places, values).view_as(z)
-        return Code(z, free(z), _activity(z))
+        return Code(z, no_penalty(z), _activity(z))

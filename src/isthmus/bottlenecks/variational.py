@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.bottlenecks.base import Bottleneck
-from isthmus.contracts import Code, Context, Shape
 from isthmus.errors import at_least
 from isthmus.registry import register
+from isthmus.types import Code, Context, Shape
 
 
 @register

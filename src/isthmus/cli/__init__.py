@@ -12,8 +12,8 @@ from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 from isthmus.cli.threads import give_way
+from isthmus.distributed import Lost, first_rank
 from isthmus.errors import IsthmusError, Note
-from isthmus.machines import Lost, first_rank
 
 STOPPED = 130
 FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # of every command, wherever they stand
@@ -55,7 +55,7 @@ def _silence() -> Iterator[None]:
 
 
 def _run(arguments: list[str]) -> int:
-    from isthmus.cli import learn, look, restore, use  # noqa: F401 -- importing registers the verbs
+    from isthmus.cli import apply, restore, show, train  # noqa: F401 -- importing registers the verbs
     from isthmus.cli.app import app
 
     return app(arguments, prog_name="isthmus", standalone_mode=False) or 0

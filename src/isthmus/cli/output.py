@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.machines import first_rank
+from isthmus.distributed import first_rank
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -110,7 +110,7 @@ def done(sentence: str, *commands: str) -> None:
         print(f"  {command}", file=sys.stderr)
 
 
-def free(path: Path) -> Path:
+def unused_path(path: Path) -> Path:
     """The path, or with -2, -3 ... where something is there already."""
     number = 1
     while (place := path if number == 1 else path.with_stem(f"{path.stem}-{number}")).exists():

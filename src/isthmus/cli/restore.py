@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import done, print_json, print_lines, print_table
-from isthmus.tasks.marks import SURE
+from isthmus.inference.marks import SURE
 
 Input = Annotated[
     list[str],
@@ -63,7 +63,7 @@ def run(verb: str, *, source: list[str], out: Path, json: bool, **how: Any) -> N
 
     how: what else the command was given; the function of that name takes the same.
     """
-    from isthmus.tasks import restore
+    from isthmus.jobs.restoration import restore
 
     rows: list[dict[str, Any]] = []
     getattr(restore, verb)(source, out=out, each=rows.append, **how)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from isthmus.corruptions.alone import BlindSpot, Neighbours, Paired
 from isthmus.corruptions.augment import Affine, Crop, Zoom
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
-from isthmus.corruptions.blemish import Blemish
 from isthmus.corruptions.camera import CameraNoise
-from isthmus.corruptions.holes import Holes, Masking
+from isthmus.corruptions.downsample import Downsample, enlarge
 from isthmus.corruptions.jpeg import CroppedJpeg, Jpeg
 from isthmus.corruptions.noise import (
     Clipped,
@@ -25,8 +23,10 @@ from isthmus.corruptions.noise import (
     SaltAndPepper,
     Speckle,
 )
-from isthmus.corruptions.overlay import Watermark
-from isthmus.corruptions.shrink import Shrink, enlarge
+from isthmus.corruptions.random_masks import Holes, Masking
+from isthmus.corruptions.self_supervised import BlindSpot, Neighbors, Paired
+from isthmus.corruptions.synthetic_defects import SyntheticDefect
+from isthmus.corruptions.watermark.overlay import Watermark
 
 AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "zoom": Zoom, "crop": Crop}
 CORRUPTIONS: dict[str, type[Corruption]] = {
@@ -42,9 +42,9 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "masking": Masking,
     "holes": Holes,
     "watermark": Watermark,
-    "blemish": Blemish,
-    "shrink": Shrink,
-    "neighbours": Neighbours,
+    "blemish": SyntheticDefect,
+    "shrink": Downsample,
+    "neighbours": Neighbors,
     "blind-spot": BlindSpot,
     "paired": Paired,
 }
@@ -85,9 +85,9 @@ __all__ = [
     "Masking",
     "Holes",
     "Watermark",
-    "Blemish",
-    "Shrink",
-    "Neighbours",
+    "SyntheticDefect",
+    "Downsample",
+    "Neighbors",
     "BlindSpot",
     "Paired",
     "enlarge",

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.contracts import Context, Sample
 from isthmus.corruptions.base import drawn
 from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
+from isthmus.types import Context, Sample
 
 
 @register
@@ -42,7 +42,7 @@ class Affine(nn.Module):
         x, target = (
             F.grid_sample(t, grid, padding_mode="border", align_corners=False) for t in (sample.x, sample.target)
         )
-        return sample.but(x=x, target=target)
+        return sample.replace(x=x, target=target)
 
 
 @register
@@ -76,7 +76,7 @@ class Zoom(nn.Module):
             return F.grid_sample(t, grid, padding_mode="border", align_corners=False)
 
         x = seen(sample.x)
-        return sample.but(x=x, target=x if sample.target is sample.x else seen(sample.target))
+        return sample.replace(x=x, target=x if sample.target is sample.x else seen(sample.target))
 
 
 @register
@@ -101,9 +101,9 @@ class Crop(nn.Module):
         way = (way * 8).long()
         cut = square(x, top, left, size, way)
         if target is x:  # the usual case costs half
-            return sample.but(x=cut, target=cut)
+            return sample.replace(x=cut, target=cut)
         factor = target.shape[-1] // x.shape[-1]
-        return sample.but(x=cut, target=square(target, factor * top, factor * left, factor * size, way))
+        return sample.replace(x=cut, target=square(target, factor * top, factor * left, factor * size, way))
 
 
 def square(x: Tensor, top: Tensor, left: Tensor, size: int, way: Tensor) -> Tensor:

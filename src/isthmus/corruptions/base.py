@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.errors import BadInput, unknown
 from isthmus.registry import register
+from isthmus.types import Context, Noise, Sample
 
 F = TypeVar("F", bound=Callable[..., Any])
 Range = float | Sequence[float]  # one number, or (low, high) to draw one an item
@@ -41,7 +41,7 @@ class Corruption(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def given(self, x: Tensor, **side: Tensor) -> Tensor:
+    def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
         """x̃ for an x that life has damaged already; `side` is what is known of the damage, here nothing.
 
         Raises BadInput for a side that this corruption does not know.
@@ -77,8 +77,8 @@ class Compose(Corruption):
             sample = corruption(sample, ctx)
         return sample
 
-    def given(self, x: Tensor, **side: Tensor) -> Tensor:
-        return self.corruptions[-1].given(x, **side)  # type: ignore[operator, no-any-return]
+    def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
+        return self.corruptions[-1].prepare_input(x, **side)  # type: ignore[operator, no-any-return]
 
 
 @register
@@ -106,18 +106,18 @@ class OneOf(Corruption):
             # Also where no item of this part chose it: what the others draw must not depend on that.
             rows = (choice == number).nonzero().flatten()
             weight = sample.weight[rows] if isinstance(sample.weight, Tensor) else sample.weight
-            chosen = sample.but(x=sample.x[rows], target=sample.target[rows], weight=weight, condition={})
-            chosen = corruption(chosen, ctx.but(noise=Chosen(noise, rows)))
+            chosen = sample.replace(x=sample.x[rows], target=sample.target[rows], weight=weight, condition={})
+            chosen = corruption(chosen, ctx.replace(noise=Chosen(noise, rows)))
             told = {"x": chosen.x, "target": chosen.target, **chosen.condition}
             if isinstance(chosen.weight, Tensor):
                 told["weight"] = chosen.weight
             for key, value in told.items():
                 found.setdefault(key, value.new_zeros(count, *value.shape[1:]))[rows] = value
         x, target, weight = found.pop("x"), found.pop("target"), found.pop("weight", sample.weight)
-        return sample.but(x=x, target=target, weight=weight, condition={**sample.condition, **found})
+        return sample.replace(x=x, target=target, weight=weight, condition={**sample.condition, **found})
 
-    def given(self, x: Tensor, **side: Tensor) -> Tensor:
-        return self.corruptions[0].given(x, **side)  # type: ignore[operator, no-any-return]
+    def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
+        return self.corruptions[0].prepare_input(x, **side)  # type: ignore[operator, no-any-return]
 
 
 class Chosen(Noise):

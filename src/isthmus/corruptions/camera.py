@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.contracts import Context, Sample
 from isthmus.corruptions.base import Corruption, Range, an_item, drawn, pictures, span, to_bytes
 from isthmus.corruptions.noise import peak_of
 from isthmus.registry import register
+from isthmus.types import Context, Sample
 
 GAMMA = 2.2  # the tone curve of a developed photo, nearly
 GAINS = (1.0, 2.4)  # of red and blue by the white balance, beside green
@@ -55,7 +55,7 @@ class CameraNoise(Corruption):
         luma = grain.mean(1, keepdim=True)
         grain = luma + (0.4 + 0.6 * u[6]) * (grain - luma)
         damaged = to_bytes((light + grain).clamp(0, 1) ** (1 / GAMMA))[:, : x.shape[1]]
-        return sample.but(x=damaged, condition={**sample.condition, "peak": peak})
+        return sample.replace(x=damaged, condition={**sample.condition, "peak": peak})
 
 
 def demosaiced(grain: Tensor, down: Tensor, right: Tensor) -> Tensor:

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.contracts import Context, Sample
 from isthmus.corruptions.base import Corruption, Range, drawn, pictures, span, to_bytes, within
-from isthmus.data.jpeg import CHROMA, LUMA, table
+from isthmus.media.jpeg_tables import CHROMA, LUMA, table
 from isthmus.registry import register
+from isthmus.types import Context, Sample
 
 TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
@@ -34,7 +34,7 @@ class Jpeg(Corruption):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x = pictures(sample.x, "JPEG")
         quality = within(self.quality, drawn(ctx).uniform()).round()
-        return sample.but(x=as_jpeg(x, quality), condition={**sample.condition, "quality": quality})
+        return sample.replace(x=as_jpeg(x, quality), condition={**sample.condition, "quality": quality})
 
 
 @register
@@ -51,7 +51,7 @@ class CroppedJpeg(Corruption):
         quality = within(self.quality, noise.uniform()).round()
         down, right, color = noise.uniform(3).unbind(1)
         damaged = cropped_jpeg(x, quality, (8 * down).long(), (8 * right).long(), color < 0.5)
-        return sample.but(x=damaged, condition={**sample.condition, "quality": quality})
+        return sample.replace(x=damaged, condition={**sample.condition, "quality": quality})
 
 
 def cropped_jpeg(x: Tensor, quality: Tensor, down: Tensor, right: Tensor, fine: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.corruptions.base import (
     Corruption,
     Range,
@@ -19,6 +18,7 @@ from isthmus.corruptions.base import (
 )
 from isthmus.errors import BadInput
 from isthmus.registry import register
+from isthmus.types import Context, Noise, Sample
 
 
 @register
@@ -33,7 +33,7 @@ class GaussianNoise(Corruption):
         x, noise = sample.x, drawn(ctx)
         sigma = within((self.low, self.high), noise.uniform())
         damaged = x + an_item(sigma, x) * noise.normal(*x.shape[1:])
-        return sample.but(x=damaged, condition={**sample.condition, "sigma": sigma})
+        return sample.replace(x=damaged, condition={**sample.condition, "sigma": sigma})
 
 
 @register
@@ -48,7 +48,7 @@ class Speckle(Corruption):
         x, noise = sample.x, drawn(ctx)
         sigma = within(self.sigma, noise.uniform())
         damaged = x + x * an_item(sigma, x) * noise.normal(*x.shape[1:])
-        return sample.but(x=damaged, condition={**sample.condition, "sigma": sigma})
+        return sample.replace(x=damaged, condition={**sample.condition, "sigma": sigma})
 
 
 @register
@@ -62,7 +62,7 @@ class PoissonNoise(Corruption):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         noise = drawn(ctx)
         peak = peak_of(self.peak, noise)
-        return sample.but(x=counted(sample.x, peak, noise), condition={**sample.condition, "peak": peak})
+        return sample.replace(x=counted(sample.x, peak, noise), condition={**sample.condition, "peak": peak})
 
 
 @register
@@ -77,7 +77,7 @@ class PoissonGaussian(Corruption):
         x, noise = sample.x, drawn(ctx)
         peak, sigma = peak_of(self.peak, noise), within(self.sigma, noise.uniform())
         damaged = counted(x, peak, noise) + an_item(sigma, x) * noise.normal(*x.shape[1:])
-        return sample.but(x=damaged, condition={**sample.condition, "peak": peak, "sigma": sigma})
+        return sample.replace(x=damaged, condition={**sample.condition, "peak": peak, "sigma": sigma})
 
 
 def peak_of(bounds: tuple[float, float], noise: Noise) -> Tensor:
@@ -108,7 +108,7 @@ class SaltAndPepper(Corruption):
         rate = within(self.rate, noise.uniform())
         wide = an_item(rate, x)
         damaged = torch.where(u < wide / 2, 0.0, torch.where(u < wide, 1.0, x))
-        return sample.but(x=damaged, condition={**sample.condition, "rate": rate})
+        return sample.replace(x=damaged, condition={**sample.condition, "rate": rate})
 
 
 @register
@@ -116,7 +116,7 @@ class Clipped(Corruption):
     """Clipped to [0, 1] and rounded to 8 bits, as a file holds what noise has made: 'gaussian:0.1+clipped'."""
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        return sample.but(x=to_bytes(sample.x))
+        return sample.replace(x=to_bytes(sample.x))
 
     @staticmethod
     def read(text: str) -> None:

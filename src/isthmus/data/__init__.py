@@ -1,22 +1,22 @@
 """What goes in: built-in sets, folders of pictures, arrays. One call, `open_data`; one thing back, `Data`."""
 
 from isthmus.data.base import MEMORY_BUDGET, Data, from_unit, to_unit
-from isthmus.data.broken import forgiving
-from isthmus.data.builtin import BUILTIN, arrays, digits, fashion_mnist, is_builtin, mnist
-from isthmus.data.fitting import fit, resize, to_channels, to_depth
+from isthmus.data.builtin import BUILTIN, builtin_arrays, digits, fashion_mnist, is_builtin, mnist
+from isthmus.data.folder_layout import anomaly_folders
 from isthmus.data.folders import changed
-from isthmus.data.inspection import inspected
-from isthmus.data.opening import open_data
+from isthmus.data.open import open_data
 from isthmus.data.pairs import by_name, paired
-from isthmus.data.pictures import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
 from isthmus.data.preparation import prepared
 from isthmus.data.shard_writer import write_shards
+from isthmus.data.skip_corrupt import skipping_corrupt
 from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
+from isthmus.media.image_reader import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
+from isthmus.media.resize import fit, resize, to_channels, to_depth
 
 __all__ = [
     "open_data",
     "changed",
-    "inspected",
+    "anomaly_folders",
     "paired",
     "prepared",
     "by_name",
@@ -24,12 +24,12 @@ __all__ = [
     "to_unit",
     "from_unit",
     "choose_parts",
-    "forgiving",
+    "skipping_corrupt",
     "record_parts",
     "read_parts",
     "is_builtin",
     "BUILTIN",
-    "arrays",
+    "builtin_arrays",
     "digits",
     "mnist",
     "fashion_mnist",

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Shape
 from isthmus.errors import BadInput
+from isthmus.types import Shape
 
 MEMORY_BUDGET = 2**30  # bytes: a set up to here is held whole, a larger one is read a batch at a time
 
@@ -57,7 +57,7 @@ def kind_of_item(shape: Sequence[int]) -> str:
     return f"{word} of {times(shape)}"
 
 
-class Lazy(Protocol):
+class LazyArray(Protocol):
     """Items that are read when asked for: a map of a file, pictures on disk, somebody's Dataset."""
 
     @property
@@ -100,7 +100,7 @@ class Data:
     skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
     """
 
-    items: Tensor | Lazy
+    items: Tensor | LazyArray
     shape: Shape
     range: Range
     names: Sequence[str]

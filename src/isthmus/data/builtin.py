@@ -90,7 +90,7 @@ def open_builtin(name: str) -> Data:
     return BUILTIN[_canonical(name)]()
 
 
-def arrays(name: str) -> tuple[np.ndarray, np.ndarray]:
+def builtin_arrays(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(x_train, x_test) of a built-in set, each N×H×W uint8 over the full 0..255.
 
     Also digits, whose own 0..16 would look almost black to whoever takes uint8 for what it says.

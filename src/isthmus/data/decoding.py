@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from isthmus.data import fitting
 from isthmus.data.base import numpy_type
-from isthmus.data.broken import decode_each
 from isthmus.data.cache import REMOVED, Decoded
 from isthmus.data.parallel import can_fork, in_processes, shared
-from isthmus.data.pictures import peek, read_picture, read_units
+from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
+from isthmus.media import resize
+from isthmus.media.image_reader import peek, read_picture, read_units
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
 SMALL = 2e-3  # seconds: pictures that take longer are decoded as fast by threads
@@ -141,9 +141,9 @@ class Files:
         path = self.folder / self.names[place]
         if self.corners is None:
             picture = self.read_one(place, shorter=max(self.shape[1:]))
-            row[...] = fitting.fit(picture, self.shape, row.dtype, self.stretched, self.white)
+            row[...] = resize.fit(picture, self.shape, row.dtype, self.stretched, self.white)
         else:
-            row[...] = fitting.cut(self.read_one(place), self.shape, row.dtype, self.corners[place], self.white)
+            row[...] = resize.cut(self.read_one(place), self.shape, row.dtype, self.corners[place], self.white)
         if self.cache is not None:
             self.cache.keep(place, row if same(path, self.looks[place]) else None)
 
@@ -153,7 +153,7 @@ class Files:
         if self.dtype == torch.float32:
             return read_units(path)
         picture = read_picture(path, shorter=shorter)
-        return fitting.of_white(picture, self.white) if self.looks["stated"][place] else picture
+        return resize.of_white(picture, self.white) if self.looks["stated"][place] else picture
 
     def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:
         """Why it cannot be read, and why the cache was lost; each '' where all is well."""

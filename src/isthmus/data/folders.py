@@ -15,17 +15,17 @@ from torch import Tensor
 
 from isthmus.data import base, cache
 from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of, times
-from isthmus.data.containers import VIDEOS
 from isthmus.data.decoding import Files, fingerprint, look_at
-from isthmus.data.deep import Header
-from isthmus.data.depth import choose_range, span_of
-from isthmus.data.dicom import bare, is_dicom
 from isthmus.data.mask_files import without_masks
-from isthmus.data.pictures import SUFFIXES, is_picture_name
+from isthmus.data.patches import cut_up, read_squares
 from isthmus.data.preparation import file_numbers, outside
-from isthmus.data.squares import cut_up, read_squares
-from isthmus.data.values import Span
 from isthmus.errors import BadInput
+from isthmus.media.array_values import Span
+from isthmus.media.bit_depth import choose_range, span_of
+from isthmus.media.dicom.reader import bare, is_dicom
+from isthmus.media.high_bit_depth import Header
+from isthmus.media.image_reader import SUFFIXES, is_picture_name
+from isthmus.media.video.containers import VIDEOS
 
 AS_PICTURES = "frames of films are used once they are saved as pictures (ffmpeg -i FILM %04d.png)"
 ARRAY = ".npy"

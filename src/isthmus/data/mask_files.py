@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from isthmus.data.folder_roles import ROLES
-from isthmus.data.pictures import read_picture
 from isthmus.errors import BadInput
+from isthmus.media.image_reader import read_picture
 
 ENDINGS = ("_mask", "_gt", "_label", "_seg")  # of a file's stem, in any case: KolektorSDD2 has 10000_GT.png
 LOSSY = (".jpg", ".jpeg", ".webp")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.array_layout import ACCEPTED
+from isthmus.data.arrays import open_array
 from isthmus.data.base import Data, times
-from isthmus.data.layouts import ACCEPTED
-from isthmus.data.numeric import open_array
-from isthmus.data.values import check_type, objects
 from isthmus.errors import BadInput
+from isthmus.media.array_values import check_type, objects
 
 KEYS = ("x", "images", "data", "x_train", "arr_0")
 LABELS = ("y", "labels", "y_train")

@@ -6,22 +6,22 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+from isthmus.data.folder_layout import MARKED, AnomalyFolders, LabeledImages, anomaly_folders
 from isthmus.data.folder_roles import role_of
 from isthmus.data.folders import find_pictures
-from isthmus.data.inspection import MARKED, Inspection, Judged, inspected
 from isthmus.errors import BadInput
 
 NORMAL_LABELS = ("0", "0.0", "false", "negative")  # besides the names of normal folders
 
 
-def labeled_by(folder: Path, table: Path) -> Inspection:
+def labeled_by(folder: Path, table: Path) -> AnomalyFolders:
     """What `inspected` says of the folder, but with the pictures judged, and their kinds, that a .csv lists.
 
     A row is a file's name, relative to the folder, and its label: good, ok, normal, free, 0 or false, else a kind of
     defect (1: anomalous). A first row that names no file is a header; `;` separates as well as `,`. Pictures without a
     row are not judged. Raises BadInput for a file that is not there, and for a row without a label.
     """
-    found = inspected(folder)
+    found = anomaly_folders(folder)
     masks = {one.path: one.masks for one in found.judged}
     try:
         text = table.read_text(encoding="utf-8-sig")
@@ -40,7 +40,7 @@ def labeled_by(folder: Path, table: Path) -> Inspection:
         kinds[name] = kind_of(row[1].strip())
     if not kinds:
         raise BadInput(f"{table}: has no rows of file and label")
-    judged = [Judged(folder / name, kind, masks.get(folder / name, ())) for name, kind in sorted(kinds.items())]
+    judged = [LabeledImages(folder / name, kind, masks.get(folder / name, ())) for name, kind in sorted(kinds.items())]
     return replace(found, judged=judged)
 
 

@@ -24,18 +24,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data import fitting
 from isthmus.data.base import Data, Numbered, ends_of, numpy_type
-from isthmus.data.broken import decode_each
-from isthmus.data.deep import Header
-from isthmus.data.depth import choose_range
 from isthmus.data.download import cache_folder, checksum
 from isthmus.data.folders import choose_shape
-from isthmus.data.pictures import is_picture_name, read_bytes
 from isthmus.data.preparation import file_numbers
-from isthmus.data.values import Span
+from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media import resize
+from isthmus.media.array_values import Span
+from isthmus.media.bit_depth import choose_range
+from isthmus.media.high_bit_depth import Header
+from isthmus.media.image_reader import is_picture_name, read_bytes
 
 INDEX = "index.json"
 KEPT = 50 * 10**9  # bytes of fetched shards on this disk
@@ -96,7 +96,7 @@ class Shards:
 
         def decode(row: int) -> None:
             name, data = contents[row]
-            whole[row] = fitting.fit(
+            whole[row] = resize.fit(
                 read_bytes(data, name, max(self.shape[1:])), self.shape, whole.dtype, white=self.white
             )
 

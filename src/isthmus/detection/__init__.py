@@ -1,8 +1,8 @@
 """Is it as it should be? A model that has learned from good ones, and what it says of the next."""
 
+from isthmus.detection.calibration_warnings import calibration_warnings
 from isthmus.detection.detector import FILE, Detector
-from isthmus.detection.doubts import doubts
 from isthmus.detection.finding import Finding
 from isthmus.detection.settings import DEFAULTS, SCORES, Settings
 
-__all__ = ["DEFAULTS", "FILE", "SCORES", "Detector", "Finding", "Settings", "doubts"]
+__all__ = ["DEFAULTS", "FILE", "SCORES", "Detector", "Finding", "Settings", "calibration_warnings"]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours, Places
+from isthmus.detection.distances import OF_ROWS, ImageStatistics, Mahalanobis, Neighbours, PatchDistance
 from isthmus.detection.finding import Finding
-from isthmus.detection.looking import passes
+from isthmus.detection.model_outputs import passes
 from isthmus.detection.quantiles import exceeded_by, of_threshold
 from isthmus.detection.region import Region
 from isthmus.detection.scorer import LEAST, Scorer, logarithm, small
@@ -128,7 +128,7 @@ class Detector(Scorer):
         """The share of normal items that may be called bad: the one that is named, or else the run's own."""
         return self.settings.false_alarms if false_alarms is None else a_share(false_alarms)
 
-    def draw_line(self, bad: Tensor) -> float:
+    def calibrate_threshold(self, bad: Tensor) -> float:
         """Let the threshold be the one of the best F1 between the good ones held back and `bad`, the scores of defects
         that somebody has shown; return that F1.
 
@@ -140,7 +140,7 @@ class Detector(Scorer):
         self.line = (lowest + float(below.max())) / 2 if len(below) else lowest - 1.0
         return f1
 
-    def promised(self, false_alarms: float | None = None) -> float | None:
+    def fpr_bound(self, false_alarms: float | None = None) -> float | None:
         """The share of normal items that the threshold promises to be exceeded by, no more; None where known defects
         have drawn it, which promises nothing."""
         by_line = false_alarms is None and self.line is not None
@@ -178,9 +178,11 @@ class Detector(Scorer):
             if "knn" in settings.parts:
                 distances["knn"] = Neighbours(tensors["knn.codes"], settings.k)
             if "features" in settings.parts:
-                distances["features"] = Places(*(tensors[f"features.{key}"] for key in ("bank", "mean", "spread")))
+                distances["features"] = PatchDistance(
+                    *(tensors[f"features.{key}"] for key in ("bank", "mean", "spread"))
+                )
             if "glance.mean" in tensors:
-                distances["glance"] = Glance(tensors["glance.mean"], tensors["glance.spread"])
+                distances["glance"] = ImageStatistics(tensors["glance.mean"], tensors["glance.spread"])
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))
             region = Region(tensors["roi"], tensors["outside"]) if "roi" in tensors else None
             facts = {name: header[name] for name in FACTS if name in header}

@@ -100,7 +100,7 @@ class Neighbours:
         return apart.clamp(min=0).topk(min(k, len(own)), dim=1, largest=False).values
 
 
-class Places:
+class PatchDistance:
     """The distance from what a net makes of a place to the nearest it has made of any place of normal pictures,
     N×K×h×w -> N×h×w (Roth et al. 2022, with features of a net of our own).
 
@@ -112,7 +112,7 @@ class Places:
         self.bank, self.mean, self.spread = bank, mean, spread
 
     @classmethod
-    def fit(cls, features: Iterable[Tensor]) -> Places:
+    def fit(cls, features: Iterable[Tensor]) -> PatchDistance:
         random = torch.Generator().manual_seed(0)
         some = []
         for x in features:
@@ -136,7 +136,7 @@ class Places:
         return (torch.stack(near).amin(0) + rows.square().sum(-1)).clamp(min=0).sqrt()
 
 
-class Glance:
+class ImageStatistics:
     """How far a picture lies from good ones at a glance, N×C×H×W in [0, 1] -> [N]: in tone (its mean), contrast
     (standard deviation) or detail (mean slope), whichever is furthest, in standard deviations of its logarithm.
 
@@ -147,8 +147,8 @@ class Glance:
         self.mean, self.spread = mean, spread
 
     @classmethod
-    def fit(cls, batches: Iterable[Tensor], roi: Tensor | None = None) -> Glance:
-        seen = torch.cat([glimpses(x, roi) for x in batches])
+    def fit(cls, batches: Iterable[Tensor], roi: Tensor | None = None) -> ImageStatistics:
+        seen = torch.cat([image_statistics(x, roi) for x in batches])
         return cls(seen.mean(0), seen.std(0, correction=0).clamp(min=LEAST))
 
     @property
@@ -156,10 +156,10 @@ class Glance:
         return {"mean": self.mean, "spread": self.spread}
 
     def __call__(self, x: Tensor, roi: Tensor | None = None) -> Tensor:
-        return ((glimpses(x, roi) - self.mean.to(x)) / self.spread.to(x)).abs().amax(1)
+        return ((image_statistics(x, roi) - self.mean.to(x)) / self.spread.to(x)).abs().amax(1)
 
 
-def glimpses(x: Tensor, roi: Tensor | None = None) -> Tensor:
+def image_statistics(x: Tensor, roi: Tensor | None = None) -> Tensor:
     """N×3, the logarithms of tone, contrast and detail, where the roi, H×W, is 1."""
     inside = torch.ones_like(x[0, 0]) if roi is None else roi.to(x)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from isthmus.detection.maps import blurred
+from isthmus.detection.anomaly_maps import blurred
 
 FADE = 4.0  # pixels over which what is next to the edge of the region goes over into the mean picture
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.detection.distances import OF_ROWS, Glance, Mahalanobis, Neighbours, Places
-from isthmus.detection.looking import Look, look, passes
-from isthmus.detection.maps import MAPS, blurred, pooled
+from isthmus.detection.anomaly_maps import MAPS, blurred, pooled
+from isthmus.detection.distances import OF_ROWS, ImageStatistics, Mahalanobis, Neighbours, PatchDistance
+from isthmus.detection.model_outputs import ModelOutputs, model_outputs, passes
 from isthmus.detection.region import Region
 from isthmus.detection.settings import CODED, RELATIVE, Settings
 
@@ -51,9 +51,9 @@ class Scorer:
             rows = torch.cat([x.flatten(1) for x in learned])
             fitted |= {name: kind.fit(rows) for name, kind in OF_ROWS.items() if name in parts}
         if "features" in parts:
-            fitted["features"] = Places.fit(self.features(model, x) for x in small(learned, 1))
-        if model.finds:
-            fitted["glance"] = Glance.fit(map(self.seen, learned), self.roi)
+            fitted["features"] = PatchDistance.fit(self.features(model, x) for x in small(learned, 1))
+        if model.predicts_mask:
+            fitted["glance"] = ImageStatistics.fit(map(self.seen, learned), self.roi)
 
     @torch.no_grad()
     def weigh(self, model: Any, reference: Iterable[Tensor]) -> Tensor:
@@ -61,7 +61,7 @@ class Scorer:
         sums, count, times = [], 0, passes(model, self.settings)
         for x in small(reference, times):
             x, count = self.seen(x.to(model.device)), count + len(x)
-            sums.append(self.maps(x, look(model, x, self.settings)).sum(1).cpu())
+            sums.append(self.maps(x, model_outputs(model, x, self.settings)).sum(1).cpu())
         mean = torch.stack(sums).sum(0) / count
         overall = self.inside(mean).flatten(1).mean(1).view(-1, *[1] * (mean.dim() - 1))
         self.places = (mean + overall) / 2 + 1e-12
@@ -70,7 +70,7 @@ class Scorer:
         return logs.std(1, correction=0).clamp(min=LEAST) if count > 1 else torch.ones(len(logs))
 
     def features(self, model: Any, x: Tensor) -> Tensor:
-        found = look(model, self.seen(x.to(model.device)), self.settings).features
+        found = model_outputs(model, self.seen(x.to(model.device)), self.settings).features
         assert found is not None
         return found.cpu()
 
@@ -87,7 +87,7 @@ class Scorer:
         """The values of maps, or of pictures, that lie inside of the region: ... × H × W -> ... × P."""
         return maps if self.region is None else self.region.flat(maps)
 
-    def maps(self, x: Tensor, seen: Look) -> Tensor:
+    def maps(self, x: Tensor, seen: ModelOutputs) -> Tensor:
         """M×N×H×W or M×N×D, each of the settings' maps, smoothed, 0 outside of the region."""
         found = []
         for name in self.settings.maps:
@@ -112,7 +112,7 @@ class Scorer:
         learned: x are training items; no distance is then to an item itself.
         """
         x = self.seen(x.to(model.device))
-        seen = look(model, x, self.settings)
+        seen = model_outputs(model, x, self.settings)
         maps = dict(zip(self.settings.maps, self.maps(x, seen) / self.places[:, None].to(x.device), strict=True))
         energy = (self.inside(x).flatten(1).square().mean(1) + 1e-3).sqrt()
         parts = []

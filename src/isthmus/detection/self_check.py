@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from isthmus.detection.detector import Detector
-from isthmus.detection.looking import passes
+from isthmus.detection.model_outputs import passes
 from isthmus.detection.synthetic_defects import DEFECTS, synthesized
 from isthmus.metrics import auroc
 

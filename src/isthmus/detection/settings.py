@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.detection.anomaly_maps import MAPS, POOLS
 from isthmus.detection.distances import OF_ROWS
-from isthmus.detection.maps import MAPS, POOLS
 from isthmus.errors import BadInput, unknown
 
 CODED = ("mahalanobis", "knn")
@@ -90,7 +90,7 @@ class Settings:
         fills = getattr(model.corruption, "extra", 0) > 0
         free = model.objective.link == "free"  # columns of several kinds: where they begin is no darkness
         rows = "table" if free else "rows"
-        kind = rows if len(model.shape) != 3 else "finds" if model.finds else "fills" if fills else "coded"
+        kind = rows if len(model.shape) != 3 else "finds" if model.predicts_mask else "fills" if fills else "coded"
         settings = cls(**(DEFAULTS[kind] | {key: value for key, value in given.items() if value is not None}))
         for name in settings.parts:
             if name in CODED and (fills or model.has_skips):
@@ -101,7 +101,7 @@ class Settings:
                 raise BadInput("score elbo: is of a variational model; train with kind=variational")
             if name in OF_ROWS and len(model.shape) == 3:
                 raise BadInput(f"score {name}: is of rows; mahalanobis is of the codes of pictures")
-            if name in OF_FINDERS and not model.finds:
+            if name in OF_FINDERS and not model.predicts_mask:
                 raise BadInput(
                     f"score {name}: is of a net that has learned to find blemishes; train with kind=repairing"
                 )

@@ -1,4 +1,4 @@
-"""Synthesized defects of normal pictures: drawn shapes, by other ways than a net learns from (corruptions/blemish.py).
+"""Synthesized defects of normal pictures: drawn shapes, unlike those of corruptions/synthetic_defects.py.
 
 Shapes are masks (PIL, L) in the size of a picture; lengths are those of a picture of 256 pixels, and scale with it.
 """

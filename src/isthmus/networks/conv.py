@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from isthmus.contracts import Shape
 from isthmus.errors import unknown
 from isthmus.layers import ChannelNorm, glorot, head, pad_to
 from isthmus.layers import activation as activate
 from isthmus.registry import register
+from isthmus.types import Shape
 
 
 class ResidualBlock(nn.Module):

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from isthmus.contracts import Shape
 from isthmus.layers import activation as activate
 from isthmus.layers import glorot
 from isthmus.registry import register
+from isthmus.types import Shape
 
 
 def _layers(sizes: Sequence[int], activation: str, norm: bool) -> nn.Sequential:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.contracts import Shape
 from isthmus.registry import register
+from isthmus.types import Shape
 
 
 @register

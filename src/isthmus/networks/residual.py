@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isthmus.bicubic import enlarge
-from isthmus.contracts import Shape
 from isthmus.networks.blocks import blocks_of, start
 from isthmus.registry import register
+from isthmus.types import Shape
 
 
 @register

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.contracts import Shape
 from isthmus.errors import BadInput
 from isthmus.layers import mirror_to
 from isthmus.networks.blocks import blocks_of, normed, start
 from isthmus.registry import register
+from isthmus.types import Shape
 
 GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
 
@@ -58,7 +58,8 @@ class UNetEncoder(nn.Module):
         start(self, norm)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        # Without it the mean outweighs what is in the picture, and a net that finds finds nothing for a thousand steps.
+        # Without it the mean outweighs the content of the picture, and a net that predicts masks
+        # finds nothing for a thousand steps.
         seen = F.group_norm(x, 1, eps=1e-4) if self.norm else x
         folded = F.pixel_unshuffle(mirror_to(seen, self.stride), self.fold)
         h = self.head(folded.contiguous(memory_format=torch.channels_last))
@@ -73,8 +74,8 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
-    residual: the net says what to add to the picture's own channels in x̃. finds: the last channel of `out` is a logit
-    of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: what is laid over a picture with opacity a
+    residual: the net says what to add to the picture's own channels in x̃. predicts_mask: the last channel of `out`
+    is a logit of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: what is laid over a picture with opacity a
     and colour c, x̃ = (1 − a) x + a c, is taken off by a gain of a / (1 − a), smooth where x is not. The mask is no gate
     for it: nothing is learned behind a gate while it is shut, and most of a picture is not covered.
     """
@@ -87,11 +88,11 @@ class UNetDecoder(nn.Module):
         fold: int = 2,
         bias: bool = False,
         residual: bool = True,
-        finds: bool = False,
+        predicts_mask: bool = False,
         norm: bool = False,
     ) -> None:
         super().__init__()
-        self.out, self.fold, self.residual, self.finds = out, fold, residual, finds
+        self.out, self.fold, self.residual, self.predicts_mask = out, fold, residual, predicts_mask
         stages = len(blocks)
         near = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
         self.reach = None if norm else near
@@ -100,7 +101,7 @@ class UNetDecoder(nn.Module):
             blocks_of(wide, count, bias, norm) for wide, count in zip(channels[1:], blocks, strict=True)
         )
         self.last = nn.Sequential(*normed(channels[-1])) if norm else nn.Identity()
-        self.tail = nn.Conv2d(channels[-1], (out + finds) * fold**2, 3, padding=1, bias=bias)
+        self.tail = nn.Conv2d(channels[-1], (out + predicts_mask) * fold**2, 3, padding=1, bias=bias)
         start(self, norm)
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
@@ -120,7 +121,7 @@ class UNetDecoder(nn.Module):
         """N×out×H×W from the finest grid."""
         x, first = skips[:2]
         y = F.pixel_shuffle(self.tail(self.last(h + first)), self.fold)[..., : x.shape[-2], : x.shape[-1]]
-        if self.finds:
+        if self.predicts_mask:
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
             own = x[:, : self.out - 1]
             gain = GAIN * torch.tanh(gain / GAIN)

@@ -5,7 +5,7 @@ line, the docs' table and the contract test. Its keyword defaults are the model'
 docstring after the first say what they mean; `training` are its defaults for fit().
 """
 
-from isthmus.recipes import detect, jobs, regularized, types  # noqa: F401 -- importing it fills the catalogue
-from isthmus.recipes.catalogue import RECIPES, Recipe, create, find, recipe
+from isthmus.recipes import anomaly, regularized, restoration, types  # noqa: F401 -- importing it fills the catalogue
+from isthmus.recipes.recipe import RECIPES, Recipe, create, find, recipe
 
 __all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]

@@ -7,13 +7,13 @@ from functools import partial
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, RateKL, TopK, Variational
-from isthmus.contracts import Shape
 from isthmus.errors import BadInput, at_least, unknown
-from isthmus.recipes.catalogue import fitted, recipe
-from isthmus.recipes.nets import Make, either, is_small
-from isthmus.recipes.nets import conv as conv_net
+from isthmus.recipes.builders import Make, either, is_small
+from isthmus.recipes.builders import conv as conv_net
+from isthmus.recipes.integers import numbers
+from isthmus.recipes.recipe import fitted, recipe
 from isthmus.recipes.types import ANY, FEW, OF_DENSE, PICTURES, Only
-from isthmus.recipes.whole_numbers import numbers
+from isthmus.types import Shape
 
 OF_SPARSE: Only = {"weight": ("kind", "l1", "kl"), "rate": ("kind", "kl"), "k": ("kind", "topk")}
 OF_VQ: Only = dict.fromkeys(("codes", "dim", "commitment"), ("quantizer", "vq"))

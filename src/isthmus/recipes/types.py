@@ -8,10 +8,10 @@ from typing import Any
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Plain
-from isthmus.contracts import Shape
-from isthmus.recipes.catalogue import fitted, recipe
-from isthmus.recipes.nets import conv as conv_net
-from isthmus.recipes.nets import dense, either, is_small
+from isthmus.recipes.builders import conv as conv_net
+from isthmus.recipes.builders import dense, either, is_small
+from isthmus.recipes.recipe import fitted, recipe
+from isthmus.types import Shape
 
 PICTURES = ("gray", "colour")
 ANY = (*PICTURES, "table")

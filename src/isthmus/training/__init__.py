@@ -1,6 +1,6 @@
 """fit(): the only loop, through which every model of every type and job is trained."""
 
-from isthmus.training.begin import fit
+from isthmus.training.fit import fit
 from isthmus.training.loop import Training
 from isthmus.training.options import TRAINING, settle
 from isthmus.training.run import Run

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Sample
 from isthmus.data import Data, shards_of
+from isthmus.distributed import rank_rows
 from isthmus.layers import seeded
-from isthmus.machines import share
+from isthmus.types import Sample
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -90,7 +90,7 @@ def batches(data: Data, rows: Tensor, size: int, fabric: Fabric) -> Iterator[Bat
     """Global batches of `size` rows in turn, of each the share of this rank."""
 
     def read(chosen: Tensor) -> Batch:
-        mine = share(len(chosen), fabric)
+        mine = rank_rows(len(chosen), fabric)
         count = mine.stop - mine.start
         mine = mine if count else slice(0, 1)
         return Batch(data.batch(chosen[mine]), mine, len(chosen), count)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from isthmus import store
 from isthmus.autoencoder import load_weights
 from isthmus.data import Data, changed
+from isthmus.distributed import gather, shard_like
 from isthmus.errors import BadInput
-from isthmus.machines import parted, whole
 from isthmus.registry import completed, config_of
+from isthmus.training.meters import Meters
 from isthmus.training.options import HOW
-from isthmus.training.tally import Tally
 
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
@@ -32,17 +32,17 @@ def save(training: Training) -> None:
     step, first = training.stepper, training.fabric.is_global_zero
     extra = {"ema": step.average.mean, "best": training.best}
     tensors = tensors_of(training.module, step.optimizer.optimizer, extra, keep=first)
-    tally = Tally(training.tally.state())
+    tally = Meters(training.tally.state())
     tally.share(training.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
     if not first:
         return
     header = {"step": training.step, "history": training.history, "finished": training.finished, "kept": training.kept}
     header |= {"tally": tally.state(), "micro": step.micro, **training.judge.state()}
     write(training.out, training.step, tensors, header)
-    training.watch.tell("checkpoint")
+    training.callbacks.call("checkpoint")
 
 
-def take_up(training: Training) -> None:
+def restore_training(training: Training) -> None:
     """Put the newest checkpoint into the training; BadInput where it is of another model, other data or options."""
     run, step = training.out, training.stepper
     assert run is not None
@@ -50,8 +50,8 @@ def take_up(training: Training) -> None:
     tensors, header = read(run, training.module, step.optimizer)
     step.average.mean, training.best = tensors.get("ema", {}), tensors.get("best", {})
     step.micro = min(step.micro, header.get("micro", step.micro))
-    tally = Tally(header["tally"])
-    training.tally = tally if training.fabric.is_global_zero else Tally(tally.emptied())
+    tally = Meters(header["tally"])
+    training.tally = tally if training.fabric.is_global_zero else Meters(tally.emptied())
     training.step, training.history, training.finished = (header[name] for name in ("step", "history", "finished"))
     training.kept = header.get("kept", {})
     training.judge.restore(header)
@@ -74,7 +74,7 @@ def tensors_of(
     found: dict[str, Tensor] = {}
     for group, tensors in groups.items():
         for name, tensor in tensors.items():
-            entire = whole({name: tensor})[name]
+            entire = gather({name: tensor})[name]
             if keep:
                 found[f"{group}.{name}"] = entire.cpu()
     return found
@@ -99,14 +99,16 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
         group, _, rest = name.partition(".")
         groups.setdefault(group, {})[rest] = tensor
     own = module.state_dict()
-    groups = {name: parted(kept, own) if name in ("model", "ema", "best") else kept for name, kept in groups.items()}
+    groups = {
+        name: shard_like(kept, own) if name in ("model", "ema", "best") else kept for name, kept in groups.items()
+    }
     load_weights(module, groups.pop("model", {}), run)
     weights: list[Tensor] = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in groups.pop("optimizer", {}).items():
         index, _, key = name.partition(".")
         alike = weights[int(index)] if tensor.dim() else tensor  # Adam's means are parted as the weights are
-        state.setdefault(int(index), {})[key] = parted({key: tensor}, {key: alike})[key]
+        state.setdefault(int(index), {})[key] = shard_like({key: tensor}, {key: alike})[key]
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return groups, header
 

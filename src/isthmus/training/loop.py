@@ -18,22 +18,22 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import load_weights, write_config
-from isthmus.contracts import Sample
-from isthmus.data import Data, forgiving, record_parts, shards_of, to_unit
+from isthmus.data import Data, record_parts, shards_of, skipping_corrupt, to_unit
+from isthmus.distributed import all_reduce, fabric_of, gather, shard_like
 from isthmus.errors import Diverged
-from isthmus.machines import fabric_of, parted, summed, whole
 from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order
-from isthmus.training.budget import replan
-from isthmus.training.interrupt import interruptible
-from isthmus.training.judge import Judge
+from isthmus.training.callbacks import CallbackList, Callbacks
+from isthmus.training.early_stopping import EarlyStopping
+from isthmus.training.meters import WAITING, Meters, copy_of, finite
 from isthmus.training.options import rate
 from isthmus.training.progress import Progress, line_of
 from isthmus.training.run import Run, write_history
+from isthmus.training.signals import interruptible
 from isthmus.training.step import Step
-from isthmus.training.tally import WAITING, Tally, copy_of, finite
-from isthmus.training.watch import Callbacks, Watch
+from isthmus.training.time_budget import replan
 from isthmus.training.workers import Made
+from isthmus.types import Sample
 
 CHECKPOINT_EVERY = 30.0  # seconds
 START_ITEMS = 4096  # handed to the bottleneck before the first step
@@ -57,12 +57,12 @@ class Training:
         quiet: bool,
         callbacks: Callbacks | None = None,
     ) -> None:
-        self.judge = Judge(options)  # first, because its clock runs from now on
+        self.judge = EarlyStopping(options)  # first, because its clock runs from now on
         self.fabric = fabric_of(options)
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         self.parts = parts
         self.train_part, self.validation_part = (
-            forgiving(data.subset(self.parts[part])) for part in ("train", "validation")
+            skipping_corrupt(data.subset(self.parts[part])) for part in ("train", "validation")
         )
         if data.in_memory:
             self.train_part = self.train_part.to("cpu" if options["workers"] else self.fabric.device)
@@ -74,8 +74,8 @@ class Training:
             self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options, data)
         self.made = Made(self) if options["workers"] else None
-        self.tally = Tally()
-        self.watch = Watch(callbacks, options["log"], self)
+        self.tally = Meters()
+        self.callbacks = CallbackList(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
         self.kept: dict[str, Any] = {}  # the figures of the weights in `best`
         self.history: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ class Training:
 
     def resume(self) -> None:
         """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
-        checkpoint.take_up(self)
+        checkpoint.restore_training(self)
 
     def checkpoint(self) -> None:
         self.saved = time.perf_counter()
@@ -106,8 +106,8 @@ class Training:
 
     def run(self) -> Run:
         if self.finished:
-            whole = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
-            return self.close(write=not whole)
+            gather = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
+            return self.close(write=not gather)
         try:
             with interruptible() as stop, Progress(self.steps, self.step, self.quiet, self.judge.left) as progress:
                 self.begin()
@@ -128,7 +128,7 @@ class Training:
             if self.made is not None:
                 self.made.close()
         run = self.close()
-        self.watch.tell("end")
+        self.callbacks.call("end")
         return run
 
     def begin(self) -> None:
@@ -138,7 +138,7 @@ class Training:
             start(self.first_samples())
             state = self.plain.state_dict()
             if self.fabric.world_size > 1:
-                state = parted(self.fabric.broadcast(state), self.module.state_dict())
+                state = shard_like(self.fabric.broadcast(state), self.module.state_dict())
             self.module.load_state_dict(state)
             if len(self.validation_part) and getattr(self.plain, "starts_fitted", False):
                 self.keep_if_best({"epoch": 0, **self.validated()})  # few items may teach a net less than PCA knows
@@ -150,7 +150,7 @@ class Training:
             write_config(self.out, self.plain)
         self.saved = time.perf_counter()
         self.pace = time.perf_counter(), self.step, time.perf_counter()
-        self.watch.tell("start")
+        self.callbacks.call("start")
 
     def first_samples(self) -> Iterator[Sample]:
         count = len(self.train_part)
@@ -182,7 +182,7 @@ class Training:
             self.tally.seconds += now - clock
             clock = now
             progress.step(self.step, line, self.step == self.steps)
-            self.watch.tell("step")
+            self.callbacks.call("step")
             if ends:
                 self.end_epoch(number)
                 progress.total = self.steps
@@ -225,15 +225,15 @@ class Training:
         if self.fabric.device.type != "cpu" and self.step % GPU_LOOKS:
             return (False,) * len(wishes)
         asked = torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device)
-        return tuple(bool(count) for count in summed(asked, self.fabric).tolist())
+        return tuple(bool(count) for count in all_reduce(asked, self.fabric).tolist())
 
     def diverged(self, step: int | None = None) -> Diverged:
         """That a loss is no number any more at `step`, with weights that still are; all ranks must ask."""
         self.tally.share(self.fabric)  # one rank alone may know its name
         broken = self.tally.broken() or "loss"
-        if not finite(whole(self.module.state_dict())):
+        if not finite(gather(self.module.state_dict())):
             self.module.load_state_dict(self.good)
-        if not finite(whole(self.stepper.average.mean)):
+        if not finite(gather(self.stepper.average.mean)):
             self.stepper.average.mean = self.good
         return Diverged(
             f"step {step or self.step}: the {broken} is no number any more, and the last good weights are kept; "
@@ -252,12 +252,12 @@ class Training:
         self.history.append(row)
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
-        self.tally, self.good = Tally(), copy_of(self.module)
+        self.tally, self.good = Meters(), copy_of(self.module)
         self.keep_if_best(row)
         if self.step < self.steps:
             self.finished = self.finished or self.judge.verdict()
             replan(self)
-        self.watch.tell("epoch")
+        self.callbacks.call("epoch")
         self.judge.spare = time.perf_counter() - began
 
     def validated(self) -> dict[str, float]:
@@ -274,7 +274,7 @@ class Training:
 
     def close(self, write: bool = True) -> Run:
         """Put the weights to be kept into the module, and the results into the run folder."""
-        kept = whole(self.best or self.stepper.average.weights())
+        kept = gather(self.best or self.stepper.average.weights())
         load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.plain.eval()
         self.plain.path = self.out  # type: ignore[assignment]

@@ -13,13 +13,13 @@ import torch
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.contracts import Context, Noise, Sample
-from isthmus.data import Data, forgiving
+from isthmus.data import Data, skipping_corrupt
 from isthmus.detection.self_check import in_words
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
-from isthmus.training.comparison import beside_baselines
+from isthmus.training.baselines import compare_with_baselines
 from isthmus.training.progress import error_of
+from isthmus.types import Context, Noise, Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,7 +77,7 @@ class Run:
     def beside(self) -> dict[str, Any]:
         """The error of the model beside the mean item's and PCA's, as beside_baselines has it; {} where none fits."""
         return (
-            beside_baselines(self.model, self.data, self.parts, self.steps, self.kept.get("epoch"))
+            compare_with_baselines(self.model, self.data, self.parts, self.steps, self.kept.get("epoch"))
             if self.history
             else {}
         )
@@ -144,11 +144,14 @@ class Run:
     @torch.no_grad()
     def look(self, part: str) -> tuple[Image, str]:
         """Pictures of a part over what the model makes of them, between them what it saw; and the line below."""
-        model, items = self.model, forgiving(self.data.subset(self.parts[part][:SHOWN])).floats().to(self.model.device)
+        model, items = (
+            self.model,
+            skipping_corrupt(self.data.subset(self.parts[part][:SHOWN])).floats().to(self.model.device),
+        )
         sample = Sample.of(items, self.data.paired)
         if model.corruption is not None:
             sample = model.corruption(sample, Context(Noise(0, 0, len(items), device=items.device)))
-        y, _ = model.say(sample, Context())
+        y, _ = model.predict(sample, Context())
         own = slice(model.shape[0])  # without a mask beside the picture
         shown = [sample.target[:, own], sample.x[:, own], model.objective.picture(y)[:, own]]
         if sample.x is sample.target:

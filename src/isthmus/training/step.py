@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from isthmus.contracts import Context, Losses, Noise, Sample
 from isthmus.data import Data, to_unit
-from isthmus.machines import summed
-from isthmus.training.average import Average
+from isthmus.distributed import all_reduce
 from isthmus.training.batches import Batch, batches
-from isthmus.training.tally import Tally
+from isthmus.training.ema import EMA
+from isthmus.training.meters import Meters
+from isthmus.types import Context, Losses, Noise, Sample
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Found = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # of each micro-batch its losses and items; sums of all
+Gradient = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # of each micro-batch its losses and items; sums of all
 VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -42,7 +42,7 @@ class Step:
         adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
         self.optimizer = cast(Any, fabric.setup_optimizers(adam))
         self.weights = [weight for group in adam.param_groups for weight in group["params"]]
-        self.average = Average(module, options["ema"])
+        self.average = EMA(module, options["ema"])
         # One process in full precision: what Fabric would put around each call does nothing, and takes its time, and
         # so does what torch puts around a step of the optimiser: a record for the profiler, and hooks that are none.
         self.alone = fabric.world_size == 1 and options["precision"] == "32-true"
@@ -59,7 +59,7 @@ class Step:
         noise = Noise(self.options["seed"], number, batch.total, batch.rows, self.fabric.device)
         return self.call(sample, Context(noise, progress))
 
-    def gradient(self, batch: Batch, number: int, progress: float) -> Found:
+    def gradient(self, batch: Batch, number: int, progress: float) -> Gradient:
         """Add up the gradient of a global batch: what the micro-batches lost, and the sums over all of it.
 
         Where memory does not suffice, again with half as many items at once: the result is the same but for
@@ -77,7 +77,7 @@ class Step:
             self.micro = math.ceil(size / 2)
             self.say(f"memory does not suffice for {size} items at once: {self.micro} from now on, the same result")
 
-    def _passes(self, batch: Batch, number: int, progress: float) -> Found:
+    def _passes(self, batch: Batch, number: int, progress: float) -> Gradient:
         found: list[tuple[Losses, int]] = []
         sums: dict[str, Tensor] = {}
         parts, shared = list(batch.split(self.micro)), self.fabric.world_size > 1
@@ -92,7 +92,7 @@ class Step:
                 value = value if part.counted else torch.zeros_like(value)
                 sums[name] = sums[name] + value if name in sums else value
             found.append((losses.detached(), part.counted))
-        return found, {name: summed(value, self.fabric) for name, value in sums.items()}
+        return found, {name: all_reduce(value, self.fabric) for name, value in sums.items()}
 
     def apply(self, number: int, rate: float, sums: dict[str, Tensor]) -> None:
         """Change the weights by the gradient that has been added up."""
@@ -112,7 +112,7 @@ class Step:
 
     def validate(self, data: Data) -> dict[str, float]:
         """Mean losses of held-back items with the weights that would be kept, always with the same noise."""
-        tally, rows = Tally(), torch.arange(len(data))
+        tally, rows = Meters(), torch.arange(len(data))
         with torch.no_grad(), self.average.in_use():
             self.module.eval()
             for number, batch in enumerate(batches(data, rows, self.options["batch_size"], self.fabric)):

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.multiprocessing import get_context  # through which tensors travel in shared memory
 
-from isthmus.contracts import Context, Noise, Sample
 from isthmus.data import to_unit
-from isthmus.machines import share
+from isthmus.distributed import rank_rows
 from isthmus.training.batches import Batch, order
+from isthmus.types import Context, Noise, Sample
 
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
@@ -43,13 +43,13 @@ class Steps:
         if epoch != self.epoch:
             self.epoch, self.order = epoch, order(self.data, self.seed, epoch, self.size)
         chosen = self.order[number * self.size : (number + 1) * self.size]
-        mine = share(len(chosen), self.place)  # type: ignore[arg-type]
+        mine = rank_rows(len(chosen), self.place)  # type: ignore[arg-type]
         counted = mine.stop - mine.start
         mine = mine if counted else slice(0, 1)
         sample = Sample.of(to_unit(self.data.batch(chosen[mine]), self.data.range), self.data.paired)
         ctx = Context(Noise(self.seed, step, len(chosen), mine), step / self.steps)
         if callable(corrupt := getattr(self.module, "corrupted", None)):
-            sample = corrupt(sample, ctx).but(corrupted=True)
+            sample = corrupt(sample, ctx).replace(corrupted=True)
         fields = {"x": sample.x, "target": sample.target, "weight": sample.weight, "condition": dict(sample.condition)}
         return {"sample": fields, "corrupted": sample.corrupted}, mine, len(chosen), counted
 
@@ -76,7 +76,7 @@ class Made:
             for coming in range(ahead, min(step + 1 + AHEAD * workers, steps)):
                 self.coming.append((coming, self.pool.submit(make, coming)))
             fields, rows, total, counted = self.coming.popleft()[1].result()
-            sample = Sample(**fields["sample"]).but(corrupted=fields["corrupted"])
+            sample = Sample(**fields["sample"]).replace(corrupted=fields["corrupted"])
             yield Batch(sample, rows, total, counted)
 
     def close(self) -> None:

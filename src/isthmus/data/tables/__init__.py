@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.arrays import open_array
 from isthmus.data.base import Data, Numbered, Range
-from isthmus.data.columns import range_by_column
-from isthmus.data.numeric import open_array
+from isthmus.data.column_ranges import range_by_column
 from isthmus.data.tables.cells import Read, expanded, read_cells, windows_of
 from isthmus.data.tables.reader import called, open_sheet
 from isthmus.data.tables.schema import COUNTS, Schema, matched, place_of_ids, schema_of

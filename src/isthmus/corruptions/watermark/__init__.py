@@ -1,0 +1,1 @@
+"""Watermarks: logos, words and shapes laid over pictures."""

@@ -1,0 +1,81 @@
+"""Which axis of an array counts the items, and which ones are rows, columns and channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isthmus.data.base import kind_of_item, shape_of, times
+from isthmus.errors import BadInput
+from isthmus.types import Shape
+
+ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
+CHANNELS = (1, 3, 4)
+COLORS = (3, 4)
+
+
+class Layout(NamedTuple):
+    """How to see an array as items: `single` adds a first axis, `last` moves the last one to second place."""
+
+    shape: Shape
+    single: bool = False
+    last: bool = False
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """N×... as stored to N×shape."""
+        return np.moveaxis(items, -1, 1) if self.last else items.reshape(len(items), *self.shape)
+
+
+def layouts(shape: Shape) -> list[Layout]:
+    """The ways an array of N×... may be meant, the likeliest first."""
+    item = shape[1:]
+    if len(item) == 1:
+        return [Layout(item)]
+    if len(item) == 2:
+        return [Layout((1, *item)), Layout(item)]
+    if len(item) == 3:
+        ways = [Layout(item)]
+        if item[2] in CHANNELS:
+            last = Layout((item[2], item[0], item[1]), last=True)
+            ways.insert(1 if item[0] in CHANNELS else 0, last)
+        return ways
+    return []
+
+
+def one_picture(shape: Shape) -> str:
+    """What an array of this shape is if it is one picture and not several, in words; else ""."""
+    if len(shape) == 2:
+        return "one picture H×W"
+    if len(shape) == 3 and shape[2] in COLORS and shape[0] not in COLORS:
+        return "one picture H×W×C"
+    if len(shape) == 3 and shape[0] in COLORS and shape[2] not in COLORS:
+        return f"one picture C×H×W; {shape[0]} gray ones are accepted as {shape[0]}×1×H×W"
+    return ""
+
+
+def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> Layout:
+    """The layout of an array of this shape, the one that fits `like` where there is one.
+
+    Raises BadInput naming both shapes where none fits.
+    """
+    ways = layouts(shape)
+    if 0 in shape:
+        raise BadInput(f"{name}: holds no items (shape {times(shape)}); {ACCEPTED}")
+    if like is None:
+        if not ways:
+            raise BadInput(f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {ACCEPTED}")
+        return ways[0]
+    wanted = shape_of(like)
+    singles = [way._replace(single=True) for way in layouts((1, *shape))]
+    for way in [*ways, *singles]:
+        if way.shape == wanted:
+            return way
+    for way in [*ways, *singles]:
+        pair = sorted((way.shape, wanted), key=len)
+        if (len(pair[0]), len(pair[1])) == (1, 3) and pair[1][0] == 1 and math.prod(pair[0]) == math.prod(pair[1]):
+            return way
+    found = kind_of_item(ways[0].shape) if ways else f"an array of shape {times(shape) or 'one number'}"
+    raise BadInput(f"{name}: {found}, but this run takes {times(wanted)}")

@@ -1,0 +1,162 @@
+"""Arrays of numbers as Data: numpy, a memory map, torch, a Dataset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import base
+from isthmus.data.array_layout import Layout, choose_layout, one_picture
+from isthmus.data.base import Data, Numbered, numpy_type, times
+from isthmus.data.column_ranges import range_by_column, share_one
+from isthmus.data.preparation import framed, range_like
+from isthmus.errors import BadInput
+from isthmus.media.array_values import as_numpy, check_type, chunks, scan
+from isthmus.media.bit_depth import choose_range, stored_type
+
+HASHED_WHOLE = 2**28  # an array up to here goes into its fingerprint whole, of a larger one the two ends
+
+
+class Items:
+    """Somebody's Dataset (a length and numbered items) seen as an array N×item, read when asked for."""
+
+    def __init__(self, dataset: Any, name: str) -> None:
+        self.dataset, self.name = dataset, name
+        if len(dataset) == 0:
+            raise BadInput(f"{name}: holds no items")
+        one = self._item(0)
+        self.shape, self.dtype = (len(dataset), *one.shape), one.dtype
+        self.ndim = len(self.shape)
+        self.nbytes = len(dataset) * one.nbytes
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        chosen = np.arange(len(self.dataset))[index]
+        items = [self._item(int(i)) for i in chosen]
+        if any(item.shape != self.shape[1:] for item in items):
+            odd = next(i for i, item in zip(chosen, items, strict=True) if item.shape != self.shape[1:])
+            raise BadInput(f"{self.name}: item {odd} has another shape than item 0; all must have the same")
+        return np.stack(items) if items else np.empty((0, *self.shape[1:]), self.dtype)
+
+    def _item(self, index: int) -> np.ndarray:
+        item = self.dataset[index]
+        item = item[0] if isinstance(item, (tuple, list)) and len(item) else item
+        if type(item).__module__.startswith("PIL."):
+            from isthmus.media.image_reader import pixels_of
+
+            return np.moveaxis(pixels_of(item, f"{self.name}, item {index}"), -1, 0)
+        array = as_numpy(item)
+        check_type(array.dtype, f"{self.name}, item {index}")
+        return array
+
+
+@dataclass
+class Mapped:
+    """An array, in memory, on disk or a Dataset's, read as N×shape of one torch type."""
+
+    array: Any
+    layout: Layout
+    dtype: torch.dtype
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        items = np.asarray(self.array[indices])
+        return torch.from_numpy(np.ascontiguousarray(self.layout.of(items), dtype=numpy_type(self.dtype)))
+
+
+def open_array(
+    array: Any,
+    *,
+    name: str,
+    source: Mapping[str, Any],
+    like: Mapping[str, Any] | None = None,
+    labels: Any = None,
+    columns: Sequence[str] | None = None,
+    picture: bool = False,
+) -> Data:
+    """An array, memory map or `Items` as Data. columns: what those of a table are called. picture: pictures are
+    expected, so an array of one is taken as that one: H×W, H×W×C or C×H×W, C of 3 or 4; source["one"] tells it.
+
+    Raises BadInput for a shape or type that cannot be meant, no items, or any NaN or infinite value.
+    """
+    check_type(array.dtype, name)
+    notes: list[str] = []
+    if like is not None and isinstance(array, np.ndarray):
+        array = framed(array, like, notes)
+    if picture and (meant := one_picture(tuple(array.shape))):
+        notes.append(f"{name}: {times(array.shape)} is read as {meant}")
+        array, source = array[None], {**source, "one": True}
+    layout = choose_layout(tuple(array.shape), like, name)
+    if layout.single:
+        array = array[:][None]
+    span = scan(array, name)
+    if like is not None:
+        data_range = range_like(array.dtype, span, like, name, notes)
+    elif rows_of_a_table(array, layout) and not share_one(array, columns):
+        data_range = range_by_column(array, columns, notes)
+    else:
+        data_range = choose_range(array.dtype, span, notes)
+    stored = stored_type(array.dtype, span)
+    count = int(array.shape[0])
+    lazy = Mapped(array, layout, getattr(torch, stored.name))
+    on_disk = isinstance(array, np.memmap)
+    small = array.nbytes <= base.MEMORY_BUDGET and not on_disk
+    return Data(
+        items=lazy.read(np.arange(count)) if small else lazy,
+        shape=layout.shape,
+        range=data_range,
+        names=Numbered(range(count)),
+        labels=as_labels(labels, count),
+        notes=notes,
+        source={
+            **source,
+            "fingerprint": fingerprint(array),
+            "count": count,
+            "stored": list(array.shape[1:]),
+            "dtype": array.dtype.name,
+        },
+    )
+
+
+def rows_of_a_table(array: Any, layout: Layout) -> bool:
+    """Whether these may be rows whose columns are of several kinds: of bytes and bits they are flat pictures."""
+    return len(layout.shape) == 1 and array.dtype.kind in "uif" and array.dtype != np.uint8
+
+
+def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:
+    """Anything with a length and items that are arrays, tensors or PIL pictures, or tuples that begin so."""
+    name = type(dataset).__name__
+    labels = next((getattr(dataset, key) for key in ("targets", "labels") if hasattr(dataset, key)), None)
+    source = {"kind": "dataset", "name": name}
+    items: Any = Items(dataset, name)
+    if items.nbytes <= base.MEMORY_BUDGET:
+        items = items[:]  # asked for once: a Dataset may be slow, or give something else each time
+    return open_array(items, name=name, source=source, like=like, labels=labels)
+
+
+def as_labels(labels: Any, count: int) -> np.ndarray | None:
+    """Labels as N integers, or None where they are something else than one whole number an item."""
+    with suppress(ValueError, TypeError):
+        array = as_numpy(labels)
+        if array.shape in ((count,), (count, 1)) and array.dtype.kind in "uib":
+            return array.reshape(count).astype(np.int64)
+    return None
+
+
+def fingerprint(array: Any) -> str:
+    """sha256 over shape, type and bytes; of an array too large to be worth it, the first and last items."""
+    digest = hashlib.sha256(f"{tuple(array.shape)} {array.dtype.str}".encode())
+    count = array.shape[0]
+    if array.nbytes <= HASHED_WHOLE:
+        for _, chunk in chunks(array):
+            digest.update(np.ascontiguousarray(chunk).data)
+    else:
+        ends = max(1, HASHED_WHOLE * count // array.nbytes // 2)
+        for part in (array[:ends], array[max(ends, count - ends) :]):
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()

@@ -1,0 +1,96 @@
+"""One picture as a .npy file: H×W, H×W×C or C×H×W; numpy's own order of axes and type, which a result keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.data.array_layout import CHANNELS
+from isthmus.data.base import times
+from isthmus.errors import BadInput
+from isthmus.media.array_values import check_type
+from isthmus.media.high_bit_depth import Header, Layers
+
+MAGIC = b"\x93NUMPY"
+PLAIN = ("bool", "uint8", "uint16")  # types that have a white of their own
+ACCEPTED = "accepted is one picture, H×W, H×W×C or C×H×W (C of 1, 3 or 4)"
+
+
+class Stored(NamedTuple):
+    """The order of axes in the file, of "H", "W" and "C", and the type of its numbers."""
+
+    axes: str
+    dtype: np.dtype
+
+    def of(self, samples: np.ndarray) -> np.ndarray:
+        """H×W×S as it is stored."""
+        if self.dtype == bool:
+            samples = samples >= 128
+        samples = samples.astype(self.dtype, copy=False)
+        if self.axes == "HW":
+            return samples[..., 0]
+        return np.ascontiguousarray(np.moveaxis(samples, -1, 0)) if self.axes == "CHW" else samples
+
+
+def npy_header(path: Path) -> Header:
+    """Raises BadInput for numbers or a shape of which no picture can be made."""
+    array, stored = _mapped(path)
+    height, width = (array.shape[stored.axes.index(axis)] for axis in "HW")
+    channels = array.shape[stored.axes.index("C")] if "C" in stored.axes else 1
+    units = "" if array.dtype.name in PLAIN else array.dtype.name
+    return Header(height, width, gray=channels == 1, deep=array.dtype.name not in PLAIN[:2], units=units)
+
+
+def read_npy(path: Path) -> tuple[Layers, Stored]:
+    """The picture, bits as 0 and 255; the fourth channel is alpha. Raises BadInput as npy_header does."""
+    array, stored = _mapped(path)
+    samples = np.array(array, order="C")
+    if stored.axes == "HW":
+        samples = samples[..., None]
+    elif stored.axes == "CHW":
+        samples = np.ascontiguousarray(np.moveaxis(samples, 0, -1))
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+        raise BadInput(f"{path}: holds NaN or infinite values; accepted are finite numbers")
+    samples = samples.astype(np.uint8) * np.uint8(255) if samples.dtype == bool else samples
+    return Layers.of(samples.astype(samples.dtype.newbyteorder("="), copy=False)), stored
+
+
+def write_npy(path: Path, samples: np.ndarray, stored: Stored) -> None:
+    """H×W×S in the order of axes and the type of the file that it was made of."""
+    with path.open("wb") as file:
+        np.save(file, stored.of(samples), allow_pickle=False)
+
+
+def _mapped(path: Path) -> tuple[np.ndarray, Stored]:
+    """The array on the disk. Nothing is unpickled, so nothing in it can run."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        check_type(dtype, str(path))
+        stored = Stored(_axes(shape, path), dtype)
+        if "C" in stored.axes and shape[stored.axes.index("C")] == 4 and dtype.name not in PLAIN:
+            raise BadInput(f"{path}: 4 channels are color and alpha, of 8 or 16 bits, and these are {dtype.name}")
+        return np.load(path, mmap_mode="r", allow_pickle=False), stored
+    except BadInput:
+        raise
+    except (ValueError, EOFError, OSError) as error:
+        raise BadInput(f"{path}: truncated or broken numpy file; {ACCEPTED}") from error
+
+
+def _axes(shape: tuple[int, ...], path: Path) -> str:
+    """Raises BadInput where it is not clear."""
+    if len(shape) == 2 and 0 not in shape:
+        return "HW"
+    first, last = (len(shape) == 3 and shape[end] in CHANNELS for end in (0, -1))
+    if first and last:
+        raise BadInput(f"{path}: {times(shape)} can be H×W×C as well as C×H×W; another order or size is accepted")
+    if not (first or last) or 0 in shape:
+        several = (
+            "; several are accepted as one file, not in a folder" if len(shape) in (3, 4) and 0 not in shape else ""
+        )
+        raise BadInput(f"{path}: an array of {times(shape) or 'one number'}; {ACCEPTED}{several}")
+    return "CHW" if first else "HWC"

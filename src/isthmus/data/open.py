@@ -1,0 +1,178 @@
+"""open_data: whatever somebody calls data, opened."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.arrays import open_array, open_dataset
+from isthmus.data.base import Data, kind_of_item, shape_of
+from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
+from isthmus.data.folders import open_pictures
+from isthmus.data.numpy_files import open_file
+from isthmus.data.selection import Selection, several
+from isthmus.data.shards import is_shards, open_shards
+from isthmus.data.tables import ASKED, TABLES, Asked, open_frame, open_table
+from isthmus.errors import BadInput
+from isthmus.media import resize
+from isthmus.media.array_values import as_numpy
+from isthmus.media.bit_depth import WHITE
+from isthmus.media.image_reader import SUFFIXES, is_picture_name
+
+ACCEPTED = f"accepted are a folder, {', '.join('.' + suffix for suffix in SUFFIXES)}, .npy, .npz, .csv"
+
+
+def open_data(
+    source: Any,
+    *,
+    size: int | None = None,
+    gray: bool | None = None,
+    like: Mapping[str, Any] | None = None,
+    first: int | None = None,
+    cut: int | None = None,
+    whole: int | None = None,
+    white: float | None = None,
+    table: Asked | None = None,
+    largest: int | None = None,
+    picture: bool = False,
+) -> Data:
+    """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
+    returned as is.
+
+    size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
+    of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
+    a folder are made to fit with nothing left out, and no side longer than that where no size is named. largest:
+    pictures from files of one size become smaller where a side is longer than that and no size is named. white: the
+    number that is white in whole numbers, such as 4095 for 12 bits in 16, instead of one that is found in the data.
+    table: of a .csv, what is asked of its columns and rows.
+    like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
+    converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
+    the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
+
+    picture: of a .npy or .npz file, pictures are expected, see open_array.
+
+    Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
+    """
+    for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole), ("largest", largest)):
+        if value is not None and value < 1:
+            raise BadInput(f"{name} {value}: it must be at least 1")
+    source = several(source)
+    if isinstance(source, Selection):
+        how: dict[str, Any] = {"gray": gray, "like": like, "first": first, "cut": cut, "whole": whole}
+        data = open_pictures(source.folder, names=source.names, size=size, largest=largest, **how)
+        data = replace(data, source={**data.source, "kind": "files"})
+    elif isinstance(source, (str, os.PathLike)):
+        data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest, picture)
+    elif isinstance(source, Data):
+        data = source
+    elif isinstance(source, (np.ndarray, Tensor)):
+        data = open_array(as_numpy(source), name="array", source={"kind": "array", "name": "array"}, like=like)
+    elif hasattr(source, "to_csv") and hasattr(source, "columns"):
+        data = open_frame(source, like, table)
+    elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
+        data = open_dataset(source, like)
+    else:
+        raise BadInput(f"data of type {type(source).__name__}; {ACCEPTED}, an array, a tensor or a Dataset")
+    if like is not None:
+        data = data.seen_as(shape_of(like))
+    elif table is not None and data.table is None:
+        raise BadInput(f"{data.source.get('path', 'data')}: {', '.join(ASKED)} are options of a table, such as a .csv")
+    elif size is not None or gray:
+        data = _conformed(data, size, gray)
+    if white is not None:
+        data = with_white(data, white)
+    if first is not None and first < len(data):
+        data = data.subset(np.arange(first))
+        data = replace(data, source={**data.source, "count": first, "first": first})
+    return data
+
+
+def with_white(data: Data, white: float) -> Data:
+    """The same set, 0..white being 0..1. Raises BadInput for a set of other numbers than whole ones from 0 on."""
+    if data.dtype.is_floating_point:
+        raise BadInput(f"white={white:g}: is for whole numbers from 0 on, and this data holds others")
+    notes = [note for note in data.notes if WHITE not in note]  # which told what was found
+    return replace(data, range=(0.0, float(white)), notes=notes)
+
+
+def _open_path(
+    text: str,
+    size: int | None,
+    gray: bool | None,
+    like: Mapping[str, Any] | None,
+    first: int | None,
+    cut: int | None,
+    whole: int | None,
+    table: Asked | None,
+    largest: int | None,
+    picture: bool,
+) -> Data:
+    if is_builtin(text):
+        return open_builtin(text)
+    if not text:
+        raise BadInput(f"data has no name; {ACCEPTED}")
+    path = Path(text)
+    if is_shards(text):
+        return open_shards(text, size=size, gray=gray, like=like)
+    try:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise BadInput(f"{text}: is neither a file nor a folder")
+        if path.is_dir():
+            return open_pictures(
+                path, size=size, gray=gray, like=like, first=first, cut=cut, whole=whole, largest=largest
+            )
+        if not path.exists():
+            close = difflib.get_close_matches(text.lower(), BUILTIN, n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN)}; {ACCEPTED}"
+            raise BadInput(f"{text}: no such file, folder or built-in set; {hint}")
+        if path.suffix.lower() in (".npy", ".npz"):
+            return open_file(path, like, picture)
+        if path.suffix.lower() in TABLES:
+            return open_table(path, like, table)
+        if is_picture_name(path):
+            return open_pictures(path, size=size, gray=gray, like=like, cut=cut, whole=whole, largest=largest)
+    except OSError as error:
+        raise BadInput(f"{text}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+    raise BadInput(f"{text}: not a kind of file that can be read; {ACCEPTED}")
+
+
+@dataclass
+class Conformed:
+    """Pictures of an opened set, resized or made gray as they are read."""
+
+    data: Data
+    shape: tuple[int, int, int]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.data.dtype
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        pictures = self.data.batch(indices).cpu().numpy()
+        channels, height, width = self.shape
+        fitted = [resize.resize(resize.to_channels(p, channels), height, width) for p in pictures]
+        return torch.from_numpy(np.stack(fitted) if fitted else np.empty((0, *self.shape), pictures.dtype))
+
+
+def _conformed(data: Data, size: int | None, gray: bool | None) -> Data:
+    """`data` with pictures of size×size, or gray; itself where they are so, as those from files are."""
+    if len(data.shape) != 3:
+        raise BadInput(
+            f"{data.source.get('path', 'data')}: {kind_of_item(data.shape)} have no size or colour to choose"
+        )
+    channels, height, width = data.shape
+    shape = (1 if gray and channels in (3, 4) else channels, size or height, size or width)
+    if shape == data.shape:
+        return data
+    source = {**data.source, "size": list(shape[1:]), "gray": shape[0] == 1}
+    fitted = replace(data, items=Conformed(data, shape), shape=shape, source=source, rows=None)
+    return fitted.to("cpu") if math.prod(shape) and fitted.in_memory else fitted

@@ -1,0 +1,1 @@
+"""The way of an input through a trained model: open, tile, share out over processes, write."""

@@ -1,0 +1,1 @@
+"""One folder a job: the code that only one job needs."""

@@ -1,0 +1,1 @@
+"""Detect what is not normal."""

@@ -1,0 +1,1 @@
+"""Reconstruct, embed, decode, generate."""

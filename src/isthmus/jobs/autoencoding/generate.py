@@ -1,0 +1,92 @@
+"""generate and interpolate: pictures that nobody drew, from random codes and from codes in between."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.data.base import range_of
+from isthmus.errors import BadInput, Note
+from isthmus.inference.inputs import RunOrModel, as_model, open_for
+from isthmus.inference.outputs import Sink
+
+
+def generate(
+    run: RunOrModel,
+    n: int = 64,
+    *,
+    out: Path | str | None = None,
+    seed: int = 0,
+    force: bool = False,
+    device: str | None = None,
+) -> Tensor | Path:
+    """n pictures decoded from N(0, I): n×shape in [0, 1], or the path of `out`.
+
+    device: auto, cpu, cuda or mps; None: where the model is. Warns for a type that was not trained to have
+    its codes there. Raises BadInput for n below 1.
+    """
+    if n < 1:
+        raise BadInput(f"n is {n}: 1 or more is accepted")
+    model = as_model(run, device)
+    if model.prior is None:
+        name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
+        warnings.warn(
+            f"{name}: this type has no prior, so random codes will decode to what looks like nothing; "
+            "`isthmus train variational` makes one that has",
+            Note,
+            stacklevel=2,
+        )
+    return _written(model, model.sample(n, seed), out, force)
+
+
+def interpolate(
+    run: RunOrModel,
+    a: Any,
+    b: Any,
+    *,
+    steps: int = 10,
+    out: Path | str | None = None,
+    force: bool = False,
+    device: str | None = None,
+) -> Tensor | Path:
+    """`steps` pictures on the straight line between the codes of a and b, both included.
+
+    a, b: a picture file, an array of one item, or one item of a set as in digits:7. Raises BadInput.
+    """
+    if steps < 2:
+        raise BadInput(f"steps is {steps}: 2 or more is accepted")
+    model = as_model(run, device)
+    if getattr(model.bottleneck, "discrete", False):
+        warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
+    ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
+    share = torch.linspace(0, 1, steps).view(-1, *[1] * (ends.dim() - 1))
+    return _written(model, model.decode(torch.lerp(ends[:1], ends[1:], share)), out, force)
+
+
+def one_item(model: Autoencoder, source: Any) -> Tensor:
+    """1×shape in [0, 1] of a file, an array, or NAME:INDEX."""
+    index = None
+    if isinstance(source, str) and (match := re.fullmatch(r"(.+):(\d+)", source)) and not Path(source).exists():
+        source, index = match[1], int(match[2])
+    data = open_for(model, source)
+    if index is None and len(data) != 1:
+        raise BadInput(f"{source}: holds {len(data)} items; name one, as in {source}:0")
+    if index is not None and index >= len(data):
+        raise BadInput(f"{source}:{index}: there are {len(data)} items, from 0 to {len(data) - 1}")
+    return data.floats(np.array([index or 0]))
+
+
+def _written(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
+    if out is None:
+        return pictures
+    value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
+    names = [f"{i:05d}" for i in range(len(pictures))]
+    table = model.about.get("input", {}).get("table")
+    return Sink(out, names, range=value_range, force=force, table=table).write([pictures])

@@ -1,0 +1,1 @@
+"""Denoise, remove watermarks, inpaint, upscale."""

@@ -1,0 +1,117 @@
+"""Pictures that are no files of their own (a built-in set, an array, shards): each as a photo, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.data import Data, from_unit, is_builtin, open_data, to_unit
+from isthmus.data.base import ends_of, kind_of_item
+from isthmus.data.shards import is_shards
+from isthmus.errors import BadInput
+from isthmus.files import atomic, claim
+from isthmus.inference.image import in_type
+from isthmus.inference.inputs import as_model, chosen, print_notes
+from isthmus.inference.outputs import Sink
+from isthmus.media.bit_depth import full_range
+from isthmus.media.image_file import Photo
+from isthmus.store import is_run
+
+ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"
+
+
+def is_set(source: Any) -> bool:
+    """Whether this is a built-in name (which wins over a file of that name), .npy, .npz, shards or Data."""
+    if not isinstance(source, (str, Path)):
+        return isinstance(source, Data)
+    return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
+
+
+def open_set(source: Any, model: Any = None, split: str | None = None, first: int | None = None) -> Data:
+    """The part of a set of pictures that is meant. Raises BadInput, and for items that are no pictures."""
+    data = open_data(source, picture=True)
+    if data is not source:
+        print_notes(data)
+    if len(data.shape) != 3 or data.shape[0] not in (1, 3, 4):
+        raise BadInput(f"{source}: {kind_of_item(data.shape)}, and no pictures; {ACCEPTED_PICTURES}")
+    return chosen(data, run_of(model), split=split, first=first)
+
+
+def named(path: Path, names: list[str], model: Any, split: str | None, first: int | None) -> list[str]:
+    """Of the pictures of a folder the names that are meant; none of them is opened. Raises BadInput."""
+    place = {"kind": "folder", "path": str(path.resolve())}
+    data = Data(torch.empty(len(names)), (), (0.0, 1.0), names, source=place)
+    return list(chosen(data, run_of(model), split=split, first=first).names)
+
+
+def run_of(model: Any) -> Autoencoder | None:
+    """What knows which part of its data it was trained on: a run, or the model of one."""
+    if isinstance(model, Autoencoder):
+        return model
+    return as_model(model) if isinstance(model, (str, Path)) and is_run(model) else None
+
+
+def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
+    """One item, its range being 0..white, of 8 bits, or of 16 where the items are; `exact`: or floats in [0, 1]."""
+    item = np.moveaxis(data.batch([row])[0].cpu().numpy(), 0, -1)
+    deep = data.dtype == torch.uint16
+    whole = np.dtype(np.uint16 if deep else np.uint8)
+    if item.dtype != whole or data.range != (0.0, 65535.0 if deep else 255.0):
+        item = to_unit(torch.from_numpy(item.astype(np.float32)), data.range).numpy()
+        item = item if exact else in_type(item, whole, full_range(whole))
+    return Photo(item[..., :3], item[..., 3]) if item.shape[-1] == 4 else Photo(item)
+
+
+def written(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path:
+    """The results as one file: .npy in the numbers and the order of axes of the set; .gif; a grid as a picture."""
+    if out.suffix.lower() != ".npy":
+        sink = Sink(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
+        return sink.write(map(as_unit, photos))
+    claim(out, force=force)
+    values = as_stored(photos, data)
+    with atomic(out) as temporary, temporary.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+    return out
+
+
+def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
+    """One array in the numbers and the order of axes that the set was in; of one picture that picture."""
+    whole = not data.dtype.is_floating_point
+    kind = np.dtype(str(data.dtype).removeprefix("torch."))
+
+    def numbers(photo: Photo) -> np.ndarray:
+        values = from_unit(as_unit(photo)[0], data.range).numpy()
+        return (np.rint(np.clip(values, *ends_of(data.range))) if whole else values).astype(kind)
+
+    values = np.stack([numbers(photo) for photo in photos])
+    stored = data.source.get("stored", data.shape)  # of one item
+    if len(stored) == 2:
+        values = values[:, 0]
+    elif tuple(stored) != data.shape:
+        values = np.moveaxis(values, 1, -1)
+    return values[0] if data.source.get("one") else values
+
+
+def as_unit(photo: Photo) -> Tensor:
+    """1×S×H×W in [0, 1]."""
+    samples = np.moveaxis(photo.samples(), -1, 0)[None]
+    highest = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
+    return torch.from_numpy(samples.astype(np.float32)) / highest
+
+
+def reader(data: Data, exact: bool = False) -> Callable[[str], Photo]:
+    """From the name of an item to its photo. Raises BadInput for an item that breaks."""
+    place = {name: row for row, name in enumerate(data.names)}
+
+    def read(name: str) -> Photo:
+        if name not in place:
+            raise BadInput(f"{name}: there is no item of this name in {data.source.get('path', 'the set')}")
+        return photo_at(data, place[name], exact)
+
+    return read

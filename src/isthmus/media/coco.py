@@ -1,0 +1,122 @@
+"""COCO's file of annotations (cocodataset.org, format-data): regions of pictures, their kinds, boxes and masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.errors import BadInput
+from isthmus.files import atomic
+from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, unpack
+
+Box = tuple[float, float, float, float]  # x, y, width and height in pixels, from the upper left corner
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of a picture: its kind, its box, its mask as COCO keeps it (polygons, run lengths, or None: the box).
+
+    crowd: a group of objects, whose parts are not told apart. score: how sure a detector is; None in ground truth.
+    """
+
+    kind: str
+    box: Box
+    segmentation: Any = None
+    crowd: bool = False
+    score: float | None = None
+
+    @classmethod
+    def of(cls, mask: np.ndarray, kind: str, score: float | None = None) -> Region:
+        """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for a mask of nothing."""
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not len(rows):
+            raise BadInput("a mask that marks nothing has no box")
+        box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
+        runs = {"size": list(mask.shape), "counts": pack(runs_of(mask))}
+        return cls(kind, tuple(float(number) for number in box), runs, score=score)  # type: ignore[arg-type]
+
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """H×W bool. Raises BadInput for a segmentation that is none of this size."""
+        if isinstance(self.segmentation, Mapping):
+            counts, size = self.segmentation.get("counts"), self.segmentation.get("size")
+            if size != [height, width] or not isinstance(counts, (str, list)):
+                raise BadInput(f"run lengths with size {size}: size [{height}, {width}] and counts are accepted")
+            return mask_of_runs(unpack(counts) if isinstance(counts, str) else counts, height, width)
+        if self.segmentation:
+            return mask_of_polygons(self.segmentation, height, width)
+        x, y, across, down = self.box
+        return mask_of_polygons([[x, y, x + across, y, x + across, y + down, x, y + down]], height, width)
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A picture file, its size, and the regions in it."""
+
+    file: str
+    height: int
+    width: int
+    regions: Sequence[Region] = ()
+
+
+def write_coco(path: Path | str, pictures: Sequence[Annotated], kinds: Mapping[int, str]) -> Path:
+    """Write pictures with their regions; kinds: category ids, in any order and with gaps, to names.
+
+    Raises BadInput for a kind that has no id, and where the file cannot be written.
+    """
+    path, ids = Path(path), {name: number for number, name in kinds.items()}
+    annotations: list[dict[str, Any]] = []
+    for place, picture in enumerate(pictures, 1):
+        for region in picture.regions:
+            if region.kind not in ids:
+                raise BadInput(f"{picture.file}: kind {region.kind!r} has no category id")
+            one: dict[str, Any] = {"id": len(annotations) + 1, "image_id": place, "category_id": ids[region.kind]}
+            one |= {"bbox": list(region.box), "area": int(region.mask(picture.height, picture.width).sum())}
+            one |= {"iscrowd": int(region.crowd), "segmentation": region.segmentation or []}
+            annotations.append(one | ({} if region.score is None else {"score": region.score}))
+    content = {
+        "images": [
+            {"id": place, "file_name": one.file, "height": one.height, "width": one.width}
+            for place, one in enumerate(pictures, 1)
+        ],
+        "annotations": annotations,
+        "categories": [{"id": number, "name": name} for number, name in kinds.items()],
+    }
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
+    """(pictures with their regions, in the order of the file; kinds: category ids to names).
+
+    Raises BadInput for what is no such file, and for an annotation of a picture or a category that it does not have.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kinds = {int(one["id"]): str(one["name"]) for one in content["categories"]}
+        regions: dict[Any, list[Region]] = {one["id"]: [] for one in content["images"]}
+        for one in content["annotations"]:
+            if one["category_id"] not in kinds or one["image_id"] not in regions:
+                what = "category" if one["category_id"] not in kinds else "image"
+                raise BadInput(f"{path}: annotation {one.get('id')}: {what} {one[f'{what}_id']} is not listed")
+            x, y, width, height = (float(number) for number in one["bbox"])
+            score = None if one.get("score") is None else float(one["score"])
+            kind, crowd = kinds[one["category_id"]], bool(one.get("iscrowd", 0))
+            regions[one["image_id"]].append(
+                Region(kind, (x, y, width, height), one.get("segmentation") or None, crowd, score)
+            )
+        pictures = [
+            Annotated(str(one["file_name"]), int(one["height"]), int(one["width"]), regions[one["id"]])
+            for one in content["images"]
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{path}: not a file of COCO annotations ({type(error).__name__}: {error})") from error
+    return pictures, kinds

@@ -1,0 +1,251 @@
+"""One picture file in: its header cheaply, or all of it as C×H×W whole numbers."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data import npy_images
+from isthmus.errors import BadInput
+from isthmus.media import high_bit_depth, tiff
+from isthmus.media.color_spaces import from_inks, from_lab
+from isthmus.media.dicom import reader
+from isthmus.media.high_bit_depth import Header, Layers
+from isthmus.media.read_errors import bounded, reason
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "dcm")
+# Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+MOVING = ("GIF", "WEBP", "PNG")  # which may hold several pictures; that of a JPEG are views of one
+
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # which phones and their users call .jpg
+DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+def is_picture_name(path: Path | str) -> bool:
+    return Path(path).suffix.lower().lstrip(".") in SUFFIXES
+
+
+def peek(path: Path | str) -> Header:
+    """Size (as it will be seen), gray or colour, and depth of a picture, without decoding it.
+
+    Raises BadInput for what is not a picture, or too large a one.
+    """
+    path = Path(path)
+    try:
+        head = _head(path)
+        if reader.starts_as_dicom(head, path):
+            header = reader.dicom_header(path)
+        elif _starts_as_tiff(head):
+            header = tiff.tiff_header(path)
+        elif head.startswith(npy_images.MAGIC):
+            header = npy_images.npy_header(path)
+        elif (ppm := high_bit_depth.ppm_header(head)) is not None:
+            header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=high_bit_depth.states_its_white(head))
+        else:
+            with open_image(path) as image:
+                width, height = image.size
+                if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
+                    width, height = height, width
+                deep_colour = high_bit_depth.png_is_deep_colour(head)
+                several = image.format in MOVING and bool(getattr(image, "is_animated", False))
+                header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY, 0, several)
+                header = header._replace(stated=high_bit_depth.states_its_white(head))
+    except Exception as error:
+        raise reason(path, error) from error
+    return bounded(path, header)
+
+
+def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
+    """C×H×W uint8, or uint16 where the file has more than 8 bits; C is 1 (gray) or 3 (colour).
+
+    Turned upright by its EXIF note, transparency laid over white, the first frame of several. `shorter`: the
+    shorter side that is wanted in the end; a JPEG is then decoded at a fraction of its size, never below
+    twice that.
+
+    Raises BadInput, naming the file, for what cannot be read.
+    """
+    samples = read_layers(path, shorter).flat()
+    if samples.dtype not in (np.uint8, np.uint16):
+        samples = high_bit_depth.to_uint16(samples, path)
+    return np.ascontiguousarray(np.moveaxis(samples, -1, 0))
+
+
+def read_units(path: Path | str) -> np.ndarray:
+    """C×H×W float32 of a picture whose numbers are in units, as they are. Raises BadInput, naming the file."""
+    pixels = read_layers(path).flat().astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise BadInput(
+            f"{path}: holds NaN or infinite values, or more than 32-bit floats hold; finite ones are accepted"
+        )
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
+    """As read_picture, with transparency, and bands besides color, by themselves."""
+    path = Path(path)
+    try:
+        head = _head(path)
+        if reader.starts_as_dicom(head, path):
+            bounded(path, reader.dicom_header(path))
+            return Layers(reader.read_dicom(path)[0])
+        if _starts_as_tiff(head):
+            return _tiff(path)
+        if head.startswith(npy_images.MAGIC):
+            bounded(path, npy_images.npy_header(path))
+            return npy_images.read_npy(path)[0]
+        if high_bit_depth.png_is_deep_colour(head):
+            return _deep_png(path)
+        if (ppm := high_bit_depth.ppm_header(head)) is not None and ppm[3] > 255:
+            bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
+            return Layers(high_bit_depth.read_ppm(path))
+        return _by_pillow(path, path, shorter)
+    except Exception as error:
+        raise reason(path, error) from error
+
+
+def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
+    """As read_picture, for a picture that is in memory. Colour of 16 bits, which Pillow cannot decode, is refused."""
+    try:
+        ppm = high_bit_depth.ppm_header(data[:4096])
+        if high_bit_depth.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
+            raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
+        if reader.starts_as_dicom(data, name):
+            pixels = reader.read_dicom(Path(name), io.BytesIO(data))[0]
+        else:
+            pixels = _by_pillow(io.BytesIO(data), Path(name), shorter).flat()
+    except Exception as error:
+        raise reason(Path(name), error) from error
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None) -> Layers:
+    with open_image(source, path) as image:
+        if shorter:
+            scale = 2 * shorter / min(image.size)
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        return layers_of(image, path)
+
+
+def layers_of(image: Image, path: Path | str = "picture") -> Layers:
+    """A Pillow image in any of its modes: uint8, or uint16 for its deep gray modes."""
+    from PIL import ImageOps
+
+    gray = _is_gray(image)
+    image.load()
+    if image.mode in DEEP_GRAY:
+        pixels = high_bit_depth.to_uint16(np.asarray(image), path)[..., None]
+        if isinstance(clear := image.info.get("transparency"), int):  # the one gray that is see-through
+            pixels = np.concatenate([pixels, np.where(pixels == clear, 0, 65535).astype(np.uint16)], -1)
+        return Layers.of(high_bit_depth.upright(pixels, image.getexif().get(0x0112, 1)))
+    ImageOps.exif_transpose(image, in_place=True)  # or it copies what stands upright already
+    if image.mode in TRANSPARENT or "transparency" in image.info:
+        step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
+        image = (image.convert(step) if step else image).convert("RGBA")
+        samples = _array(image)
+        return Layers.of(samples[..., [0, 3]] if gray else samples)
+    if image.mode == "LAB":
+        image = from_lab(image)
+    elif image.mode == "CMYK":
+        image = from_inks(image)
+    if gray:
+        image = image if image.mode in ("1", "L") else image.convert("RGB")
+        return Layers(_array(image.convert("L"))[..., None])
+    return Layers(_array(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def _array(image: Image) -> np.ndarray:
+    """A Pillow image as an array of its own; a large one in parts, because Pillow hands out two copies on the way."""
+    if image.height * image.width < 2**22:
+        return np.asarray(image)
+    bands = len(image.getbands())
+    whole = np.empty((image.height, image.width, bands)[: 2 + (bands > 1)], np.uint8)
+    for top in range(0, image.height, 256):
+        bottom = min(top + 256, image.height)
+        whole[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return whole
+
+
+def _is_gray(image: Image) -> bool:
+    """By the header alone, so that looking and reading agree: a colour file of grays is colour."""
+    if image.mode in ("P", "PA"):
+        palette = np.asarray(image.getpalette("RGB") or [0, 0, 1]).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La", *DEEP_GRAY)
+
+
+def _tiff(path: Path) -> Layers:
+    import tifffile
+
+    def by_pillow() -> Layers:
+        with open_image(path) as image:
+            return layers_of(image, path)
+
+    with tifffile.TiffFile(path) as file:
+        return tiff_page(file.pages[0], path, by_pillow)
+
+
+def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
+    """A page of tifffile's: Pillow knows all kinds of color, but of 8 bits, and no more bands than alpha."""
+    header = bounded(path, tiff.page_header(page))
+    if not header.deep and not header.bands:
+        with suppress(OSError):  # a compression, or an order of channels, that Pillow does not know
+            return by_pillow()
+    return tiff.read_page(page, path)
+
+
+def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
+    """H×W×C of a Pillow image, laid over white."""
+    return layers_of(image, path).flat()
+
+
+def _deep_png(path: Path) -> Layers:
+    with open_image(path) as image:
+        orientation = image.getexif().get(0x0112, 1) if image.info.get("exif") else 1
+    return Layers.of(high_bit_depth.upright(high_bit_depth.read_png(path), orientation))
+
+
+def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
+    """A Pillow image, not decoded yet; BadInput for too large a one."""
+    from PIL import Image
+
+    # What is wrong with a file, or that it is too large, is said below in our own words, not twice.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    image = Image.open(source, formats=FORMATS)
+    if image.format == "TIFF":
+        image.filename = ""  # or Pillow maps the file, and takes width for height of one that lies on its side
+    try:
+        bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
+    except BadInput:
+        image.close()
+        raise
+    return image
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head:
+        raise BadInput(f"{path}: empty file (0 bytes)")
+    if head[4:12] in HEIC:
+        raise BadInput(f"{path}: HEIC, whatever its name says, is not read here; save it as .jpg or .png first")
+    return head
+
+
+def is_tiff(path: Path) -> bool:
+    return _starts_as_tiff(_head(path))
+
+
+def _starts_as_tiff(head: bytes) -> bool:
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -1,0 +1,1 @@
+"""Videos, animations and stacks of frames in and out."""

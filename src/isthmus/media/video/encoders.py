@@ -1,0 +1,188 @@
+"""Which encoder and pixel format keep the most of a film: its transparency, chroma, bits, RGB, fields, exactness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from isthmus.media.video.containers import CONTAINERS
+
+# Decoders of formats without any loss. Their films are written without loss too, where the container has a way to.
+LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "lagarith", "magicyuv", "png", "qtrle", "rawvideo", "utvideo", "v210", "v410"}
+LOOKAHEAD = {"rc-lookahead": "12"}  # frames, as that is how many an encoder holds in memory
+
+
+class Encoder(NamedTuple):
+    """name: FFmpeg's, in PyAV. codec: its name as a decoder. formats: of pixels; empty: all that it lists, less alpha.
+
+    even: sides have to be multiples of the chroma step. bits: the most to use of it. fields: keeps interlaced frames.
+    full: keeps full-range YUV. aspect: writes the pixel aspect by itself, as not every container does.
+    """
+
+    name: str
+    codec: str
+    options: dict[str, str]
+    formats: tuple[str, ...] = ()
+    even: bool = True
+    bits: int = 16
+    fields: bool = True
+    full: bool = True
+    aspect: bool = True
+
+
+QUALITY = {"flags": "+qscale", "global_quality": str(2 * 118)}  # 118 is FFmpeg's unit of the quantizer
+X265 = {"crf": "16", "x265-params": "log-level=none:rc-lookahead=12"}
+VP9 = {"crf": "18", "b:v": "0", "row-mt": "1", "cpu-used": "4", "lag-in-frames": "12"}
+ENCODERS = {
+    "h264": Encoder("libx264", "h264", {"crf": "16", **LOOKAHEAD}, bits=8),
+    "h264-rgb": Encoder("libx264rgb", "h264", {"crf": "16", **LOOKAHEAD}),
+    "h264-deep": Encoder(
+        "libx264", "h264", {"crf": "16", **LOOKAHEAD}
+    ),  # which plays hardly anywhere, so it comes last
+    "h265": Encoder("libx265", "hevc", X265, fields=False),
+    "vp9": Encoder("libvpx-vp9", "vp9", VP9, even=False, fields=False, aspect=False),
+    "vp9-alpha": Encoder(
+        "libvpx-vp9", "vp9", VP9 | {"auto-alt-ref": "0"}, ("yuva420p",), even=False, fields=False, aspect=False
+    ),
+    "prores": Encoder("prores_ks", "prores", {"profile": "hq"}, ("yuv422p10le",), full=False, aspect=False),
+    "prores-4444": Encoder(
+        "prores_ks", "prores", {"profile": "4444", "alpha_bits": "16"}, ("yuv444p10le", "yuva444p10le"), full=False
+    ),
+    "qtrle": Encoder("qtrle", "qtrle", {}, ("rgb24", "argb"), even=False, fields=False),
+    "png": Encoder("png", "png", {}, ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be"), False, fields=False),
+    "ffv1": Encoder("ffv1", "ffv1", {"level": "3", "slicecrc": "1"}, even=False),
+    "mpeg2": Encoder("mpeg2video", "mpeg2video", QUALITY, even=False, full=False),
+    "wmv2": Encoder("wmv2", "wmv2", QUALITY, fields=False, full=False, aspect=False),
+}
+
+
+class Traits(NamedTuple):
+    """What a pixel format holds. chroma: pixels, across and down, that share one number of the chroma."""
+
+    color: bool
+    alpha: bool
+    chroma: tuple[int, int]
+    bits: int
+    rgb: bool
+
+
+class Loss(NamedTuple):
+    """A property of a film that is not kept, in words; rank: 0 is the worst."""
+
+    rank: int
+    words: str
+
+
+class Choice(NamedTuple):
+    """An encoder with one of its pixel formats, and what of the film it cannot keep."""
+
+    encoder: Encoder
+    format: str
+    traits: Traits
+    losses: tuple[Loss, ...]
+
+
+@cache
+def traits(format: str) -> Traits:
+    """Those of FFmpeg's name of a pixel format."""
+    import av
+
+    found = av.VideoFormat(format, 16, 16)
+    parts = found.components
+    if found.has_palette:
+        return Traits(True, True, (1, 1), 8, True)
+    alpha = any(part.is_alpha for part in parts)
+    color, rgb = len(parts) - alpha > 1, found.is_rgb
+    if not color:
+        return Traits(color, alpha, (16, 16), parts[0].bits, rgb)
+    chroma = (1, 1) if rgb else (16 // found.chroma_width(), 16 // found.chroma_height())
+    return Traits(color, alpha, chroma, parts[0].bits, rgb)
+
+
+@cache
+def formats(key: str) -> tuple[str, ...]:
+    """Pixel formats to use the encoder of this key with; none where this PyAV lacks it."""
+    import av
+
+    encoder = ENCODERS[key]
+    try:
+        listed = av.codec.Codec(encoder.name, "w").video_formats or ()
+    except ValueError:
+        return ()
+    names = [format.name for format in listed]
+    if encoder.formats:
+        return tuple(name for name in encoder.formats if name in names)
+    # Floats are not written; yuvj is an older name of yuv, and nv another order of the same samples.
+    names = [
+        name for name in names if not name.startswith(("yuvj", "nv", "yaf")) and "f16" not in name and "f32" not in name
+    ]
+    alpha = encoder.codec == "ffv1"
+    return tuple(name for name in names if traits(name).bits <= encoder.bits and alpha >= traits(name).alpha)
+
+
+def choose(suffix: str, format: str, codec: str, *, fields: bool) -> Choice | None:
+    """For a film of this pixel format and codec, with interlaced `fields`, into a container; None: nothing writes it.
+
+    What is lost least comes first, and of equals the film's own codec, then the fewest bits a pixel.
+    """
+    wanted, lossless = traits(format), codec in LOSSLESS
+
+    def cost(item: tuple[Encoder, str]) -> tuple[Any, ...]:
+        encoder, name = item
+        has = traits(name)
+        return (
+            wanted.color and not has.color,
+            wanted.alpha and not has.alpha,
+            fields and not encoder.fields,
+            *(max(0, own - needed) for own, needed in zip(has.chroma, wanted.chroma, strict=True)),
+            encoder.codec != codec,
+            max(0, wanted.bits - has.bits),
+            wanted.rgb and not has.rgb,
+            lossless != (encoder.codec in LOSSLESS),
+            has.rgb and not wanted.rgb,
+            has.color - wanted.color + has.alpha - wanted.alpha,
+            -sum(has.chroma),
+            has.bits,
+        )
+
+    found = [(ENCODERS[key], name) for key in CONTAINERS[suffix].encoders for name in formats(key)]
+    if not found:
+        return None
+    encoder, name = min(found, key=cost)
+    return Choice(encoder, name, traits(name), tuple(losses(wanted, encoder, name, lossless, fields)))
+
+
+def losses(wanted: Traits, encoder: Encoder, format: str, lossless: bool, fields: bool) -> Iterator[Loss]:
+    """What of these traits an encoder loses with this pixel format, the worst first."""
+    has = traits(format)
+    if wanted.alpha and not has.alpha:
+        yield Loss(0, "transparency is lost (the pixels are laid over black)")
+    if any(own > needed for own, needed in zip(has.chroma, wanted.chroma, strict=True)):
+        yield Loss(1, f"color is written as {sampling(has)}, not as {sampling(wanted)}")
+    elif wanted.rgb and not has.rgb:
+        yield Loss(1, "RGB is written as YUV")
+    if wanted.bits > has.bits:
+        yield Loss(2, f"{wanted.bits} bits are written as {has.bits}")
+    if fields and not encoder.fields:
+        yield Loss(3, "interlaced frames are written as progressive frames")
+    if lossless and encoder.codec not in LOSSLESS:
+        yield Loss(4, "lossless coding is lost")
+
+
+def keepers(loss: Loss, format: str, codec: str, *, fields: bool) -> list[str]:
+    """Suffixes of the usual containers that do without this loss, and without a worse one."""
+    choices = {suffix: choose(suffix, format, codec, fields=fields) for suffix in (".mp4", ".mov", ".mkv", ".webm")}
+    return [
+        suffix
+        for suffix, choice in choices.items()
+        if choice is not None and all(other.rank > loss.rank for other in choice.losses)
+    ]
+
+
+def sampling(traits: Traits) -> str:
+    """The chroma as J:a:b."""
+    across, down = traits.chroma
+    if traits.rgb or not traits.color:
+        return "RGB" if traits.rgb else "gray"
+    return f"4:{4 // across}:{4 // across if down == 1 else 0}"

@@ -1,0 +1,204 @@
+"""detect: a model of what is good, so that what is not stands out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
+from isthmus.corruptions import Holes, SyntheticDefect
+from isthmus.detection import Settings
+from isthmus.detection.settings import PLACED, RELATIVE
+from isthmus.errors import BadInput, unknown
+from isthmus.objectives import Laplace, MaskedReconstruction
+from isthmus.recipes.builders import SMALL, Make, conv, either
+from isthmus.recipes.integers import numbers
+from isthmus.recipes.recipe import fitted, recipe
+from isthmus.recipes.restoration import unet
+from isthmus.types import Shape
+
+KINDS: dict[str, Make] = {
+    "undercomplete": Plain,
+    "denoising": Plain,
+    "sparse": partial(L1, weight=0.1),
+    "contractive": partial(Contractive, weight=1.0, activate="sigmoid"),
+    "variational": partial(Variational, beta=1.0, warmup=0.1),
+}
+PIXELS = 2**19  # in a batch, at most: memory stays bounded, and there are enough steps
+# Nets with skips: allowed, because what they are scored by is what they cannot have copied.
+UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
+    "inpainting": lambda shape, channels: unet(
+        shape, Holes("cells"), channels, (1,), 2, max(shape[1:]), Laplace(link="identity")
+    ),
+    "repairing": lambda shape, channels: unet(
+        shape,
+        SyntheticDefect(tell=True),
+        channels,
+        (1,),
+        4 if min(shape[1:]) >= 64 else 2,
+        max(shape[1:]),
+        MaskedReconstruction(Laplace(0.2, "identity"), even=True),
+        norm=True,
+    ),
+}
+# What they need other than the rest: steps, for a hole is seen once in a while, and what a blemish is takes long to
+# learn; no leaps, for a net without norm.
+OWN: dict[str, dict[str, Any]] = {
+    "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
+    "repairing": {"least_steps": 10_000, "lr": 2e-3, "ema": 0.99},
+}
+CODED_KINDS = (*KINDS, "quantized")
+CELLS = (8, 16, 32)
+
+
+@recipe(
+    "gray",
+    "colour",
+    "table",
+    whole=256,
+    only={
+        "net": ("kind", *KINDS),
+        "widths": ("net", "dense"),
+        "channels": ("kind", *UNETS),
+        "corruption": ("kind", "denoising"),
+        "loss": ("kind", *CODED_KINDS),
+        "cells": ("kind", "inpainting"),
+    },
+    epochs=60,
+    least_steps=2000,
+    batch_size=128,
+    lr=1e-3,
+    schedule="cosine",
+    warmup=0.02,
+    weight_decay=1e-2,
+)
+def detect(
+    shape: Shape,
+    code: Shape | None = None,
+    *,
+    kind: str = "auto",
+    net: str = "auto",
+    widths: Sequence[int] = (512, 256),
+    channels: Sequence[int] = (32, 64, 96, 128),
+    corruption: str = "gaussian:0.1",
+    loss: str = "mse",
+    score: str | None = None,
+    relative: bool | None = None,
+    pool: str | None = None,
+    share: float | None = None,
+    smooth: float | None = None,
+    k: int = 1,
+    cells: Sequence[int] = CELLS,
+    false_alarms: float = 0.01,
+    roi: str = "",
+    good: str = "",
+    bad: str = "",
+) -> Autoencoder:
+    """Good ones alone are learned from; what comes back worse than they do is bad.
+
+    Inpainting hides each part in turn. Repairing learns to find blemishes that are made of the picture itself. Auto is
+    repairing for pictures that are not small, unless a code or a net is asked for, and denoising for all else.
+
+    code: numbers between encoder and decoder, by default 32 or half the columns: few, or what is bad comes back as well
+    kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto
+    net: dense, conv, or auto (dense for tables and small gray pictures)
+    widths: units of the dense net's layers
+    channels: with inpainting and repairing, of each stage
+    corruption: with denoising, what the encoder sees instead of x
+    loss: bce, mse, gaussian, l1, categorical or ssim
+    score: error, ssim, gradient, elbo, marks, features, mahalanobis, knn, covariance, deviation, or several with +
+    relative: yes or no: whether an error is divided by the root of what there is to rebuild
+    pool: of a map: mean, max, or worst (the mean of the worst share)
+    share: of the pixels that worst counts
+    smooth: of a map, sigma in pixels
+    k: with knn, how many neighbours
+    cells: with inpainting, sides of the squares that are hidden in turn
+    false_alarms: the share of good ones that may be called bad
+    roi: a picture of what is looked at, white; empty for everything
+    good: a folder of other good ones, best of another day: the threshold is then drawn by them, not by those held back
+    bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones
+    """
+    model = made(shape, code, kind, net, widths, numbers(channels), corruption, loss)
+    asked = {
+        "relative": relative,
+        "score": score,
+        "pool": pool,
+        "share": share,
+        "smooth": smooth,
+        "cells": numbers(cells),
+    }
+    settings = Settings.of(model, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    refuse_unused(settings, k, relative, pool, share)
+    if bad and false_alarms != Settings.false_alarms:
+        raise BadInput(f"detect: false_alarms={false_alarms}: has no effect with bad={bad}, which sets the threshold")
+    if len(shape) == 3:
+        batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
+        own = "repairing" if model.predicts_mask else "inpainting" if model.has_skips else ""
+        model.about["training"] = {"batch_size": batch} | OWN.get(own, {})
+    return model
+
+
+def refuse_unused(
+    settings: Settings,
+    k: int,
+    relative: bool | None,
+    pool: str | None,
+    share: float | None,
+) -> None:
+    """BadInput for a choice that was made and that the score does not use."""
+    parts = set(settings.parts)
+    unused = {
+        f"k={k}": (k != 1 and "knn" not in parts, "score=knn"),
+        f"relative={relative}": (relative is not None and not parts & set(RELATIVE), f"score={', '.join(RELATIVE)}"),
+        f"pool={pool}": (pool is not None and not parts & set(PLACED), f"score={', '.join(PLACED)}"),
+        f"share={share}": (
+            share is not None and (settings.pool != "worst" or not parts & set(PLACED)),
+            f"pool=worst and score={', '.join(PLACED)}",
+        ),
+    }
+    for given, (idle, used_with) in unused.items():
+        if idle:
+            raise BadInput(f"detect: {given}: has no effect with score={settings.score}, only with {used_with}")
+
+
+def made(
+    shape: Shape,
+    code: Shape | None,
+    kind: str,
+    net: str,
+    widths: Sequence[int],
+    channels: tuple[int, ...],
+    corruption: str,
+    loss: str,
+) -> Autoencoder:
+    small = len(shape) != 3 or math.prod(shape) <= SMALL
+    if kind == "auto":
+        kind = "denoising" if small or code is not None or net != "auto" else "repairing"
+    if kind in UNETS:
+        if len(shape) != 3:
+            raise BadInput(f"kind={kind}: is of pictures, and items of shape {shape} are rows")
+        if code is not None:
+            raise BadInput(f"kind={kind} and code={'x'.join(map(str, code))}: its net has skips that go past any code")
+        return chosen(UNETS[kind](shape, channels), kind=kind, net="conv")
+    if kind == "quantized":
+        if len(shape) != 3:
+            raise BadInput("kind=quantized: a grid of symbols is of pictures; the other kinds take rows as well")
+        grid = code or (-(-shape[1] // 8), -(-shape[2] // 8))
+        model = conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
+        return chosen(model, kind=kind, net="conv")
+    if kind not in KINDS:
+        raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
+    seen = corruption if kind == "denoising" else "none"
+    strip = code or fitted((32,), shape)
+    return chosen(
+        either(net, shape, strip, KINDS[kind], widths=widths, loss=loss, corruption=seen, linear="no"), kind=kind
+    )
+
+
+def chosen(model: Autoencoder, **keys: str) -> Autoencoder:
+    """The same, with what was chosen for keys that are auto."""
+    model.about["chosen"] = model.about.get("chosen", {}) | keys
+    return model

@@ -1,0 +1,192 @@
+"""The registry of recipes, and create(): a name and a shape become a model."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import torch
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.data.base import kind_of_item
+from isthmus.errors import BadInput, Note, unknown
+from isthmus.plugins import load_plugins
+from isthmus.recipes.integers import numbers
+from isthmus.types import Shape
+
+RECIPES: dict[str, Recipe] = {}
+ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults.
+
+    cut: the side of the squares that pictures of several sizes are cut into; None where they are made to fit.
+    whole: of good ones alone it learns what is normal, from whole pictures no side of which is longer; None otherwise.
+    only: keys that have an effect with some values of another key alone: {"rate": ("kind", "kl")}.
+    """
+
+    name: str
+    make: Callable[..., Autoencoder]
+    inputs: tuple[str, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+    cut: int | None = None
+    whole: int | None = None
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.make) or "").splitlines()[0]
+
+    @property
+    def keys(self) -> dict[str, tuple[Any, str]]:
+        """Every key of the model: its default and its meaning."""
+        meanings = dict(re.findall(r"^(\w+): (.+)$", inspect.getdoc(self.make) or "", re.MULTILINE))
+        parameters = list(inspect.signature(self.make).parameters.values())[1:]
+        return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
+
+    def has_effect(self, key: str, beside: dict[str, Any]) -> bool:
+        """Whether the value of a key makes any difference beside those of other keys, or their defaults."""
+        other, *used_with = self.only.get(key, ("",))
+        return not other or beside.get(other, self.keys[other][0]) in used_with
+
+
+Make = Callable[..., Autoencoder]
+
+
+def recipe(
+    *inputs: str,
+    cut: int | None = None,
+    whole: int | None = None,
+    only: dict[str, tuple[str, ...]] | None = None,
+    **training: Any,
+) -> Callable[[Make], Make]:
+    """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come.
+
+    only: see Recipe. Where the function chooses the other key itself (auto), it says so in model.about["chosen"].
+    """
+
+    def register(make: Make) -> Make:
+        own = RECIPES.get(make.__name__)
+        if own is not None and own.make.__module__ != make.__module__:
+            raise BadInput(f"recipe {make.__name__}: there is one of this name already, in {own.make.__module__}")
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole, only or {})
+        return make
+
+    return register
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name or alias; BadInput with the nearest name for one that is not there."""
+    name = ALIASES.get(name, name)
+    if name not in RECIPES:
+        load_plugins()
+    if name not in RECIPES:
+        raise unknown("recipe", name, [*RECIPES, *ALIASES])
+    return RECIPES[name]
+
+
+def create(
+    name: str,
+    *,
+    shape: Sequence[int],
+    code: int | str | Sequence[int] | None = None,
+    seed: int = 0,
+    **keys: Any,
+) -> Autoencoder:
+    """The model of a recipe, with fresh weights drawn from `seed`.
+
+    shape: of one item, (C, H, W), or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's own.
+    Raises BadInput for an unknown recipe or key (with the nearest name), a code that cannot be, or a value of a key
+    that would have no effect beside the others.
+    """
+    found = find(name)
+    shape = tuple(int(side) for side in shape)
+    kind = {1: "table", 3: "picture"}.get(len(shape))
+    if kind is None or (kind == "table" and "table" not in found.inputs):
+        hint = "; arrays of pictures are N×H×W or N×C×H×W" if kind == "table" else ""
+        raise BadInput(f"{found.name}: takes {', '.join(found.inputs)}, not {kind_of_item(shape)}{hint}")
+    for key in keys:
+        if key not in found.keys or key == "code":
+            raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
+    keys = {key: checked(found.name, key, value, found.keys[key][0]) for key, value in keys.items()}
+    default = found.keys["code"][0]
+    size = parse_code(code) if code is not None else default and fitted(default, shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = found.make(shape, size, **keys)
+        except TypeError as error:
+            raise BadInput(f"{found.name}: {error}") from error
+    refuse_idle(found, keys, model.about.get("chosen", {}))
+    count, inputs = math.prod(model.code_shape), math.prod(shape)
+    narrow = getattr(model.bottleneck, "narrow", True) and not getattr(model.bottleneck, "discrete", False)
+    if count > inputs and narrow:
+        warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
+    options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
+    options["code"] = list(model.code_shape)
+    training = found.training | model.about.get("training", {})  # what a recipe says for all, and for this one
+    model.about = {"recipe": found.name, "seed": seed, "options": options, "training": training}
+    if found.cut is not None:
+        model.about["cut"] = True  # for fit: pictures come as squares of the model's size
+    if found.whole is not None:
+        model.about["whole"] = True  # or with nothing left out
+    return model
+
+
+def refuse_idle(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) -> None:
+    """BadInput for a key that was given another value than its default, and has no effect beside the other keys.
+
+    chosen: what the recipe chose where a key is auto.
+    """
+    for key, (other, *used_with) in recipe.only.items():
+        default = recipe.keys[key][0]
+        if key not in keys or keys[key] == default or (isinstance(default, tuple) and numbers(keys[key], 0) == default):
+            continue
+        if not recipe.has_effect(key, keys | chosen):
+            actual = (keys | chosen).get(other, recipe.keys[other][0])
+            raise BadInput(
+                f"{recipe.name}: {key}={keys[key]}: has no effect with {other}={actual}, "
+                f"only with {other}={', '.join(used_with)}"
+            )
+
+
+def fitted(code: Shape, shape: Shape) -> Shape:
+    """A recipe's own code, for rows no more than half as many numbers as there are columns."""
+    return (min(code[0], -(-shape[0] // 2)),) if len(code) == len(shape) == 1 else code
+
+
+def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
+    """The value of a key, of the same kind as its default; BadInput where it is of another."""
+    if value == "none" and default is None:
+        return None
+    kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+    if type(default) is str and type(value) in (int, float):  # as --set sigma=25 is read
+        return str(value)
+    if type(default) is str and type(value) is bool:  # as --set linear=yes is
+        return "yes" if value else "no"
+    wanted = kinds.get(type(default))
+    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool)):
+        kind = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}[type(default)]
+        raise BadInput(f"{recipe}: {key}={value}: {kind} is accepted, such as {default}")
+    return value
+
+
+def parse_code(code: int | str | Sequence[int]) -> Shape:
+    """24, "24", "4x7x7" or (4, 7, 7) -> a shape. Raises BadInput for anything else, and for numbers below 1."""
+    try:
+        one = isinstance(code, (Integral, str))
+        parts: list[Any] = str(code).lower().replace("×", "x").split("x") if one else list(code)  # type: ignore[arg-type]
+        size = tuple(int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise BadInput(f"code {code!r}: a number such as 24, or a tensor such as 4x7x7 is accepted") from None
+    if not size or min(size) < 1:
+        raise BadInput(f"code {code!r}: must be 1 or more")
+    return size

@@ -1,0 +1,104 @@
+"""fit(): a module and somebody's data become a run."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isthmus import store
+from isthmus.autoencoder import Autoencoder
+from isthmus.data import choose_parts, open_data
+from isthmus.data.base import by_column, numpy_type
+from isthmus.distributed import first_rank, joint_failure
+from isthmus.errors import BadInput
+from isthmus.files import claim
+from isthmus.registry import exchange
+from isthmus.training.callbacks import Callbacks
+from isthmus.training.loop import Training
+from isthmus.training.options import batch_for, settle
+from isthmus.training.run import Run
+from isthmus.training.time_budget import MOST, epochs_within, note_unspent
+
+
+def fit(
+    module: nn.Module,
+    data: Any,
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    callbacks: Callbacks | None = None,
+    **given: Any,
+) -> Run:
+    """Train `module`, whose forward(sample, ctx) returns Losses, on `data`; return the Run.
+
+    data: anything open_data takes: a folder, an array (N, 784), (N, 28, 28) or N×C×H×W, a torch Dataset, "mnist".
+    out: the run folder; it must not exist yet, unless `resume`, which goes on from the last checkpoint, starts where
+    there is none, and returns at once where the run is finished. callbacks: a function a moment, as Watch says.
+    given: any key of TRAINING, over the recipe's own.
+
+    Raises BadInput for data, options or a folder that cannot be used; Diverged when the loss is no number any more
+    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
+    Lost where another process of the same training ended, likewise.
+    """
+    if not isinstance(module, nn.Module):
+        raise BadInput(
+            f"fit({module!r}, ...): a model is accepted, as isthmus.create({module!r}, shape=...) makes it; "
+            f"isthmus.train({module!r}, data, out=...) makes and trains one"
+        )
+    began, about = time.perf_counter(), getattr(module, "about", {})
+    options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
+    shape = getattr(module, "shape", None)
+    sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
+    cut = min(sides) if sides and about.get("cut") else None  # a recipe that restores learns from squares
+    whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
+    data = open_data(data, like=about.get("input"), cut=cut, whole=whole, white=options["white"])
+    data = data.seen_as(shape) if isinstance(shape, tuple) else data
+    if by_column(data.range) and isinstance(module, Autoencoder):
+        exchange(module, "objective", module.objective.unbounded())
+    run = Path(out) if out is not None else None
+    going_on = resume and run is not None and store.is_run(run)
+    if run is not None and not going_on and first_rank():
+        store.clear_unborn(run) if resume else None
+        claim(run, hint="resume goes on with it")
+    if run is not None and going_on and options["budget"] is not None:  # what followed from the budget stays
+        known = store.read_config(run)["about"]["training"]
+        given = {"epochs": known["epochs"], "batch_size": known["batch_size"]} | given
+        options |= {key: known[key] for key in ("epochs", "batch_size")}
+    given_to_it = {
+        "shape": list(data.seen),
+        "range": list(data.range),
+        "float": data.dtype.is_floating_point,
+        "dtype": data.source.get("dtype", numpy_type(data.dtype).name),
+        "gray": data.seen[0] == 1,
+        "cut": "cut" in data.source,
+        "whole": bool(about.get("whole")),
+    } | ({} if data.table is None else {"table": data.table})
+    module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
+    parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
+    if "batch_size" not in given:
+        options["batch_size"] = batch_for(options, len(parts["train"]))
+    training = Training(module, data, parts, options, run, quiet or not first_rank(), callbacks)
+    training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
+    if options["least_steps"] and "epochs" not in given:
+        epochs = max(options["epochs"], math.ceil(options["least_steps"] / training.epoch_steps))
+        if options["patience"] is not None and "patience" not in given:
+            options["patience"] = math.ceil(options["patience"] * epochs / options["epochs"])
+        options["epochs"] = epochs
+    with joint_failure(training.fabric):
+        if going_on:
+            assert run is not None
+            store.clear_strays(run) if first_rank() else None  # a slower rank would take what the first one is writing
+            training.resume()
+        elif options["budget"] is not None:
+            most = MOST * options["epochs"]
+            options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)
+            done = training.run()
+            if options["epochs"] < most and first_rank():
+                note_unspent(training)
+            return done
+        return training.run()

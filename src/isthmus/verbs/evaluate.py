@@ -1,0 +1,251 @@
+"""evaluate: every figure of a model on data, always the same for the same run and data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import metrics, store
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import Variational
+from isthmus.corruptions import Corruption
+from isthmus.data import Data, anomaly_folders, is_builtin
+from isthmus.data.base import by_column, ends_of
+from isthmus.data.picture_labels import labeled_by
+from isthmus.errors import BadInput
+from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
+from isthmus.inference.marks import COVERED
+from isthmus.jobs.anomaly.evaluate import evaluate_detector, unlabeled
+from isthmus.jobs.anomaly.evaluate_rows import column_figures, evaluate_rows
+from isthmus.models import is_shipped
+from isthmus.objectives import Bernoulli
+from isthmus.types import Context, Noise, Sample
+from isthmus.verbs.evaluation_target import damage_for, truth_for
+
+STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
+STEEPEST = 1024  # units up to which it is
+
+
+def evaluate(
+    run: RunOrModel,
+    source: Any = None,
+    *,
+    split: str | None = None,
+    first: int | None = None,
+    truth: Any = None,
+    sigma: float | str | None = None,
+    corruption: str | None = None,
+    labels: Path | str | None = None,
+    device: str | None = None,
+) -> dict[str, Any]:
+    """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
+
+    Squared errors and cross-entropy are of the likelihood's mean, psnr and ssim of the picture, which is cut to [0, 1].
+    The part: `split`, else the official or recorded test part, else everything. A corruption damages the items with
+    seed 0 first, and psnr and ssim are of what was made of the damage, psnr_before and ssim_before of the damage.
+
+    truth: the same items as they should be: `source` is then what life has damaged, and nothing is added to it. sigma,
+    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. labels: for a
+    detector, a .csv of file and label for the pictures of a folder. device: auto, cpu, cuda or mps; None: where the
+    model is. Raises BadInput, also where a run that learned from noisy pictures alone, which has no damage of its own,
+    is told none of the three.
+    """
+    model = as_model(run, device)
+    damage = damage_for(model, truth, sigma, corruption)
+    if source is None:
+        origin = model.about.get("data", {})
+        source = origin.get("path") or origin.get("name")
+    restored = any(one is not None for one in (truth, sigma, corruption))
+    detects = model.detector is not None and len(model.shape) == 3 and not restored
+    found = None
+    if detects and isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
+        found = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
+        if (found.kinds or labels is not None) and split is None and first is None:
+            figures = {
+                "data": Path(source).name,
+                **evaluate_detector(model, Path(source), found),
+                **training_figures(model),
+            }
+            if model.path is not None:
+                remember(model, f"{figures['data']}:judged", figures)
+            return figures
+    elif labels is not None:
+        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
+    # Of a folder that has no anomalous kind the normal pictures are measured.
+    data = open_for(model, source if found is None else found.open(like=model.about["input"]))
+    if split is None and first is None and not restored and (figures := evaluate_rows(model, data)):
+        figures = {"data": name_of(data), **figures, **training_figures(model)}
+        if model.path is not None:
+            remember(model, f"{figures['data']}:judged", figures)
+        return figures
+    parts = parts_of(data, model)
+    part = split or ("test" if len(parts.get("test", ())) else "all")
+    whole, data = len(data), open_for(model, data, split=part, first=first)
+    clean = None if truth is None else truth_for(model, data, truth, whole)
+    told = {"truth": None if clean is None else name_of(clean), "sigma": sigma, "corruption": corruption}
+    figures = {
+        "data": name_of(data),
+        "split": part,
+        **{name: value for name, value in told.items() if value is not None},
+        "items": len(data),
+        **(unlabeled(model, data, part) if detects else model_figures(model, data, damage, clean)),
+        **training_figures(model),
+    }
+    if model.path is not None and first is None:
+        how = [f"{name}={value}" for name, value in told.items() if value is not None]
+        remember(model, ":".join([figures["data"], part, *how]), figures)
+    return figures
+
+
+def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None) -> dict[str, Any]:
+    means = item_means(model, data, damage, truth)
+    if by_column(data.range):  # numbers of several kinds have no peak
+        means = {name: value for name, value in means.items() if not name.startswith("psnr")}
+    return {
+        **size_figures(model, data),
+        **means,
+        **column_figures(model, data),
+        **code_figures(model, data),
+    }
+
+
+def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
+    """code_size, input_size and their ratio: of numbers, or of bits where the code is discrete."""
+    inputs, shape = math.prod(model.shape), model.code_shape
+    if getattr(model.bottleneck, "discrete", False):
+        indices = indices_of(model)
+        bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(codes_of(model)))
+        return {"code_size": indices, "input_size": inputs, "compression_factor": bits}
+    return {
+        "code_size": math.prod(shape),
+        "input_size": inputs,
+        "compression_factor": inputs / math.prod(shape),
+    }
+
+
+def indices_of(model: Autoencoder) -> int:
+    """How many symbols an item has, whatever axes the code has: as the bottleneck makes them of a black item."""
+    symbols = model.symbols(torch.zeros(1, *model.shape), unit=True)
+    assert symbols is not None
+    return symbols[0].numel()
+
+
+def codes_of(model: Autoencoder) -> int:
+    """How many symbols a discrete bottleneck has."""
+    return int(model.bottleneck.codes)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def item_means(
+    model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None = None
+) -> dict[str, float]:
+    """Means over items of what is measured on each: errors, likeness, and where there is a likelihood the ELBO."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    low, high = ends_of(data.range)
+    level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
+    for place, x in chunks(data):
+        x, noise = x.to(model.device), Noise(0, place.start, len(x), device=model.device)
+        if truth is not None:
+            sample = Sample(model.prepare_input(x), truth.floats(np.arange(place.start, place.stop)).to(model.device))
+        else:
+            sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
+        for name, values in per_item(model, sample, noise, level):
+            found = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # no mask, no figure
+            sums[name] = sums.get(name, 0.0) + float(found.double().sum())
+            counts[name] = counts.get(name, 0) + len(found)
+    return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}
+
+
+def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
+    """(name, [N]) of every figure that an item has by itself.
+
+    level: between two neighbouring stored values. The chance of one is its density times that, so the ELBO of a
+    Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
+    """
+    # Without what a corruption appended to them: a mask beside the picture, or the mask that is to be found.
+    y, _ = model.predict(sample, Context())
+    everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
+    seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
+    mask = sample.condition.get("mask") if truth.dim() == 4 else None
+    if mask is not None and getattr(model.corruption, "extra", 0) > 0:  # what is known is given back
+        mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
+    if model.predicts_mask:  # what is not covered is given back as it came
+        picture = torch.where(everything[3][:, -1:] > COVERED, picture, seen)
+    values = math.prod(model.shape)
+    squared = metrics.squared_error(mean, truth)
+    if isinstance(model.objective, Bernoulli):
+        yield "bce_per_pixel", model.objective.loss(y, truth) / values
+    yield "mse_per_pixel", squared / values
+    yield "sse_per_image", squared
+    yield "psnr", metrics.psnr(picture, truth)
+    if truth.dim() == 4:
+        yield "ssim", metrics.ssim(picture, truth)
+    if sample.x is not sample.target and seen.shape == truth.shape:
+        yield "psnr_before", metrics.psnr(seen, truth)
+        if truth.dim() == 4:
+            yield "ssim_before", metrics.ssim(seen, truth)
+    if mask is not None:
+        yield "psnr_in_mask", metrics.psnr(picture, truth, mask)
+        yield "psnr_in_mask_before", metrics.psnr(seen, truth, mask)
+    if isinstance(model.bottleneck, Variational):
+        y, code = model.predict(sample, Context(noise))
+        kl = code.stats["kl_nats"]
+        yield "kl_nats", kl
+        if getattr(model.objective, "likelihood", False):
+            unit = values * math.log(level) if model.objective.density else 0.0
+            yield "elbo_nats", unit - model.objective.loss(y, truth) - kl
+
+
+def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
+    """How the code is used: by its kind, active units, share of units at work, symbols in use, steepness."""
+    if getattr(model.bottleneck, "discrete", False):
+        count = torch.zeros(codes_of(model), dtype=torch.long)
+        for _, x in chunks(data):
+            symbols = model.symbols(x, unit=True)
+            assert symbols is not None
+            count += torch.bincount(symbols.flatten(), minlength=len(count))
+        usage, perplexity = metrics.perplexity(count)
+        return {"codebook_usage": usage, "codebook_perplexity": perplexity}
+    figures: dict[str, float] = {}
+    threshold = getattr(model.bottleneck, "active_above", None)
+    if isinstance(model.bottleneck, Variational):
+        figures["active_units"] = metrics.active_units(torch.cat([model.encode(x, unit=True) for _, x in chunks(data)]))
+    elif threshold is not None:
+        active = torch.zeros(model.code_shape)
+        for _, x in chunks(data):
+            active += (model.encode(x, unit=True) > threshold).sum(0)
+        share = active / len(data)
+        figures |= {"mean_active_fraction": float(share.mean()), "dead_units": int((share == 0).sum())}
+    if math.prod(model.code_shape) <= STEEPEST and not model.has_skips:  # which go past the code
+        some = data.floats(np.arange(min(STEEP, len(data)))).to(model.device)
+        norm = metrics.jacobian_norm(lambda x: model.predict(Sample.of(x), Context())[1].z, some)
+        figures["jacobian_norm"] = float(norm.mean())
+    return figures
+
+
+def training_figures(model: Autoencoder) -> dict[str, float]:
+    if model.path is None or not (model.path / store.METRICS).is_file():
+        return {}
+    training = store.read_json(model.path / store.METRICS).get("training", {})
+    return {name: training[name] for name in ("seconds_per_epoch", "images_per_second") if name in training}
+
+
+def remember(model: Autoencoder, key: str, figures: dict[str, Any]) -> None:
+    """Keep the figures in the run, for compare; a run that is only to be read is left as it is."""
+    assert model.path is not None
+    if is_shipped(model.path):
+        return
+    path = model.path / store.METRICS
+    known = store.read_json(path) if path.is_file() else {}
+    known.setdefault("evaluations", {})[key] = figures
+    try:
+        store.write_json(path, known)
+    except BadInput:
+        return

@@ -1,0 +1,68 @@
+"""What the figures of a run are measured against: the truth that was named, or the data themselves before a damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.corruptions import Corruption, white_noise
+from isthmus.corruptions import corruption as parse_corruption
+from isthmus.data import Data
+from isthmus.data.base import Numbered
+from isthmus.data.pairs import by_name
+from isthmus.errors import BadInput
+from isthmus.inference.inputs import name_of, open_for
+
+
+def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corruption: str | None) -> Corruption | None:
+    """What damages the items before the model sees them: what is asked for, else the run's own corruption.
+
+    Nothing where there is a truth. Raises BadInput for two of the three, for a damage that leaves something else than
+    the model takes, and where there is none: a run that learned from noisy pictures alone knows no clean ones.
+    """
+    own = model.corruption
+    given = {"truth": truth, "sigma": sigma, "corruption": corruption}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise BadInput(f"{' and '.join(named)}: name one of them")
+    takes = getattr(own, "extra", 0), model.scale
+    if truth is not None:
+        if takes != (0, 1):
+            verb = "inpaint --mask" if takes[0] else "upscale"
+            raise BadInput(f"truth: this run takes {shown(*takes)}; isthmus {verb} --truth says how far it is off")
+        return None
+    if named:
+        damage = white_noise(sigma) if sigma is not None else parse_corruption(str(corruption))
+        if damage is not None and not damage.clean:
+            raise BadInput(f"corruption={corruption}: is a way to learn, and no damage")
+        leaves = getattr(damage, "extra", 0), getattr(damage, "scale", 1)
+        if leaves != takes:
+            raise BadInput(f"{named[0]}={given[named[0]]}: leaves {shown(*leaves)}, but this run takes {shown(*takes)}")
+        return damage
+    if own is not None and not getattr(own, "clean", True):
+        raise BadInput(
+            f"{model.path or 'this model'}: learned from what was noisy already; --truth PATH names the clean ones to "
+            "compare with, or --set sigma=25 takes these as clean and adds noise"
+        )
+    return own
+
+
+def shown(extra: int, scale: int) -> str:
+    """What a model takes, in words."""
+    return ("a picture and a mask" if extra else "a picture") + (f" {scale} times smaller" if scale > 1 else "")
+
+
+def truth_for(model: Autoencoder, data: Data, truth: Any, count: int) -> Data:
+    """The items of `truth` in the order of `data`, found by their names.
+
+    count: items of which `data` are a part; items without names must be as many, and a single one may have any name.
+    Raises BadInput where that is not so, or a name is missing.
+    """
+    clean = open_for(model, truth)
+    if count == len(clean) == 1:
+        return clean
+    if not isinstance(data.names, Numbered):
+        return clean.subset(by_name(data, clean))
+    if len(clean) != count:
+        raise BadInput(f"{name_of(clean)}: {len(clean)} items, but {name_of(data)} has {count}; as many are accepted")
+    return clean.subset([int(name) for name in data.names])

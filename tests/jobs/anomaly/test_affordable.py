@@ -1,0 +1,71 @@
+"""The size of a detector's pictures follows from its budget, and the score of what finds from its self-check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import isthmus
+from isthmus.detection import Detector, Settings
+from isthmus.detection.self_check import best_score
+from isthmus.errors import Note
+from isthmus.jobs.anomaly import affordable_size
+from isthmus.recipes import find
+from isthmus.training import settle
+
+
+def side(monkeypatch: pytest.MonkeyPatch, seconds: float, shape: tuple[int, ...] = (1, 256, 256)) -> int | None:
+    """For so many seconds on a machine that takes a millionth of one for a pixel."""
+    monkeypatch.setattr(affordable_size, "seconds_a_pixel", lambda model, count: 1e-6)
+    recipe = find("detect")
+    return affordable_size.side_within(recipe, seconds, shape, None, {}, settle(recipe.training, {"device": "cpu"}))
+
+
+def test_pictures_are_as_large_as_the_budget_affords(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = [side(monkeypatch, seconds) for seconds in (10, 900, 2000, 10_000)]
+    known = [number or 256 for number in sides]
+    assert known == sorted(known)
+    assert known[0] == min(affordable_size.SIDES)
+    assert known[-1] == 256
+    assert len(set(known)) > 2
+    assert side(monkeypatch, 10, (1, 28, 28)) is None, "small pictures stay"
+    assert side(monkeypatch, 10, (8,)) is None, "and rows have no sides"
+    assert side(monkeypatch, 10, (1, 80, 60)) is None, "nothing is enlarged"
+
+
+def test_a_budget_makes_large_pictures_smaller_and_says_so(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "good").mkdir()
+    for number in range(8):
+        Image.fromarray(random.integers(0, 255, (256, 256), np.uint8)).save(tmp_path / f"good/{number}.png")
+    with pytest.warns(Note, match=r"pictures are made (\d+)×\1, of which this budget"):
+        run = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, device="cpu")
+    assert run.model.shape == (1, min(affordable_size.SIDES), min(affordable_size.SIDES))
+    again = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, resume=True)
+    assert again.model.shape == run.model.shape
+    known = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
+    assert known["score"] == run.model.detector.settings.score
+
+
+@pytest.mark.parametrize(
+    ("sees", "best"), [("features", "features"), ("nothing", "marks+ssim"), ("ssim", "marks+ssim")]
+)
+def test_the_score_that_tells_defects_best_is_taken_and_the_first_where_none_is_better(sees: str, best: str) -> None:
+    """The parts of `sees` say how far a picture is from even; the others are the same for all."""
+    model = isthmus.create("detect", shape=(1, 64, 64), channels=(8, 8, 8, 8))
+
+    class Known(Detector):
+        def parts(self, model: Any, x: torch.Tensor) -> torch.Tensor:
+            far = x.flatten(1).std(1)
+            return torch.stack([far if name == sees else torch.zeros(len(x)) for name in self.settings.parts])
+
+    nothing = torch.zeros(0)
+    detector = Known(Settings(score="marks+ssim+features"), {}, nothing, nothing, nothing)
+    x = torch.rand(12, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.02 + 0.4
+    assert best_score(model, detector, x, ("marks+ssim", "marks", "features")) == best

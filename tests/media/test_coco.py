@@ -1,0 +1,101 @@
+"""COCO's masks and files: each written and read back, and beside what COCO's own tools write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isthmus.errors import BadInput
+from isthmus.media.coco import Annotated, Region, read_coco, write_coco
+from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, unpack
+
+
+def masks() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    large = np.zeros((700, 900), bool)
+    large[100:600, 200:800] = True
+    shapes = [(1, 1), (1, 9), (9, 1), (13, 7), (40, 60)]
+    some = [random.random(shape) < share for shape in shapes for share in (0, 0.05, 0.5, 1)]
+    return [*some, large]
+
+
+@pytest.mark.parametrize("mask", masks(), ids=str)
+def test_run_lengths_come_back(mask: np.ndarray) -> None:
+    runs = runs_of(mask)
+    assert unpack(pack(runs)) == runs
+    assert (mask_of_runs(runs, *mask.shape) == mask).all()
+
+
+def test_run_lengths_are_those_of_cocos_own_tools() -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[3:9, 5:17] = 1
+    mask[12:18, 1:4] = 1
+    assert runs_of(mask)[:4] == [32, 6, 14, 6]  # down the columns
+    assert pack(runs_of(mask)) == "P16>000;0E000000000000000000000Q8"  # as pycocotools packs it
+
+
+def test_what_is_no_run_lengths_is_refused() -> None:
+    with pytest.raises(BadInput, match="5 pixels for a mask of 2×2"):
+        mask_of_runs([2, 3], 2, 2)
+    with pytest.raises(BadInput, match="cut short"):
+        unpack("P")
+    with pytest.raises(BadInput, match="no part"):
+        unpack("é")
+
+
+def test_polygons_hold_the_pixels_whose_centers_they_hold() -> None:
+    mask = mask_of_polygons([[1, 2, 4, 2, 4, 6, 1, 6], [5, 0, 8, 0, 5, 3]], 8, 10)
+    expected = np.zeros((8, 10), bool)
+    expected[2:6, 1:4] = True
+    expected[0, 5:7] = expected[1, 5:6] = True
+    assert (mask & ~expected).sum() <= 3  # centers on the slanted edge are of either side
+    assert (mask[expected]).all()
+    with pytest.raises(BadInput, match="polygon of 4 numbers"):
+        mask_of_polygons([[1, 2, 3, 4]], 8, 8)
+
+
+def test_a_file_comes_back_with_ids_in_any_order_crowds_and_scores(tmp_path: Path) -> None:
+    mask = np.zeros((12, 16), bool)
+    mask[2:5, 3:9] = True
+    found = Region.of(mask, "crack", score=0.75)
+    assert found.box == (3, 2, 6, 3)
+    drawn = Region("hole", (1, 1, 4, 4), [[1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0]])
+    crowd = Region("hole", (0, 0, 16, 12), {"size": [12, 16], "counts": runs_of(mask)}, crowd=True)
+    boxed = Region("crack", (2, 3, 4, 5))
+    pictures = [Annotated("a.png", 12, 16, [found, drawn]), Annotated("ä/b.png", 12, 16, [crowd, boxed])]
+    write_coco(tmp_path / "boxes.json", pictures, {90: "crack", 7: "hole"})
+    assert read_coco(tmp_path / "boxes.json") == (pictures, {90: "crack", 7: "hole"})
+    assert (found.mask(12, 16) == mask).all()
+    assert (crowd.mask(12, 16) == mask).all()
+    assert drawn.mask(12, 16).sum() == 16
+    assert boxed.mask(12, 16).sum() == 20
+    content = json.loads((tmp_path / "boxes.json").read_text())
+    assert [one["area"] for one in content["annotations"]] == [18, 16, 18, 20]
+    assert [one["iscrowd"] for one in content["annotations"]] == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"annotations": [{"id": 3, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "image 9 is not listed"),
+        (
+            {"annotations": [{"id": 3, "image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}]},
+            "category 9 is not listed",
+        ),
+        ({"annotations": [{"id": 3, "image_id": 1, "category_id": 1, "bbox": [0, 0]}]}, "not a file of COCO"),
+        ({"images": None}, "not a file of COCO"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
+    content = {"images": [{"id": 1, "file_name": "a", "height": 2, "width": 2}], "annotations": []}
+    content |= {"categories": [{"id": 1, "name": "a"}]}
+    (tmp_path / "a.json").write_text(json.dumps(content | change))
+    with pytest.raises(BadInput, match=told):
+        read_coco(tmp_path / "a.json")
+    with pytest.raises(BadInput, match="no category id"):
+        write_coco(tmp_path / "b.json", [Annotated("a", 2, 2, [Region("x", (0, 0, 1, 1))])], {})
+    with pytest.raises(BadInput, match="marks nothing"):
+        Region.of(np.zeros((2, 2)), "x")

@@ -1,0 +1,386 @@
+"""What lies beside the pixels comes out as it went in, read by others than the code that wrote it."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import isthmus
+from isthmus.data import open_data
+from isthmus.errors import Note
+from isthmus.media.image_file import Photo, read_photo, write_photo
+
+RANDOM = np.random.default_rng(0)
+AUTHOR = "© 2024 Jörg"
+OME = """<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
+<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="31" SizeY="23" SizeZ="1" SizeC="1"
+ SizeT="1" PhysicalSizeX="0.1" PhysicalSizeXUnit="µm" PhysicalSizeY="0.2" PhysicalSizeYUnit="µm"><Channel ID="Channel:0"
+ Name="DAPI"/><TiffData IFD="0"><UUID FileName="a.tif">urn:uuid:1</UUID></TiffData></Pixels></Image></OME>"""
+
+
+def noise(*shape: int, deep: bool = False) -> np.ndarray:
+    return RANDOM.integers(0, 65536 if deep else 256, shape, dtype=np.uint16 if deep else np.uint8)
+
+
+def raw_tags(path: Path) -> dict[int, tuple[int, bytes]]:
+    """Type and bytes, little endian, of each tag of the first page."""
+    found = {}
+    with tifffile.TiffFile(path) as file:
+        order, page = file.byteorder, file.pages[0]
+        for tag in page.tags:  # type: ignore[union-attr]
+            file.filehandle.seek(tag.valueoffset)
+            data = file.filehandle.read(tag.valuebytecount)
+            size = {2: 1, 7: 1, 1: 1, 3: 2, 12: 8}.get(int(tag.dtype), 4)
+            found[tag.code] = (int(tag.dtype), data if order == "<" else data_in_order(data, size))
+    return found
+
+
+def data_in_order(data: bytes, size: int) -> bytes:
+    return np.frombuffer(data, f">u{size}").astype(f"<u{size}").tobytes() if size > 1 else data
+
+
+def text(value: str) -> bytes:
+    return value.encode() + b"\0"
+
+
+def doubles(*numbers: float) -> bytes:
+    return np.array(numbers, "<f8").tobytes()
+
+
+PLACES = {
+    33550: (12, doubles(0.5, 0.25, 0)),
+    33922: (12, doubles(0, 0, 0, 500000, 4600000, 0)),
+    34735: (3, np.array([1, 1, 0, 2, 1024, 0, 1, 1, 1025, 0, 1, 1], "<u2").tobytes()),
+    34736: (12, doubles(6378137.0)),
+    34737: (2, text("WGS 84 / UTM zone 33N|")),
+    42113: (2, text("-9999")),
+}
+WORDS = {270: (2, text("Straße")), 305: (2, text("Scän 2")), 315: (2, text("Jörg")), 33432: (2, text(AUTHOR))}
+VENDOR = {65000: (7, b"\0\1own\xff"), 65001: (4, struct.pack("<2I", 7, 2**31)), 51123: (2, text('{"µm": 0.1}'))}
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    "tags", [PLACES, WORDS, VENDOR, {700: (1, b"<x:xmpmeta/>")}, {33723: (7, b"\x1c\2\x69\0\4abcd")}]
+)
+def test_each_tag_of_a_tiff(order: str, big: bool, tags: dict[int, tuple[int, bytes]], tmp_path: Path) -> None:
+    pixels = noise(23, 31, 3)
+    sizes = {3: 2, 4: 4, 12: 8}
+    extra = [
+        (tag, kind, 0, data if order == "<" or kind not in sizes else data_in_order(data, sizes[kind]), True)
+        for tag, (kind, data) in tags.items()
+    ]
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels, photometric="rgb", byteorder=order, bigtiff=big, extratags=extra, metadata=None,
+        resolution=(300, 150), resolutionunit="INCH", software=False,
+    )  # fmt: skip
+    before = raw_tags(tmp_path / "a.tif")
+    assert tags.items() <= before.items()
+    after = raw_tags(write_photo(tmp_path / "b.tif", read_photo(tmp_path / "a.tif")))
+    assert tags.items() <= after.items()
+    assert {tag: after[tag] for tag in (282, 283, 296)} == {tag: before[tag] for tag in (282, 283, 296)}
+    again = raw_tags(write_photo(tmp_path / "d.tif", read_photo(silently(tmp_path / "c.png", tmp_path / "a.tif"))))
+    assert tags.items() <= again.items()  # and by way of a PNG
+
+
+def silently(path: Path, source: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)
+        return write_photo(path, read_photo(source))
+
+
+def larger(photo: Photo, factor: int = 2) -> Photo:
+    return photo.replace(pixels=photo.pixels.repeat(factor, 0).repeat(factor, 1))
+
+
+def test_places_and_sizes_of_more_pixels(tmp_path: Path) -> None:
+    """The corner that a pixel had lies where it lay; so does the middle, where places count from there."""
+    extra = [(tag, kind, 0, data, True) for tag, (kind, data) in PLACES.items()]
+    tifffile.imwrite(tmp_path / "a.tif", noise(23, 31), extratags=extra, metadata=None, resolution=(300, 150))
+    with tifffile.TiffFile(write_photo(tmp_path / "b.tif", larger(read_photo(tmp_path / "a.tif")))) as file:
+        tags = file.pages[0].tags  # type: ignore[union-attr]
+        assert tags[33550].value == (0.25, 0.125, 0)
+        assert tags[33922].value == (0, 0, 0, 500000, 4600000, 0)
+        assert tags[282].value == (600, 1)
+        assert tags[283].value == (300, 1)
+    point = {**PLACES, 34735: (3, np.array([1, 1, 0, 1, 1025, 0, 1, 2], "<u2").tobytes())}
+    extra = [(tag, kind, 0, data, True) for tag, (kind, data) in point.items()]
+    tifffile.imwrite(tmp_path / "a.tif", noise(23, 31), extratags=extra, metadata=None)
+    with tifffile.TiffFile(write_photo(tmp_path / "b.tif", larger(read_photo(tmp_path / "a.tif")))) as file:
+        assert file.pages[0].tags[33922].value[:2] == (0.5, 0.5)  # type: ignore[union-attr]
+    tifffile.imwrite(tmp_path / "a.tif", noise(23, 31), metadata=None)  # whose resolution is one a unit of none
+    with tifffile.TiffFile(write_photo(tmp_path / "b.tif", larger(read_photo(tmp_path / "a.tif")))) as file:
+        assert file.pages[0].get_resolution() == (1, 1)  # type: ignore[union-attr]
+
+
+def test_units_and_channels_of_a_microscope(tmp_path: Path) -> None:
+    extra = [(270, 2, 0, text(OME), True)]
+    tifffile.imwrite(tmp_path / "a.tif", noise(23, 31, deep=True), extratags=extra, metadata=None)
+    same = raw_tags(write_photo(tmp_path / "b.tif", read_photo(tmp_path / "a.tif")))[270][1]
+    assert same == text(OME.replace('<UUID FileName="a.tif">urn:uuid:1</UUID>', ""))  # the planes lie in this file
+    with tifffile.TiffFile(write_photo(tmp_path / "c.tif", larger(read_photo(tmp_path / "a.tif"), 4))) as file:
+        image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert (image["SizeX"], image["SizeY"]) == (124, 92)
+        assert (image["PhysicalSizeX"], image["PhysicalSizeY"]) == (0.025, 0.05)
+        assert (image["PhysicalSizeXUnit"], image["Channel"]["Name"]) == ("µm", "DAPI")
+        assert file.series[0].shape == (92, 124)
+
+
+def exif(code: str, order: str = "<") -> bytes:
+    """With an author, and a directory of the camera that has a comment of its maker."""
+    author, own = AUTHOR.encode(code) + b"\0", b"Own\0\0\1\2\3\xff\xfe"
+    sub = 8 + 2 + 3 * 12 + 4 + len(author) + len(author) % 2
+    entries = [(0x0112, 3, 1, struct.pack(f"{order}HH", 6, 0)), (0x8298, 2, len(author), struct.pack(f"{order}I", 50))]
+    entries.append((0x8769, 4, 1, struct.pack(f"{order}I", sub)))
+    head = struct.pack(f"{order}H", 3) + b"".join(struct.pack(f"{order}HHI", *e[:3]) + e[3] for e in entries) + bytes(4)
+    camera = struct.pack(f"{order}HHHIII", 1, 0x927C, 7, len(own), sub + 18, 0) + own
+    whole = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8) + head
+    return b"Exif\0\0" + (whole + author).ljust(sub, b"\0") + camera
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("code", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("way", ["jpg jpg", "jpg png", "jpg webp", "jpg tif", "png tif jpg", "webp tif png", "tif png"])
+def test_texts_of_exif_stay_to_the_byte(way: str, code: str, order: str, tmp_path: Path) -> None:
+    first, *others = way.split()
+    path = tmp_path / f"0.{first}"
+    image = Image.fromarray(noise(8, 9, 3))
+    if first == "tif":
+        write_photo(path, Photo(noise(8, 9, 3), info=read_photo_of(exif(code, order), tmp_path)))
+    else:
+        image.save(path, exif=exif(code, order))
+    for number, suffix in enumerate(others):
+        path = write_photo(tmp_path / f"{number + 1}.{suffix}", read_photo(path))
+    data = path.read_bytes()
+    assert AUTHOR.encode(code) + b"\0" in data
+    assert b"Own\0\0\1\2\3\xff\xfe" in data
+    with Image.open(path) as image:
+        found = image.getexif()
+        assert found[0x8298] == AUTHOR.encode(code).decode("latin-1").rstrip("\0")
+        assert found.get(0x0112, 1) == 1
+        assert found.get_ifd(0x8769)[0x927C] == b"Own\0\0\1\2\3\xff\xfe"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_a_resolution_turns_with_its_picture(suffix: str, tmp_path: Path) -> None:
+    image = Image.fromarray(noise(8, 9, 3))
+    image.save(tmp_path / f"a.{suffix}", exif=exif("utf-8"), dpi=(300, 150))
+    if suffix == "tif":
+        tifffile.imwrite(
+            tmp_path / "a.tif", noise(8, 9), metadata=None, resolution=(300, 150), resolutionunit="INCH",
+            extratags=[(274, 3, 1, 6, True)],
+        )  # fmt: skip
+    found = read_photo(tmp_path / f"a.{suffix}")
+    assert found.size == (9, 8)
+    assert found.info.dpi == pytest.approx((150, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_that_lies_on_its_side(orientation: int, deep: bool, channels: int, tmp_path: Path) -> None:
+    pixels = noise(8, 9, channels, deep=deep)
+    kind = "rgb" if channels == 3 else "minisblack"
+    extra = [(274, 3, 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels.squeeze(), metadata=None, photometric=kind, extratags=extra)
+    upright = pixels.swapaxes(0, 1) if orientation > 4 else pixels
+    upright = upright[::-1] if orientation in (3, 4, 7, 8) else upright
+    upright = upright[:, ::-1] if orientation in (2, 3, 6, 7) else upright
+    assert np.array_equal(read_photo(tmp_path / "a.tif").pixels, upright)
+
+
+def read_photo_of(data: bytes, place: Path):  # type: ignore[no-untyped-def]
+    Image.fromarray(noise(8, 9, 3)).save(place / "exif.jpg", exif=data)
+    return read_photo(place / "exif.jpg").info
+
+
+def test_the_small_picture_in_exif_shows_what_was_and_goes(tmp_path: Path) -> None:
+    camera = Image.Exif()
+    camera[0x010F] = "Maker"
+    data = camera.tobytes()[6:]
+    small = b"\xff\xd8what was\xff\xd9"
+    end = len(data)
+    second = struct.pack(">HHHIIHHIII", 2, 0x0201, 4, 1, end + 30, 0x0202, 4, 1, len(small), 0)
+    link = 8 + 2 + 12
+    data = data[:link] + struct.pack(">I", end) + data[link + 4 :] + second + small
+    Image.fromarray(noise(8, 9, 3)).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + data)
+    assert small in (tmp_path / "a.jpg").read_bytes()
+    result = write_photo(tmp_path / "b.jpg", read_photo(tmp_path / "a.jpg"))
+    assert small not in result.read_bytes()
+    assert Image.open(result).getexif()[0x010F] == "Maker"
+
+
+CAPTION = b"\x1c\2\x05\0\4Name\x1c\2\x78\0\7J\xc3\xb6rg \xa9"
+
+
+@pytest.mark.parametrize("way", ["jpg", "png jpg", "tif jpg", "png tif png jpg"])
+def test_captions_and_comments_of_a_jpeg(way: str, tmp_path: Path) -> None:
+    from PIL import IptcImagePlugin
+
+    block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(CAPTION)) + CAPTION + bytes(len(CAPTION) % 2)
+    extra = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise(8, 9, 3)).save(path, extra=extra, comment="Größe".encode())
+    for number, suffix in enumerate(way.split()):
+        path = silently(tmp_path / f"{number}.{suffix}", path)
+    with Image.open(path) as image:
+        assert IptcImagePlugin.getiptcinfo(image) == {(2, 5): b"Name", (2, 120): "Jörg ".encode() + b"\xa9"}
+        if "tif" not in way:
+            assert (image.info.get("comment") or b"") in ("Größe".encode(), b"")
+    assert way != "jpg" or Image.open(path).info["comment"] == "Größe".encode()
+
+
+def png_with(path: Path, *chunks: tuple[bytes, bytes], pixels: np.ndarray | None = None) -> Path:
+    write_photo(path, Photo(noise(8, 9, 3) if pixels is None else pixels))
+    data = path.read_bytes()
+    added = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks]
+    path.write_bytes(data[:33] + b"".join(added) + data[33:])
+    return path
+
+
+def chunks_in(path: Path) -> list[tuple[bytes, bytes]]:
+    data, at, found = path.read_bytes(), 8, []
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        found.append((kind, data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"gAMA", struct.pack(">I", 100000)),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
+        (b"cICP", bytes([9, 16, 0, 1])),
+        (b"sRGB", b"\1"),
+        (b"pHYs", struct.pack(">2IB", 11811, 5906, 1)),
+        (b"iTXt", "Author\0\0\0de\0Urheber\0Zoë".encode()),
+    ],
+)
+def test_what_a_png_says_of_its_colors(chunk: tuple[bytes, bytes], deep: bool, tmp_path: Path) -> None:
+    path = png_with(tmp_path / "a.png", chunk, pixels=noise(8, 9, 3, deep=deep))
+    assert chunk in chunks_in(write_photo(tmp_path / "b.png", read_photo(path)))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", Note)
+        write_photo(tmp_path / "b.tif", read_photo(path))
+    said = " ".join(str(one.message) for one in told)
+    assert ("gamma, primaries or transfer function" in said) == (chunk[0] in (b"gAMA", b"cHRM", b"cICP"))
+    assert ("texts of a PNG" in said) == (chunk[0] == b"iTXt")
+
+
+def test_one_gray_or_color_of_16_bits_that_is_see_through(tmp_path: Path) -> None:
+    for clear, pixels in (([513], [[[513], [7]]]), ([513, 2, 3], [[[513, 2, 3], [513, 2, 4]]])):
+        chunk = (b"tRNS", struct.pack(f">{len(clear)}H", *clear))
+        path = png_with(tmp_path / "a.png", chunk, pixels=np.array(pixels, np.uint16))
+        for _ in range(2):
+            found = read_photo(path)
+            assert found.pixels.tolist() == pixels
+            assert found.alpha is not None
+            assert found.alpha.tolist() == [[0, 65535]]
+            path = write_photo(tmp_path / "b.png", found)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "photometric", "extra", "planar"),
+    [(4, "rgb", ["unspecified"], "contig"), (5, "rgb", ["unassalpha", "unspecified"], "contig"),
+     (5, "minisblack", ["unspecified"] * 4, "separate"), (2, "minisblack", ["unspecified"], "contig")],
+)  # fmt: skip
+def test_channels_besides_color(
+    channels: int, photometric: str, extra: list[str], planar: str, deep: bool, tmp_path: Path
+) -> None:
+    pixels = noise(16, 24, channels, deep=deep)
+    given = np.moveaxis(pixels, -1, 0) if planar == "separate" else pixels
+    options = {"photometric": photometric, "planarconfig": planar, "extrasamples": extra}
+    tifffile.imwrite(tmp_path / "a.tif", given, metadata=None, **options)
+    found = read_photo(tmp_path / "a.tif")
+    assert np.array_equal(found.samples(), pixels)
+    assert np.array_equal(tifffile.imread(write_photo(tmp_path / "b.tif", found)), pixels)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert [kind.name.lower() for kind in file.pages[0].extrasamples] == extra  # type: ignore[union-attr]
+    with pytest.warns(Note, match=r"cannot hold channels besides color; \.tif can"):
+        write_photo(tmp_path / "b.png", found)
+
+
+def test_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(8, 9), extratags=[(37724, 7, 4, b"8BPS", True)], metadata=None)
+    with pytest.warns(Note, match="left out: layers of Photoshop"):
+        write_photo(tmp_path / "b.tif", read_photo(tmp_path / "a.tif"))
+    Image.fromarray(noise(8, 9, 3)).save(tmp_path / "a.jpg", exif=exif("utf-8"), comment=b"hello", xmp=b"<x/>")
+    with pytest.warns(Note, match="cannot hold EXIF, XMP, a comment; .png can"):
+        write_photo(tmp_path / "b.bmp", read_photo(tmp_path / "a.jpg"))
+
+
+def test_further_pictures_of_a_jpeg_are_named(tmp_path: Path) -> None:
+    """A phone keeps a map of depths or of brightness there."""
+    image = Image.fromarray(noise(16, 24, 3))
+    image.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[image])
+    with pytest.warns(Note, match="left out: the pictures beside the first"):
+        write_photo(tmp_path / "b.jpg", read_photo(tmp_path / "a.jpg"))
+
+
+def test_of_a_folder_a_tiff_stays_one_where_it_has_to(tmp_path: Path) -> None:
+    """And of many notes of one kind three are told."""
+    place = tmp_path / "in"
+    place.mkdir()
+    for name, tags in (("geo", PLACES), ("words", WORDS)):
+        extra = [(tag, kind, 0, data, True) for tag, (kind, data) in tags.items()]
+        tifffile.imwrite(place / f"{name}.tif", noise(16, 24, 3), photometric="rgb", extratags=extra, metadata=None)
+    near = {"photometric": "rgb", "extrasamples": ["unspecified"]}
+    tifffile.imwrite(place / "near.tif", noise(16, 24, 4), **near, metadata=None)
+    tifffile.imwrite(place / "stack.tif", noise(3, 16, 24, deep=True), photometric="minisblack")
+    for number in range(5):
+        image = Image.fromarray(noise(16, 24, 3))
+        image.save(place / f"{number}.jpg", format="MPO", save_all=True, append_images=[image])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", Note)
+        isthmus.denoise(place, model="denoise-color", out=tmp_path / "out")
+    said = [str(one.message) for one in told]
+    assert sum("left out: the pictures beside" in text for text in said) == 3
+    assert "and 2 more such notes" in said
+    tiffs = sorted(path.name for path in (tmp_path / "out").glob("*.tif"))
+    assert tiffs == ["geo.tif", "near.tif", "stack.tif"]
+    assert tifffile.imread(tmp_path / "out" / "near.tif").shape == (16, 24, 4)
+    assert tifffile.imread(tmp_path / "out" / "stack.tif").shape == (3, 16, 24)
+    notes = " ".join(open_data(place).notes)
+    assert "1 of 9 files have channels besides color" in notes
+    assert "1 of 9 files hold several pictures" in notes
+
+
+def press() -> bytes:
+    """A profile of inks, with two points an axis: cyan is a dull blue, paper is white, all else is dark."""
+    points = np.full((2, 2, 2, 2, 3), (20, 128, 128), np.uint8)
+    points[0, 0, 0, 0], points[1, 0, 0, 0] = (255, 128, 128), (140, 91, 78)
+    same = struct.pack(">9i", *(65536 * value for value in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + same
+    table += bytes(range(256)) * 4 + points.tobytes() + bytes(range(256)) * 3
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags, at, names = {b"A2B0": table, b"wtpt": b"XYZ " + bytes(4) + white}, 128 + 4 + 2 * 12, b""
+    body = b""
+    for name, data in tags.items():
+        names += name + struct.pack(">2I", at + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"none", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    head += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp"
+    return (head.ljust(68, b"\0") + white).ljust(128, b"\0") + struct.pack(">I", 2) + names + body
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_inks_have_the_colors_of_their_press(suffix: str, tmp_path: Path) -> None:
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    image.paste((0, 0, 0, 0), (0, 0, 8, 16))
+    image.save(tmp_path / f"a.{suffix}", icc_profile=press())
+    found = read_photo(tmp_path / f"a.{suffix}")
+    assert found.pixels[8, 2].tolist() == [255, 255, 255]
+    assert np.abs(found.pixels[8, 13].astype(int) - [0, 151, 218]).max() < 8  # and not 0, 255, 255
+    assert found.info.icc == b""
