@@ -50,8 +50,8 @@ def test_the_command_gives_way_before_torch_is_there() -> None:
 import sys
 from isthmus.cli import threads
 looked = []
-import isthmus.cli
-isthmus.cli.give_way = lambda: looked.append("torch" in sys.modules)
+import isthmus.cli.entry
+isthmus.cli.entry.give_way = lambda: looked.append("torch" in sys.modules)
 try: isthmus.cli.main(["models"])
 except SystemExit: pass
 assert looked == [False], looked

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from isthmus import create, fit
 from isthmus.errors import BadInput
 from isthmus.recipes import RECIPES, find
-from isthmus.recipes.recipe import ALIASES, parse_code
+from isthmus.recipes.registry import ALIASES, parse_code
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -9,7 +9,12 @@ Names are imported when they are first used, so that `import isthmus` and `isthm
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from isthmus.jobs import all_jobs as _all_jobs
+from isthmus.jobs import built_in as _built_in
+from isthmus.jobs import verbs as _verbs
 
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
@@ -43,43 +48,36 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_places = {
-    "demo": "verbs.demo",
-    "show": "verbs.show",
-    "describe": "verbs.describe",
-    "detect": "jobs.anomaly.detect",
-    "train": "verbs.train",
-    "evaluate": "verbs.evaluate",
-    "compare": "verbs.compare",
-    "reconstruct": "jobs.autoencoding.reconstruct",
-    "embed": "jobs.autoencoding.reconstruct",
-    "decode": "jobs.autoencoding.reconstruct",
-    "generate": "jobs.autoencoding.generate",
-    "interpolate": "jobs.autoencoding.generate",
-    "denoise": "jobs.restoration.restore",
-    "unwatermark": "jobs.restoration.restore",
-    "inpaint": "jobs.restoration.restore",
-    "upscale": "jobs.restoration.restore",
-    "Autoencoder": "autoencoder",
-    "load": "autoencoder",
-    "create": "recipes",
-    "fit": "training",
-    "Run": "training",
-    "export": "verbs.export",
-    "push_to_hub": "verbs.hub",
-    "from_hub": "verbs.hub",
-    "IsthmusError": "errors",
-    "BadInput": "errors",
-    "Diverged": "errors",
-}
+_places = {  # of what is the same for every job; the functions of the jobs come from their registry
+    "demo": "isthmus.verbs.demo",
+    "show": "isthmus.verbs.show",
+    "describe": "isthmus.verbs.describe",
+    "train": "isthmus.verbs.train",
+    "evaluate": "isthmus.verbs.evaluate",
+    "compare": "isthmus.verbs.compare",
+    "export": "isthmus.verbs.export",
+    "push_to_hub": "isthmus.verbs.hub",
+    "from_hub": "isthmus.verbs.hub",
+    "Autoencoder": "isthmus.autoencoder",
+    "load": "isthmus.autoencoder",
+    "create": "isthmus.recipes",
+    "fit": "isthmus.training",
+    "Run": "isthmus.training",
+    "IsthmusError": "isthmus.errors",
+    "BadInput": "isthmus.errors",
+    "Diverged": "isthmus.errors",
+} | _verbs(_built_in())
 __all__ = [*_places, "datasets"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _places:
-        return getattr(importlib.import_module(f"isthmus.{_places[name]}"), name)
     if name == "datasets":
         return importlib.import_module("isthmus.datasets")
+    places = _places
+    if name not in places and not name.startswith("_") and find_spec(f"isthmus.{name}") is None:  # no submodule of ours
+        places = _verbs(_all_jobs())  # other packages bring verbs, too
+    if name in places:
+        return getattr(importlib.import_module(places[name]), name)
     raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
 
 

@@ -1,38 +1,51 @@
-"""Recipes, and the modules they are made of, that other packages bring: entry points of the group isthmus.recipes.
+"""What other packages bring by entry points: recipes with the modules they are made of, and jobs.
 
 In the package's pyproject.toml:
 
     [project.entry-points."isthmus.recipes"]
     mine = "my_package.recipes"
 
-The entry names a module whose import registers recipes (isthmus.recipes.recipe) and modules
-(isthmus.registry.register).
+    [project.entry-points."isthmus.jobs"]
+    mine = "my_package.job:Mine"
+
+An entry of isthmus.recipes names a module whose import registers recipes (isthmus.recipes.recipe) and modules
+(isthmus.registry.register); one of isthmus.jobs names a class (isthmus.jobs.base.Job).
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from isthmus.errors import Note
 
-GROUP = "isthmus.recipes"
 _loaded: list[bool] = []
 
 
 def load_plugins() -> None:
-    """Import what other packages bring, once; called when a name is not known, or all are listed.
-
-    A package that cannot be imported is named in a Note, and the others are there all the same.
-    """
+    """Import the recipes that other packages bring, once; called when a name is not known, or all are listed."""
     if _loaded:
         return
     _loaded.append(True)  # first, because a plugin may look for a recipe while it is imported
-    for entry in entry_points(group=GROUP):
+    loaded("isthmus.recipes")
+
+
+@cache
+def loaded(group: str) -> tuple[Any, ...]:
+    """The objects that the entry points of a group name, imported once.
+
+    A package that cannot be imported is named in a Note, and the others are there all the same.
+    """
+    found = []
+    for entry in entry_points(group=group):
         try:
-            entry.load()
-        except Exception as error:  # whatever somebody else's module does
+            found.append(entry.load())
+        except Exception as error:  # any exception of another package's module
             package = entry.dist.name if entry.dist is not None else entry.value
             reason = (str(error).splitlines() or [""])[0]
-            told = f"{package}: its recipes ({entry.value}) cannot be loaded: {type(error).__name__}: {reason}"
-            warnings.warn(told, Note, stacklevel=3)
+            kind = group.removeprefix("isthmus.")
+            text = f"{package}: its {kind} ({entry.value}) cannot be loaded: {type(error).__name__}: {reason}"
+            warnings.warn(text, Note, stacklevel=4)
+    return tuple(found)

@@ -5,7 +5,7 @@ x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any, TypeVar
@@ -15,6 +15,11 @@ from torch import Tensor
 
 Shape = tuple[int, ...]
 R = TypeVar("R", bound="Record")
+
+
+def times(shape: Iterable[int]) -> str:
+    """(3, 32, 32) -> "3×32×32"."""
+    return "×".join(str(size) for size in shape)
 
 
 class Noise:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import typer
 
-from isthmus.cli import apply, restore, show, train  # noqa: F401 -- importing registers the verbs
+from isthmus.cli import share, show, train  # noqa: F401 -- importing registers the commands
 from isthmus.cli.app import app
+from isthmus.jobs.anomaly import commands as _anomaly  # noqa: F401
+from isthmus.jobs.autoencoding import commands as _autoencoding  # noqa: F401
+from isthmus.jobs.restoration import commands as _restoration  # noqa: F401
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NET = [

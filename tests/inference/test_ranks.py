@@ -29,7 +29,7 @@ RunOf = Callable[[str], Path]
 # until their folder is gone. What hangs is killed, by a clock that stands still while all are stopped.
 SCENES = """
 import json, os, random, signal, socket, sys, threading, time
-import isthmus.cli.apply, isthmus.jobs.autoencoding.reconstruct, lightning_fabric, numpy, torch
+import isthmus.jobs.autoencoding.commands, isthmus.jobs.autoencoding.reconstruct, lightning_fabric, numpy, torch
 from pathlib import Path
 from PIL import Image
 from isthmus.autoencoder import Autoencoder

@@ -59,20 +59,3 @@ Devices = Annotated[
     int, typer.Option("--devices", metavar="N", min=1, help="processes on this machine that share the work")
 ]
 Nodes = Annotated[int, typer.Option("--nodes", metavar="N", min=1, help="machines that share the work")]
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from isthmus import __version__
-
-        print(f"isthmus {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="print the version")
-    ] = False,
-) -> None:
-    pass

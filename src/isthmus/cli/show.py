@@ -11,6 +11,24 @@ from isthmus.cli.app import DataName, First, Force, Json, RunPath, app
 from isthmus.cli.output import done, print_card, print_json, print_lines, print_table, unused_path
 from isthmus.cli.values import settings
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from isthmus import __version__
+
+        print(f"isthmus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
 DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="the folder for the page")]
 
 

@@ -97,6 +97,8 @@ def train(
 ) -> None:
     """Train a recipe on your data."""
     from isthmus.distributed import first_rank
+    from isthmus.jobs import job_of
+    from isthmus.recipes import find
     from isthmus.verbs.train import train as make
 
     named: dict[str, Any] = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
@@ -139,7 +141,8 @@ def train(
             print(run.beside["verdict"])
         if run.self_check:
             print(run.self_check)
-        done(f"Look at {out}/index.html. Then:", *next_steps(run.model, recipe, out, data, truth))
+        steps = job_of(run.model).next_steps(run.model, find(recipe).name, out, data, truth)
+        done(f"Look at {out}/index.html. Then:", *steps)
 
 
 def run_folder(recipe: str, resume: bool, keys: Mapping[str, Any]) -> Path:
@@ -151,23 +154,6 @@ def run_folder(recipe: str, resume: bool, keys: Mapping[str, Any]) -> Path:
     ):
         raise BadInput("several processes: name the run folder, --out RUN")
     return unused_path(Path("runs") / f"{recipe}-{date.today()}")
-
-
-def next_steps(model: Any, recipe: str, out: Path, data: str, truth: str | None) -> list[str]:
-    """What to do with a new run, as commands."""
-    from isthmus.data import anomaly_folders
-    from isthmus.recipes import find
-
-    known = getattr(model.corruption, "clean", True)  # or else only a truth tells how good it is
-    measure = [f"isthmus evaluate {out} {data}" + (f" --truth {truth}" if truth else "")] if known or truth else []
-    if (job := find(recipe)).whole is not None:
-        labelled = Path(data).is_dir() and anomaly_folders(Path(data)).kinds
-        return [f"isthmus {job.name} {out} NEW --out report", *(measure if labelled else [])]
-    if job.cut is None:
-        rebuilt = "rebuilt.csv" if len(model.shape) == 1 else "rebuilt"
-        return [*measure, f"isthmus reconstruct {out} {data} --first 16 --out {rebuilt}"]
-    mask = " --mask MASK" if job.name == "inpaint" else ""
-    return [*measure, f"isthmus {job.name} PICTURE{mask} --model {out} --out restored.png"]
 
 
 @app.command()

@@ -27,6 +27,7 @@ from isthmus.corruptions.random_masks import Holes, Masking
 from isthmus.corruptions.self_supervised import BlindSpot, Neighbors, Paired
 from isthmus.corruptions.synthetic_defects import SyntheticDefect
 from isthmus.corruptions.watermark.overlay import Watermark
+from isthmus.renamed import former
 
 AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "zoom": Zoom, "crop": Crop}
 CORRUPTIONS: dict[str, type[Corruption]] = {
@@ -100,3 +101,6 @@ __all__ = [
     "corruption",
     "white_noise",
 ]
+__getattr__ = former(
+    __name__, __name__, {"Blemish": "SyntheticDefect", "Neighbours": "Neighbors", "Shrink": "Downsample"}
+)

@@ -12,6 +12,7 @@ from isthmus.data.skip_corrupt import skipping_corrupt
 from isthmus.data.split import choose_parts, read_parts, record_parts, shards_of
 from isthmus.media.image_reader import SUFFIXES, is_picture_name, peek, pixels_of, read_picture
 from isthmus.media.resize import fit, resize, to_channels, to_depth
+from isthmus.renamed import former
 
 __all__ = [
     "open_data",
@@ -46,3 +47,4 @@ __all__ = [
     "shards_of",
     "write_shards",
 ]
+__getattr__ = former(__name__, __name__, {"arrays": "builtin_arrays"})

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data.base import kind_of_item, shape_of, times
+from isthmus.data.base import kind_of_item, shape_of
 from isthmus.errors import BadInput
-from isthmus.types import Shape
+from isthmus.media.npy_images import CHANNELS
+from isthmus.types import Shape, times
 
 ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
-CHANNELS = (1, 3, 4)
 COLORS = (3, 4)
 
 

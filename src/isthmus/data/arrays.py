@@ -14,12 +14,13 @@ from torch import Tensor
 
 from isthmus.data import base
 from isthmus.data.array_layout import Layout, choose_layout, one_picture
-from isthmus.data.base import Data, Numbered, numpy_type, times
+from isthmus.data.base import Data, Numbered, numpy_type
 from isthmus.data.column_ranges import range_by_column, share_one
 from isthmus.data.preparation import framed, range_like
 from isthmus.errors import BadInput
 from isthmus.media.array_values import as_numpy, check_type, chunks, scan
 from isthmus.media.bit_depth import choose_range, stored_type
+from isthmus.types import times
 
 HASHED_WHOLE = 2**28  # an array up to here goes into its fingerprint whole, of a larger one the two ends
 

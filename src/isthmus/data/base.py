@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import BadInput
-from isthmus.types import Shape
+from isthmus.types import Shape, times
 
 MEMORY_BUDGET = 2**30  # bytes: a set up to here is held whole, a larger one is read a batch at a time
 
@@ -45,10 +45,6 @@ def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | 
     assert not isinstance(low, tuple)
     assert not isinstance(high, tuple)
     return low, (high - low) or 1.0
-
-
-def times(shape: Sequence[int]) -> str:
-    return "×".join(str(size) for size in shape)
 
 
 def kind_of_item(shape: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base, cache
-from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of, times
+from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of
 from isthmus.data.decoding import Files, fingerprint, look_at
 from isthmus.data.mask_files import without_masks
 from isthmus.data.patches import cut_up, read_squares
@@ -26,6 +26,7 @@ from isthmus.media.dicom.reader import bare, is_dicom
 from isthmus.media.high_bit_depth import Header
 from isthmus.media.image_reader import SUFFIXES, is_picture_name
 from isthmus.media.video.containers import VIDEOS
+from isthmus.types import times
 
 AS_PICTURES = "frames of films are used once they are saved as pictures (ffmpeg -i FILM %04d.png)"
 ARRAY = ".npy"

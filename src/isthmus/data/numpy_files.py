@@ -11,9 +11,10 @@ import numpy as np
 
 from isthmus.data.array_layout import ACCEPTED
 from isthmus.data.arrays import open_array
-from isthmus.data.base import Data, times
+from isthmus.data.base import Data
 from isthmus.errors import BadInput
 from isthmus.media.array_values import check_type, objects
+from isthmus.types import times
 
 KEYS = ("x", "images", "data", "x_train", "arr_0")
 LABELS = ("y", "labels", "y_train")

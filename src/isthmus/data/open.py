@@ -176,3 +176,8 @@ def _conformed(data: Data, size: int | None, gray: bool | None) -> Data:
     source = {**data.source, "size": list(shape[1:]), "gray": shape[0] == 1}
     fitted = replace(data, items=Conformed(data, shape), shape=shape, source=source, rows=None)
     return fitted.to("cpu") if math.prod(shape) and fitted.in_memory else fitted
+
+
+def is_folder(data: Any) -> bool:
+    """Whether `data` names a folder, and no built-in set."""
+    return isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.array_layout import CHANNELS, Layout, choose_layout
-from isthmus.data.base import Range, by_column, ends_of, numpy_type, range_of, shape_of, times, to_unit
+from isthmus.data.array_layout import Layout, choose_layout
+from isthmus.data.base import Range, by_column, ends_of, numpy_type, range_of, shape_of, to_unit
 from isthmus.errors import BadInput, Note
 from isthmus.media.array_values import Span, as_numpy, check_type, scan
 from isthmus.media.bit_depth import NOISE, WHITE, WHITES, stored_type, white_of
 from isthmus.media.high_bit_depth import over_white
 from isthmus.media.image_reader import peek, read_picture, read_units
+from isthmus.media.npy_images import CHANNELS
 from isthmus.media.resize import fit, of_white, to_depth
-from isthmus.types import Shape
+from isthmus.types import Shape, times
 
 LONGEST = 4  # as many times as long as wide an array H×W is one picture, and not rows, to a run of pictures
 OWN = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # the white of the types that have one of their own

@@ -1,1 +1,69 @@
-"""One folder a job: the code that only one job needs."""
+"""The registry of jobs: those below, and those that other packages bring by entry points of the group isthmus.jobs.
+
+An entry names a job class: `mine = "my_package.job:Mine"` (isthmus.jobs.base.Job).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from isthmus.errors import Note, unknown
+from isthmus.jobs.base import Job
+from isthmus.plugins import loaded
+
+if TYPE_CHECKING:
+    from isthmus.autoencoder import Autoencoder
+
+BUILT_IN = (
+    "isthmus.jobs.autoencoding.job:Autoencoding",
+    "isthmus.jobs.restoration.job:Restoration",
+    "isthmus.jobs.anomaly.job:AnomalyDetection",
+)
+
+
+@cache
+def built_in() -> dict[str, Job]:
+    """The jobs of this package, by name."""
+    found: dict[str, Job] = {}
+    for place in BUILT_IN:
+        module, _, name = place.partition(":")
+        job: Job = getattr(import_module(module), name)()
+        found[job.name] = job
+    return found
+
+
+@cache
+def all_jobs() -> dict[str, Job]:
+    """Every job by its name. A job of another package that takes the name of a known one is left out, with a Note."""
+    found = dict(built_in())
+    for brought in loaded("isthmus.jobs"):
+        if brought.name in found:
+            warnings.warn(f"{brought.__module__}: there is a job {brought.name} already", Note, stacklevel=2)
+        else:
+            found[brought.name] = brought()
+    return found
+
+
+def find_job(name: str) -> Job:
+    """The job of that name; BadInput with the nearest name where there is none."""
+    known = built_in() if name in built_in() else all_jobs()
+    if name not in known:
+        raise unknown("job", name, known)
+    return known[name]
+
+
+def job_of(model: Autoencoder) -> Job:
+    """The job of a model's run; runs of the first format name the recipe alone."""
+    from isthmus.recipes import RECIPES
+
+    recipe = RECIPES.get(model.about.get("recipe", ""))
+    return find_job(model.about.get("job") or (recipe.job if recipe else "autoencoding"))
+
+
+def verbs(known: Mapping[str, Job]) -> dict[str, str]:
+    """The module of each function that these jobs offer as isthmus.<verb>."""
+    return {verb: module for job in known.values() for verb, module in job.verbs.items()}

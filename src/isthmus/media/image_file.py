@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.npy_images import Stored, read_npy, write_npy
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 from isthmus.media.bit_depth import full_range, own_range, shown
@@ -21,6 +20,7 @@ from isthmus.media.exif import file_tags
 from isthmus.media.high_bit_depth import Layers, over_white
 from isthmus.media.image_reader import is_tiff, open_image, peek, read_layers
 from isthmus.media.metadata import NOTHING, Info, for_pillow, of_image, of_tags, tell_left, tiff_alone, true_of, unheld
+from isthmus.media.npy_images import Stored, read_npy, write_npy
 from isthmus.media.png_tiff_writer import write_png, write_tiff
 from isthmus.media.resize import to_depth
 from isthmus.media.video.containers import VIDEOS

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data import npy_images
 from isthmus.errors import BadInput
-from isthmus.media import high_bit_depth, tiff
+from isthmus.media import high_bit_depth, npy_images, tiff
 from isthmus.media.color_spaces import from_inks, from_lab
 from isthmus.media.dicom import reader
 from isthmus.media.high_bit_depth import Header, Layers

@@ -75,9 +75,9 @@ class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
     residual: the net says what to add to the picture's own channels in x̃. predicts_mask: the last channel of `out`
-    is a logit of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: what is laid over a picture with opacity a
-    and colour c, x̃ = (1 − a) x + a c, is taken off by a gain of a / (1 − a), smooth where x is not. The mask is no gate
-    for it: nothing is learned behind a gate while it is shut, and most of a picture is not covered.
+    is a logit of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: an overlay of opacity a and
+    color c, x̃ = (1 − a) x + a c, is removed by a gain of a / (1 − a), smooth where x is not. The mask does not gate the
+    picture: nothing is learned behind a closed gate, and most pixels are not covered.
     """
 
     def __init__(

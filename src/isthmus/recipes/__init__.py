@@ -6,6 +6,6 @@ docstring after the first say what they mean; `training` are its defaults for fi
 """
 
 from isthmus.recipes import anomaly, regularized, restoration, types  # noqa: F401 -- importing it fills the catalogue
-from isthmus.recipes.recipe import RECIPES, Recipe, create, find, recipe
+from isthmus.recipes.registry import RECIPES, Recipe, create, find, recipe
 
 __all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]

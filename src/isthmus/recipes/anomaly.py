@@ -16,7 +16,7 @@ from isthmus.errors import BadInput, unknown
 from isthmus.objectives import Laplace, MaskedReconstruction
 from isthmus.recipes.builders import SMALL, Make, conv, either
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.recipe import fitted, recipe
+from isthmus.recipes.registry import fitted, recipe
 from isthmus.recipes.restoration import unet
 from isthmus.types import Shape
 
@@ -58,6 +58,7 @@ CELLS = (8, 16, 32)
     "gray",
     "colour",
     "table",
+    job="anomaly",
     whole=256,
     only={
         "net": ("kind", *KINDS),

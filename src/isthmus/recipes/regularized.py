@@ -11,7 +11,7 @@ from isthmus.errors import BadInput, at_least, unknown
 from isthmus.recipes.builders import Make, either, is_small
 from isthmus.recipes.builders import conv as conv_net
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.recipe import fitted, recipe
+from isthmus.recipes.registry import fitted, recipe
 from isthmus.recipes.types import ANY, FEW, OF_DENSE, PICTURES, Only
 from isthmus.types import Shape
 

@@ -14,7 +14,7 @@ from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNet
 from isthmus.objectives import Laplace, MaskedReconstruction, Objective, objective
 from isthmus.recipes.corruption_check import corruption_for
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.recipe import recipe
+from isthmus.recipes.registry import recipe
 from isthmus.types import Shape
 
 PICTURES = ("gray", "colour")
@@ -35,7 +35,7 @@ TRAINING: dict[str, Any] = {
 }
 
 
-@recipe(*PICTURES, cut=SQUARE, **TRAINING)
+@recipe(*PICTURES, job="restoration", cut=SQUARE, **TRAINING)
 def denoise(
     shape: Shape,
     code: Shape | None = None,
@@ -69,7 +69,7 @@ def denoise(
     return unet(shape, damage, numbers(channels), numbers(blocks, 0), fold, crop, objective(loss, "identity"))
 
 
-@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"lr": 1e-3, "clip": 100})
+@recipe(*PICTURES, job="restoration", cut=SQUARE, **TRAINING | {"lr": 1e-3, "clip": 100})
 def inpaint(
     shape: Shape,
     code: Shape | None = None,
@@ -107,7 +107,7 @@ def inpaint(
     )
 
 
-@recipe(*PICTURES, cut=256, **TRAINING | {"batch_size": 8, "lr": 1e-3, "clip": 1000})
+@recipe(*PICTURES, job="restoration", cut=256, **TRAINING | {"batch_size": 8, "lr": 1e-3, "clip": 1000})
 def unwatermark(
     shape: Shape,
     code: Shape | None = None,
@@ -148,7 +148,7 @@ def unwatermark(
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, MaskedReconstruction(picture_by))
 
 
-@recipe(*PICTURES, cut=SQUARE, **TRAINING | {"clip": 600})
+@recipe(*PICTURES, job="restoration", cut=SQUARE, **TRAINING | {"clip": 600})
 def upscale(
     shape: Shape,
     code: Shape | None = None,

@@ -10,7 +10,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Plain
 from isthmus.recipes.builders import conv as conv_net
 from isthmus.recipes.builders import dense, either, is_small
-from isthmus.recipes.recipe import fitted, recipe
+from isthmus.recipes.registry import fitted, recipe
 from isthmus.types import Shape
 
 PICTURES = ("gray", "colour")

@@ -15,17 +15,16 @@ from isthmus import metrics, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.corruptions import Corruption
-from isthmus.data import Data, anomaly_folders, is_builtin
+from isthmus.data import Data
 from isthmus.data.base import by_column, ends_of
-from isthmus.data.picture_labels import labeled_by
 from isthmus.errors import BadInput
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
 from isthmus.inference.marks import COVERED
-from isthmus.jobs.anomaly.evaluate import evaluate_detector, unlabeled
-from isthmus.jobs.anomaly.evaluate_rows import column_figures, evaluate_rows
+from isthmus.jobs import job_of
 from isthmus.models import is_shipped
 from isthmus.objectives import Bernoulli
 from isthmus.types import Context, Noise, Sample
+from isthmus.verbs.column_errors import column_figures
 from isthmus.verbs.evaluation_target import damage_for, truth_for
 
 STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
@@ -61,29 +60,16 @@ def evaluate(
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
-    restored = any(one is not None for one in (truth, sigma, corruption))
-    detects = model.detector is not None and len(model.shape) == 3 and not restored
-    found = None
-    if detects and isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
-        found = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
-        if (found.kinds or labels is not None) and split is None and first is None:
-            figures = {
-                "data": Path(source).name,
-                **evaluate_detector(model, Path(source), found),
-                **training_figures(model),
-            }
-            if model.path is not None:
-                remember(model, f"{figures['data']}:judged", figures)
-            return figures
-    elif labels is not None:
-        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
-    # Of a folder that has no anomalous kind the normal pictures are measured.
-    data = open_for(model, source if found is None else found.open(like=model.about["input"]))
-    if split is None and first is None and not restored and (figures := evaluate_rows(model, data)):
-        figures = {"data": name_of(data), **figures, **training_figures(model)}
-        if model.path is not None:
-            remember(model, f"{figures['data']}:judged", figures)
+    degraded = any(one is not None for one in (truth, sigma, corruption))
+    how = {"split": split, "first": first, "labels": labels, "degraded": degraded}
+    if (of_the_job := job_of(model).evaluate(model, source, how)) is not None:
+        figures = of_the_job | training_figures(model)
+        if model.path is not None and first is None:
+            remember(model, f"{figures['data']}:{figures.get('split', 'judged')}", figures)
         return figures
+    if labels is not None:
+        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
+    data = open_for(model, source)
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
     whole, data = len(data), open_for(model, data, split=part, first=first)
@@ -94,12 +80,12 @@ def evaluate(
         "split": part,
         **{name: value for name, value in told.items() if value is not None},
         "items": len(data),
-        **(unlabeled(model, data, part) if detects else model_figures(model, data, damage, clean)),
+        **model_figures(model, data, damage, clean),
         **training_figures(model),
     }
     if model.path is not None and first is None:
-        how = [f"{name}={value}" for name, value in told.items() if value is not None]
-        remember(model, ":".join([figures["data"], part, *how]), figures)
+        damaged = [f"{name}={value}" for name, value in told.items() if value is not None]
+        remember(model, ":".join([figures["data"], part, *damaged]), figures)
     return figures
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.plugins import load_plugins
 from isthmus.recipes import RECIPES, find
-from isthmus.recipes.recipe import ALIASES
+from isthmus.recipes.registry import ALIASES
 from isthmus.training import TRAINING, settle
 
 

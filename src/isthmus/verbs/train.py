@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, anomaly_folders, choose_parts, is_builtin, open_data, paired
+from isthmus.data import Data, paired
 from isthmus.data.base import by_column
-from isthmus.data.folders import MIXED_SIZE, find_pictures
 from isthmus.data.tables import ASKED, Asked
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import claim
 from isthmus.inference.inputs import print_notes
-from isthmus.jobs.anomaly.affordable_size import side_within
-from isthmus.jobs.anomaly.calibrate import calibrate, looked_at
-from isthmus.jobs.restoration.training_noise import note_noise
+from isthmus.jobs import find_job, job_of
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
@@ -77,24 +70,12 @@ def train(
     if first_rank():
         store.clear_unborn(run) if resume else None
         claim(run, hint="--resume goes on with it")
-    opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
     options = settle(found.training, training_keys)
-    if found.whole is not None and options["budget"] is not None and size is None and is_folder(data):
-        size = side_within(found, options["budget"], opened.seen, code, model_keys, options)
-        if size is not None:
-            opened = opened_for(found, data, truth, size, gray, training_keys.get("white"), table)
-            opened.notes.append(
-                f"pictures are made {size}×{size}, of which this budget suffices to learn from enough; --size N names "
-                "another size"
-            )
+    job = find_job(found.job)
+    how = {"size": size, "gray": gray, "white": training_keys.get("white"), "table": table, "code": code}
+    opened = opened_for(found, data, truth, {**how, "keys": model_keys, "training": options})
+    size = opened.source.pop("side", size)
     print_notes(opened)
-    if found.whole is not None:
-        mixed(opened)
-        if not model_keys.get("good"):
-            require_split(opened, options)
-        for key in ("good", "bad"):  # looked at after the training, so asked for before it
-            if model_keys.get(key):
-                require_exists(key, Path(model_keys[key]), opened)
     if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
         model_keys.setdefault("augment", "none")
     if by_column(opened.range) and "linear" in found.keys:
@@ -104,74 +85,22 @@ def train(
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
-    if found.cut is not None and model.corruption is not None and model.corruption.clean:
-        note_noise(opened)
-    if model_keys.get("roi"):
-        looked_at(model_keys["roi"], model)  # refused now, not after the training
+    job.check(found, model, opened, {"keys": model_keys, "training": options})
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
     done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
-    return calibrated(done)
+    return with_parts(done)
 
 
-def opened_for(
-    recipe: Recipe,
-    data: Any,
-    truth: Any,
-    size: int | None,
-    gray: bool | None,
-    white: float | None,
-    table: Mapping[str, Any] | None = None,
-) -> Data:
-    """The data as this recipe takes them: pictures made to fit, or cut into squares; then `size` is a square's side."""
-    fitted = {"size": size, "whole": recipe.whole, "largest": MIXED_SIZE}
-    how: dict[str, Any] = fitted if recipe.cut is None else {"cut": size or recipe.cut}
-    if recipe.whole is not None and is_folder(data):
-        opened = open_data(anomaly_folders(Path(data)).open(gray=gray, **how), white=white)
-    else:
-        opened = open_data(data, gray=gray, white=white, table=Asked(**table) if table else None, **how)
+def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
+    """The data as the job of this recipe opens them (see Job.open), with their ground truth beside them, if any."""
+    job, table = find_job(recipe.job), options.get("table")
+    options = {**options, "table": Asked(**table) if table else None}
+    opened = job.open(recipe, data, options)
     if truth is None:
         return opened
-    gray = len(opened.shape) == 3 and opened.shape[0] == 1
-    return paired(opened, open_data(truth, gray=gray, white=white, **how))
-
-
-def is_folder(data: Any) -> bool:
-    return isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()
-
-
-def mixed(data: Data) -> None:
-    """Say that a detector would learn from rows of several labels, which hardly are all normal."""
-    if data.labels is not None and data.table is not None and len(np.unique(data.labels)) > 1:
-        values = data.table["label"]["values"]
-        counts = Counter(data.labels.tolist()).most_common()  # the first is most likely what is normal
-        told = ", ".join(f"{values[kind]} ({count})" for kind, count in counts[:5])
-        warnings.warn(
-            f"rows of several labels are learned from as normal: {told}; --set normal={values[counts[0][0]]} takes one",
-            Note,
-            stacklevel=3,
-        )
-
-
-def require_split(data: Data, options: Mapping[str, Any]) -> None:
-    """Raise BadInput where nothing would be held back to say what is normal: before the training, not after it."""
-    parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
-    if not len(parts["validation"]) and not len(parts.get("test", ())):
-        items = f"{len(data)} normal item{'' if len(data) == 1 else 's'}"
-        raise BadInput(
-            f"{items}, validation={options['validation']:g}: none is held back to say what is normal; "
-            "3 or more are accepted, with a validation above 0, or a folder of others: good="
-        )
-
-
-def require_exists(key: str, folder: Path, learned: Data) -> None:
-    """Raise BadInput where `folder`, which the line is to be drawn by, holds nothing, or is what is learned from."""
-    if not folder.exists():
-        raise BadInput(f"{key}={folder}: no such file or folder")
-    if folder.is_dir() and not find_pictures(folder)[0]:
-        raise BadInput(f"{key}={folder}: there are no pictures in it")
-    if str(folder.resolve()) == learned.source.get("path"):
-        raise BadInput(f"{key}={folder}: is what is learned from; the line has to be drawn by others")
+    options |= {"gray": len(opened.shape) == 3 and opened.shape[0] == 1, "table": None}
+    return paired(opened, job.open(recipe, truth, options))
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:
@@ -225,21 +154,19 @@ def resume_run(
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table")}
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     white, table = about["training"].get("white"), asked.get("table")
-    opened = opened_for(recipe, data, truth, asked.get("size"), asked.get("gray"), white, table)
+    how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": white, "table": table}
+    opened = opened_for(recipe, data, truth, how)
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
     done = fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}
     )
-    return calibrated(done)
+    return with_parts(done)
 
 
-def calibrated(run: Run) -> Run:
-    """A finished run of detect with the detector that goes with it; any other as it is."""
-    if run.model.about.get("whole") and first_rank() and run.model.detector is None:
-        steps = len(run.history) * -(-len(run.parts["train"]) // run.model.about["training"]["batch_size"])
-        calibrate(run.model, run.data, run.parts, steps=steps)
-        if run.path is not None:
-            run.plot().write(run.path / store.PAGE)  # with what the self-check found
+def with_parts(run: Run) -> Run:
+    """A finished run with the parts of its job fitted; the other processes of a training leave that to the first."""
+    if first_rank():
+        job_of(run.model).fit_parts(run)
     return run

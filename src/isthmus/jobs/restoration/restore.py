@@ -13,12 +13,12 @@ import numpy as np
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.inference.marks import MOST as MOST_MARKED
 from isthmus.inference.marks import SURE
-from isthmus.inference.pretrained import PretrainedModels
 from isthmus.jobs.restoration.apply_model import before, by_model, in_window
 from isthmus.jobs.restoration.deep_holes import bridged, middle_of, not_inverted
 from isthmus.jobs.restoration.masks import FRAME, checked, hole_of, mask_for
 from isthmus.jobs.restoration.model_choice import REAL, Choice, Choices, advice, denoiser_for, keeps_tones
 from isthmus.jobs.restoration.options import RestoreOptions, RestoreResult
+from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.upscaling import larger
 from isthmus.jobs.restoration.value_range import ranged
 from isthmus.jobs.restoration.video_runner import run_videos

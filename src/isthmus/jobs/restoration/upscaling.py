@@ -12,8 +12,8 @@ import numpy as np
 
 from isthmus.errors import BadInput, Note
 from isthmus.inference.image import allocate, restored
-from isthmus.inference.pretrained import PretrainedModels
 from isthmus.jobs.restoration.options import RestoreOptions
+from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.value_range import ranged
 from isthmus.media.hidden_color import filled, kept_hidden
 from isthmus.media.image_file import Photo

@@ -9,6 +9,7 @@ from isthmus import models
 from isthmus.autoencoder import load
 from isthmus.distributed import keep_freed_memory, named_device
 from isthmus.errors import BadInput
+from isthmus.jobs import find_job
 from isthmus.recipes import RECIPES
 
 
@@ -68,8 +69,7 @@ def command_for(recipe: str | None) -> str | None:
     """The command that uses a model of this recipe on pictures; None for a recipe that is not known here."""
     if recipe not in RECIPES:
         return None
-    job = RECIPES[recipe].cut is not None or RECIPES[recipe].whole is not None
-    return recipe if job else "reconstruct"
+    return find_job(RECIPES[recipe].job).verb(recipe)
 
 
 def _loaded(name: str) -> Any:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.data.array_layout import CHANNELS
-from isthmus.data.base import times
 from isthmus.errors import BadInput
 from isthmus.media.array_values import check_type
 from isthmus.media.high_bit_depth import Header, Layers
+from isthmus.types import times
 
+CHANNELS = (1, 3, 4)
 MAGIC = b"\x93NUMPY"
 PLAIN = ("bool", "uint8", "uint16")  # types that have a white of their own
 ACCEPTED = "accepted is one picture, H×W, H×W×C or C×H×W (C of 1, 3 or 4)"

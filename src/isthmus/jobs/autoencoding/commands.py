@@ -1,20 +1,17 @@
-"""The verbs of a trained model: its code and its pictures."""
+"""Commands that apply a trained autoencoder: its reconstructions, its codes, new items."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from isthmus.cli.app import Device, Devices, First, Force, InputNames, Json, Nodes, Out, RunPath, Seed, Split, app
-from isthmus.cli.output import done, print_json
+from isthmus.cli.app import Device, Devices, First, Force, InputNames, Nodes, Out, RunPath, Seed, Split, app
+from isthmus.cli.output import done
 
 CodesOut = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help=".npz: with names and labels; .csv, .tsv; .npy: codes alone")
-]
-FolderOut = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="a folder for scores, heatmaps and a page to look at")
 ]
 
 
@@ -71,56 +68,6 @@ def decode(
 
 
 @app.command()
-def detect(
-    run: RunPath,
-    source: InputNames,
-    out: FolderOut,
-    false_alarms: Annotated[
-        float | None,
-        typer.Option(
-            "--false-alarms",
-            metavar="F",
-            help="share of normal items that may be called bad, as 0.01; default: the run's own",
-        ),
-    ] = None,
-    save_masks: Annotated[
-        bool, typer.Option("--save-masks", help="also masks/ (PNG of 0 and 255) and boxes.json (COCO) of what is found")
-    ] = False,
-    save_maps: Annotated[
-        str | None,
-        typer.Option(
-            "--save-maps", metavar="npy|tif", help="also maps/, float32 at the size of the files; default: none"
-        ),
-    ] = None,
-    split: Split = None,
-    first: First = None,
-    exit_status: Annotated[
-        bool, typer.Option("--exit-status", help="end with 3 where anything is bad, or cannot be read")
-    ] = False,
-    force: Force = False,
-    json: Json = False,
-    device: Device = "auto",
-) -> None:
-    """Find what is not normal, and where.
-
-    RUN is one that isthmus train detect has made of normal items.
-    """
-    from isthmus.jobs.anomaly.detect import detect as look
-
-    how: dict[str, Any] = {"false_alarms": false_alarms, "split": split, "first": first}
-    how |= {"save_masks": save_masks, "save_maps": save_maps}
-    rows = look(run, source, out=out, force=force, device=device, **how)
-    bad, lost = (sum(row["verdict"] == verdict for row in rows) for verdict in ("bad", "unreadable"))
-    if json:
-        print_json({"out": str(out), "items": len(rows), "bad": bad, "unreadable": lost, "rows": rows})
-    else:
-        unread = f"; {lost} could not be read" if lost else ""
-        done(f"{bad} of {len(rows) - lost} are not like the good ones{unread}. Look at {out}/index.html")
-    if exit_status and (bad or lost):
-        raise typer.Exit(3)
-
-
-@app.command()
 def generate(
     run: RunPath,
     out: Out,
@@ -149,18 +96,3 @@ def interpolate(
     from isthmus.jobs.autoencoding.generate import interpolate as walk
 
     done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force, device=device)}")
-
-
-@app.command()
-def export(
-    run: RunPath,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="the file to write, .onnx")],
-    part: Annotated[
-        str | None, typer.Option("--part", metavar="NAME", help="encoder or decoder; default: both")
-    ] = None,
-    force: Force = False,
-) -> None:
-    """A run as ONNX, for other languages and machines."""
-    from isthmus.verbs.export import export as write
-
-    done(f"Written: {write(run, out, part=part, force=force)}")

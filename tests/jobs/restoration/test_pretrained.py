@@ -11,7 +11,7 @@ import pytest
 
 import isthmus
 from isthmus import BadInput, models
-from isthmus.inference import pretrained
+from isthmus.jobs.restoration import pretrained
 
 GRAY = np.full((16, 16), 90, np.uint8)
 

@@ -28,8 +28,8 @@ ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contracti
 class Recipe:
     """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults.
 
-    cut: the side of the squares that pictures of several sizes are cut into; None where they are made to fit.
-    whole: of good ones alone it learns what is normal, from whole pictures no side of which is longer; None otherwise.
+    job: the job that a run of it is for. cut: the side of the squares that pictures of several sizes are cut into; None
+    where they are made to fit. whole: the longest side of pictures that are kept whole; None where a part may be cut.
     only: keys that have an effect with some values of another key alone: {"rate": ("kind", "kl")}.
     """
 
@@ -37,6 +37,7 @@ class Recipe:
     make: Callable[..., Autoencoder]
     inputs: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
+    job: str = "autoencoding"
     cut: int | None = None
     whole: int | None = None
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,12 +64,14 @@ Make = Callable[..., Autoencoder]
 
 def recipe(
     *inputs: str,
+    job: str = "autoencoding",
     cut: int | None = None,
     whole: int | None = None,
     only: dict[str, tuple[str, ...]] | None = None,
     **training: Any,
 ) -> Callable[[Make], Make]:
-    """Decorator: put a function into the catalogue, with its input kinds, training defaults, and how pictures come.
+    """Decorator: put a function into the catalogue, with its input kinds, training defaults, its job, and how
+    pictures come.
 
     only: see Recipe. Where the function chooses the other key itself (auto), it says so in model.about["chosen"].
     """
@@ -77,7 +80,7 @@ def recipe(
         own = RECIPES.get(make.__name__)
         if own is not None and own.make.__module__ != make.__module__:
             raise BadInput(f"recipe {make.__name__}: there is one of this name already, in {own.make.__module__}")
-        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, cut, whole, only or {})
+        RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, job, cut, whole, only or {})
         return make
 
     return register
@@ -134,6 +137,7 @@ def create(
     options["code"] = list(model.code_shape)
     training = found.training | model.about.get("training", {})  # what a recipe says for all, and for this one
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": training}
+    model.about["job"] = found.job
     if found.cut is not None:
         model.about["cut"] = True  # for fit: pictures come as squares of the model's size
     if found.whole is not None:

@@ -1,0 +1,103 @@
+"""The command line: one thin command a verb. What is wrong is said in one line on stderr, with exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib import import_module
+from typing import Any
+
+from isthmus.cli.threads import give_way
+from isthmus.distributed import Lost, first_rank
+from isthmus.errors import IsthmusError, Note
+
+STOPPED = 130
+FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # of every command, wherever they stand
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
+    give_way()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    flags = {FLAGS[argument] for argument in given if argument in FLAGS}
+    for stream in (sys.stdout, sys.stderr):  # a terminal without × and █ gets ? instead of an error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    warnings.showwarning = _one_line
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", Note)
+    try:
+        with _silence() if "quiet" in flags else nullcontext():
+            code = _run([argument for argument in given if argument not in FLAGS] or ["--help"])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException as error:
+        if "debug" in flags and not isinstance(error, SystemExit):
+            raise
+        code = _told(error)
+    if code == STOPPED and first_rank():
+        named = any(argument.startswith(("--out", "-o")) for argument in given)
+        how = "--resume" if named else "--resume and --out RUN"
+        again = f"; the same command with {how} goes on" if given[:1] == ["train"] else ""
+        print(f"isthmus: stopped{again}", file=sys.stderr)
+    sys.exit(code)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Inside, notes, progress and closing sentences are written nowhere; an error is told outside."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        yield
+
+
+def _run(arguments: list[str]) -> int:
+    from isthmus.cli import share, show, train  # noqa: F401 -- importing registers the commands
+    from isthmus.cli.app import app
+    from isthmus.jobs import all_jobs
+
+    for job in all_jobs().values():
+        import_module(job.commands)
+
+    return app(arguments, prog_name="isthmus", standalone_mode=False) or 0
+
+
+def _told(error: BaseException) -> int:
+    """Say the error in one line; return the exit code."""
+    if isinstance(error, SystemExit):
+        return int(error.code or 0)
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED
+    if isinstance(error, BrokenPipeError):
+        return 0
+    if hasattr(error, "format_message"):  # the command line itself was wrong
+        return _line(error.format_message(), 2)
+    if isinstance(error, Lost):
+        return _line(str(error), STOPPED)
+    if isinstance(error, IsthmusError):
+        return _line(str(error), 2)
+    if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
+        return _line(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 2)
+    if (
+        isinstance(error, (MemoryError,))
+        or "not enough memory" in str(error)
+        or "out of memory" in str(error)
+        or "allocate memory" in str(error)
+    ):
+        return _line("out of memory: a smaller --batch-size or --size may help", 2)
+    text = str(error).strip().splitlines()
+    return _line(f"a fault of ours, {type(error).__name__}: {text[0] if text else ''} (--debug shows where)", 1)
+
+
+def _line(text: str, code: int) -> int:
+    print("isthmus: " + " ".join(text.split()), file=sys.stderr)
+    return code
+
+
+def _one_line(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+    if first_rank():  # of several processes, which all notice the same, one speaks
+        print(f"isthmus: note: {message}", file=sys.stderr)

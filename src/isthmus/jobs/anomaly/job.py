@@ -1,0 +1,66 @@
+"""Anomaly detection as a job: trained on normal items, scored by their reconstruction error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from isthmus.jobs.base import Job
+
+if TYPE_CHECKING:
+    from isthmus.autoencoder import Autoencoder
+    from isthmus.data import Data
+    from isthmus.recipes import Recipe
+    from isthmus.training import Run
+
+
+class AnomalyDetection(Job):
+    """Learns from normal items alone; its part is the detector, calibrated after the training."""
+
+    name = "anomaly"
+    verbs: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detect"}
+    commands = "isthmus.jobs.anomaly.commands"
+
+    def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
+        from isthmus.jobs.anomaly.training_data import open_normal
+
+        return open_normal(recipe, data, options)
+
+    def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
+        from isthmus.jobs.anomaly import training_data
+
+        training_data.note_labels(data)
+        keys = options.get("keys", {})
+        if not keys.get("good"):
+            training_data.require_split(data, options["training"])
+        for key in ("good", "bad"):
+            if keys.get(key):
+                training_data.require_exists(key, Path(keys[key]), data)
+        if keys.get("roi"):
+            from isthmus.jobs.anomaly.calibrate import looked_at
+
+            looked_at(keys["roi"], model)
+
+    def fit_parts(self, run: Run) -> None:
+        from isthmus import store
+        from isthmus.jobs.anomaly.calibrate import calibrate
+
+        if run.model.detector is not None:
+            return
+        steps = len(run.history) * -(-len(run.parts["train"]) // run.model.about["training"]["batch_size"])
+        calibrate(run.model, run.data, run.parts, steps=steps)
+        if run.path is not None:
+            run.plot().write(run.path / store.PAGE)  # now with the self-check
+
+    def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        from isthmus.jobs.anomaly.metrics import evaluate
+
+        return evaluate(model, source, options)
+
+    def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
+        from isthmus.data import anomaly_folders
+
+        labeled = Path(data).is_dir() and anomaly_folders(Path(data)).kinds
+        steps = super().next_steps(model, recipe, run, data, truth) if labeled else []
+        return [f"isthmus detect {run} NEW --out report", *steps]

@@ -1,0 +1,38 @@
+"""Which metrics a detector has: by folders or labels of defects, by labels of rows, or without any labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.data import anomaly_folders
+from isthmus.data.open import is_folder
+from isthmus.data.picture_labels import labeled_by
+from isthmus.errors import BadInput
+from isthmus.inference.inputs import name_of, open_for, parts_of
+from isthmus.jobs.anomaly.evaluate import evaluate_detector, unlabeled
+from isthmus.jobs.anomaly.evaluate_rows import evaluate_rows
+
+
+def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The metrics of a detector, as Job.evaluate has it; None where the model has none, or is to restore damage."""
+    if model.detector is None or options["degraded"]:
+        return None
+    labels, split, first = (options[name] for name in ("labels", "split", "first"))
+    entire, images = split is None and first is None, len(model.shape) == 3
+    if images and is_folder(source):
+        found = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
+        if entire and (found.kinds or labels is not None):
+            return {"data": Path(source).name, **evaluate_detector(model, Path(source), found)}
+        source = found.open(like=model.about["input"])  # of a folder without an anomalous kind the normal images
+    elif labels is not None:
+        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
+    data = open_for(model, source)
+    if not images:
+        figures = evaluate_rows(model, data) if entire else {}
+        return {"data": name_of(data), **figures} if figures else None
+    part = split or ("test" if len(parts_of(data, model).get("test", ())) else "all")
+    data = open_for(model, data, split=part, first=first)
+    return {"data": name_of(data), "split": part, "items": len(data), **unlabeled(model, data, part)}

@@ -1,0 +1,31 @@
+"""Autoencoding as a job: reconstruct, embed, decode, generate, interpolate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from isthmus.jobs.base import Job
+
+if TYPE_CHECKING:
+    from isthmus.autoencoder import Autoencoder
+
+
+class Autoencoding(Job):
+    """The types of autoencoders for their own sake: a code, and what can be decoded from codes."""
+
+    name = "autoencoding"
+    verbs: ClassVar[Mapping[str, str]] = {
+        "reconstruct": "isthmus.jobs.autoencoding.reconstruct",
+        "embed": "isthmus.jobs.autoencoding.reconstruct",
+        "decode": "isthmus.jobs.autoencoding.reconstruct",
+        "generate": "isthmus.jobs.autoencoding.generate",
+        "interpolate": "isthmus.jobs.autoencoding.generate",
+    }
+    commands = "isthmus.jobs.autoencoding.commands"
+
+    def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
+        rebuilt = "rebuilt.csv" if len(model.shape) == 1 else "rebuilt"
+        steps = super().next_steps(model, recipe, run, data, truth)
+        return [*steps, f"isthmus reconstruct {run} {data} --first 16 --out {rebuilt}"]
