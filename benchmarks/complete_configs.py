@@ -13,13 +13,13 @@ from isthmus import (
     models,
     store,
 )
-from isthmus.registry import completed
+from isthmus.registry import with_defaults
 
 if __name__ == "__main__":
     for name in models.names():
         path = models.folder_of(name) / store.CONFIG
         config = store.read_json(path)
-        whole = config | {"model": completed(config["model"])}
+        whole = config | {"model": with_defaults(config["model"])}
         if whole != config:
             store.write_json(path, whole)
             print(f"{path} completed")

@@ -288,7 +288,7 @@ def refused(run: Path, says: str) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", "nowhere: there is no such run folder")
+    refused(tmp_path / "nowhere", "nowhere: no such run folder")
 
 
 @pytest.mark.parametrize("part", ["config.json", "model.safetensors"])
@@ -325,7 +325,7 @@ def test_a_damaged_safetensors_file_is_named(keep: int, tmp_path: Path) -> None:
     run = trained(tmp_path)
     whole = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_bytes(whole[:keep])
-    refused(run, "model.safetensors: not a whole safetensors file")
+    refused(run, "model.safetensors: truncated or damaged safetensors file")
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:

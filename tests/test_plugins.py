@@ -33,8 +33,8 @@ def mine(shape, code=(3,), *, wide: int = 4):
     wide: of something
     """
     model = create("undercomplete", shape=shape, code=code)
-    from isthmus.registry import exchange
-    exchange(model, "encoder", Twice(model.encoder))
+    from isthmus.registry import replace_child
+    replace_child(model, "encoder", Twice(model.encoder))
     return model
 '''
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import isthmus
 from isthmus import models, store
-from isthmus.registry import build, completed, config_of, register
+from isthmus.registry import build, config_of, register, with_defaults
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,13 +39,13 @@ def test_a_changed_default_does_not_change_an_old_run() -> None:
     assert (again.width, again.inner.width) == (3, 4)
     old = {"name": "PartOfATest", "inner": {"name": "PartOfATest"}}  # of a run from before
     assert build(old).width == 5
-    assert completed(old) == kept | {"inner": kept["inner"] | {"width": 5}, "width": 5}
+    assert with_defaults(old) == kept | {"inner": kept["inner"] | {"width": 5}, "width": 5}
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_shipped_configs_hold_every_argument(name: str) -> None:
     config = store.read_json(models.folder_of(name) / store.CONFIG)["model"]
-    assert config == completed(config), "run benchmarks/complete_configs.py"
+    assert config == with_defaults(config), "run benchmarks/complete_configs.py"
 
 
 def test_a_run_without_its_defaults_loads_and_resumes(tmp_path: Path) -> None:
@@ -56,10 +56,10 @@ def test_a_run_without_its_defaults_loads_and_resumes(tmp_path: Path) -> None:
     for module in (config["model"], *(config["model"][word] for word in ("encoder", "bottleneck", "decoder"))):
         for key in [*module]:  # as they were before
             less = {other: value for other, value in module.items() if other != key}
-            if key != "name" and completed(less) == module:
+            if key != "name" and with_defaults(less) == module:
                 del module[key]
     store.write_json(path, config)
-    assert config["model"] != completed(config["model"])
+    assert config["model"] != with_defaults(config["model"])
     assert isthmus.load(path.parent).code_shape == (5,)
     again = isthmus.train("undercomplete", x, out=path.parent, epochs=2, resume=True, **options)
     assert len(again.history) == 2

@@ -19,7 +19,7 @@ from isthmus.corruptions import Corruption
 from isthmus.data import prepared
 from isthmus.detection import FILE, Detector, Finding
 from isthmus.errors import BadInput
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
@@ -308,7 +308,7 @@ class Autoencoder(nn.Module):
 
         Raises BadInput where it cannot be written, or is there already (`force` writes over it).
         """
-        path = claim(path, force=force, hint="force=True writes over it")
+        path = check_output(path, force=force, hint="force=True writes over it")
         write_config(path, self)
         store.write_tensors(path / store.WEIGHTS, self.state_dict())
         return path

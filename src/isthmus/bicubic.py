@@ -1,7 +1,7 @@
-"""Pictures made smaller or larger by a whole factor, as MATLAB's imresize does: the protocol of super-resolution.
+"""Bicubic resizing of images by an integer factor, as MATLAB's imresize does: the protocol of super-resolution.
 
-Cubic convolution with a = -0.5 (Keys 1981), widened against aliasing where the picture shrinks, the picture mirrored at
-its edges. Sums of shifted pictures and no convolution: the same on every machine, whatever the precision of its nets.
+Cubic convolution with a = -0.5 (Keys 1981), widened against aliasing when downsampling, the image mirrored at its
+edges. Computed as sums of shifted images, not as a convolution: the same on every machine, at any precision of nets.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor
 
 
 def shrink(x: Tensor, scale: int) -> Tensor:
-    """N×C×H×W -> N×C×H/scale×W/scale; scale has to divide both sides."""
+    """N×C×H×W -> N×C×H/scale×W/scale; scale has to divide height and width."""
     return _both(x, _weights_down(scale), step=scale)
 
 
 def enlarge(x: Tensor, scale: int) -> Tensor:
-    """N×C×H×W -> N×C×(scale·H)×(scale·W), not cut to [0, 1]."""
+    """N×C×H×W -> N×C×(scale·H)×(scale·W), not clipped to [0, 1]."""
     return _both(x, _weights_up(scale), step=1)
 
 
@@ -28,19 +28,19 @@ def _both(x: Tensor, phases: list[list[float]], step: int) -> Tensor:
 
 
 def _along(x: Tensor, dim: int, phases: list[list[float]], step: int) -> Tensor:
-    """One dimension: at every `step`-th place, a weighted sum of the neighbours for each row of weights in `phases`."""
-    side, taps = x.shape[dim], len(phases[0])
+    """One dimension: at every `step`-th position, a weighted sum of the neighbors for each row of `phases`."""
+    size, taps = x.shape[dim], len(phases[0])
     pad = (taps - step) // 2
-    mirrored = x.index_select(dim, _mirrored(torch.arange(-pad, side + pad, device=x.device), side))
+    mirrored = x.index_select(dim, _mirrored(torch.arange(-pad, size + pad, device=x.device), size))
     windows = mirrored.unfold(dim, taps, step).unbind(-1)
     sums = [_sum(windows, row) for row in phases]
     return torch.stack(sums, dim + 1).flatten(dim, dim + 1)
 
 
-def _mirrored(places: Tensor, side: int) -> Tensor:
-    """Places up to 2·side outside of 0..side-1 -> the pixels that lie there. No remainder: an export knows none."""
-    inside = torch.maximum(places, -1 - places)
-    inside = torch.minimum(inside, 2 * side - 1 - inside)
+def _mirrored(positions: Tensor, size: int) -> Tensor:
+    """Positions up to 2·size outside of 0..size-1, mirrored into it. Without remainders, which ONNX export lacks."""
+    inside = torch.maximum(positions, -1 - positions)
+    inside = torch.minimum(inside, 2 * size - 1 - inside)
     return torch.maximum(inside, -1 - inside)
 
 
@@ -62,8 +62,8 @@ def _weights_down(scale: int) -> list[list[float]]:
     return [_weights(range(-reach, scale + reach), (scale - 1) / 2, scale)]
 
 
-def _weights(places: range, centre: float, width: float) -> list[float]:
-    raw = [_cubic(abs(place - centre) / width) for place in places]
+def _weights(positions: range, center: float, width: float) -> list[float]:
+    raw = [_cubic(abs(position - center) / width) for position in positions]
     return [weight / sum(raw) for weight in raw]
 
 

@@ -1,4 +1,4 @@
-"""The built-in sets as plain arrays: x_train, x_test = isthmus.datasets.mnist(), N×28×28 uint8."""
+"""The built-in data sets as plain arrays: x_train, x_test = isthmus.datasets.mnist(), N×28×28 uint8."""
 
 from __future__ import annotations
 

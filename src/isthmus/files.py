@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half a file, and nothing is left behind when writing fails."""
+"""Atomic writing of files and folders: a reader never sees half a file, and a failure leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from isthmus.errors import BadInput
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` at the end, or remove it on any error.
+    """Yield a temporary path next to `path`; rename it to `path` at the end, or remove it on any error.
 
-    Raises BadInput with one line where there is no space, no permission or no such folder.
+    Raises BadInput if there is no space, no permission or no such folder.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -36,14 +36,14 @@ def cannot_write(path: Path, error: OSError) -> BadInput:
     return BadInput(f"{path}: cannot be written ({reason.lower()})")
 
 
-def claim(out: Path | str, *, force: bool = False, hint: str = "--force writes over it") -> Path:
-    """Say that `out` is to be written: it must not exist yet (`force` allows it), and its folder must be writable.
+def check_output(out: Path | str, *, force: bool = False, hint: str = "--force overwrites it") -> Path:
+    """Check before any work that `out` can be written: it does not exist (or `force`), and its folder is writable.
 
-    Raises BadInput otherwise, before any work has been done.
+    Raises BadInput otherwise.
     """
     out = Path(out)
     if out.exists() and not force and not (out.is_dir() and not any(out.iterdir())):
-        raise BadInput(f"{out}: exists already; name another, or {hint}")
+        raise BadInput(f"{out}: exists already; choose another path, or {hint}")
     nearest = next(p for p in [out, *out.absolute().parents] if p.exists())
     if not os.access(nearest, os.W_OK):
         raise BadInput(f"{out}: cannot be written (permission denied)")
@@ -51,14 +51,14 @@ def claim(out: Path | str, *, force: bool = False, hint: str = "--force writes o
 
 
 @contextmanager
-def whole_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `out` that becomes `out` at the end, or vanishes on any error.
+def atomic_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
+    """Yield an empty temporary folder that becomes `out` at the end, or is removed on any error.
 
-    With `force` an `out` that holds files already keeps those of other names. Raises BadInput as claim does.
+    With `force`, files of other names that `out` holds already are kept. Raises BadInput as check_output does.
     """
-    out = claim(out, force=force)
+    out = check_output(out, force=force)
     if out.is_file():
-        raise BadInput(f"{out}: is a file, and a folder is to be written")
+        raise BadInput(f"{out}: is a file; a path for a folder is accepted")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -67,11 +67,11 @@ def whole_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if out.is_dir() and any(out.iterdir()):  # forced: what is ours is written over, what is not stays
+        if out.is_dir() and any(out.iterdir()):  # forced: files of the same name are replaced, others stay
             for file in [path for path in temporary.rglob("*") if path.is_file()]:
-                place = out / file.relative_to(temporary)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, place)
+                target = out / file.relative_to(temporary)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
         else:
             os.replace(temporary, out)
     except OSError as error:

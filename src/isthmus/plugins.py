@@ -1,4 +1,4 @@
-"""What other packages bring by entry points: recipes with the modules they are made of, and jobs.
+"""Plugins: recipes (with their modules) and jobs that other packages register through entry points.
 
 In the package's pyproject.toml:
 
@@ -25,27 +25,24 @@ _loaded: list[bool] = []
 
 
 def load_plugins() -> None:
-    """Import the recipes that other packages bring, once; called when a name is not known, or all are listed."""
+    """Import the recipes of other packages, once; called when a name is unknown, or all names are listed."""
     if _loaded:
         return
     _loaded.append(True)  # first, because a plugin may look for a recipe while it is imported
-    loaded("isthmus.recipes")
+    load_entry_points("isthmus.recipes")
 
 
 @cache
-def loaded(group: str) -> tuple[Any, ...]:
-    """The objects that the entry points of a group name, imported once.
-
-    A package that cannot be imported is named in a Note, and the others are there all the same.
-    """
-    found = []
+def load_entry_points(group: str) -> tuple[Any, ...]:
+    """The objects that the entry points of a group name, imported once; a Note names each that cannot be imported."""
+    objects = []
     for entry in entry_points(group=group):
         try:
-            found.append(entry.load())
+            objects.append(entry.load())
         except Exception as error:  # any exception of another package's module
             package = entry.dist.name if entry.dist is not None else entry.value
             reason = (str(error).splitlines() or [""])[0]
             kind = group.removeprefix("isthmus.")
             text = f"{package}: its {kind} ({entry.value}) cannot be loaded: {type(error).__name__}: {reason}"
             warnings.warn(text, Note, stacklevel=4)
-    return tuple(found)
+    return tuple(objects)

@@ -1,6 +1,6 @@
-"""Names for constructors, so that a module can be written to a config and built again from it.
+"""Registry of module classes: write a module to a JSON config and build it again.
 
-`@register` remembers the arguments a module was built with (as smp does, no config class); `config_of` turns a
+`@register` records the arguments a module was built with (as smp does, no config class); `config_of` turns a
 module into plain JSON, `build` turns the JSON back. Only registered names are ever built: a config cannot make
 Python import or run anything else.
 """
@@ -30,11 +30,11 @@ M = TypeVar("M", bound=type[nn.Module])
 
 
 def register(cls: M) -> M:
-    """Class decorator: put the class in the catalogue under its own name and keep its constructor arguments."""
+    """Class decorator: register the class under its own name and keep its constructor arguments."""
     init = cls.__init__
     signature = inspect.signature(init)
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own has nothing else
-    named = {p.name for p in list(signature.parameters.values())[1:] if p.kind not in several}
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # nn.Module's own has nothing else
+    named = {p.name for p in list(signature.parameters.values())[1:] if p.kind not in variadic}
 
     @functools.wraps(init)
     def remembering(self: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -50,15 +50,15 @@ def register(cls: M) -> M:
     return cls
 
 
-def exchange(module: nn.Module, name: str, part: nn.Module) -> None:
-    """Put another part in the place `name` of a registered module, and into what its config will say."""
+def replace_child(module: nn.Module, name: str, part: nn.Module) -> None:
+    """Replace the submodule `name` of a registered module, also in its config."""
     setattr(module, name, part)
     if "_arguments" in module.__dict__:
         module.__dict__["_arguments"][name] = part
 
 
 def config_of(value: Any) -> Any:
-    """The JSON for a registered module (recursively) or a plain value; someone's own module becomes its name."""
+    """The JSON for a registered module (recursively) or a plain value; an unregistered module becomes its name."""
     if isinstance(value, nn.Module):
         if "_arguments" not in value.__dict__:
             return {"own": type(value).__name__}
@@ -70,30 +70,33 @@ def config_of(value: Any) -> Any:
     return value
 
 
-def completed(config: Any) -> Any:
-    """The same config with every argument that it lacks at its present default, as runs from before have them."""
+def with_defaults(config: Any) -> Any:
+    """The same config with every missing argument at its present default: old runs saved fewer arguments."""
     if isinstance(config, list):
-        return [completed(item) for item in config]
+        return [with_defaults(item) for item in config]
     if not isinstance(config, dict) or config.get("name") not in _constructors:
         return config
     parameters = list(inspect.signature(_constructors[config["name"]]).parameters.values())
     defaults = {p.name: config_of(p.default) for p in parameters if p.default is not p.empty}
-    return {key: completed(value) for key, value in (config | (defaults | config)).items()}
+    return {key: with_defaults(value) for key, value in (config | (defaults | config)).items()}
 
 
-def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = "") -> Any:
-    """The module that `config_of` described; `own` holds the modules that are not ours, by argument name.
+def build(config: Any, own: Mapping[str, nn.Module] | None = None, argument: str = "") -> Any:
+    """The module that `config_of` described; `own` holds the unregistered modules, by argument name.
 
-    Raises BadInput for an unknown name, for arguments that do not fit, or for someone's own module that was not given.
+    Raises BadInput for an unknown name, for arguments that do not fit, or for an unregistered module missing in `own`.
     """
     if isinstance(config, list):
-        return tuple(build(item, own, place) for item in config)
+        return tuple(build(item, own, argument) for item in config)
     if not isinstance(config, dict):
         return config
     if "own" in config:
-        if own and own.get(place) is not None:
-            return own[place]
-        raise BadInput(f"this run holds its own {place} ({config['own']}): load it with isthmus.load(run, {place}=...)")
+        if own and own.get(argument) is not None:
+            return own[argument]
+        raise BadInput(
+            f"the {argument} of this run is of an unregistered class ({config['own']}): "
+            f"load it with isthmus.load(run, {argument}=...)"
+        )
     config = {FORMER_NAMES.get(key, key): item for key, item in config.items()}
     name = FORMER_NAMES.get(config.get("name", ""), config.get("name", ""))
     if name not in _constructors:
@@ -104,4 +107,4 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, place: str = 
     try:
         return _constructors[name](**arguments)
     except TypeError as error:
-        raise BadInput(f"the config of this run asks for a {name} that cannot be made: {error}") from error
+        raise BadInput(f"the config of this run describes a {name} that cannot be built: {error}") from error

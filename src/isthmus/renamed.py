@@ -1,4 +1,4 @@
-"""Former public names: each works for one more version, with a DeprecationWarning that names the present one."""
+"""Deprecated public names: each works for one more version, with a DeprecationWarning that names the present one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def former(module: str, present: str, names: Mapping[str, str] | None = None) -> Callable[[str], Any]:
-    """The __getattr__ of `module`, whose names, or those of `names` (former: present) alone, are in `present` now."""
+    """The __getattr__ of `module` whose names moved to `present`: all names, or only `names` (old name: new name)."""
 
-    def find(name: str) -> Any:
+    def get_renamed(name: str) -> Any:
         if name.startswith("__") or (names is not None and name not in names):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         now = name if names is None else names[name]
@@ -19,4 +19,4 @@ def former(module: str, present: str, names: Mapping[str, str] | None = None) ->
         warnings.warn(f"{module}.{name} is now {present}.{now}", DeprecationWarning, stacklevel=2)
         return value
 
-    return find
+    return get_renamed

@@ -1,4 +1,4 @@
-"""A run folder as dicts and tensors: config.json + *.safetensors + a card. Nothing in it is ever executed."""
+"""Reading and writing run folders: config.json, *.safetensors and a card. Nothing in a run folder is executed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from isthmus.files import atomic, cannot_write
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS, PARTS = "config.json", "model.safetensors", "metrics.json", "parts.json"
 CARD, PAGE, HISTORY, CHECKPOINTS = "card.md", "index.html", "history.csv", "checkpoints"
-RESULTS = (WEIGHTS, METRICS, CARD, PAGE, HISTORY)  # what a finished training leaves
+RESULTS = (WEIGHTS, METRICS, CARD, PAGE, HISTORY)  # files of a finished training
 
 
 def finite(value: Any) -> Any:
-    """The same JSON with every number that is not finite as null, as the command line promises."""
+    """The same JSON with every number that is not finite as null, as `--json` documents."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -43,21 +43,21 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(f"{path.parent}: {path.name} is missing, so this is no run folder or not a whole one") from None
+        raise BadInput(f"{path.parent}: {path.name} is missing; not a run folder, or an incomplete one") from None
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read ({error})") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any = None) -> None:
-    """One safetensors file, whole or not at all, with `header` as JSON in its metadata."""
+    """Write a safetensors file atomically, with `header` as JSON in its metadata."""
     on_cpu = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
         try:
             save_file(on_cpu, temporary, metadata={"isthmus": json.dumps(header)})
             descriptor = os.open(temporary, os.O_RDONLY)
-            os.fsync(descriptor)  # or a power cut may leave the new name on empty blocks
+            os.fsync(descriptor)  # otherwise a power cut may leave the new name on empty blocks
             os.close(descriptor)
-            temporary.chmod(0o644)  # as every other file: safetensors lets nobody else read its own
+            temporary.chmod(0o644)  # like every other file: safetensors makes its files private
         except SafetensorError as error:
             raise cannot_write(path, OSError(0, str(error))) from error
 
@@ -71,7 +71,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     except FileNotFoundError:
         raise BadInput(f"{path.parent}: {path.name} is missing") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a whole safetensors file ({error})") from error
+        raise BadInput(f"{path}: truncated or damaged safetensors file ({error})") from error
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -80,7 +80,7 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 def newest(kept: list[Path]) -> tuple[dict[str, Tensor], Any]:
-    """The newest of these files that is whole; BadInput where none is."""
+    """Tensors and header of the newest file that can be read; BadInput if none can."""
     for path in reversed(kept[1:]):
         try:
             return read_tensors(path)
@@ -90,10 +90,10 @@ def newest(kept: list[Path]) -> tuple[dict[str, Tensor], Any]:
 
 
 def read_config(run: Path | str) -> dict[str, Any]:
-    """The config of a run folder; BadInput where there is none, or one of a newer format than this."""
+    """The config of a run folder; BadInput if it is missing or of a newer format."""
     run = Path(run)
     if not run.is_dir():
-        raise BadInput(f"{run}: there is no such run folder, and no shipped model of this name")
+        raise BadInput(f"{run}: no such run folder, and no shipped model of this name")
     config = read_json(run / CONFIG)
     if not isinstance(config, dict) or "model" not in config:
         raise BadInput(f"{run / CONFIG}: describes no model")
@@ -103,7 +103,7 @@ def read_config(run: Path | str) -> dict[str, Any]:
 
 
 def read_weights(run: Path | str) -> dict[str, Tensor]:
-    """The finished weights of a run, or those its newest checkpoint would keep while it is still training."""
+    """The final weights of a run; while it is training, the weights its newest checkpoint would keep."""
     run = Path(run)
     kept = checkpoints(run)
     if not (run / WEIGHTS).exists() and kept:
@@ -113,16 +113,16 @@ def read_weights(run: Path | str) -> dict[str, Tensor]:
     return read_tensors(run / WEIGHTS)[0]
 
 
-def clear_unborn(path: Path) -> None:
-    """Remove what a training left that was killed before it had a config: nobody can use it."""
-    ours = {CHECKPOINTS, PARTS}
-    if path.is_dir() and not is_run(path) and all(p.name in ours or p.name.startswith(".") for p in path.iterdir()):
+def remove_without_config(path: Path) -> None:
+    """Remove the folder of a training that was killed before it wrote its config: nothing can load it."""
+    own = {CHECKPOINTS, PARTS}
+    if path.is_dir() and not is_run(path) and all(p.name in own or p.name.startswith(".") for p in path.iterdir()):
         shutil.rmtree(path)
 
 
-def clear_strays(path: Path) -> None:
-    """Remove the half-written files of a process that was killed while it wrote."""
-    for stray in [*path.rglob(".*.tmp"), *path.rglob(".tmp*")]:  # ours, and those of safetensors
+def remove_temporary_files(path: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote."""
+    for stray in [*path.rglob(".*.tmp"), *path.rglob(".tmp*")]:  # of `atomic`, and of safetensors
         with suppress(OSError):
             stray.unlink()
 

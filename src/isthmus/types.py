@@ -1,4 +1,4 @@
-"""The few things that the words of the sentence hand to each other.
+"""Types that the parts of a model pass to each other: Noise, Sample, Context, Code, Losses.
 
 x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips);  compare(y, target)
 """
@@ -23,10 +23,10 @@ def times(shape: Iterable[int]) -> str:
 
 
 class Noise:
-    """All the randomness of one step, drawn for the whole global batch and then cut to this part of it.
+    """All random numbers of one step, drawn for the global batch, then cut to `rows`, one rank's or micro-batch's part.
 
-    So the numbers that an item meets depend on (seed, step) and its place in the global batch only: not on how many
-    machines or micro-batches share the work, and a resumed run needs no generator state. `rows` is this part.
+    So the numbers of an item depend only on (seed, step) and its index in the global batch: not on how many machines
+    or micro-batches share the work, and a resumed run needs no generator state.
     """
 
     def __init__(self, seed: int, step: int, total: int, rows: slice | None = None, device: Any = "cpu") -> None:
@@ -45,21 +45,21 @@ class Noise:
         """N×shape numbers from [0, 1), one row an item."""
         return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
 
-    def places(self, count: int, each: int = 1) -> tuple[Tensor, Tensor]:
-        """`count` random places among all items of the global batch, `each` to an item.
+    def positions(self, count: int, each: int = 1) -> tuple[Tensor, Tensor]:
+        """`count` random positions in the global batch, which has `each` positions per item.
 
-        Returns the places counted from the first of this part, and whether they lie in it: of a batch that is shared
-        out, every place lies in one part.
+        Returns the positions relative to the first of `rows`, and whether they lie in `rows`: every position lies in
+        the rows of exactly one rank.
         """
         drawn = torch.rand(count, generator=self.generator, device=self.device)
-        place = (drawn * self.total * each).long() - self.rows.start * each
-        return place, (place >= 0) & (place < (self.rows.stop - self.rows.start) * each)
+        position = (drawn * self.total * each).long() - self.rows.start * each
+        return position, (position >= 0) & (position < (self.rows.stop - self.rows.start) * each)
 
 
 def mixed(key: int) -> int:
     """SplitMix64 (Steele et al. 2014): each bit of a 64-bit key changes about half the bits of the result.
 
-    torch's generator of a CPU keeps the lowest 32 bits of its seed only, so all of a key has to be found in these.
+    torch's CPU generator uses only the lowest 32 bits of its seed, so these have to depend on all bits of the key.
     """
     key = (key + 0x9E3779B97F4A7C15) % 2**64
     key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 % 2**64
@@ -68,19 +68,19 @@ def mixed(key: int) -> int:
 
 
 class Record:
-    """Named values that travel together. No dataclass: Fabric would walk into it and rebuild it at every step."""
+    """Base of records with named values. No dataclass: Fabric would rebuild it at every step."""
 
     def replace(self: R, **changes: Any) -> R:
-        """The same with some values changed."""
+        """A copy with some values changed."""
         new = object.__new__(type(self))  # a fourth of the time of copy.copy
         new.__dict__.update(self.__dict__ | changes)
         return new
 
 
 class Sample(Record):
-    """A batch on its way through the sentence: x and target N×..., weight for the loss, and side conditions.
+    """A batch: x and target N×..., weight for the loss, and side conditions.
 
-    corrupted: whether x is x̃ already, made ahead of the step; a model then leaves it as it is.
+    corrupted: whether x has been corrupted ahead of the step; a model then does not corrupt it again.
     """
 
     corrupted = False
@@ -101,7 +101,7 @@ class Sample(Record):
         return cls(*x.tensor_split(2, 1)) if paired else cls(x, x)  # type: ignore[misc, arg-type]
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Sample:
-        """The same with every tensor changed: cut to some items, or moved to a device."""
+        """Apply `change` to every tensor, such as a cut to some items or a move to a device."""
         weight = change(self.weight) if isinstance(self.weight, Tensor) else self.weight
         x = change(self.x)
         target = x if self.target is self.x else change(self.target)
@@ -111,10 +111,10 @@ class Sample(Record):
 
 
 class Context(Record):
-    """What every word may read besides its own input.
+    """Inputs that every part of a model may read besides its own.
 
-    noise: None where nothing random is wanted (using a model). progress: share of the training done, 0 to 1.
-    encode: x̃ -> h, for a bottleneck that wants a derivative of the encoder.
+    noise: None at inference, which is deterministic. progress: fraction of the training done, 0 to 1.
+    encode: x̃ -> h, for a bottleneck that needs a derivative of the encoder.
     """
 
     def __init__(
@@ -131,10 +131,10 @@ class Context(Record):
 
 @dataclass
 class Code:
-    """What a bottleneck returns: the code z, its price in nats an item, figures to log, symbols if discrete.
+    """Output of a bottleneck: the code z, its penalty in nats [N], statistics to log, symbols if discrete.
 
-    sums: what the bottleneck wants to be told after the step, added up over the whole global batch, whatever
-    micro-batches and machines it was shared out to (counts of a codebook, activity of units).
+    sums: statistics all-reduced over the global batch, then passed to after_step() (counts of a codebook, activity
+    of units).
     """
 
     z: Tensor
@@ -147,7 +147,7 @@ class Code:
 class Losses:
     """The loss as a typed record: `terms`, each [N] in nats, so that logs, tests and the NaN guard read the same names.
 
-    stats: means over these items, to log. sums: what after_step is to be told of them (see Code).
+    stats: means over these items, to log. sums: see Code.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Losses:
         return reduce(torch.add, [term.float() for term in self.terms.values()]).mean()
 
     def detached(self) -> Losses:
-        """The numbers alone, so that what led to them can be freed."""
+        """A copy without the autograd graph, so that its memory can be freed."""
         bare = Losses(*({name: value.detach() for name, value in group.items()} for group in (self.terms, self.stats)))
         bare.total = self.total.detach()
         return bare

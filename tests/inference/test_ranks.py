@@ -257,7 +257,7 @@ def test_where_one_rank_fails_the_other_ends_too(scene: str, played: Any) -> Non
     words = {"error": "isthmus: a file that broke\n", "term": "" if fails else "isthmus: stopped\n", "kill": ""}
     assert said(place, scene, fails) == words[way]
     other = said(place, scene, 1 - fails).splitlines()
-    assert other[0] == "isthmus: another process of this job ended, and so does this one"
+    assert other[0] == "isthmus: another process of this run ended, and so does this one"
     assert "Traceback" not in "".join(other)
 
 

@@ -26,7 +26,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from isthmus import create, fit, load, store
-from isthmus.distributed import first_rank, joint_failure, started
+from isthmus.distributed import first_rank, joint_failure, launched_processes
 from isthmus.verbs.train import train
 
 LIMIT = 30.0  # seconds: whatever takes longer hangs
@@ -302,7 +302,7 @@ def test_where_one_rank_is_killed_the_other_ends_in_seconds_and_the_run_goes_on(
     assert codes == ((-9, 130) if victim == 0 else (130, -9))
     out, err = pair.said(1 - victim)
     lines = [line for line in err.splitlines() if line.startswith("isthmus: ")]
-    assert lines[0] == "isthmus: another process of this job ended, and so does this one"
+    assert lines[0] == "isthmus: another process of this run ended, and so does this one"
     assert lines[1:] == ([] if victim == 0 else ["isthmus: stopped; the same command with --resume goes on"])
     assert out == ""
     assert "Traceback" not in err
@@ -426,7 +426,7 @@ def test_what_torchrun_or_slurm_has_started_counts(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert started() == expected
+    assert launched_processes() == expected
 
 
 @pytest.mark.parametrize(

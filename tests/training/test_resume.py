@@ -267,7 +267,7 @@ def test_a_run_without_one_whole_checkpoint_says_so_in_one_line(table: np.ndarra
     stop(tmp_path / "run", table)
     for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
         checkpoint.write_bytes(b"broken")
-    with pytest.raises(BadInput, match="not a whole safetensors file") as error:
+    with pytest.raises(BadInput, match="truncated or damaged safetensors file") as error:
         fit(model(), table, out=tmp_path / "run", resume=True, **RECIPE)
     assert "\n" not in str(error.value)
 

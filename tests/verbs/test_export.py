@@ -428,7 +428,7 @@ def test_an_out_that_cannot_be_is_refused_before_anything_is_done(tmp_path: Path
         export(model, out, "encode")
     with pytest.raises(BadInput, match=r"ends in \.onnx is accepted"):
         export(model, tmp_path / "it.pb")
-    with pytest.raises(BadInput, match="there is no such run folder"):
+    with pytest.raises(BadInput, match="no such run folder"):
         export(tmp_path / "nothing", out)
     export(model, out)
     first = out.read_bytes()

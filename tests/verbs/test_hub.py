@@ -452,8 +452,8 @@ def test_private_is_kept_or_nothing_is_sent(hub: Hub, run: Path) -> None:
         (lambda run: (run / "config.json").unlink(), "config.json is missing"),
         (lambda run: (run / "config.json").write_text("{}"), "describes no model"),
         (lambda run: (run / "model.safetensors").unlink(), "model.safetensors is missing"),
-        (lambda run: (run / "model.safetensors").write_bytes(b"half"), "not a whole safetensors file"),
-        (lambda run: (run / "prior.safetensors").write_bytes(b"half"), "not a whole safetensors file"),
+        (lambda run: (run / "model.safetensors").write_bytes(b"half"), "truncated or damaged safetensors file"),
+        (lambda run: (run / "prior.safetensors").write_bytes(b"half"), "truncated or damaged safetensors file"),
         (lambda run: (run / "metrics.json").write_text("{"), "cannot be read"),
     ],
 )

@@ -74,7 +74,7 @@ class VQ(Bottleneck):
         """What each vector was given, and a random feature of the batch for each that may have died."""
         counts = torch.bincount(indices, minlength=self.codes).float()
         totals = torch.zeros_like(self.sums).index_add_(0, indices, rows)
-        place, here = noise.places(self.codes, each=len(rows) // (noise.rows.stop - noise.rows.start))
+        place, here = noise.positions(self.codes, each=len(rows) // (noise.rows.stop - noise.rows.start))
         spare = rows[place.clamp(0, len(rows) - 1)] * here[:, None]
         return {"counts": counts, "totals": totals, "spare": spare}
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from isthmus.cli.threads import give_way
-from isthmus.distributed import Lost, first_rank
+from isthmus.distributed import ProcessLost, first_rank
 from isthmus.errors import IsthmusError, Note
 
 STOPPED = 130
@@ -76,7 +76,7 @@ def _told(error: BaseException) -> int:
         return 0
     if hasattr(error, "format_message"):  # the command line itself was wrong
         return _line(error.format_message(), 2)
-    if isinstance(error, Lost):
+    if isinstance(error, ProcessLost):
         return _line(str(error), STOPPED)
     if isinstance(error, IsthmusError):
         return _line(str(error), 2)

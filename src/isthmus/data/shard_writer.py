@@ -14,7 +14,7 @@ from isthmus.data.folders import ARRAY, find_pictures
 from isthmus.data.mask_files import without_masks
 from isthmus.data.shards import INDEX
 from isthmus.errors import BadInput, Note
-from isthmus.files import atomic, claim
+from isthmus.files import atomic, check_output
 
 
 def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000) -> Path:
@@ -32,7 +32,7 @@ def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000
     names = without_masks(Path(folder), names, notes)
     for note in notes:
         warnings.warn(note, Note, stacklevel=2)
-    out = claim(out)
+    out = check_output(out)
     names = [names[i] for i in np.random.RandomState(0).permutation(len(names))]
     told = []
     for first in range(0, len(names), per_shard):

@@ -16,7 +16,7 @@ from isthmus.data.tables.cells import write_table
 from isthmus.data.tables.schema import Schema
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput
-from isthmus.files import atomic, claim, whole_folder
+from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.ranks import gathered, shared_folder
 from isthmus.report import as_pictures, grid, write_gif, write_picture
 
@@ -48,7 +48,7 @@ class Sink:
         self.out, self.names, self.range, self.sixteen, self.force = Path(out), names, range, sixteen, force
         self.table = None if table is None else Schema.of(table)
         if first_rank():
-            claim(self.out, force=force)
+            check_output(self.out, force=force)
 
     def write(self, batches: Iterable[Tensor], fabric: Fabric | None = None, first: int = 0) -> Path:
         """Write all of the batches N×shape in [0, 1]; return where.
@@ -89,7 +89,7 @@ class Sink:
 
     def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
         names = unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
-        own = shared_folder(self.out, fabric, force=self.force) if fabric else whole_folder(self.out, force=self.force)
+        own = shared_folder(self.out, fabric, force=self.force) if fabric else atomic_folder(self.out, force=self.force)
         with own as folder:
             places = iter(names[first:])
             for batch in batches:

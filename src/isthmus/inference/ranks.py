@@ -15,8 +15,8 @@ from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
 from isthmus.data import Data
-from isthmus.distributed import Lost, fabric_of, rank_rows
-from isthmus.files import whole_folder
+from isthmus.distributed import ProcessLost, fabric_of, rank_rows
+from isthmus.files import atomic_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -63,7 +63,7 @@ def part_in(place: Path) -> Tensor:
     try:
         return torch.from_numpy(np.load(place, allow_pickle=False))
     except FileNotFoundError as error:
-        raise Lost from error
+        raise ProcessLost from error
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def shared_folder(out: Path, fabric: Fabric, *, force: bool = False) -> Iterator
     The first rank that fails removes it. One that is writing then may make it anew, and so removes it as well, or may
     find that what it wrote has no place any more: it raises Lost.
     """
-    with whole_folder(out, force=force) if fabric.is_global_zero else nullcontext() as own:
+    with atomic_folder(out, force=force) if fabric.is_global_zero else nullcontext() as own:
         folder = Path(fabric.broadcast(str(own)))
         try:
             yield folder
@@ -82,5 +82,5 @@ def shared_folder(out: Path, fabric: Fabric, *, force: bool = False) -> Iterator
             shutil.rmtree(folder, ignore_errors=True)
             gone = error.__cause__
             if fabric.world_size > 1 and isinstance(gone, FileNotFoundError) and str(folder) in str(gone.filename):
-                raise Lost from error
+                raise ProcessLost from error
             raise

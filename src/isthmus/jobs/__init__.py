@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.errors import Note, unknown
 from isthmus.jobs.base import Job
-from isthmus.plugins import loaded
+from isthmus.plugins import load_entry_points
 
 if TYPE_CHECKING:
     from isthmus.autoencoder import Autoencoder
@@ -40,7 +40,7 @@ def built_in() -> dict[str, Job]:
 def all_jobs() -> dict[str, Job]:
     """Every job by its name. A job of another package that takes the name of a known one is left out, with a Note."""
     found = dict(built_in())
-    for brought in loaded("isthmus.jobs"):
+    for brought in load_entry_points("isthmus.jobs"):
         if brought.name in found:
             warnings.warn(f"{brought.__module__}: there is a job {brought.name} already", Note, stacklevel=2)
         else:

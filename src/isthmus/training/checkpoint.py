@@ -15,7 +15,7 @@ from isthmus.autoencoder import load_weights
 from isthmus.data import Data, changed
 from isthmus.distributed import gather, shard_like
 from isthmus.errors import BadInput
-from isthmus.registry import completed, config_of
+from isthmus.registry import config_of, with_defaults
 from isthmus.training.meters import Meters
 from isthmus.training.options import HOW
 
@@ -130,7 +130,7 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
         again = f"isthmus train {old.get('recipe')} {data} --init {run} --epochs {new['training']['epochs']:g}"
         raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them; instead: {again}")
     free = ("epochs", "least_steps", *HOW)  # the least that there may be is in the epochs by now
-    agree({"model": config_of(module)}, {"model": completed(config["model"])}, run)
+    agree({"model": config_of(module)}, {"model": with_defaults(config["model"])}, run)
     agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
     counted = ("fingerprint", "count")
     agree({"data": {key: value for key, value in new["data"].items() if key not in counted}}, old, run)

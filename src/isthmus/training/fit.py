@@ -15,8 +15,8 @@ from isthmus.data import choose_parts, open_data
 from isthmus.data.base import by_column, numpy_type
 from isthmus.distributed import first_rank, joint_failure
 from isthmus.errors import BadInput
-from isthmus.files import claim
-from isthmus.registry import exchange
+from isthmus.files import check_output
+from isthmus.registry import replace_child
 from isthmus.training.callbacks import Callbacks
 from isthmus.training.loop import Training
 from isthmus.training.options import batch_for, settle
@@ -59,12 +59,12 @@ def fit(
     data = open_data(data, like=about.get("input"), cut=cut, whole=whole, white=options["white"])
     data = data.seen_as(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
-        exchange(module, "objective", module.objective.unbounded())
+        replace_child(module, "objective", module.objective.unbounded())
     run = Path(out) if out is not None else None
     going_on = resume and run is not None and store.is_run(run)
     if run is not None and not going_on and first_rank():
-        store.clear_unborn(run) if resume else None
-        claim(run, hint="resume goes on with it")
+        store.remove_without_config(run) if resume else None
+        check_output(run, hint="resume goes on with it")
     if run is not None and going_on and options["budget"] is not None:  # what followed from the budget stays
         known = store.read_config(run)["about"]["training"]
         given = {"epochs": known["epochs"], "batch_size": known["batch_size"]} | given
@@ -92,7 +92,9 @@ def fit(
     with joint_failure(training.fabric):
         if going_on:
             assert run is not None
-            store.clear_strays(run) if first_rank() else None  # a slower rank would take what the first one is writing
+            store.remove_temporary_files(
+                run
+            ) if first_rank() else None  # a slower rank would take what the first one is writing
             training.resume()
         elif options["budget"] is not None:
             most = MOST * options["epochs"]

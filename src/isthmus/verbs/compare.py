@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus import models, store
 from isthmus.errors import BadInput
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.inputs import as_model
 from isthmus.report import Page, number
 from isthmus.verbs.evaluate import evaluate
@@ -43,7 +43,7 @@ def compare(
     if not runs:
         raise BadInput("compare: name one run or more")
     if out is not None:
-        claim(out, force=force)
+        check_output(out, force=force)
     groups: dict[str, list[dict[str, Any]]] = {}
     names: dict[str, list[str]] = {}
     for run in runs:

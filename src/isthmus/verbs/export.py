@@ -21,7 +21,7 @@ from isthmus import models, store
 from isthmus.bottlenecks import TopK
 from isthmus.data import to_unit
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
-from isthmus.files import atomic, claim
+from isthmus.files import atomic, check_output
 from isthmus.inference.inputs import RunOrModel, as_model
 from isthmus.layers import seeded
 from isthmus.registry import config_of
@@ -56,7 +56,7 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     """
     if part not in WORDS:
         raise unknown("part", str(part), filter(None, WORDS))
-    out = claim(out, force=force)
+    out = check_output(out, force=force)
     if out.suffix.lower() != ".onnx":
         raise BadInput(f"{out}: a name that ends in .onnx is accepted")
     try:

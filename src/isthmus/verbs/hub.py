@@ -18,7 +18,7 @@ from torch import nn
 from isthmus import __version__, store
 from isthmus.autoencoder import Autoencoder, load
 from isthmus.errors import BadInput
-from isthmus.files import claim, whole_folder
+from isthmus.files import atomic_folder, check_output
 
 README, WEIGHTS = "README.md", "*.safetensors"
 TEXTS = (store.METRICS, store.HISTORY, store.PAGE, store.CARD)  # published where the run has them
@@ -85,7 +85,7 @@ def from_hub(
     cache, a broken file, or no extra hub.
     """
     if out is not None:
-        claim(out, hint="remove it")
+        check_output(out, hint="remove it")
     with _hub(repo, token, revision) as api:
         wanted = {"allow_patterns": list(FETCHED), "ignore_patterns": ["*/*"]}  # for the hub, * runs over a / too
         folder = Path(api.snapshot_download(repo, revision=revision, **wanted))
@@ -96,7 +96,7 @@ def from_hub(
     except BadInput as error:
         raise BadInput(str(error).replace(str(folder), repo)) from error
     if out is not None:
-        with whole_folder(out) as new:
+        with atomic_folder(out) as new:
             for file in folder.iterdir():
                 if _matches(file.name, *FETCHED):
                     shutil.copyfile(file, new / file.name)

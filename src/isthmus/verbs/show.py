@@ -16,7 +16,7 @@ from isthmus.data.base import by_column, ends_of
 from isthmus.data.tables import ASKED, Asked
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import unknown
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.inputs import name_of, print_notes
 from isthmus.media.dicom.units import shared_units
 from isthmus.report import as_pictures, grid, write_picture
@@ -44,7 +44,7 @@ def show(
     if strange := set(table) - set(ASKED):
         raise unknown("key for show", min(strange), ("white", *ASKED))
     if out is not None:
-        claim(out, force=force)
+        check_output(out, force=force)
     asked = Asked(**table) if table else None
     data = open_data(source, size=size, gray=gray, first=first, white=white, table=asked)
     print_notes(data)

@@ -14,7 +14,7 @@ from isthmus.data.base import by_column
 from isthmus.data.tables import ASKED, Asked
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.inputs import print_notes
 from isthmus.jobs import find_job, job_of
 from isthmus.recipes import Recipe, create, find
@@ -68,8 +68,8 @@ def train(
         given |= {"table": table} if table else {}
         return resume_run(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
-        store.clear_unborn(run) if resume else None
-        claim(run, hint="--resume goes on with it")
+        store.remove_without_config(run) if resume else None
+        check_output(run, hint="--resume goes on with it")
     options = settle(found.training, training_keys)
     job = find_job(found.job)
     how = {"size": size, "gray": gray, "white": training_keys.get("white"), "table": table, "code": code}

@@ -581,7 +581,7 @@ def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
         isthmus.denoise(folder, model=negative(), out="out", each=stop)
     assert files(Path("out")) == ["a-2.png", "a.png"]
     rows: list[dict[str, Any]] = []
-    with pytest.raises(BadInput, match="out: exists already; name another, or --resume goes on"):
+    with pytest.raises(BadInput, match="out: exists already; choose another path, or --resume goes on"):
         isthmus.denoise(folder, model=negative(), out="out")
     isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
     assert [row["file"] for row in rows] == ["more/b.tif", "more/c.tif"]

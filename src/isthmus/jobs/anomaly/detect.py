@@ -18,7 +18,7 @@ from isthmus.detection import FILE, Detector, Finding, calibration_warnings
 from isthmus.detection.self_check import in_words
 from isthmus.detection.settings import a_share
 from isthmus.errors import BadInput
-from isthmus.files import atomic, claim, whole_folder
+from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
 from isthmus.jobs.anomaly.calibrate import doubted
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, Saved, Worst
@@ -68,7 +68,7 @@ def detect(
     if saved != Saved() and (out is None or len(model.shape) != 3):
         raise BadInput("masks and maps are saved of pictures, into the folder that out names")
     if out is not None:
-        claim(out, force=force)
+        check_output(out, force=force)
     doubted(model.detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
     odd, rows = OddColumns.of(model), list[Row]()
@@ -80,7 +80,7 @@ def detect(
     like = model.about.get("input", {})
     stretched, white = bool(like.get("whole")), white_of(data)
     with (
-        whole_folder(out, force=force) as folder,
+        atomic_folder(out, force=force) as folder,
         Heatmaps(model.detector, folder, data, stretched, white, saved) as drawn,
     ):
         for x, names, found in findings(model, data, false_alarms):

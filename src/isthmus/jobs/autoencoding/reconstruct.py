@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.autoencoder import CHUNK
 from isthmus.data.base import range_of
 from isthmus.distributed import first_rank, joint_failure
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, open_for
 from isthmus.inference.outputs import Sink, sink_for
 from isthmus.inference.ranks import gathered, rows_of, workers
@@ -65,7 +65,7 @@ def embed(
     """
     model = as_model(run)
     if out is not None and first_rank():
-        claim(check_codes_name(out), force=force)
+        check_output(check_codes_name(out), force=force)
     data = open_for(model, source, split=split, first=first)
     fabric = workers(**processes) if out is not None else None
     model = model.to(fabric.device) if fabric else model

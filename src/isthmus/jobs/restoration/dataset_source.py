@@ -15,7 +15,7 @@ from isthmus.data import Data, from_unit, is_builtin, open_data, to_unit
 from isthmus.data.base import ends_of, kind_of_item
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
-from isthmus.files import atomic, claim
+from isthmus.files import atomic, check_output
 from isthmus.inference.image import in_type
 from isthmus.inference.inputs import as_model, chosen, print_notes
 from isthmus.inference.outputs import Sink
@@ -73,7 +73,7 @@ def written(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path
     if out.suffix.lower() != ".npy":
         sink = Sink(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
         return sink.write(map(as_unit, photos))
-    claim(out, force=force)
+    check_output(out, force=force)
     values = as_stored(photos, data)
     with atomic(out) as temporary, temporary.open("wb") as file:
         np.save(file, values, allow_pickle=False)

@@ -14,7 +14,7 @@ from isthmus.data import is_picture_name
 from isthmus.data.folders import find_pictures, nothing_in
 from isthmus.data.selection import Selection
 from isthmus.errors import BadInput, Note
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.notes import Notes
 from isthmus.inference.result_names import film_name, result_name
 from isthmus.jobs.restoration.array_source import photos_of
@@ -74,7 +74,7 @@ def _file(path: Path, work: RestoreFn, out: Path, how: RestoreOptions, save_mask
     if how.get("resume") and all(out.with_name(place).exists() for place in used(places, how, save_mask)):
         return out
     for place in used(places, how, save_mask):
-        claim(out.with_name(place), force=how.get("force", False))
+        check_output(out.with_name(place), force=how.get("force", False))
     _write(judged(work, read_photo(path), path.name, how), out.parent, places, how, save_mask, path)
     return out
 
@@ -149,7 +149,7 @@ def _each(
     What is written stays, also where the work ends early.
     """
     resume, there = how.get("resume", False), 0
-    claim(out, force=resume or how.get("force", False), hint="--resume goes on, --force writes over it")
+    check_output(out, force=resume or how.get("force", False), hint="--resume goes on, --force writes over it")
     if out.is_file():
         raise BadInput(f"{out}: is a file, and a folder is to be written")
     broken: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from isthmus.data.selection import several
 from isthmus.errors import BadInput
-from isthmus.files import claim
+from isthmus.files import check_output
 from isthmus.inference.notes import Notes
 from isthmus.jobs.restoration import runner
 from isthmus.jobs.restoration.flicker import Flicker
@@ -56,7 +56,7 @@ def run_videos(
     check_film_name(out, path)
     if how.get("resume") and out.exists():
         return out
-    claim(out, force=how.get("force", False))
+    check_output(out, force=how.get("force", False))
     _film(path, path.name, out, work, how, of_film)
     return out
 

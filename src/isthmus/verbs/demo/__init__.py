@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus.files import claim, whole_folder
+from isthmus.files import atomic_folder, check_output
 from isthmus.report import Page, charts
 from isthmus.training.progress import Progress
 from isthmus.verbs.demo import denoising, quantized, strange, undercomplete, variational, wide
@@ -33,10 +33,10 @@ def demo(out: Path | str = "isthmus-demo", *, force: bool = False) -> tuple[list
 
     Nothing is downloaded, and nothing is written before all is done. Raises BadInput at once where `out` exists.
     """
-    claim(out, force=force)
+    check_output(out, force=force)
     with one_thread():
         rows, page = tell()
-    with whole_folder(out, force=force) as folder:
+    with atomic_folder(out, force=force) as folder:
         page.write(folder / "index.html")
     return rows, Path(out) / "index.html"
 
