@@ -23,6 +23,7 @@ from isthmus.files import check_output
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.registry import build, config_of, register
+from isthmus.spec import Spec
 from isthmus.types import Code, Context, Losses, Noise, Sample, Shape
 
 CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
@@ -60,7 +61,7 @@ class Autoencoder(nn.Module):
 
     def __repr__(self) -> str:
         """One line; print(model.encoder) shows the layers."""
-        code, weights = getattr(self.bottleneck, "code_shape", None), sum(p.numel() for p in self.parameters())
+        code, weights = self.spec.code_shape, sum(p.numel() for p in self.parameters())
         sizes = _size(self.shape) + (f" → {_size(code)}" if code else "")
         return f"Autoencoder({self.about.get('recipe', 'own')}, {sizes}, {weights:,} weights)"
 
@@ -75,7 +76,7 @@ class Autoencoder(nn.Module):
         losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
         # For people: a crop and a whole picture, which training and validation may see, are alike in this alone.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
-        if not self.training and getattr(self.corruption, "clean", True):
+        if not self.training and self.spec.clean_target:
             # Of a validation people read the error, whatever the loss is; where no target is clean there is none.
             wanted = sample.target[:, : self.shape[0]]
             error = self.objective.picture(y.detach())[:, : self.shape[0]] - wanted
@@ -98,9 +99,10 @@ class Autoencoder(nn.Module):
         return self._decoded(code.z, skips, sample.x.shape[1:]), code
 
     def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
-        own_size = not (getattr(self.encoder, "any_size", True) and getattr(self.bottleneck, "any_size", True))
-        channels = self.shape[0] + getattr(self.corruption, "extra", 0)  # a mask, if the corruption adds one
-        if x.dim() != len(self.shape) + 1 or x.shape[1] != channels or (own_size and x.shape[1:] != self.shape):
+        spec = self.spec
+        channels = self.shape[0] + spec.mask_channels
+        fits = x.dim() == len(self.shape) + 1 and x.shape[1] == channels
+        if not fits or not (spec.any_size or x.shape[1:] == self.shape):
             raise BadInput(f"items of {_size(x.shape[1:])}, but this model takes {_size((channels, *self.shape[1:]))}")
         h = self.encoder(x)
         return h if isinstance(h, tuple) else (h, None)
@@ -141,7 +143,7 @@ class Autoencoder(nn.Module):
         if self.has_skips:
             raise BadInput("a code alone does not decode here: this net hands the decoder skips from the encoder too")
         z = torch.as_tensor(np.asarray(z) if not isinstance(z, Tensor) else z).float()
-        expected = getattr(self.bottleneck, "code_shape", tuple(z.shape[1:]))
+        expected = self.spec.code_shape or tuple(z.shape[1:])
         if z.dim() == 2 and z.shape[1] == math.prod(expected):
             z = z.unflatten(1, expected)
         if z.dim() != len(expected) + 1 or z.shape[1] != expected[0] or (z.shape[1:] != expected and size is None):
@@ -180,30 +182,33 @@ class Autoencoder(nn.Module):
         return self.objective.picture(y)
 
     @property
+    def spec(self) -> Spec:
+        """What the model can do, as its parts declare it now: parts may be exchanged."""
+        return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption)
+
+    @property
     def scale(self) -> int:
         """How many times as large the output is as the input, in each direction."""
-        return int(getattr(self.corruption, "scale", 1))
+        return self.spec.scale
 
     @property
     def predicts_mask(self) -> bool:
         """Whether the last channel of the output is a mask, that of the damage which the model found."""
-        return bool(getattr(self.decoder, "predicts_mask", False))
+        return self.spec.predicts_mask
 
     @property
     def stride(self) -> int:
         """Where a tile of a picture must begin to be seen as the whole picture is: at a multiple of this."""
-        return math.lcm(*(int(getattr(part, "stride", 1)) for part in (self.encoder, self.corruption)))
+        return self.spec.stride
 
     @property
     def reach(self) -> int | None:
         """Pixels of the input to each side on which one pixel of the output depends; None where it is all of them."""
-        parts: list[Any] = [getattr(part, "reach", None) for part in (self.encoder, self.decoder)]
-        parts.append(getattr(self.corruption, "reach", 0))
-        return None if None in parts else sum(parts)
+        return self.spec.reach
 
     def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
         """The indices N×grid of a discrete code, or None where the code is not discrete."""
-        if not getattr(self.bottleneck, "discrete", False):
+        if not self.spec.discrete:
             return None
 
         def once(part: Tensor) -> Tensor:
@@ -244,18 +249,13 @@ class Autoencoder(nn.Module):
     @property
     def code_shape(self) -> Shape:
         """The shape of one code; for someone's own bottleneck, found by encoding one black item."""
-        known = getattr(self.bottleneck, "code_shape", None)
-        return known or tuple(self.encode(torch.zeros(1, *self.shape)).shape[1:])
+        return self.spec.code_shape or tuple(self.encode(torch.zeros(1, *self.shape)).shape[1:])
 
     @cached_property
     def has_skips(self) -> bool:
         """Whether the encoder hands the decoder more than the code; found by a look at one black item."""
         with torch.no_grad():
             return self._features(self.prepare_input(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
-
-    @property
-    def prior(self) -> str | None:
-        return getattr(self.bottleneck, "prior", None)
 
     @property
     def device(self) -> torch.device:
@@ -280,11 +280,6 @@ class Autoencoder(nn.Module):
         return torch.cat(parts) if parts else items.new_zeros(0)
 
     # -- before, between and after training --
-
-    @property
-    def starts_fitted(self) -> bool:
-        """Whether the model is of use before the first step already, because start() fits a linear path."""
-        return isinstance(self.encoder, networks.LinearPathEncoder)
 
     def start(self, samples: Iterable[Sample]) -> None:
         """Look at samples before the first step, once: PCA for a linear path, k-means for a codebook, the mean."""

@@ -41,6 +41,7 @@ class Objective(nn.Module):
     channels = 1
     density = False
     likelihood = True
+    cross_entropy = False
 
     def __init__(self, link: str = "sigmoid") -> None:
         super().__init__()
@@ -94,6 +95,8 @@ class _CrossEntropy(torch.autograd.Function):
 @register
 class Bernoulli(Objective):
     """y = logits; −log p = softplus(y) − y·target, also for targets between 0 and 1, as is custom."""
+
+    cross_entropy = True
 
     def __init__(self) -> None:
         super().__init__("sigmoid")

@@ -15,18 +15,17 @@ class Bottleneck(nn.Module):
     """Base: features h of `in_shape` -> a code of shape `code` (K,) or (C, h, w) through one linear head.
 
     `pairs` is true where a component of PCA takes two units, one for each sign.
-    `prior` names where new codes come from: "normal" where the penalty pulls codes to N(0, I), else None.
-    `discrete` is true where a code is a grid of symbols. `active_above` is the value from which a unit counts as at
-    work, where units can be silent. `narrow` is false where there is no strip. `follows_progress` is true where
-    ctx.progress is read. Two hooks may be overridden,
-    and no others: start(batches of h) before the first step, after_step(sums) after each.
+    Declarations for isthmus.spec: `prior`, `discrete`, `discontinuous`, `active_above`, `compresses`, `any_size`.
+    `follows_progress` is true where ctx.progress is read. Two hooks may be overridden, and no others: start(batches of
+    h) before the first step, after_step(sums) after each.
     """
 
     prior: str | None = None
     discrete = False
-    narrow = True
+    compresses = True
     active_above: float | None = None
     follows_progress = False
+    discontinuous = False
     pairs = False
 
     def __init__(self, in_shape: Shape, code: Shape, activate: str = "none", parameters: int = 1) -> None:

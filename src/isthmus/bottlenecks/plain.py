@@ -24,9 +24,9 @@ class Plain(Bottleneck):
 
 @register
 class Identity(Bottleneck):
-    """z = h: no strip at all, for nets whose skips would go past it."""
+    """z = h: no code of its own, for networks whose skips would bypass one."""
 
-    narrow = False
+    compresses = False
 
     def __init__(self, in_shape: Shape) -> None:
         nn.Module.__init__(self)  # it owns no head

@@ -27,6 +27,7 @@ class VQ(Bottleneck):
     """
 
     discrete = True
+    discontinuous = True
     codebook: Tensor
     counts: Tensor
     sums: Tensor
@@ -109,6 +110,7 @@ class FSQ(Bottleneck):
     """
 
     discrete = True
+    discontinuous = True
     radix: Tensor
 
     def __init__(self, in_shape: Shape, code: Shape, levels: Sequence[int] = (8, 8, 8)) -> None:

@@ -78,6 +78,7 @@ class TopK(Bottleneck):
 
     active_above = 0.0
     follows_progress = True
+    discontinuous = True
     pairs = True
 
     def __init__(self, in_shape: Shape, code: Shape, k: int = 25) -> None:

@@ -28,6 +28,7 @@ class Corruption(nn.Module):
     extra: channels that x̃ has more than x, at its end (a mask). scale: how many times smaller x̃ is than the target.
     reach, stride: pixels that x̃ depends on around one, and what a part of a picture must begin at a multiple of, to be
     given as the whole is.
+    tell: whether the target ends with the mask of the damage, for a network that is to predict it.
     clean: whether the target is the picture as it should be; else x is noisy itself (see alone.py).
     What was drawn is put into the condition, one row an item.
     """
@@ -37,6 +38,7 @@ class Corruption(nn.Module):
     reach = 0
     stride = 1
     clean = True
+    tell = False
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -70,7 +72,8 @@ class Compose(Corruption):
         self.corruptions = nn.ModuleList(corruptions)
         self.extra = sum(part.extra for part in corruptions)
         self.scale = math.prod(part.scale for part in corruptions)
-        self.reach, self.stride, self.clean = (getattr(corruptions[-1], key) for key in ("reach", "stride", "clean"))
+        last = corruptions[-1]
+        self.reach, self.stride, self.clean, self.tell = last.reach, last.stride, last.clean, last.tell
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         for corruption in self.corruptions:

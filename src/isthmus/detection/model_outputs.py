@@ -33,12 +33,12 @@ class ModelOutputs:
 
 def passes(model: Any, settings: Settings) -> int:
     """How many times the net sees each item: memory is bounded by that many."""
-    return WAYS**2 * len(settings.cells) if getattr(model.corruption, "extra", 0) else 1
+    return WAYS**2 * len(settings.cells) if model.spec.mask_channels else 1
 
 
 def model_outputs(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
     """x: N×shape in [0, 1], on the model's device."""
-    if getattr(model.corruption, "extra", 0):
+    if model.spec.mask_channels:
         return ModelOutputs(filled_in(model, x, settings.cells))
     sample = Sample.of(model.prepare_input(x))
     if "features" in settings.parts:

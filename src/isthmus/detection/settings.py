@@ -87,7 +87,7 @@ class Settings:
 
         Raises BadInput for a score that it cannot give.
         """
-        fills = getattr(model.corruption, "extra", 0) > 0
+        fills = model.spec.mask_channels > 0
         free = model.objective.link == "free"  # columns of several kinds: where they begin is no darkness
         rows = "table" if free else "rows"
         kind = rows if len(model.shape) != 3 else "finds" if model.predicts_mask else "fills" if fills else "coded"

@@ -21,6 +21,7 @@ class LinearPathEncoder(nn.Module):
     """
 
     any_size = False
+    fitted_start = True  # start() leaves it at PCA
     mean: Tensor
     basis: Tensor
 

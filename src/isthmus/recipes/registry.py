@@ -130,8 +130,8 @@ def create(
             raise BadInput(f"{found.name}: {error}") from error
     refuse_idle(found, keys, model.about.get("chosen", {}))
     count, inputs = math.prod(model.code_shape), math.prod(shape)
-    narrow = getattr(model.bottleneck, "narrow", True) and not getattr(model.bottleneck, "discrete", False)
-    if count > inputs and narrow:
+    compresses = model.spec.compresses and not model.spec.discrete
+    if count > inputs and compresses:
         warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)

@@ -191,8 +191,8 @@ def unet(
     """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
     pictures_only(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    predicts_mask = bool(getattr(corruption, "tell", False))  # where, too; for which a dark picture must not say less
-    size = (shape[0] + getattr(corruption, "extra", 0), *shape[1:])
+    predicts_mask = corruption.tell  # where, too; for which a dark picture must not say less
+    size = (shape[0] + corruption.extra, *shape[1:])
     encoder = UNetEncoder(size, channels, blocks, fold, bias=predicts_mask, norm=norm)
     decoder = UNetDecoder(
         shape[0] + predicts_mask,

@@ -48,7 +48,7 @@ def compare_with_baselines(
             return {}
     numbers = min(math.prod(model.code_shape), len(fitted) - 1)
     numbers = min(numbers, getattr(model.bottleneck, "k", numbers))
-    alone = bool(getattr(model.bottleneck, "discrete", False)) or model.has_skips or numbers >= held[0].numel()
+    alone = model.spec.discrete or model.has_skips or numbers >= held[0].numel()
     principal = Principal(fitted, 0 if alone else numbers)
     made = {"model": rebuilt(model, sample, held), "mean": principal.mean.expand(len(held), -1)}
     seen = sample.x[:, : held.shape[1]]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import store
-from isthmus.autoencoder import load_weights, write_config
+from isthmus.autoencoder import Autoencoder, load_weights, write_config
 from isthmus.data import Data, record_parts, shards_of, skipping_corrupt, to_unit
 from isthmus.distributed import all_reduce, fabric_of, gather, shard_like
 from isthmus.errors import Diverged
@@ -140,7 +140,7 @@ class Training:
             if self.fabric.world_size > 1:
                 state = shard_like(self.fabric.broadcast(state), self.module.state_dict())
             self.module.load_state_dict(state)
-            if len(self.validation_part) and getattr(self.plain, "starts_fitted", False):
+            if len(self.validation_part) and isinstance(self.plain, Autoencoder) and self.plain.spec.fitted_start:
                 self.keep_if_best({"epoch": 0, **self.validated()})  # few items may teach a net less than PCA knows
         self.good = copy_of(self.module)
         if self.fresh:

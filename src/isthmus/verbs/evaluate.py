@@ -13,7 +13,6 @@ from torch import Tensor
 
 from isthmus import metrics, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.bottlenecks import Variational
 from isthmus.corruptions import Corruption
 from isthmus.data import Data
 from isthmus.data.base import by_column, ends_of
@@ -22,7 +21,6 @@ from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open
 from isthmus.inference.marks import COVERED
 from isthmus.jobs import job_of
 from isthmus.models import is_shipped
-from isthmus.objectives import Bernoulli
 from isthmus.types import Context, Noise, Sample
 from isthmus.verbs.column_errors import column_figures
 from isthmus.verbs.evaluation_target import damage_for, truth_for
@@ -104,7 +102,7 @@ def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, tru
 def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     """code_size, input_size and their ratio: of numbers, or of bits where the code is discrete."""
     inputs, shape = math.prod(model.shape), model.code_shape
-    if getattr(model.bottleneck, "discrete", False):
+    if model.spec.discrete:
         indices = indices_of(model)
         bits = 8 * data.dtype.itemsize * inputs / (indices * math.log2(codes_of(model)))
         return {"code_size": indices, "input_size": inputs, "compression_factor": bits}
@@ -160,13 +158,13 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
     seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
     mask = sample.condition.get("mask") if truth.dim() == 4 else None
-    if mask is not None and getattr(model.corruption, "extra", 0) > 0:  # what is known is given back
+    if mask is not None and model.spec.mask_channels > 0:  # what is known is given back
         mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
     if model.predicts_mask:  # what is not covered is given back as it came
         picture = torch.where(everything[3][:, -1:] > COVERED, picture, seen)
     values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)
-    if isinstance(model.objective, Bernoulli):
+    if model.spec.cross_entropy:
         yield "bce_per_pixel", model.objective.loss(y, truth) / values
     yield "mse_per_pixel", squared / values
     yield "sse_per_image", squared
@@ -180,18 +178,18 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
     if mask is not None:
         yield "psnr_in_mask", metrics.psnr(picture, truth, mask)
         yield "psnr_in_mask_before", metrics.psnr(seen, truth, mask)
-    if isinstance(model.bottleneck, Variational):
+    if model.spec.prior == "normal":
         y, code = model.predict(sample, Context(noise))
         kl = code.stats["kl_nats"]
         yield "kl_nats", kl
-        if getattr(model.objective, "likelihood", False):
+        if model.spec.likelihood:
             unit = values * math.log(level) if model.objective.density else 0.0
             yield "elbo_nats", unit - model.objective.loss(y, truth) - kl
 
 
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
     """How the code is used: by its kind, active units, share of units at work, symbols in use, steepness."""
-    if getattr(model.bottleneck, "discrete", False):
+    if model.spec.discrete:
         count = torch.zeros(codes_of(model), dtype=torch.long)
         for _, x in chunks(data):
             symbols = model.symbols(x, unit=True)
@@ -200,8 +198,8 @@ def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
         usage, perplexity = metrics.perplexity(count)
         return {"codebook_usage": usage, "codebook_perplexity": perplexity}
     figures: dict[str, float] = {}
-    threshold = getattr(model.bottleneck, "active_above", None)
-    if isinstance(model.bottleneck, Variational):
+    threshold = model.spec.active_above
+    if model.spec.prior == "normal":
         figures["active_units"] = metrics.active_units(torch.cat([model.encode(x, unit=True) for _, x in chunks(data)]))
     elif threshold is not None:
         active = torch.zeros(model.code_shape)

@@ -25,7 +25,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise BadInput(f"{' and '.join(named)}: name one of them")
-    takes = getattr(own, "extra", 0), model.scale
+    takes = model.spec.mask_channels, model.spec.scale
     if truth is not None:
         if takes != (0, 1):
             verb = "inpaint --mask" if takes[0] else "upscale"
@@ -35,11 +35,11 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
         damage = white_noise(sigma) if sigma is not None else parse_corruption(str(corruption))
         if damage is not None and not damage.clean:
             raise BadInput(f"corruption={corruption}: is a way to learn, and no damage")
-        leaves = getattr(damage, "extra", 0), getattr(damage, "scale", 1)
+        leaves = (0, 1) if damage is None else (damage.extra, damage.scale)
         if leaves != takes:
             raise BadInput(f"{named[0]}={given[named[0]]}: leaves {shown(*leaves)}, but this run takes {shown(*takes)}")
         return damage
-    if own is not None and not getattr(own, "clean", True):
+    if not model.spec.clean_target:
         raise BadInput(
             f"{model.path or 'this model'}: learned from what was noisy already; --truth PATH names the clean ones to "
             "compare with, or --set sigma=25 takes these as clean and adds noise"

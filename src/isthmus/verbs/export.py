@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import models, store
-from isthmus.bottlenecks import TopK
 from isthmus.data import to_unit
 from isthmus.errors import BadInput, IsthmusError, Note, unknown
 from isthmus.files import atomic, check_output
@@ -194,7 +193,7 @@ def _said(
     if part.given == ["code"]:
         own = given.shape[1:] == model.code_shape
         return {"reconstruction": (model.decode(given) if own else part.picture(given), 0.0)}
-    jumps = part.discrete or isinstance(model.bottleneck, TopK)
+    jumps = model.spec.discontinuous
     expected = {"code": (model.encode(given, unit=True), 0.01 if jumps else 0.0)}
     if "indices" in made:  # two symbols of the same vector are the same
         strip: Any = model.bottleneck

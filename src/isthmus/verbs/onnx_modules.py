@@ -26,11 +26,10 @@ class Part(nn.Module):
     def __init__(self, model: Autoencoder, part: str | None) -> None:
         super().__init__()
         self.model, self.part = model, part
-        any_size = [getattr(word, "any_size", True) for word in (model.encoder, model.bottleneck)]
         self.looks = part is None and model.detector is not None  # then of the size that it knows what is normal in
-        self.open = len(model.shape) == 3 and all(any_size) and not self.looks
-        self.discrete = getattr(model.bottleneck, "discrete", False)
-        masked = getattr(model.corruption, "extra", 0) > 0 and not self.looks  # then 1 in the hole goes in as well
+        self.open = len(model.shape) == 3 and model.spec.any_size and not self.looks
+        self.discrete = model.spec.discrete
+        masked = model.spec.mask_channels > 0 and not self.looks  # then 1 in the hole goes in as well
         self.given = ["code"] if part == "decoder" else ["input", "mask"] if masked else ["input"]
         self.made = {None: ["reconstruction", "code"], "encoder": ["code"], "decoder": ["reconstruction"]}[part]
         if part is None and model.predicts_mask:

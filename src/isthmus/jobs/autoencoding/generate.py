@@ -35,7 +35,7 @@ def generate(
     if n < 1:
         raise BadInput(f"n is {n}: 1 or more is accepted")
     model = as_model(run, device)
-    if model.prior is None:
+    if model.spec.prior is None:
         name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
         warnings.warn(
             f"{name}: this type has no prior, so random codes will decode to what looks like nothing; "
@@ -63,7 +63,7 @@ def interpolate(
     if steps < 2:
         raise BadInput(f"steps is {steps}: 2 or more is accepted")
     model = as_model(run, device)
-    if getattr(model.bottleneck, "discrete", False):
+    if model.spec.discrete:
         warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
     ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
     share = torch.linspace(0, 1, steps).view(-1, *[1] * (ends.dim() - 1))

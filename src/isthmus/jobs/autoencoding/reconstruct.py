@@ -69,7 +69,7 @@ def embed(
     data = open_for(model, source, split=split, first=first)
     fabric = workers(**processes) if out is not None else None
     model = model.to(fabric.device) if fabric else model
-    discrete = getattr(model.bottleneck, "discrete", False)
+    discrete = model.spec.discrete
     vectors, indices = [], []
     for _, x in chunks(data, rows_of(data, fabric) if fabric else None):
         vectors.append(model.encode(x, unit=True).flatten(1).float())

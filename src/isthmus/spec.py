@@ -1,0 +1,84 @@
+"""What a model can do, as its parts declare it: asked in one place, so that nothing else probes for attributes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from isthmus.types import Shape
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The declarations of a model's parts; a module of someone's own that declares nothing has the defaults below.
+
+    any_size: images of any height and width go in. stride: a tile of an image must begin at a multiple of it to be seen
+    as the whole image is. reach: pixels of the input to each side on which one pixel of the output depends; None where
+    a layer takes statistics over positions, or nothing is declared. scale: how many times as large the output is.
+    mask_channels: channels of the network's input beside those of the image, which hold a mask. predicts_mask: the last
+    channel of the output is a mask. clean_target: the target of the training is the image as it should be.
+    compresses: the code is meant to be smaller than the item. discrete: the code is a grid of symbols. discontinuous: a
+    small change of the input may make a large one of the code (rounding, selection). prior: "normal" where the penalty
+    pulls codes to N(0, I), else None. active_above: the value above which a unit counts as active,
+    where units can be silent. code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a
+    negative log-likelihood, so the loss of a variational model is an ELBO.
+    cross_entropy: that of a Bernoulli variable. fitted_start: the model is of use before the
+    first step, because start() fits a linear path.
+    """
+
+    any_size: bool = True
+    stride: int = 1
+    reach: int | None = None
+    scale: int = 1
+    mask_channels: int = 0
+    predicts_mask: bool = False
+    clean_target: bool = True
+    compresses: bool = True
+    discrete: bool = False
+    prior: str | None = None
+    discontinuous: bool = False
+    active_above: float | None = None
+    code_shape: Shape | None = None
+    likelihood: bool = False
+    cross_entropy: bool = False
+    fitted_start: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        encoder: nn.Module,
+        bottleneck: nn.Module,
+        decoder: nn.Module,
+        objective: Any,
+        corruption: nn.Module | None,
+    ) -> Spec:
+        reaches = [
+            _declared(encoder, "reach", None),
+            _declared(decoder, "reach", None),
+            _declared(corruption, "reach", 0),
+        ]
+        return cls(
+            any_size=_declared(encoder, "any_size", True) and _declared(bottleneck, "any_size", True),
+            stride=math.lcm(_declared(encoder, "stride", 1), _declared(corruption, "stride", 1)),
+            reach=None if None in reaches else sum(reaches),
+            scale=_declared(corruption, "scale", 1),
+            mask_channels=_declared(corruption, "extra", 0),
+            predicts_mask=_declared(decoder, "predicts_mask", False),
+            clean_target=_declared(corruption, "clean", True),
+            compresses=_declared(bottleneck, "compresses", True),
+            discrete=_declared(bottleneck, "discrete", False),
+            prior=_declared(bottleneck, "prior", None),
+            discontinuous=_declared(bottleneck, "discontinuous", False),
+            active_above=_declared(bottleneck, "active_above", None),
+            code_shape=_declared(bottleneck, "code_shape", None),
+            likelihood=_declared(objective, "likelihood", False),
+            cross_entropy=_declared(objective, "cross_entropy", False),
+            fitted_start=_declared(encoder, "fitted_start", False),
+        )
+
+
+def _declared(part: Any, name: str, default: Any) -> Any:
+    return getattr(part, name, default)
