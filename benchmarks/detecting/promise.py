@@ -16,6 +16,7 @@ import isthmus
 from common import write
 from isthmus.data import open_data
 from isthmus.detection import Detector, Settings
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 SCORES = ("ssim", "error+mahalanobis", "error+ssim+knn")
 ASKED = ((9, 0.1), (19, 0.05), (49, 0.02), (199, 0.05), (199, 0.01))  # calibration items, promised
@@ -86,13 +87,13 @@ def of_trainings(pictures: np.ndarray) -> dict[str, Any]:
         some, rest = pictures[order[: TRAINED + KEPT]], pictures[order[TRAINED + KEPT :][:2000]]
         keys = {"validation": KEPT / (TRAINED + KEPT), "least_steps": STEPS, "epochs": 1, "seed": seed}
         model = learned(some, widths=(64, 32), **keys)
-        assert model.detector is not None
-        assert len(model.detector.good) == KEPT
+        assert detector_of(model) is not None
+        assert len(detector_of(model).good) == KEPT
         rates.append(float(model.detect(rest, false_alarms=share).bad.double().mean()))
-        low, high = model.detector.between(share)
+        low, high = detector_of(model).between(share)
         inside.append(low <= rates[-1] <= high)
-    score = f"{model.detector.settings.score}, trained anew"
-    return {"score": score, "calibration_items": KEPT, **summed(rates, inside, model.detector.fpr_bound(share))}
+    score = f"{detector_of(model).settings.score}, trained anew"
+    return {"score": score, "calibration_items": KEPT, **summed(rates, inside, detector_of(model).fpr_bound(share))}
 
 
 def summed(rates: list[float], inside: list[bool], promised: float | None) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from isthmus.jobs import verbs as _verbs
 if TYPE_CHECKING:
     from isthmus import datasets as datasets
     from isthmus.autoencoder import Autoencoder as Autoencoder
-    from isthmus.autoencoder import load as load
     from isthmus.errors import BadInput as BadInput
     from isthmus.errors import Diverged as Diverged
     from isthmus.errors import IsthmusError as IsthmusError
+    from isthmus.jobs import load as load
     from isthmus.jobs.anomaly.detect import detect as detect
     from isthmus.jobs.autoencoding.generate import generate as generate
     from isthmus.jobs.autoencoding.generate import interpolate as interpolate
@@ -59,7 +59,7 @@ _places = {  # of what is the same for every job; the functions of the jobs come
     "push_to_hub": "isthmus.verbs.hub",
     "from_hub": "isthmus.verbs.hub",
     "Autoencoder": "isthmus.autoencoder",
-    "load": "isthmus.autoencoder",
+    "load": "isthmus.jobs",
     "create": "isthmus.recipes",
     "fit": "isthmus.training",
     "Run": "isthmus.training",

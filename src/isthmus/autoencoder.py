@@ -17,12 +17,12 @@ from isthmus import bottlenecks, corruptions, models, networks, objectives, stor
 from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.corruptions import Corruption
 from isthmus.data import prepared
-from isthmus.detection import FILE, Detector, Finding
 from isthmus.errors import BadInput
 from isthmus.files import check_output
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
+from isthmus.model_files import load_weights, write_config
 from isthmus.objectives import Objective
-from isthmus.registry import build, config_of, register
+from isthmus.registry import build, register
 from isthmus.spec import Spec
 from isthmus.types import Code, Context, Losses, Noise, Sample, Shape
 
@@ -57,7 +57,7 @@ class Autoencoder(nn.Module):
         self.objective, self.corruption, self.augment = objective, corruption, augment
         self.about: dict[str, Any] = {}
         self.path: Path | None = None
-        self._detector: Detector | None = None
+        self.parts: dict[str, Any] = {}  # fitted after the training, by name (isthmus.jobs.base.Job.part)
 
     def __repr__(self) -> str:
         """One line; print(model.encoder) shows the layers."""
@@ -223,29 +223,6 @@ class Autoencoder(nn.Module):
         """n new pictures decoded from N(0, I); they look like something only where `prior` is "normal"."""
         return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
 
-    def detect(self, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
-        """What the run's detector says of N items, or of one: scores, which are bad, maps.
-
-        x: as `tensor` takes it. Raises BadInput without a detector, and for numbers that are none.
-        """
-        if self.detector is None:
-            raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
-        items = self.tensor(x, unit)
-        if not items.isfinite().all():
-            raise BadInput("input: holds NaN or infinite values; accepted are finite numbers")
-        return self.detector(self, items, false_alarms)
-
-    @property
-    def detector(self) -> Detector | None:
-        """What says whether an item is as it should be; of the run folder, where it has one."""
-        if self._detector is None and self.path is not None and (self.path / FILE).is_file():
-            self._detector = Detector.load(self.path)
-        return self._detector
-
-    @detector.setter
-    def detector(self, detector: Detector) -> None:
-        self._detector = detector
-
     @property
     def code_shape(self) -> Shape:
         """The shape of one code; for someone's own bottleneck, found by encoding one black item."""
@@ -313,13 +290,7 @@ def _size(shape: Any) -> str:
     return "×".join(str(side) for side in shape)
 
 
-def write_config(path: Path, model: nn.Module) -> None:
-    """The part of a run that is known before training: what the model is, and how it came to be."""
-    config = {"format": store.FORMAT, "model": config_of(model), "about": getattr(model, "about", {})}
-    store.write_json(path / store.CONFIG, config)
-
-
-def load(run: Path | str, **own: nn.Module) -> Autoencoder:
+def load_model(run: Path | str, **own: nn.Module) -> Autoencoder:
     """The trained model of a run folder, the same numbers bit for bit, or the shipped model of that name.
 
     own: someone's own modules by their place (encoder=..., bottleneck=..., decoder=...), of the shape they had.
@@ -344,18 +315,3 @@ def load(run: Path | str, **own: nn.Module) -> Autoencoder:
     load_weights(model, store.read_weights(run), run)
     model.about, model.path = config.get("about", {}), Path(run)  # type: ignore[assignment]
     return model.eval()  # type: ignore[return-value]
-
-
-def load_weights(model: nn.Module, weights: dict[str, Tensor], place: Path | str) -> None:
-    """Put `weights` into `model`; BadInput naming the first that is missing, unknown or of another shape."""
-    expected = model.state_dict()
-    for name, tensor in expected.items():
-        if name not in weights:
-            raise BadInput(f"{place}: the weights lack {name}")
-        if weights[name].shape != tensor.shape:
-            shapes = f"{tuple(weights[name].shape)}, but the config asks for {tuple(tensor.shape)}"
-            raise BadInput(f"{place}: the weights' {name} is {shapes}")
-    for name in weights:
-        if name not in expected:
-            raise BadInput(f"{place}: the weights hold {name}, which the config does not know")
-    model.load_state_dict(weights)

@@ -12,6 +12,7 @@ from PIL import Image
 import isthmus
 from isthmus.detection import Detector, Settings
 from isthmus.detection.region import Region
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 SIDE = 24
 CODED = ["error", "ssim", "gradient", "knn", "mahalanobis", "error+ssim+knn"]
@@ -87,7 +88,7 @@ def test_the_roi_of_a_run_is_that_of_its_file(tmp_path: Path, mask: torch.Tensor
     model = isthmus.train("detect", good, out=tmp_path / "run", **keys).model
     x = pictures(4, 7)
     found, loaded = model.detect(x, unit=True), isthmus.load(tmp_path / "run")
-    assert loaded.detector is not None
-    assert torch.equal(loaded.detector.roi, mask)
+    assert detector_of(loaded) is not None
+    assert torch.equal(detector_of(loaded).roi, mask)
     for seen in (x, with_other_outside(x, mask, 1)):
         assert torch.equal(loaded.detect(seen, unit=True).score, found.score)

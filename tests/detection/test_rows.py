@@ -10,6 +10,7 @@ import torch
 import isthmus
 from isthmus.detection import Detector
 from isthmus.detection.distances import Deviation
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 
 def test_deviation_counts_each_column_in_its_own_spread_and_a_constant_one_in_a_fiftieth_of_its_range() -> None:
@@ -24,10 +25,10 @@ def test_a_row_that_is_more_of_the_same_is_found_by_default_after_loading_too(tm
     load = random.uniform(size=(300, 1))
     rows = load * [3000, 10, 0.01] + [100, 20, 0.01] + random.normal(size=(300, 3)) * [300, 1, 0.001]
     run = isthmus.train("detect", rows, out=tmp_path / "run", epochs=2, quiet=True, widths=(16,))
-    assert "deviation" in run.model.detector.settings.parts
+    assert "deviation" in detector_of(run.model).settings.parts
     far = np.array([[3.0 * 3000 + 100, 3.0 * 10 + 20, 3.0 * 0.01 + 0.01]])
     score = run.model.detect(far).score
     assert score > run.model.detect(rows).score.max()
     model = isthmus.load(tmp_path / "run")
-    assert isinstance(model.detector, Detector)
+    assert isinstance(detector_of(model), Detector)
     torch.testing.assert_close(model.detect(far).score, score)

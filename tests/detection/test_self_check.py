@@ -16,6 +16,7 @@ from isthmus.cli import main
 from isthmus.detection import Detector, Settings, calibration_warnings
 from isthmus.detection.self_check import in_words, pictures_for, self_check
 from isthmus.detection.synthetic_defects import DEFECTS, synthesized
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 
 def parts(count: int, seed: int, side: int = 32) -> np.ndarray:
@@ -64,7 +65,7 @@ def test_a_training_says_what_to_expect_and_the_page_too(tmp_path: Path, capsys:
     assert line in (tmp_path / "run/index.html").read_text()
     isthmus.detect(tmp_path / "run", tmp_path / "good", out=tmp_path / "report")
     assert line[1:] in (tmp_path / "report/index.html").read_text()
-    loaded = isthmus.load(tmp_path / "run").detector
+    loaded = detector_of(isthmus.load(tmp_path / "run"))
     assert loaded is not None
     assert loaded.check == check
 

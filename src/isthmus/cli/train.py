@@ -124,7 +124,7 @@ def train(
         raise
     if not first_rank():  # of several processes one speaks
         return
-    check = getattr(getattr(run.model, "detector", None), "check", None)
+    check = getattr(job_of(run.model).part(run.model), "check", None)
     if json:
         print_json(
             {

@@ -154,6 +154,12 @@ class Detector(Scorer):
         """How many of the good ones held back are over the threshold."""
         return min(int((self.good > self.threshold(false_alarms)).sum()), len(self.good) - 1)
 
+    def summary(self) -> str | None:
+        """One line of how well it finds synthesized defects of normal pictures; None where that was not measured."""
+        from isthmus.detection.self_check import in_words
+
+        return None if self.check is None else in_words(self.check)
+
     def save(self, run: Path) -> None:
         """Write it into a run folder."""
         tensors = {"places": self.places, "normal": self.normal, "good": self.good, "peaks": self.peaks}

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from isthmus import store
-from isthmus.autoencoder import CHUNK, Autoencoder, load
+from isthmus.autoencoder import CHUNK, Autoencoder, load_model
 from isthmus.data import Data, choose_parts, open_data, read_parts
 from isthmus.distributed import named_device
 from isthmus.errors import BadInput, Note, unknown
@@ -22,7 +22,7 @@ RunOrModel = Autoencoder | str | Path
 def as_model(run: RunOrModel, device: str | None = None) -> Autoencoder:
     """The model of a run folder, or the model itself, on the device (None: where it is). Raises BadInput."""
     place = None if device is None else named_device(device)  # refused before anything is read
-    model = run if isinstance(run, Autoencoder) else load(run)
+    model = run if isinstance(run, Autoencoder) else load_model(run)
     return model if place is None else model.to(place)
 
 

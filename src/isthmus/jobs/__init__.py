@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Note, unknown
@@ -16,6 +17,8 @@ from isthmus.jobs.base import Job
 from isthmus.plugins import load_entry_points
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from isthmus.autoencoder import Autoencoder
 
 BUILT_IN = (
@@ -67,3 +70,23 @@ def job_of(model: Autoencoder) -> Job:
 def verbs(known: Mapping[str, Job]) -> dict[str, str]:
     """The module of each function that these jobs offer as isthmus.<verb>."""
     return {verb: module for job in known.values() for verb, module in job.verbs.items()}
+
+
+def attached(model: Autoencoder) -> Autoencoder:
+    """The model with the methods of the jobs, such as detect; a method refuses a model of another job by itself."""
+    known = built_in() | {job.name: job for job in (job_of(model),)}
+    for name, place in ((name, place) for job in known.values() for name, place in job.methods.items()):
+        module, _, function = place.partition(":")
+        setattr(model, name, partial(getattr(import_module(module), function), model))
+    return model
+
+
+def load(run: Path | str, **own: nn.Module) -> Autoencoder:
+    """The trained model of a run folder, or the shipped model of that name, with the methods of its job.
+
+    own: modules that are not Isthmus's, by their argument (encoder=..., bottleneck=..., decoder=...), of the shape they
+    had. Raises BadInput where a part of the run is missing or does not fit.
+    """
+    from isthmus.autoencoder import load_model
+
+    return attached(load_model(run, **own))

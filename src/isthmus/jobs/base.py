@@ -23,12 +23,14 @@ class Job:
 
     name: as a recipe and a run name it. verbs: the functions of the job, each with the module that it is defined in;
     each is isthmus.<verb>, and the first one is what a run of this job is mainly for. commands: the module whose import
-    adds the verbs to the command line (isthmus.cli.app).
+    adds the verbs to the command line (isthmus.cli.app). methods: "module:function" of each method that a loaded run of
+    this job has beside those of any autoencoder; the function takes the model first.
     """
 
     name: ClassVar[str]
     verbs: ClassVar[Mapping[str, str]]
     commands: ClassVar[str]
+    methods: ClassVar[Mapping[str, str]] = {}
 
     def verb(self, recipe: str) -> str:
         """The command that a run of `recipe` is for."""
@@ -51,6 +53,10 @@ class Job:
 
     def fit_parts(self, run: Run) -> None:
         """Fit and save whatever the job needs beside the weights, after the training."""
+
+    def part(self, model: Autoencoder) -> Any:
+        """The part that fit_parts has fitted, read from the run folder when first asked for; None without one."""
+        return None
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         """Metrics of this job for `source`; None where the metrics of any autoencoder are meant."""

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import store
-from isthmus.autoencoder import load_weights
 from isthmus.data import Data, changed
 from isthmus.distributed import gather, shard_like
 from isthmus.errors import BadInput
+from isthmus.model_files import load_weights
 from isthmus.registry import config_of, with_defaults
 from isthmus.training.meters import Meters
 from isthmus.training.options import HOW

@@ -14,7 +14,6 @@ import torch
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, skipping_corrupt
-from isthmus.detection.self_check import in_words
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 from isthmus.training.baselines import compare_with_baselines
@@ -85,8 +84,8 @@ class Run:
     @property
     def self_check(self) -> str | None:
         """One line of how well a detector finds synthesized defects of normal pictures; None for any other run."""
-        detector = getattr(self.model, "detector", None)
-        return None if detector is None or detector.check is None else in_words(detector.check)
+        lines = [part.summary() for part in getattr(self.model, "parts", {}).values()]
+        return next((line for line in lines if line), None)
 
     @property
     def steps(self) -> int:

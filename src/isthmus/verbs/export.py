@@ -174,7 +174,7 @@ def _expected(part: Part, *given: Tensor, made: dict[str, Tensor]) -> dict[str, 
     """What the model makes where the file has made `made`, and the share of it that may fall otherwise."""
     expected = _said(part, *given, made=made)
     if part.looks:
-        seen = part.model.detect(given[0], unit=True)
+        seen = part.scorer(part.model, given[0])
         judged = {"score": seen.score, "map": seen.map, "threshold": torch.tensor(seen.threshold)}
         expected |= {name: (value, 0.0) for name, value in judged.items()}
     return expected

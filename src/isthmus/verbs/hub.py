@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from isthmus import __version__, store
-from isthmus.autoencoder import Autoencoder, load
+from isthmus.autoencoder import Autoencoder, load_model
 from isthmus.errors import BadInput
 from isthmus.files import atomic_folder, check_output
 
@@ -92,7 +92,7 @@ def from_hub(
     if not store.is_run(folder):
         raise BadInput(f"{repo}: holds no run of isthmus (config.json is missing)")
     try:
-        model = load(folder, **own)
+        model = load_model(folder, **own)
     except BadInput as error:
         raise BadInput(str(error).replace(str(folder), repo)) from error
     if out is not None:

@@ -15,6 +15,7 @@ from isthmus.data import from_unit, to_unit
 from isthmus.data.base import Range, by_column, range_of
 from isthmus.data.preparation import trained_type
 from isthmus.data.tables.schema import Schema
+from isthmus.jobs import job_of
 from isthmus.types import Context
 
 WORDS = {None: ("encoder", "bottleneck", "decoder"), "encoder": ("encoder", "bottleneck"), "decoder": ("decoder",)}
@@ -26,7 +27,8 @@ class Part(nn.Module):
     def __init__(self, model: Autoencoder, part: str | None) -> None:
         super().__init__()
         self.model, self.part = model, part
-        self.looks = part is None and model.detector is not None  # then of the size that it knows what is normal in
+        self.scorer: Any = job_of(model).part(model) if part is None else None
+        self.looks = self.scorer is not None  # then of the size that it knows what is normal in
         self.open = len(model.shape) == 3 and model.spec.any_size and not self.looks
         self.discrete = model.spec.discrete
         masked = model.spec.mask_channels > 0 and not self.looks  # then 1 in the hole goes in as well
@@ -66,8 +68,7 @@ class Part(nn.Module):
 
     def judged(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """score [N], map N×H×W (or N×D), and the score over which an item is bad."""
-        detector = self.model.detector
-        assert detector is not None
+        detector = self.scorer
         parts, seen = detector.raw(self.model, x)
         return detector.joined(parts), seen, torch.tensor(detector.threshold())
 
@@ -111,6 +112,6 @@ class Part(nn.Module):
         }
         if table := model.about.get("input", {}).get("table"):
             told |= {"columns": json.dumps(Schema.of(table).headings)}  # in the order that the input has them
-        if self.looks and model.detector is not None:
-            told |= {"detector": json.dumps(vars(model.detector.settings))}
+        if self.looks:
+            told |= {"detector": json.dumps(vars(self.scorer.settings))}
         return told

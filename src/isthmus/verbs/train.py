@@ -16,7 +16,7 @@ from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import check_output
 from isthmus.inference.inputs import print_notes
-from isthmus.jobs import find_job, job_of
+from isthmus.jobs import attached, find_job, job_of
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
@@ -169,4 +169,5 @@ def with_parts(run: Run) -> Run:
     """A finished run with the parts of its job fitted; the other processes of a training leave that to the first."""
     if first_rank():
         job_of(run.model).fit_parts(run)
+    attached(run.model)
     return run

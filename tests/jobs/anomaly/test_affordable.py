@@ -16,6 +16,7 @@ from isthmus.detection import Detector, Settings
 from isthmus.detection.self_check import best_score
 from isthmus.errors import Note
 from isthmus.jobs.anomaly import affordable_size
+from isthmus.jobs.anomaly.detector_part import detector_of
 from isthmus.recipes import find
 from isthmus.training import settle
 
@@ -50,7 +51,7 @@ def test_a_budget_makes_large_pictures_smaller_and_says_so(tmp_path: Path) -> No
     again = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, resume=True)
     assert again.model.shape == run.model.shape
     known = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
-    assert known["score"] == run.model.detector.settings.score
+    assert known["score"] == detector_of(run.model).settings.score
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from isthmus.detection.scorer import FAR
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import open_for
 from isthmus.jobs.anomaly.calibrate import calibrate
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_a_map_is_hot_where_the_scratch_is(run: Path, parts: Path) -> None:
 
 
 def test_the_threshold_moves_without_a_training_and_its_promise_holds(run: Path) -> None:
-    detector = isthmus.load(run).detector
+    detector = detector_of(isthmus.load(run))
     assert detector is not None
     assert detector.threshold(0.5) < detector.threshold(0.1) <= detector.threshold(0.01)
     good = torch.randn(10_000, generator=torch.Generator().manual_seed(0))
@@ -165,9 +166,9 @@ def test_other_good_ones_draw_the_line_instead_of_those_held_back(parts: Path, t
         quiet=True,
     )
     found = isthmus.load(tmp_path / "run")
-    assert found.detector is not None
+    assert detector_of(found) is not None
     scores = found.detect(open_data(str(parts / "test/good")).floats(), unit=True).score
-    assert scores.sort().values == pytest.approx(found.detector.good, abs=1e-4)
+    assert scores.sort().values == pytest.approx(detector_of(found).good, abs=1e-4)
     with pytest.warns(Note, match="48 that the threshold was drawn by are left out"), pytest.raises(BadInput):
         isthmus.evaluate(tmp_path / "run", str(parts))  # none is left that is good
 
@@ -260,7 +261,7 @@ def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
     keys = {"kind": "repairing", "score": "marks+ssim"}
     isthmus.train("detect", parts, out=tmp_path / "run", epochs=1, quiet=True, **keys)
     model, x = isthmus.load(tmp_path / "run"), open_data(str(parts / "test/one")).floats()[:3]
-    detector = model.detector
+    detector = detector_of(model)
     assert detector is not None
     assert detector.settings.parts == ["marks", "ssim"]
     with torch.no_grad():
@@ -285,12 +286,12 @@ def test_what_is_no_part_at_all_is_bad_though_no_blemish_is_found_in_it(tmp_path
     part.path = None
     calibrate(part, open_data(good), halves, roi=str(tmp_path / "roi.png"))
     around = np.where(roi, good[0], 255).astype(np.uint8)
-    assert part.detector is not None
-    assert float(part.detector.distances["glance"](torch.from_numpy(around)[None, None] / 255)) > FAR
+    assert detector_of(part) is not None
+    assert float(detector_of(part).distances["glance"](torch.from_numpy(around)[None, None] / 255)) > FAR
     assert float(part.detect(around).score) < FAR  # a glance is not thrown outside of the roi
     assert all(bool(part.detect(x).bad) for x in strange[1:])
-    assert model.detector is not None
-    model.detector.distances.pop("glance")
+    assert detector_of(model) is not None
+    detector_of(model).distances.pop("glance")
     assert not all(bool(model.detect(x).bad) for x in strange)
 
 

@@ -21,6 +21,7 @@ from isthmus.detection.self_check import best_score, pictures_for, self_check
 from isthmus.detection.settings import FOUND_BY
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import print_notes
+from isthmus.jobs.anomaly.detector_part import NAME
 
 UNMEASURED = (
     "validation=0: the threshold is calibrated on the test part, so no normal items are left to measure its rate of "
@@ -62,7 +63,7 @@ def calibrate(
     detector = fitted(settings)
     detector.calibrated_on = part
     detector.steps = (steps, int(model.about.get("training", {}).get("least_steps") or 0) if steps else 0)
-    model.detector = detector
+    model.parts[NAME] = detector
     by: dict[str, Any] = {"threshold_by": "false alarms"}
     if options.get("bad"):
         score = torch.cat([detector(model, x).score for x in shown(options["bad"], model)])

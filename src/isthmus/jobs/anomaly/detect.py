@@ -21,6 +21,7 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
 from isthmus.jobs.anomaly.calibrate import doubted
+from isthmus.jobs.anomaly.detector_part import detector_of
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, Saved, Worst
 from isthmus.jobs.anomaly.odd_columns import OddColumns
 from isthmus.report import Page, charts
@@ -58,7 +59,8 @@ def detect(
     BadInput for a run without a detector, and data it does not take.
     """
     model = as_model(run, device)
-    if model.detector is None:
+    detector = detector_of(model)
+    if detector is None:
         stopped = model.about.get("recipe") == "detect"
         hint = "its training was not finished; the same command with --resume does that" if stopped else NONE
         raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
@@ -69,7 +71,7 @@ def detect(
         raise BadInput("masks and maps are saved of pictures, into the folder that out names")
     if out is not None:
         check_output(out, force=force)
-    doubted(model.detector, false_alarms)
+    doubted(detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
     odd, rows = OddColumns.of(model), list[Row]()
     if out is None:
@@ -81,7 +83,7 @@ def detect(
     stretched, white = bool(like.get("whole")), white_of(data)
     with (
         atomic_folder(out, force=force) as folder,
-        Heatmaps(model.detector, folder, data, stretched, white, saved) as drawn,
+        Heatmaps(detector, folder, data, stretched, white, saved) as drawn,
     ):
         for x, names, found in findings(model, data, false_alarms):
             new = rows_of(names, found)
@@ -107,11 +109,12 @@ def white_of(data: Data) -> float:
 
 
 def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
-    assert model.detector is not None
+    detector = detector_of(model)
+    assert detector is not None
     for place, items in chunks(data):
         names = iter(data.names[place])
-        for x in model.detector.cut(model, items):  # not all at once, so that heatmaps are drawn meanwhile
-            yield x, list(islice(names, len(x))), model.detector(model, x, false_alarms)
+        for x in detector.cut(model, items):  # not all at once, so that heatmaps are drawn meanwhile
+            yield x, list(islice(names, len(x))), detector(model, x, false_alarms)
 
 
 def rows_of(names: list[str], found: Finding) -> list[Row]:
@@ -140,7 +143,7 @@ def page(
     false_alarms: float | None,
 ) -> Page:
     """One page to look through: how many, where the line was drawn and why there, and the worst of them."""
-    detector = model.detector
+    detector = detector_of(model)
     assert detector is not None
     bad = sum(row["verdict"] == "bad" for row in rows)
     shown = Page(f"{name_of(data)}: {bad} of {len(data)} are not like the good ones")

@@ -21,6 +21,7 @@ from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import name_of, open_for, parts_of, trained_on
 from isthmus.jobs.anomaly.calibrate import Batches, doubted
+from isthmus.jobs.anomaly.detector_part import detector_of
 
 AT_ONCE = 32  # pictures that are read and looked at together
 CALIBRATED = (
@@ -37,14 +38,15 @@ def evaluate_detector(model: Autoencoder, folder: Path, found: AnomalyFolders) -
     normal items. Unreadable files are named and left out. Raises BadInput where either the good or the bad are missing.
     """
     found = unshown(labeled(found), model)
-    assert model.detector is not None
-    doubted(model.detector)
+    detector = detector_of(model)
+    assert detector is not None
+    doubted(detector)
     scores: list[float] = []
     kinds: list[str] = []
     maps: list[np.ndarray] = []
     masks: list[np.ndarray | None] = []
     for x, ones in read(model, found.judged):
-        finding = model.detector(model, x)
+        finding = detector(model, x)
         scores += finding.score.tolist()
         kinds += [one.kind for one in ones]
         if x.dim() == 4:
@@ -54,7 +56,7 @@ def evaluate_detector(model: Autoencoder, folder: Path, found: AnomalyFolders) -
     if "good" not in kinds:
         held, calibrated = held_back(model, found)
         for x in held:
-            scores += (finding := model.detector(model, x)).score.tolist()
+            scores += (finding := detector(model, x)).score.tolist()
             kinds += ["good"] * len(x)
             if x.dim() == 4:
                 maps += list(finding.map.numpy())
@@ -63,7 +65,7 @@ def evaluate_detector(model: Autoencoder, folder: Path, found: AnomalyFolders) -
     bad = kind != "good"
     if not bad.any() or bad.all():
         raise BadInput(f"{folder}: {'nothing bad' if not bad.any() else 'nothing good'} to tell from the other")
-    figures = told_apart(score, bad, model.detector.threshold(), calibrated)
+    figures = told_apart(score, bad, detector.threshold(), calibrated)
     if any(mask is not None and mask.any() for mask in masks):
         where = [(seen, mask) for seen, mask in zip(maps, masks, strict=True) if mask is not None]
         seen, truth = [one for one, _ in where], [mask for _, mask in where]
@@ -117,12 +119,13 @@ def unlabeled(model: Autoencoder, data: Data, part: str) -> dict[str, Any]:
 
     A note says that nothing tells normal from anomalous.
     """
-    assert model.detector is not None
-    doubted(model.detector)
+    detector = detector_of(model)
+    assert detector is not None
+    doubted(detector)
     batches = Batches(data, np.arange(len(data)))
-    score = np.concatenate([model.detector(model, x).score.numpy() for x in batches]).astype(float)
-    threshold, normal = model.detector.threshold(), trained_on(data, model)
-    unseen = normal and part == "test" and model.detector.calibrated_on != "test"
+    score = np.concatenate([detector(model, x).score.numpy() for x in batches]).astype(float)
+    threshold, normal = detector.threshold(), trained_on(data, model)
+    unseen = normal and part == "test" and detector.calibrated_on != "test"
     what = "all are taken as normal, as the training data are" if normal else "so there is no AUROC"
     if normal and not unseen:
         what += "; among them are items of the training or the calibration, so no rate of false alarms is measured"
@@ -187,4 +190,5 @@ def held_back(model: Autoencoder, found: AnomalyFolders) -> tuple[Batches, bool]
     parts = parts_of(data, model)
     name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")
     rows = parts[name] if name else np.arange(0)
-    return Batches(data, rows), bool(name) and model.detector is not None and model.detector.calibrated_on == name
+    detector = detector_of(model)
+    return Batches(data, rows), bool(name) and detector is not None and detector.calibrated_on == name

@@ -12,6 +12,7 @@ from isthmus.data import Data
 from isthmus.data.tables.schema import Schema
 from isthmus.inference.inputs import parts_of, trained_on
 from isthmus.jobs.anomaly.calibrate import Batches
+from isthmus.jobs.anomaly.detector_part import detector_of
 from isthmus.jobs.anomaly.evaluate import told_apart
 
 
@@ -21,8 +22,9 @@ def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
     Of the table that it learned from, normal rows are those of the test part alone. Empty where nothing says what is
     normal, or all rows are, or none.
     """
+    detector = detector_of(model)
     schema = Schema.of(data.table) if data.table is not None else None
-    if model.detector is None or schema is None or not schema.normal or schema.label is None or data.labels is None:
+    if detector is None or schema is None or not schema.normal or schema.label is None or data.labels is None:
         return {}
     rows = np.arange(len(data))
     if trained_on(data, model):
@@ -31,9 +33,9 @@ def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
     bad = data.labels[rows] != schema.label.values.index(schema.normal)
     if bad.all() or not bad.any():
         return {}
-    score = torch.cat([model.detector(model, x).score for x in Batches(data, rows)]).numpy()
-    calibrated = trained_on(data, model) and model.detector.calibrated_on == "test"
-    figures = told_apart(score, bad, model.detector.threshold(), calibrated)
+    score = torch.cat([detector(model, x).score for x in Batches(data, rows)]).numpy()
+    calibrated = trained_on(data, model) and detector.calibrated_on == "test"
+    figures = told_apart(score, bad, detector.threshold(), calibrated)
     kinds = {value: data.labels[rows] == place for place, value in enumerate(schema.label.values)}
     figures["per_kind"] = {
         value: told_apart(score[~bad | chosen], bad[~bad | chosen], figures["threshold"])["image_auroc"]

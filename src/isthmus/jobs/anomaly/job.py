@@ -21,6 +21,7 @@ class AnomalyDetection(Job):
     name = "anomaly"
     verbs: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detect"}
     commands = "isthmus.jobs.anomaly.commands"
+    methods: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detector_part:detect_items"}
 
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         from isthmus.jobs.anomaly.training_data import open_normal
@@ -46,12 +47,17 @@ class AnomalyDetection(Job):
         from isthmus import store
         from isthmus.jobs.anomaly.calibrate import calibrate
 
-        if run.model.detector is not None:
+        if self.part(run.model) is not None:
             return
         steps = len(run.history) * -(-len(run.parts["train"]) // run.model.about["training"]["batch_size"])
         calibrate(run.model, run.data, run.parts, steps=steps)
         if run.path is not None:
             run.plot().write(run.path / store.PAGE)  # now with the self-check
+
+    def part(self, model: Autoencoder) -> Any:
+        from isthmus.jobs.anomaly.detector_part import detector_of
+
+        return detector_of(model)
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         from isthmus.jobs.anomaly.metrics import evaluate

@@ -12,13 +12,14 @@ from isthmus.data.open import is_folder
 from isthmus.data.picture_labels import labeled_by
 from isthmus.errors import BadInput
 from isthmus.inference.inputs import name_of, open_for, parts_of
+from isthmus.jobs.anomaly.detector_part import detector_of
 from isthmus.jobs.anomaly.evaluate import evaluate_detector, unlabeled
 from isthmus.jobs.anomaly.evaluate_rows import evaluate_rows
 
 
 def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """The metrics of a detector, as Job.evaluate has it; None where the model has none, or is to restore damage."""
-    if model.detector is None or options["degraded"]:
+    if detector_of(model) is None or options["degraded"]:
         return None
     labels, split, first = (options[name] for name in ("labels", "split", "first"))
     entire, images = split is None and first is None, len(model.shape) == 3

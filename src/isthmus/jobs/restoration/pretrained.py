@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import models
-from isthmus.autoencoder import load
+from isthmus.autoencoder import load_model
 from isthmus.distributed import keep_freed_memory, named_device
 from isthmus.errors import BadInput
 from isthmus.jobs import find_job
@@ -76,4 +76,4 @@ def _loaded(name: str) -> Any:
     if not Path(name).is_dir() and name not in models.names():
         shipped = ", ".join(models.names()) or "none"
         raise BadInput(f"{name}: no run folder, and no shipped model; shipped are {shipped}")
-    return load(name)
+    return load_model(name)
