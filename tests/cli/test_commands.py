@@ -236,14 +236,14 @@ def test_help_answers_at_once_and_import_brings_no_torch() -> None:
     subprocess.run([sys.executable, "-c", "import isthmus, sys; assert 'torch' not in sys.modules"], check=True)
 
 
-def test_a_fault_of_ours_is_told_from_bad_input(isthmus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_not_bad_input(isthmus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: Any, **keys: Any) -> None:
         raise RuntimeError("two and two is five")
 
     monkeypatch.setattr("isthmus.verbs.describe.describe", fails)
     code, out, err = isthmus("describe", "run")
     assert (code, out) == (1, "")
-    assert "a fault of ours" in err
+    assert "internal error (RuntimeError: two and two is five)" in err
     assert err.count("\n") == 1
     with pytest.raises(RuntimeError, match="two and two"):
         main(["--debug", "describe", "run"])

@@ -116,3 +116,13 @@ def test_gpu_is_another_name_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_contrastive_is_said_to_be_contractive(isthmus: Any) -> None:
     assert "contrastive is another name of contractive" in " ".join(isthmus("recipes", "-h")[1].split())
+
+
+def test_help_lists_every_command_once_under_the_title_of_its_section(isthmus: Any) -> None:
+    code, text, _ = isthmus("--help")
+    lines = text.partition("Train and evaluate:")[2].splitlines()
+    titles = [line.rstrip(":") for line in lines if line and not line.startswith(" ")]
+    assert (code, titles) == (0, ["Types", "Restore", "Detect", "Share"])
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ") and "isthmus" not in line) == sorted(
+        COMMANDS
+    )

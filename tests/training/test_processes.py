@@ -303,7 +303,7 @@ def test_where_one_rank_is_killed_the_other_ends_in_seconds_and_the_run_goes_on(
     out, err = pair.said(1 - victim)
     lines = [line for line in err.splitlines() if line.startswith("isthmus: ")]
     assert lines[0] == "isthmus: another process of this run ended, and so does this one"
-    assert lines[1:] == ([] if victim == 0 else ["isthmus: stopped; the same command with --resume goes on"])
+    assert lines[1:] == ([] if victim == 0 else ["isthmus: stopped; the same command with --resume continues the run"])
     assert out == ""
     assert "Traceback" not in err
     load(run)
@@ -319,7 +319,7 @@ def test_ctrl_c_stops_both_between_two_steps_and_two_go_on(
     until(lambda: under_way(run))
     pair.send(signal.SIGINT, *pressed)
     assert pair.ended() == (130, 130), pair.said(0)[1] + pair.said(1)[1]
-    assert pair.said(0)[1].splitlines()[-1] == "isthmus: stopped; the same command with --resume goes on"
+    assert pair.said(0)[1].splitlines()[-1] == "isthmus: stopped; the same command with --resume continues the run"
     assert pair.said(1) == ("", "")
     stopped = step(run)
     more = ["--epochs", str(stopped // 5 + 1), "--resume", "--json"]
@@ -378,7 +378,7 @@ def launched(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_the_command_line_starts_two_and_torchrun_goes_on_with_them(launched: dict[str, Any]) -> None:
     code, out, err = launched["stopped"]
     assert (code, out) == (130, ""), err
-    assert err.splitlines()[-1] == "isthmus: stopped; the same command with --resume goes on"
+    assert err.splitlines()[-1] == "isthmus: stopped; the same command with --resume continues the run"
     code, out, err = launched["done"]
     assert code == 0, err
     figures = json.loads(out)

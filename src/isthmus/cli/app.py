@@ -1,7 +1,6 @@
-"""What all verbs share: the app, and the options that mean the same everywhere.
+"""The typer app, and the options that several commands share.
 
-Each verb is a few lines in a file beside this one: read the options, call the function of the same name, print what it
-returns.
+A command is a few lines: it reads the options, calls the function of the same name and prints the result.
 """
 
 from __future__ import annotations
@@ -11,8 +10,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+# The modules that define commands, in the order of `isthmus --help`, each with the title of its section there.
+# cli/entry.py fills it from the registry of jobs.
+SECTIONS: dict[str, str] = {}
 ALWAYS = "Every command also takes -q, --quiet (nothing on stderr but errors) and --debug (errors with a traceback)."
+
+
+class CommandSections(TyperGroup):
+    """Lists the commands under the titles of SECTIONS."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for module, title in SECTIONS.items():
+            for name, command in self.commands.items():
+                if command.callback is not None and command.callback.__module__ == module:
+                    short = command.get_short_help_str(formatter.width - width - 6)
+                    rows.setdefault(title, []).append((name.ljust(width), short))
+        for title, commands in rows.items():
+            with formatter.section(title):
+                formatter.write_dl(commands)
 
 
 class App(typer.Typer):
@@ -21,13 +40,14 @@ class App(typer.Typer):
 
 
 app = App(
+    cls=CommandSections,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Autoencoders of every classical type, on your own pictures: train one, then use it.",
-    epilog="Every command: isthmus COMMAND --help.  To begin: isthmus demo",
+    help="Train autoencoders of every classical type on your own data, and use them.",
+    epilog="Options of a command: isthmus COMMAND --help.  A first try: isthmus demo",
 )
 
 
@@ -36,26 +56,27 @@ def device_name(name: str | None) -> str | None:
 
 
 RunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="a run folder, as train writes it, or the name of a shipped model")
+    Path, typer.Argument(metavar="RUN", help="a run folder written by train, or the name of a shipped model")
 ]
-DataName = Annotated[str, typer.Argument(metavar="DATA", help="digits, mnist, fashion-mnist, a folder, .npy, .csv ...")]
+DataName = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="a built-in set (digits, mnist, fashion-mnist, ...), a folder, .npy, .csv ..."),
+]
 InputNames = Annotated[
-    list[str], typer.Argument(metavar="INPUT", help="a picture, several, a pattern, or anything that DATA is")
+    list[str], typer.Argument(metavar="INPUT", help="one or more image files, a glob pattern, or any DATA")
 ]
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="PATH", help="where the result goes: .png, .gif, .npy, .csv, or a folder"),
+    typer.Option("--out", "-o", metavar="PATH", help="output file (.png, .gif, .npy, .csv) or folder"),
 ]
 Split = Annotated[
-    str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; by default all")
+    str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; default: all")
 ]
 First = Annotated[int | None, typer.Option("--first", metavar="N", min=1, help="only the first N items; default: all")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite existing files")]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, and nothing else there")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="of everything random")]
-DEVICES = "auto, cpu, cuda (or gpu), mps; auto is the fastest that is there"
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on stdout")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="random seed")]
+DEVICES = "auto (the fastest available), cpu, cuda (or gpu) or mps"
 Device = Annotated[str, typer.Option("--device", metavar="NAME", callback=device_name, help=DEVICES)]
-Devices = Annotated[
-    int, typer.Option("--devices", metavar="N", min=1, help="processes on this machine that share the work")
-]
-Nodes = Annotated[int, typer.Option("--nodes", metavar="N", min=1, help="machines that share the work")]
+Devices = Annotated[int, typer.Option("--devices", metavar="N", min=1, help="processes on this machine")]
+Nodes = Annotated[int, typer.Option("--nodes", metavar="N", min=1, help="number of machines")]

@@ -1,4 +1,4 @@
-"""The command line: one thin command a verb. What is wrong is said in one line on stderr, with exit code 2."""
+"""Entry point of the command line: runs one command and reports an error as one line on stderr."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib import import_module
 from typing import Any
 
-from isthmus.cli.threads import give_way
+from isthmus.cli.threads import yield_busy_cores
 from isthmus.distributed import ProcessLost, first_rank
 from isthmus.errors import IsthmusError, Note
 
 STOPPED = 130
-FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # of every command, wherever they stand
+FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # accepted by every command, in any position
+TRAIN, SHARE = "Train and evaluate", "Share"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 2 bad input, 130 Ctrl-C, 1 a fault of ours."""
-    give_way()
+    """Run one command and exit: 0 success, 1 internal error, 2 bad input or options, 130 Ctrl-C."""
+    yield_busy_cores()
     given = list(sys.argv[1:] if arguments is None else arguments)
     flags = {FLAGS[argument] for argument in given if argument in FLAGS}
-    for stream in (sys.stdout, sys.stderr):  # a terminal without × and █ gets ? instead of an error
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show × and █ gets ? instead of an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     warnings.showwarning = _one_line
@@ -39,42 +40,43 @@ def main(arguments: list[str] | None = None) -> None:
     except BaseException as error:
         if "debug" in flags and not isinstance(error, SystemExit):
             raise
-        code = _told(error)
+        code = _report(error)
     if code == STOPPED and first_rank():
         named = any(argument.startswith(("--out", "-o")) for argument in given)
-        how = "--resume" if named else "--resume and --out RUN"
-        again = f"; the same command with {how} goes on" if given[:1] == ["train"] else ""
-        print(f"isthmus: stopped{again}", file=sys.stderr)
+        options = "--resume" if named else "--resume and --out RUN"
+        hint = f"; the same command with {options} continues the run" if given[:1] == ["train"] else ""
+        print(f"isthmus: stopped{hint}", file=sys.stderr)
     sys.exit(code)
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Inside, notes, progress and closing sentences are written nowhere; an error is told outside."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+    """Drop notes, progress and closing lines; errors are reported after this context has ended."""
+    with open(os.devnull, "w", encoding="utf-8") as null, redirect_stderr(null):
         yield
 
 
 def _run(arguments: list[str]) -> int:
-    from isthmus.cli import share, show, train  # noqa: F401 -- importing registers the commands
-    from isthmus.cli.app import app
+    from isthmus.cli.app import SECTIONS, app
     from isthmus.jobs import all_jobs
 
-    for job in all_jobs().values():
-        import_module(job.commands)
-
+    SECTIONS |= {"isthmus.cli.show": TRAIN, "isthmus.cli.train": TRAIN}
+    SECTIONS |= {job.commands: job.title for job in all_jobs().values()}
+    SECTIONS |= {"isthmus.cli.share": SHARE}
+    for module in SECTIONS:
+        import_module(module)  # registers its commands
     return app(arguments, prog_name="isthmus", standalone_mode=False) or 0
 
 
-def _told(error: BaseException) -> int:
-    """Say the error in one line; return the exit code."""
+def _report(error: BaseException) -> int:
+    """Print the error in one line; return the exit code."""
     if isinstance(error, SystemExit):
         return int(error.code or 0)
     if isinstance(error, KeyboardInterrupt):
         return STOPPED
     if isinstance(error, BrokenPipeError):
         return 0
-    if hasattr(error, "format_message"):  # the command line itself was wrong
+    if hasattr(error, "format_message"):  # a wrong command or option
         return _line(error.format_message(), 2)
     if isinstance(error, ProcessLost):
         return _line(str(error), STOPPED)
@@ -90,7 +92,7 @@ def _told(error: BaseException) -> int:
     ):
         return _line("out of memory: a smaller --batch-size or --size may help", 2)
     text = str(error).strip().splitlines()
-    return _line(f"a fault of ours, {type(error).__name__}: {text[0] if text else ''} (--debug shows where)", 1)
+    return _line(f"internal error ({type(error).__name__}: {text[0] if text else ''}); --debug prints the traceback", 1)
 
 
 def _line(text: str, code: int) -> int:
@@ -99,5 +101,5 @@ def _line(text: str, code: int) -> int:
 
 
 def _one_line(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
-    if first_rank():  # of several processes, which all notice the same, one speaks
+    if first_rank():  # all processes raise the same notes; one prints them
         print(f"isthmus: note: {message}", file=sys.stderr)

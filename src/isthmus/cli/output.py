@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, everything else on stderr."""
+"""Printing of results (stdout) and of everything else (stderr)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def print_json(value: Any) -> None:
 
 
 def print_lines(facts: Mapping[str, Any]) -> None:
-    """A line a figure: name and value."""
+    """One line per item: name and value."""
     from isthmus.report import number
 
     width = max(map(len, facts))
@@ -33,31 +33,31 @@ def print_lines(facts: Mapping[str, Any]) -> None:
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
-    """A line a figure; those of several columns or kinds as tables, of the same ones as one table."""
+    """One line per metric; then the metrics per column or per kind as tables, one table per set of columns or kinds."""
     print_lines({name: value for name, value in figures.items() if not isinstance(value, dict)})
-    alike: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
+    by_heads: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, value in figures.items():
         if isinstance(value, dict):
-            alike.setdefault(tuple(value), {})[name] = value
-    for heads, tables in alike.items():
+            by_heads.setdefault(tuple(value), {})[name] = value
+    for heads, tables in by_heads.items():
         of = next(iter(tables)).rpartition("per_")[2]
         print()
         print_table([{of: head, **{name: each[head] for name, each in tables.items()}} for head in heads])
 
 
 def print_card(card: Mapping[str, Any]) -> None:
-    """What is known of a model: a line a fact, those within another after its name; rows of figures as tables."""
+    """A model card: one line per fact, nested facts after the name of their parent; lists of rows as tables."""
     lines: dict[str, Any] = {}
     tables: dict[str, list[Mapping[str, Any]]] = {}
 
-    def sort(facts: Mapping[str, Any], above: str = "") -> None:
+    def sort(facts: Mapping[str, Any], parent: str = "") -> None:
         for key, value in facts.items():
             if isinstance(value, dict):
-                sort(value, f"{above}{key} ")
+                sort(value, f"{parent}{key} ")
             elif isinstance(value, list) and value and isinstance(value[0], dict):
-                tables[f"{above}{key}"] = value
+                tables[f"{parent}{key}"] = value
             else:
-                lines[f"{above}{key}"] = value
+                lines[f"{parent}{key}"] = value
 
     sort(card)
     print_lines(lines)
@@ -67,27 +67,27 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], best: Mapping[str, str] | None = None) -> None:
-    """A row a line; on a terminal that is too narrow for that a row a column, or a figure a line. Nothing is cut."""
+    """Print one row per line; transposed, or one value per line, if the terminal is too narrow. Nothing is cut."""
     from rich.console import Console
 
     from isthmus.report import table
 
     console = Console()
-    unbound = console.options.update_width(sys.maxsize)
-    drawn = table(rows, best)
-    if not console.is_terminal:  # a file or another program has no edge
-        console.width = drawn.__rich_measure__(console, unbound).maximum
-    for one in (drawn, *turned(rows)):
-        if one.__rich_measure__(console, unbound).minimum <= console.width:
+    unbounded = console.options.update_width(sys.maxsize)
+    drawing = table(rows, best)
+    if not console.is_terminal:  # a file or a pipe has no width
+        console.width = drawing.__rich_measure__(console, unbounded).maximum
+    for one in (drawing, *transposed(rows)):
+        if one.__rich_measure__(console, unbounded).minimum <= console.width:
             console.print(one)
             return
-    for place, row in enumerate(rows):
-        print("\n" * bool(place), end="")
+    for number, row in enumerate(rows):
+        print("\n" * bool(number), end="")
         print_lines(row)
 
 
-def turned(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """The table of the same figures with a row a column, headed by its first key; none where two have the same."""
+def transposed(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The table with rows and columns exchanged, headed by the first column; empty if two rows have the same head."""
     from isthmus.report import number, table
 
     first = next(iter(rows[0]), "")
@@ -101,8 +101,8 @@ def turned(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     ]
 
 
-def done(sentence: str, *commands: str) -> None:
-    """A closing sentence, and the next commands to try; of several processes the first one speaks."""
+def print_closing(sentence: str, *commands: str) -> None:
+    """Print a closing sentence and the next commands to try, on stderr of the first process."""
     if not first_rank():
         return
     print(sentence, file=sys.stderr)
@@ -111,8 +111,8 @@ def done(sentence: str, *commands: str) -> None:
 
 
 def unused_path(path: Path) -> Path:
-    """The path, or with -2, -3 ... where something is there already."""
+    """The path, with -2, -3 ... appended if it exists already."""
     number = 1
-    while (place := path if number == 1 else path.with_stem(f"{path.stem}-{number}")).exists():
+    while (free := path if number == 1 else path.with_stem(f"{path.stem}-{number}")).exists():
         number += 1
-    return place
+    return free

@@ -1,4 +1,4 @@
-"""How torch's threads wait for each other, chosen before torch is imported."""
+"""The wait policy of torch's threads, which is chosen before torch is imported."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import sys
 import time
 
 
-def give_way() -> None:
-    """Where other programs use the cores, let torch's threads wait for each other asleep.
+def yield_busy_cores() -> None:
+    """Make torch's threads sleep instead of spin while they wait for each other, if other programs use the cores.
 
-    A thread that spins keeps the one it waits for from running: 20 to 60 times as slow was measured. On a quiet machine
-    giving way costs a seventh, so there it is left (docs/performance.md). torch reads it when it is imported.
+    A spinning thread keeps the thread it waits for from running: 20 to 60 times slower was measured. On an idle
+    machine sleeping costs a seventh, so nothing is set there (docs/performance.md). torch reads the variable when it
+    is imported.
     """
     if "torch" in sys.modules:
         return
     try:
-        looks = []
-        for _ in range(3):  # at one moment, who started us may still be running
+        running = []
+        for _ in range(3):  # one sample may still count the program that started this one
             with open("/proc/loadavg", encoding="ascii") as file:
-                looks.append(int(file.read().split()[3].partition("/")[0]) - 1)  # that run now, besides us
+                running.append(int(file.read().split()[3].partition("/")[0]) - 1)  # running now, besides this one
             time.sleep(0.001)
     except (OSError, ValueError, IndexError):
         return
-    if min(looks) / (os.cpu_count() or 1) > 0.25:
+    if min(running) / (os.cpu_count() or 1) > 0.25:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")

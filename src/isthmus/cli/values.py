@@ -1,4 +1,4 @@
-"""--set key=value: text becomes the value that Python would read there."""
+"""--set key=value: parse the text of a value as a Python literal would be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORDS = {"true": True, "false": False, "yes": True, "no": False}
 
 
 def settings(pairs: list[str], flags: dict[str, Any]) -> dict[str, Any]:
-    """["k=25", "kind=topk"] and the flags' values as one; BadInput for a pair without '=' or a key given twice."""
+    """Merge ["k=25", "kind=topk"] with the values of flags; BadInput for a pair without '=' or a key given twice."""
     result = dict(flags)
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -24,7 +24,7 @@ def settings(pairs: list[str], flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """A whole number, a number, yes or no, or else the text itself; what 'none' means, its reader knows."""
+    """An integer, a float, a bool (true, false, yes, no), else the text itself; 'none' is left to its reader."""
     for read in (int, float):
         try:
             return read(text)

@@ -1,8 +1,8 @@
-"""What a job is. The rest of Isthmus asks the job of a recipe or of a run, and knows no job by its name.
+"""The base class of jobs. The rest of Isthmus calls the job of a recipe or a run, and names no particular job.
 
-A job is one folder: a class like those below, its commands, and the code that only it needs. jobs/__init__.py lists the
-built-in jobs; other packages bring theirs by entry points of the group `isthmus.jobs`. A module that defines a job is
-imported by every command, so it imports torch, and whatever else is heavy, inside its methods.
+A job is one folder: a subclass of Job, a module of commands, and the code that only this job needs. jobs/__init__.py
+lists the built-in jobs; other packages register theirs by entry points of the group `isthmus.jobs`. Every command
+imports the modules that define jobs, so these import torch and other slow packages inside their methods.
 """
 
 from __future__ import annotations
@@ -19,51 +19,52 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """One use of a trained model. The defaults of the methods are those of a job that reconstructs its input.
+    """One use of a trained model. The default methods suit a job that reconstructs its input.
 
-    name: as a recipe and a run name it. verbs: the functions of the job, each with the module that it is defined in;
-    each is isthmus.<verb>, and the first one is what a run of this job is mainly for. commands: the module whose import
-    adds the verbs to the command line (isthmus.cli.app). methods: "module:function" of each method that a loaded run of
-    this job has beside those of any autoencoder; the function takes the model first.
+    name: stored in recipes and runs. title: of the job's section in `isthmus --help`. verbs: the functions of the job
+    and the modules that define them; each is available as isthmus.<verb>, and the first is the main use of a run.
+    commands: the module whose import adds commands to isthmus.cli.app.app. methods: "module:function" of each extra
+    method of a loaded run of this job; the function takes the model as its first argument.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = "Other jobs"
     verbs: ClassVar[Mapping[str, str]]
     commands: ClassVar[str]
     methods: ClassVar[Mapping[str, str]] = {}
 
     def verb(self, recipe: str) -> str:
-        """The command that a run of `recipe` is for."""
+        """The command that uses a run of `recipe`."""
         return next(iter(self.verbs))
 
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
-        """The data set that `recipe` learns from.
+        """Open the training data of `recipe`.
 
-        options: size, gray, white, table (isthmus.data.tables.Asked or None), and what train settles before it opens
-        the data: code, keys of the model, training. Raises BadInput for data that the job cannot learn from.
+        options: size, gray, white, table (isthmus.data.tables.Asked or None), code, keys (of the recipe) and training
+        (the resolved training options). Raises BadInput for data that the job cannot be trained on.
         """
         from isthmus.data import open_data
         from isthmus.data.folders import MIXED_SIZE
 
-        how: dict[str, Any] = {key: options.get(key) for key in ("size", "gray", "white", "table")}
-        return open_data(data, largest=MIXED_SIZE, **how)
+        shared: dict[str, Any] = {key: options.get(key) for key in ("size", "gray", "white", "table")}
+        return open_data(data, largest=MIXED_SIZE, **shared)
 
     def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
-        """Raise BadInput, or warn, before a training of `model` on `data` that could not lead to a good result."""
+        """Before training: raise BadInput, or warn, if training `model` on `data` cannot give a useful result."""
 
     def fit_parts(self, run: Run) -> None:
-        """Fit and save whatever the job needs beside the weights, after the training."""
+        """After training: fit and save the parts that the job needs in addition to the weights."""
 
     def part(self, model: Autoencoder) -> Any:
-        """The part that fit_parts has fitted, read from the run folder when first asked for; None without one."""
+        """The part fitted by fit_parts, read from the run folder on first access; None if there is none."""
         return None
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Metrics of this job for `source`; None where the metrics of any autoencoder are meant."""
+        """Metrics of this job on `source`; None to compute the metrics of any autoencoder."""
         return None
 
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
-        """Commands that make sense after a training, in their order."""
-        clean = model.corruption is None or model.corruption.clean  # or else only ground truth tells how good it is
+        """Commands to suggest after a training."""
+        clean = model.corruption is None or model.corruption.clean  # else only ground truth can measure the model
         evaluate = [f"isthmus evaluate {run} {data}" + (f" --truth {truth}" if truth else "")]
         return evaluate if clean or truth else []

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class AnomalyDetection(Job):
-    """Learns from normal items alone; its part is the detector, calibrated after the training."""
+    """One-class anomaly detection: trained on normal items; its part, the detector, is calibrated after training."""
 
     name = "anomaly"
+    title = "Detect"
     verbs: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detect"}
     commands = "isthmus.jobs.anomaly.commands"
     methods: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detector_part:detect_items"}

@@ -1,4 +1,4 @@
-"""Commands that apply a trained autoencoder: its reconstructions, its codes, new items."""
+"""Commands of a trained autoencoder: reconstruct, embed, decode, generate, interpolate."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Annotated
 import typer
 
 from isthmus.cli.app import Device, Devices, First, Force, InputNames, Nodes, Out, RunPath, Seed, Split, app
-from isthmus.cli.output import done
+from isthmus.cli.output import print_closing
 
 CodesOut = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help=".npz: with names and labels; .csv, .tsv; .npy: codes alone")
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="output file: .npz (with names and labels), .csv, .tsv, or .npy (codes only)",
+    ),
 ]
 
 
@@ -27,11 +33,13 @@ def reconstruct(
     devices: Devices = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """Pictures as a run reconstructs them."""
-    from isthmus.jobs.autoencoding.reconstruct import reconstruct as rebuild
+    """Reconstruct images, or other items, with a run."""
+    from isthmus.jobs.autoencoding.reconstruct import reconstruct as write_reconstructions
 
-    how = {"device": device, "devices": devices, "nodes": nodes}
-    done(f"Written: {rebuild(run, source, out=out, split=split, first=first, force=force, **how)}")
+    processes = {"device": device, "devices": devices, "nodes": nodes}
+    print_closing(
+        f"Written: {write_reconstructions(run, source, out=out, split=split, first=first, force=force, **processes)}"
+    )
 
 
 @app.command()
@@ -46,53 +54,57 @@ def embed(
     devices: Devices = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """The codes of pictures, as .npz, .npy, .csv or .tsv."""
-    from isthmus.jobs.autoencoding.reconstruct import embed as encode
+    """Encode images, or other items, into codes."""
+    from isthmus.jobs.autoencoding.reconstruct import embed as write_embedding
 
-    how = {"device": device, "devices": devices, "nodes": nodes}
-    done(f"Written: {encode(run, source, out=out, split=split, first=first, force=force, **how)}")
+    processes = {"device": device, "devices": devices, "nodes": nodes}
+    print_closing(
+        f"Written: {write_embedding(run, source, out=out, split=split, first=first, force=force, **processes)}"
+    )
 
 
 @app.command()
 def decode(
     run: RunPath,
-    codes: Annotated[Path, typer.Argument(metavar="CODES", help="codes.npz as embed writes it, or .npy")],
+    codes: Annotated[Path, typer.Argument(metavar="CODES", help="codes written by embed, or .npy")],
     out: Out,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """The pictures of codes that embed has written."""
-    from isthmus.jobs.autoencoding.reconstruct import decode as draw
+    """Decode codes that embed has written into images."""
+    from isthmus.jobs.autoencoding.reconstruct import decode as write_decoded
 
-    done(f"Written: {draw(run, codes, out=out, force=force, device=device)}")
+    print_closing(f"Written: {write_decoded(run, codes, out=out, force=force, device=device)}")
 
 
 @app.command()
 def generate(
     run: RunPath,
     out: Out,
-    n: Annotated[int, typer.Option("-n", "--number", metavar="N", min=1, help="how many")] = 64,
+    n: Annotated[int, typer.Option("-n", "--number", metavar="N", min=1, help="number of items")] = 64,
     seed: Seed = 0,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """New pictures from random codes."""
-    from isthmus.jobs.autoencoding.generate import generate as invent
+    """Generate new images from random codes."""
+    from isthmus.jobs.autoencoding.generate import generate as write_samples
 
-    done(f"Written: {invent(run, n, out=out, seed=seed, force=force, device=device)}")
+    print_closing(f"Written: {write_samples(run, n, out=out, seed=seed, force=force, device=device)}")
 
 
 @app.command()
 def interpolate(
     run: RunPath,
-    a: Annotated[str, typer.Argument(metavar="A", help="a picture, or one item of a set, as in digits:7")],
-    b: Annotated[str, typer.Argument(metavar="B", help="another")],
+    a: Annotated[str, typer.Argument(metavar="A", help="an image, or one item of a data set, as in digits:7")],
+    b: Annotated[str, typer.Argument(metavar="B", help="a second image or item")],
     out: Out,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", min=2, help="pictures, both ends included")] = 10,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", min=2, help="number of images, both ends included")
+    ] = 10,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """The pictures on the way from one to another, by their codes."""
-    from isthmus.jobs.autoencoding.generate import interpolate as walk
+    """Interpolate between two images through their codes."""
+    from isthmus.jobs.autoencoding.generate import interpolate as write_interpolation
 
-    done(f"Written: {walk(run, a, b, steps=steps, out=out, force=force, device=device)}")
+    print_closing(f"Written: {write_interpolation(run, a, b, steps=steps, out=out, force=force, device=device)}")

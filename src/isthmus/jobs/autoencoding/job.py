@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class Autoencoding(Job):
-    """The types of autoencoders for their own sake: a code, and what can be decoded from codes."""
+    """The general uses of an autoencoder: encode, decode, reconstruct, generate."""
 
     name = "autoencoding"
+    title = "Types"
     verbs: ClassVar[Mapping[str, str]] = {
         "reconstruct": "isthmus.jobs.autoencoding.reconstruct",
         "embed": "isthmus.jobs.autoencoding.reconstruct",

@@ -1,4 +1,4 @@
-"""The verbs that make a bad picture good: the same options, and a few of each one's own."""
+"""The commands denoise, unwatermark, inpaint and upscale; most options are shared."""
 
 from __future__ import annotations
 
@@ -8,66 +8,70 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.app import Device, First, Force, Json, Split, app
-from isthmus.cli.output import done, print_json, print_lines, print_table
+from isthmus.cli.output import print_closing, print_json, print_lines, print_table
 from isthmus.inference.marks import SURE
 
 Input = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT", help="a picture, several, a film, a folder, a pattern, or as DATA"),
+    typer.Argument(metavar="INPUT", help="one or more image files, a video, a folder, a glob pattern, or any DATA"),
 ]
 Out = Annotated[
     Path,
-    typer.Option(
-        "--out", "-o", metavar="PATH", help="a picture for a picture, a folder for a folder, a film for a film"
-    ),
+    typer.Option("--out", "-o", metavar="PATH", help="output: a file for an image or a video, a folder for a folder"),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="RUN|NAME", help="a run folder, or a shipped model; default: the shipped model that fits"
+        "--model",
+        metavar="RUN|NAME",
+        help="a run folder or a shipped model; default: a shipped model, chosen by the input",
     ),
 ]
-Best = Annotated[bool, typer.Option("--best", help="the mean of eight passes: a little better, eight times the time")]
+Best = Annotated[bool, typer.Option("--best", help="average eight passes: slightly better, eight times slower")]
 White = Annotated[
     float | None,
     typer.Option(
         "--white",
         metavar="F",
-        help="the number that is white, such as 4095; default: what each picture holds (docs/data.md)",
+        help="pixel value of white, such as 4095; default: found in each image (docs/data.md)",
     ),
 ]
-Beside = Annotated[bool, typer.Option("--side-by-side", help="also a picture of before and after")]
+SideBySide = Annotated[bool, typer.Option("--side-by-side", help="also write an image of before and after")]
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="NAME", help="for a folder: png, tif, jpg, webp, bmp; default: png, or tif if it must"
+        "--format",
+        metavar="NAME",
+        help="format in an output folder: png, tif, jpg, webp, bmp; default: png, or tif if necessary",
     ),
 ]
 Quality = Annotated[
-    int | None, typer.Option("--jpeg-quality", metavar="N", min=1, max=100, help="of .jpg, 1 to 100; default: 95")
+    int | None, typer.Option("--jpeg-quality", metavar="N", min=1, max=100, help="JPEG quality, 1 to 100; default: 95")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="leave what is there, and do the rest")]
+Resume = Annotated[bool, typer.Option("--resume", help="keep existing results and make the missing ones")]
 Scale = Annotated[
     int | None,
-    typer.Option("--scale", metavar="N", help="2, 3 or 4 times as wide and high; default: 2, if nothing else is named"),
+    typer.Option("--scale", metavar="N", help="enlarge 2, 3 or 4 times; default: 2 for upscale without --to"),
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="WxH", help="any size, as in 1920x1080; default: by --scale")]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="WxH", help="enlarge to this size, such as 1920x1080; default: by --scale")
+]
 Truth = Annotated[
     str | None,
-    typer.Option("--truth", metavar="PATH", help="the clean version: PSNR and SSIM are printed; default: none"),
+    typer.Option("--truth", metavar="PATH", help="clean version of INPUT, to print PSNR and SSIM; default: none"),
 ]
 
 
-def run(verb: str, *, source: list[str], out: Path, json: bool, **how: Any) -> None:
-    """Do it, and print the figures: of one picture as lines, of several as a table and their means.
+def run(verb: str, *, source: list[str], out: Path, json: bool, **options: Any) -> None:
+    """Call the function `verb` and print its metrics: lines for one image; for several a table and the means.
 
-    how: what else the command was given; the function of that name takes the same.
+    options: the other options of the command, which are keyword arguments of the function.
     """
     from isthmus.jobs.restoration import restore
 
     rows: list[dict[str, Any]] = []
-    getattr(restore, verb)(source, out=out, each=rows.append, **how)
-    keys = rows[0] if rows else []  # none where --resume found all of them there
+    getattr(restore, verb)(source, out=out, each=rows.append, **options)
+    keys = rows[0] if rows else []  # no rows if --resume had nothing left to do
     numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
     means |= {"seconds": sum(numbers.get("seconds", []))}
@@ -79,7 +83,7 @@ def run(verb: str, *, source: list[str], out: Path, json: bool, **how: Any) -> N
     elif rows:
         print_table(rows)
         print_lines({"pictures": len(rows), **means})
-    done(f"Written: {out}")
+    print_closing(f"Written: {out}")
 
 
 @app.command()
@@ -88,7 +92,7 @@ def denoise(
     out: Out,
     model: Model = None,
     strength: Annotated[
-        float, typer.Option("--strength", metavar="F", min=0.0, help="of the change: 0 none, 1 all")
+        float, typer.Option("--strength", metavar="F", min=0.0, help="share of the change: 0 none, 1 all")
     ] = 1.0,
     scale: Scale = None,
     to: To = None,
@@ -97,12 +101,12 @@ def denoise(
         typer.Option(
             "--upscale-model",
             metavar="RUN|NAME",
-            help="what enlarges it, by its own scale, if alone; default: a shipped one, with --scale or --to",
+            help="model that also enlarges; default: with --scale or --to a shipped one",
         ),
     ] = None,
     best: Best = False,
     white: White = None,
-    side_by_side: Beside = False,
+    side_by_side: SideBySide = False,
     truth: Truth = None,
     split: Split = None,
     first: First = None,
@@ -113,7 +117,7 @@ def denoise(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Remove noise from pictures; --scale enlarges them too."""
+    """Remove noise from images; --scale also enlarges them."""
     run("denoise", **locals())
 
 
@@ -124,12 +128,14 @@ def unwatermark(
     model: Model = None,
     sure: Annotated[
         float,
-        typer.Option("--sure", metavar="F", min=0.0, max=1.0, help="how likely it has to be that a mark is one"),
+        typer.Option(
+            "--sure", metavar="F", min=0.0, max=1.0, help="least probability at which a region counts as a watermark"
+        ),
     ] = SURE,
-    save_mask: Annotated[bool, typer.Option("--save-mask", help="also where it was: NAME-mask.png")] = False,
+    save_mask: Annotated[bool, typer.Option("--save-mask", help="also write the mask: NAME-mask.png")] = False,
     best: Best = False,
     white: White = None,
-    side_by_side: Beside = False,
+    side_by_side: SideBySide = False,
     truth: Truth = None,
     split: Split = None,
     first: First = None,
@@ -140,9 +146,9 @@ def unwatermark(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Remove a logo or words from pictures (experimental).
+    """Remove logos or text from images (experimental).
 
-    Look at the result: it may be worse than the input.
+    Check the result: it may be worse than the input.
     """
     run("unwatermark", **locals())
 
@@ -156,19 +162,22 @@ def inpaint(
         typer.Option(
             "--mask",
             metavar="PATH",
-            help="white or transparent is the hole; a folder: one for each picture, or frame; "
-            "default: the transparent part of the picture",
+            help="mask, white or transparent in the hole, or a folder with one for each image or frame; "
+            "default: the transparent part of the image",
         ),
     ] = None,
-    invert: Annotated[bool, typer.Option("--invert", help="the rest is the hole")] = False,
-    dilate: Annotated[int, typer.Option("--dilate", min=0, metavar="N", help="the hole grows by N pixels")] = 0,
+    invert: Annotated[bool, typer.Option("--invert", help="invert the mask")] = False,
+    dilate: Annotated[int, typer.Option("--dilate", min=0, metavar="N", help="grow the hole by N pixels")] = 0,
     threshold: Annotated[
-        float, typer.Option("--threshold", metavar="F", min=0.0, max=1.0, help="share of white where the hole begins")
+        float,
+        typer.Option(
+            "--threshold", metavar="F", min=0.0, max=1.0, help="share of white above which a pixel of the mask is hole"
+        ),
     ] = 0.5,
     model: Model = None,
     best: Best = False,
     white: White = None,
-    side_by_side: Beside = False,
+    side_by_side: SideBySide = False,
     truth: Truth = None,
     split: Split = None,
     first: First = None,
@@ -179,7 +188,7 @@ def inpaint(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Fill holes in pictures."""
+    """Fill holes in images."""
     run("inpaint", **locals())
 
 
@@ -190,12 +199,12 @@ def upscale(
     scale: Scale = None,
     to: To = None,
     deblock: Annotated[
-        bool, typer.Option("--deblock/--no-deblock", help="remove the blocks of a JPEG of quality 85 or less first")
+        bool, typer.Option("--deblock/--no-deblock", help="first remove the blocks of a JPEG of quality 85 or less")
     ] = True,
     model: Model = None,
     best: Best = False,
     white: White = None,
-    side_by_side: Beside = False,
+    side_by_side: SideBySide = False,
     truth: Truth = None,
     split: Split = None,
     first: First = None,
@@ -206,5 +215,5 @@ def upscale(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Enlarge pictures, 2, 3 or 4 times or to any size."""
+    """Enlarge images 2, 3 or 4 times, or to any size."""
     run("upscale", **locals())

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Restoration(Job):
-    """A damaged image becomes what it was before. Learns from squares of images at their own scale."""
+    """Restores degraded images. Trained on patches of images at their native scale."""
 
     name = "restoration"
+    title = "Restore"
     verbs: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("denoise", "unwatermark", "inpaint", "upscale"), "isthmus.jobs.restoration.restore"
     )
@@ -29,8 +30,8 @@ class Restoration(Job):
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         from isthmus.data import open_data
 
-        how: dict[str, Any] = {key: options.get(key) for key in ("gray", "white", "table")}
-        return open_data(data, cut=options.get("size") or recipe.cut, **how)
+        shared: dict[str, Any] = {key: options.get(key) for key in ("gray", "white", "table")}
+        return open_data(data, cut=options.get("size") or recipe.cut, **shared)
 
     def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
         from isthmus.jobs.restoration.training_noise import note_noise
@@ -41,4 +42,4 @@ class Restoration(Job):
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         mask = " --mask MASK" if recipe == "inpaint" else ""
         steps = super().next_steps(model, recipe, run, data, truth)
-        return [*steps, f"isthmus {recipe} PICTURE{mask} --model {run} --out restored.png"]
+        return [*steps, f"isthmus {recipe} IMAGE{mask} --model {run} --out restored.png"]
