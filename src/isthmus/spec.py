@@ -20,7 +20,8 @@ class Spec:
     a layer takes statistics over positions, or nothing is declared. scale: how many times as large the output is.
     mask_channels: channels of the network's input beside those of the image, which hold a mask. predicts_mask: the last
     channel of the output is a mask. clean_target: the target of the training is the image as it should be.
-    compresses: the code is meant to be smaller than the item. discrete: the code is a grid of symbols. discontinuous: a
+    compresses: the code is meant to be smaller than the item. discrete: the code is a grid of symbols, each one of
+    `codes`. discontinuous: a
     small change of the input may make a large one of the code (rounding, selection). prior: "normal" where the penalty
     pulls codes to N(0, I), else None. active_above: the value above which a unit counts as active,
     where units can be silent. code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a
@@ -38,6 +39,7 @@ class Spec:
     clean_target: bool = True
     compresses: bool = True
     discrete: bool = False
+    codes: int | None = None
     prior: str | None = None
     discontinuous: bool = False
     active_above: float | None = None
@@ -70,6 +72,7 @@ class Spec:
             clean_target=_declared(corruption, "clean", True),
             compresses=_declared(bottleneck, "compresses", True),
             discrete=_declared(bottleneck, "discrete", False),
+            codes=_declared(bottleneck, "codes", None),
             prior=_declared(bottleneck, "prior", None),
             discontinuous=_declared(bottleneck, "discontinuous", False),
             active_above=_declared(bottleneck, "active_above", None),

@@ -121,8 +121,9 @@ def indices_of(model: Autoencoder) -> int:
 
 
 def codes_of(model: Autoencoder) -> int:
-    """How many symbols a discrete bottleneck has."""
-    return int(model.bottleneck.codes)  # type: ignore[arg-type]
+    """How many values a symbol of a discrete code has."""
+    assert model.spec.codes is not None
+    return model.spec.codes
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Binary codes: items that look alike have codes that differ in few bits."""
