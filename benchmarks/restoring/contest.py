@@ -17,7 +17,7 @@ from torch import Tensor
 
 from common import write
 from isthmus import load, metrics
-from isthmus.inference.image import restored as in_tiles
+from isthmus.inference.image import restore_array as in_tiles
 from isthmus.media.image_reader import read_picture
 from isthmus.models import CARD, folder_of, names
 from overlap import TESTED, without

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from isthmus import metrics
-from isthmus.inference.image import through
-from isthmus.inference.marks import MOST, SURE, marks_in
+from isthmus.inference.image import net_for_channels
+from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, watermark_regions
 from restoring import damage, marks
 from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
 
@@ -57,7 +57,7 @@ def harmless(contest: Contest) -> None:
         f"against what went in, {CAP:g} dB where it is the same; touched: share of the pictures with another pixel. "
         "Marks: one a kind on each of Kodak's, drawn by benchmarks/restoring/marks.py (the last 24 logos by file name, "
         "typefaces that are not learned from), PSNR of all channels in the mask less that of doing nothing; better, "
-        f"worse: share of the pictures by more than .05 dB. sure={SURE:g}, as chosen by the part `sure`",
+        f"worse: share of the pictures by more than .05 dB. sure={MIN_PROBABILITY:g}, as chosen by the part `sure`",
         time.perf_counter() - began,
     )
 
@@ -110,14 +110,19 @@ def held_back() -> Iterator[tuple[np.ndarray, Path]]:
 def raw(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the net makes of C×H×W everywhere, and how likely each pixel is covered, H×W."""
     with torch.no_grad():
-        y = through(net.model, len(x), False)(torch.from_numpy(x)[None].float().to(DEVICE))[0].cpu().double().numpy()
+        y = (
+            net_for_channels(net.model, len(x), False)(torch.from_numpy(x)[None].float().to(DEVICE))[0]
+            .cpu()
+            .double()
+            .numpy()
+        )
     return in_bytes(y[:-1]), y[-1]
 
 
 def decided(x: np.ndarray, y: np.ndarray, odds: np.ndarray, sure: float) -> np.ndarray:
     """As isthmus.unwatermark decides."""
-    mask = marks_in(odds, sure)
-    return x if mask.mean() > MOST else np.where(mask, y, x)
+    mask = watermark_regions(odds, sure)
+    return x if mask.mean() > MAX_SHARE else np.where(mask, y, x)
 
 
 def unmarked(y: np.ndarray, x: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isthmus import metrics
 from isthmus.bicubic import enlarge, shrink
-from isthmus.inference.image import restored as in_tiles
+from isthmus.inference.image import restore_array as in_tiles
 from restoring.contest import Contest, Net, files, in_bytes, means, read
 from restoring.published import ENLARGED
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.inference.tiles import cuts, tiled
+from isthmus.inference.tiles import apply_tiled, tile_bounds
 from isthmus.networks import UNetDecoder, UNetEncoder
 
 RANDOM = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def together(
         place[...] = part
 
     with torch.no_grad():
-        tiled(function, x, *sides, write=write, scale=scale, **how)
+        apply_tiled(function, x, *sides, write=write, scale=scale, **how)
     assert not np.isnan(whole[0]).any()
     return whole[0]
 
@@ -135,7 +135,7 @@ def test_a_wide_panorama_takes_small_tiles() -> None:
         largest[0] = max(largest[0], part.shape[2] * part.shape[3])
         return part
 
-    tiled(function, x, write=lambda part, top, left: parts.append(part.size), reach=52, stride=8)
+    apply_tiled(function, x, write=lambda part, top, left: parts.append(part.size), reach=52, stride=8)
     assert largest[0] <= (512 + 2 * 52 + 16) ** 2
     assert sum(parts) == x.size
 
@@ -144,7 +144,7 @@ def test_a_wide_panorama_takes_small_tiles() -> None:
 @pytest.mark.parametrize("tile", [4, 24, 64])
 def test_cuts_overlap_by_the_feather_and_are_no_longer_than_a_tile(length: int, tile: int) -> None:
     feather = tile // 4
-    found = cuts(length, tile, 2, feather)
+    found = tile_bounds(length, tile, 2, feather)
     assert found[0][0] == 0
     assert found[-1][1] == length
     for (first, end), (following, _) in pairwise(found):

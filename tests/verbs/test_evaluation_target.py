@@ -18,7 +18,7 @@ from isthmus import create, evaluate, fit, load
 from isthmus.cli import main
 from isthmus.corruptions import white_noise
 from isthmus.errors import BadInput
-from isthmus.inference.marks import COVERED
+from isthmus.inference.mask_regions import COVERED
 from isthmus.metrics import psnr, ssim
 from isthmus.types import Context, Noise, Sample
 

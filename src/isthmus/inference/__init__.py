@@ -1,1 +1,1 @@
-"""The way of an input through a trained model: open, tile, share out over processes, write."""
+"""Applying a trained model: open inputs, run tiles, batches and processes, write outputs."""

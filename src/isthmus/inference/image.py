@@ -1,4 +1,4 @@
-"""One picture through a net, as an array: what every source of pictures calls, and a film frame by frame."""
+"""Restoration of one image or video frame, given as an array, by a model."""
 
 from __future__ import annotations
 
@@ -14,77 +14,76 @@ from torch import Tensor
 
 from isthmus.bicubic import enlarge
 from isthmus.errors import BadInput
-from isthmus.inference.marks import AROUND, SURE, marks_in
-from isthmus.inference.tiles import TILE, grid, tiled
+from isthmus.inference.mask_regions import MIN_PROBABILITY, REGION_PROBABILITY, watermark_regions
+from isthmus.inference.tiles import TILE, apply_tiled, grid
 from isthmus.layers import mirror_to
 from isthmus.media.bit_depth import full_range
 from isthmus.training.progress import Progress
 
-LARGE = 2**30  # bytes from which on a result lies in a temporary file, which the system may write out
-# Y, Cb and Cr of R, G and B (BT.601, the whole range, as JPEG has them).
+LARGE_RESULT = 2**30  # bytes above which a result is mapped to a temporary file, so that the system can page it out
+# Y, Cb and Cr of R, G and B (BT.601, full range, as in JPEG).
 YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 RGB = torch.linalg.inv(YCC)
 Net = Callable[..., Tensor]
 
 
-def restored(
+def restore_array(
     model: Any,
     pixels: np.ndarray,
     *,
     hole: np.ndarray | None = None,
     strength: float = 1.0,
     best: bool = False,
-    sure: float = SURE,
+    sure: float = MIN_PROBABILITY,
     range: tuple[float, float] | None = None,
     tile: int = TILE,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What a model makes of H×W×C (C of 1 or 3), in the same type.
+    """Apply a model to an image H×W×C (C = 1 or 3) and return the result in the same dtype.
 
-    range: the numbers that are 0 and 1 to the model; by default 0 and all that the type holds, for floats 0..1.
+    hole: H×W bool, the mask of a model that takes one; pixels outside of it are unchanged to the bit. strength: share
+    of the change, 1 for all of it. best: average over the eight rotations and reflections, eight times slower. sure:
+    least probability of a watermark, for a model that predicts a mask; see watermark_regions. range: the pixel values
+    that are 0 and 1 to the model; by default the range of the dtype, for floats 0..1.
 
-    hole: H×W bool, handed to the model as mask; outside of it the pixels come back to the bit. strength: of the change,
-    1 for all of it. best: the mean over the eight ways to turn and mirror the picture, in eight times the time. sure:
-    how likely a model that finds a mask has to be right about it; see marks_in.
-
-    Returns the result, scale·H × scale·W × C, and where it was changed, H×W bool: the hole, or the mask that the model
-    found, whose outside comes back to the bit too; None where that is everywhere. A gray picture stays gray; a gray
-    model does the channels of a colour picture one by one, or enlarges its luma alone. Raises BadInput for a picture
-    that the model does not take.
+    Returns the result, scale·H × scale·W × C, and the changed pixels, H×W bool: the hole, or the predicted mask,
+    outside of which pixels are unchanged to the bit too; None if every pixel may have changed. A gray image stays
+    gray; a gray model is applied to each channel of a color image, or, if it enlarges, to the luma only. Raises
+    BadInput for an image that the model does not accept.
     """
     height, width, channels = pixels.shape
     scale, range = int(model.scale), range or full_range(pixels.dtype)
-    limits = limits_of(pixels, range)
+    limits = clip_limits(pixels, range)
     result = allocate((height * scale, width * scale, channels), pixels.dtype)
-    odds: np.ndarray | None = None
-    net = through(model, channels, best, agree=sure > 0)
+    probability: np.ndarray | None = None
+    net = net_for_channels(model, channels, best, agree=sure > 0)
 
-    def once(x: Tensor, *mask: Tensor) -> Tensor:
+    def restore_tile(x: Tensor, *mask: Tensor) -> Tensor:
         if mask and not mask[0].any():
             return x
-        place = device_of(model)
-        given = x.to(place)
-        y = net(given, *(side.to(place) for side in mask))
+        device = device_of(model)
+        moved = x.to(device)
+        y = net(moved, *(side.to(device) for side in mask))
         if strength != 1:
-            y = torch.cat([given + strength * (y[:, :channels] - given), y[:, channels:]], 1)
+            y = torch.cat([moved + strength * (y[:, :channels] - moved), y[:, channels:]], 1)
         return y
 
     def write(part: np.ndarray, top: int, left: int) -> None:
-        nonlocal odds
+        nonlocal probability
         rows, columns = slice(top, top + part.shape[1]), slice(left, left + part.shape[2])
         if len(part) > channels:
-            odds = np.zeros((height, width), np.float16) if odds is None else odds
-            odds[rows, columns] = part[-1]
-        result[rows, columns] = in_type(np.moveaxis(part[:channels], 0, -1), pixels.dtype, range, limits)
+            probability = np.zeros((height, width), np.float16) if probability is None else probability
+            probability[rows, columns] = part[-1]
+        result[rows, columns] = to_dtype(np.moveaxis(part[:channels], 0, -1), pixels.dtype, range, limits)
 
-    sides = [] if hole is None else [hole[None]]
-    reach = None if model.reach is None else max(2, model.reach)  # two are what the cubic of the colours sees
+    inputs = [] if hole is None else [hole[None]]
+    reach = None if model.reach is None else max(2, model.reach)  # the cubic of the chroma reaches 2 pixels
     rows, columns = grid(height, width, tile, reach)
     count = len(rows) * len(columns)
     with torch.no_grad(), Progress(count, quiet=count == 1) as bar:
-        tiled(
-            once,
+        apply_tiled(
+            restore_tile,
             np.moveaxis(pixels, -1, 0),
-            *sides,
+            *inputs,
             write=write,
             reach=reach,
             stride=model.stride,
@@ -93,84 +92,85 @@ def restored(
             each=lambda done: bar.step(done, lambda: f"tile {done}/{count}"),
             range=range,
         )
-    changed = hole.copy() if hole is not None else None if odds is None else marks_in(odds, sure)
+    changed = hole.copy() if hole is not None else None if probability is None else watermark_regions(probability, sure)
     if changed is not None:
         np.copyto(result, pixels, where=~changed[..., None])
     return result, changed
 
 
-def through(model: Any, channels: int, best: bool, agree: bool = True) -> Net:
-    """N×C×h×w, and a mask N×1×h×w if there is one -> N×C×..., or one more: the mask that the model found."""
+def net_for_channels(model: Any, channels: int, best: bool, agree: bool = True) -> Net:
+    """The model as a function of N×C×h×w, and of a mask N×1×h×w if it takes one, that returns N×C×..., plus one channel
+    if the model predicts a mask."""
 
     def net(x: Tensor, mask: Tensor | None = None) -> Tensor:
         return model.restore(x) if mask is None else model.restore(x, mask=mask)
 
-    one = eightfold(net) if best else agreeing(net, model.stride) if agree else net
+    run_net = self_ensemble(net) if best else consensus_mask(net, model.stride) if agree else net
     takes = int(model.shape[0])
     if len(model.shape) != 3 or takes not in (1, 3):
-        raise BadInput(f"this model takes items of {'×'.join(map(str, model.shape))}, and no gray or colour picture")
+        raise BadInput(f"this model accepts items of {'×'.join(map(str, model.shape))}, not gray or color images")
     if takes == channels:
-        return one
+        return run_net
     if channels == 1:
-        return lambda x, *mask: gray_of(one(x.expand(-1, 3, -1, -1), *mask))
-    return luma_alone(one, model.scale) if model.scale > 1 else lambda x, *mask: one_by_one(one, x, *mask)
+        return lambda x, *mask: luma_of(run_net(x.expand(-1, 3, -1, -1), *mask))
+    return on_luma(run_net, model.scale) if model.scale > 1 else lambda x, *mask: per_channel(run_net, x, *mask)
 
 
-def gray_of(y: Tensor) -> Tensor:
+def luma_of(y: Tensor) -> Tensor:
     return torch.cat([torch.tensordot(YCC[0].to(y), y[:, :3], ([0], [1]))[:, None], y[:, 3:]], 1)
 
 
-def one_by_one(net: Net, x: Tensor, *mask: Tensor) -> Tensor:
-    """Each channel by itself, which takes no more memory than one; a mask is found where any channel finds it."""
-    found = [net(channel, *mask) for channel in x.split(1, 1)]
-    masks = [part[:, 1:] for part in found if part.shape[1] > 1]
-    return torch.cat([part[:, :1] for part in found] + ([torch.stack(masks).amax(0)] if masks else []), 1)
+def per_channel(net: Net, x: Tensor, *mask: Tensor) -> Tensor:
+    """Apply the net to one channel at a time, to save memory; predicted masks are joined by their maximum."""
+    outputs = [net(channel, *mask) for channel in x.split(1, 1)]
+    masks = [part[:, 1:] for part in outputs if part.shape[1] > 1]
+    return torch.cat([part[:, :1] for part in outputs] + ([torch.stack(masks).amax(0)] if masks else []), 1)
 
 
-def luma_alone(net: Net, scale: int) -> Net:
-    """The luma by the net, the two differences of colour, which the eye sees less sharply, by a cubic."""
+def on_luma(net: Net, scale: int) -> Net:
+    """Enlarge the luma by the net and the chroma, which the eye resolves less sharply, by a cubic."""
 
     def enlarged(x: Tensor) -> Tensor:
         parts = torch.einsum("ij,njhw->nihw", YCC.to(x), x)
-        whole = torch.cat([net(parts[:, :1]), enlarge(parts[:, 1:], scale)], 1)
-        return torch.einsum("ij,njhw->nihw", RGB.to(x), whole)
+        planes = torch.cat([net(parts[:, :1]), enlarge(parts[:, 1:], scale)], 1)
+        return torch.einsum("ij,njhw->nihw", RGB.to(x), planes)
 
     return enlarged
 
 
-def eightfold(net: Net) -> Net:
-    """The mean of what the net makes of all eight ways to turn and mirror a picture (Timofte et al. 2016)."""
+def self_ensemble(net: Net) -> Net:
+    """The mean output over the eight rotations and reflections of an image (Timofte et al. 2016)."""
 
-    def mean(x: Tensor, *sides: Tensor) -> Tensor:
+    def mean(x: Tensor, *inputs: Tensor) -> Tensor:
         total: Any = 0.0
         for turns in range(4):
             for mirrored in (False, True):
-                seen = (turned(side.flip(-1) if mirrored else side, turns) for side in (x, *sides))
-                y = turned(net(*seen), -turns)
+                views = (rotated(side.flip(-1) if mirrored else side, turns) for side in (x, *inputs))
+                y = rotated(net(*views), -turns)
                 total = total + (y.flip(-1) if mirrored else y)
         return total / 8
 
     return mean
 
 
-def agreeing(net: Net, stride: int) -> Net:
-    """Of a net that tells a mask: the least likely of four views counts, upright, mirrored, overturned and both.
+def consensus_mask(net: Net, stride: int) -> Net:
+    """For a net that predicts a mask: the minimum of its probability over the four reflections of an image.
 
-    A net that learned from pictures turned at random finds a mark in each view, and seldom the same thing by mistake.
+    A net trained on randomly reflected images finds a watermark in each view, but seldom repeats a false positive.
     """
 
-    def least(x: Tensor, *sides: Tensor) -> Tensor:
-        y, (height, width) = net(x, *sides), x.shape[-2:]
-        if y.shape[1] == x.shape[1] or not (y[:, -1:] > AROUND).any():
+    def least(x: Tensor, *inputs: Tensor) -> Tensor:
+        y, (height, width) = net(x, *inputs), x.shape[-2:]
+        if y.shape[1] == x.shape[1] or not (y[:, -1:] > REGION_PROBABILITY).any():
             return y
-        x = mirror_to(x, stride)  # as the net does, and so all views lie on one grid
+        x = mirror_to(x, stride)  # as the net does, so that all views lie on one grid
         views = [net(x.flip(axes)).flip(axes)[:, -1:, :height, :width] for axes in ((3,), (2,), (2, 3))]
         return torch.cat([y[:, :-1], torch.cat([y[:, -1:], *views], 1).amin(1, keepdim=True)], 1)
 
     return least
 
 
-def turned(x: Tensor, turns: int) -> Tensor:
+def rotated(x: Tensor, turns: int) -> Tensor:
     return torch.rot90(x, turns, (-2, -1))
 
 
@@ -178,30 +178,30 @@ def device_of(model: Any) -> torch.device:
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
-def in_type(
+def to_dtype(
     values: np.ndarray, dtype: np.dtype, range: tuple[float, float], limits: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Numbers in [0, 1] as `dtype`, 0 and 1 being `range`: whole ones rounded and cut to `limits` (that)."""
+    """Values in [0, 1] as `dtype`, mapped to `range`; integers are rounded and clipped to `limits` (or `range`)."""
     low, high = range
-    if low or (dtype.kind != "f" and dtype.itemsize > 2):  # float32 does not hold all whole numbers of 32 bits
+    if low or (dtype.kind != "f" and dtype.itemsize > 2):  # float32 cannot represent all 32-bit integers
         values = values.astype(np.float64)
     values = values * ((high - low) or 1) + low
     return values.astype(dtype) if dtype.kind == "f" else np.rint(np.clip(values, *(limits or range))).astype(dtype)
 
 
-def limits_of(pixels: np.ndarray, range: tuple[float, float]) -> tuple[float, float]:
-    """The range, and beyond it what the picture holds: whole numbers of a result are cut to that."""
+def clip_limits(pixels: np.ndarray, range: tuple[float, float]) -> tuple[float, float]:
+    """The limits to which an integer result is clipped: the range, widened to the values of the image."""
     if pixels.dtype.kind == "f" or range == full_range(pixels.dtype):
         return range
     return min(range[0], float(pixels.min())), max(range[1], float(pixels.max()))
 
 
 def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An empty array, in a temporary file where it is LARGE."""
+    """An empty array, mapped to a temporary file if it is larger than LARGE_RESULT."""
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE:
+    if size < LARGE_RESULT:
         return np.empty(shape, dtype)
-    with tempfile.TemporaryFile() as file:  # gone with the array, which holds it open
+    with tempfile.TemporaryFile() as file:  # removed when the array, which holds it open, is freed
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)  # or a full disk would end the process without a word
+            os.posix_fallocate(file.fileno(), 0, size)  # else a full disk would kill the process without a message
         return np.memmap(file, dtype, "w+", shape=shape)

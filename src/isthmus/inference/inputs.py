@@ -1,4 +1,4 @@
-"""From what a person names to what a model takes: a run or a model, and the part of the data that is meant."""
+"""Resolve the inputs of a verb: the model of a run, and the selected split of the data, prepared for the model."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ RunOrModel = Autoencoder | str | Path
 
 
 def as_model(run: RunOrModel, device: str | None = None) -> Autoencoder:
-    """The model of a run folder, or the model itself, on the device (None: where it is). Raises BadInput."""
-    place = None if device is None else named_device(device)  # refused before anything is read
+    """Load the model of a run folder, or take a model as it is; moved to `device` unless None. Raises BadInput."""
+    target = None if device is None else named_device(device)  # checked before anything is read
     model = run if isinstance(run, Autoencoder) else load_model(run)
-    return model if place is None else model.to(place)
+    return model if target is None else model.to(target)
 
 
 def open_for(model: Autoencoder, source: Any, *, split: str | None = None, first: int | None = None) -> Data:
-    """`source` made to fit the model: all of it, one `split` of it, the `first` items of either.
+    """Open `source` with the preprocessing of the model: all items, one `split`, or the `first` items of either.
 
-    Raises BadInput where it does not fit, or has no such split.
+    Raises BadInput if the data do not fit the model or have no such split.
     """
     data = open_data(source, like=model.read_as())
     if data is not source:
-        print_notes(data)
-    return chosen(data, model, split=split, first=first)
+        warn_notes(data)
+    return select_items(data, model, split=split, first=first)
 
 
-def chosen(data: Data, model: Autoencoder | None, *, split: str | None = None, first: int | None = None) -> Data:
-    """All of the data, one `split` of it, the `first` items of either. Raises BadInput where there is no such split."""
+def select_items(data: Data, model: Autoencoder | None, *, split: str | None = None, first: int | None = None) -> Data:
+    """All of the data, one `split`, or the `first` items of either. Raises BadInput if there is no such split."""
     if first is not None and first < 1:
         raise BadInput(f"first is {first}: 1 or more is accepted")
     if split is not None and split != "all":
@@ -52,8 +52,8 @@ def chosen(data: Data, model: Autoencoder | None, *, split: str | None = None, f
 
 
 def parts_of(data: Data, model: Autoencoder | None) -> dict[str, np.ndarray]:
-    """The parts that the model's training chose where this is its data; else the official ones, if any."""
-    if model is not None and trained_on(data, model):
+    """The splits recorded by the training if these are its data; else the official splits, if any."""
+    if model is not None and is_training_data(data, model):
         about = model.about
         shares = {key: about["training"][key] for key in ("seed", "validation", "test")}
         if model.path is None or not (model.path / store.PARTS).is_file():
@@ -62,28 +62,28 @@ def parts_of(data: Data, model: Autoencoder | None) -> dict[str, np.ndarray]:
     return dict(data.parts)
 
 
-def trained_on(data: Data, model: Autoencoder) -> bool:
-    """Whether this is what the model was trained on: the same place, or the same contents."""
+def is_training_data(data: Data, model: Autoencoder) -> bool:
+    """Whether the model was trained on these data: the same path, or the same content."""
     own, other = model.about.get("data", {}), data.source
     keys = ("kind", "name", "path")
-    same_place = own.get("kind") not in ("array", "dataset") and all(own.get(key) == other.get(key) for key in keys)
-    return bool(own) and (same_place or own.get("fingerprint") == other.get("fingerprint"))
+    same_path = own.get("kind") not in ("array", "dataset") and all(own.get(key) == other.get(key) for key in keys)
+    return bool(own) and (same_path or own.get("fingerprint") == other.get("fingerprint"))
 
 
 def chunks(data: Data, rows: slice | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """The items (of `rows`) as float32 in [0, 1], a bounded number at a time; every verb cuts at the same places."""
+    """Yield (rows, items as float32 in [0, 1]) in chunks; the boundaries are the same for every verb."""
     rows = rows or slice(0, len(data))
     for first in range(rows.start, rows.stop, CHUNK):
-        place = slice(first, min(first + CHUNK, rows.stop))
-        yield place, data.floats(np.arange(place.start, place.stop))
+        part = slice(first, min(first + CHUNK, rows.stop))
+        yield part, data.floats(np.arange(part.start, part.stop))
 
 
 def name_of(data: Data) -> str:
     return str(data.source.get("name") or Path(data.source.get("path", "data")).name)
 
 
-def print_notes(data: Data) -> None:
-    """What was noticed about the data, each as one warning."""
+def warn_notes(data: Data) -> None:
+    """Warn of each note about the data, and of skipped files."""
     for note in data.notes:
         warnings.warn(note, Note, stacklevel=4)
     if data.skipped:

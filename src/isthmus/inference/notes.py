@@ -1,4 +1,4 @@
-"""The notes of many pictures: of each kind the first few are passed on, and at the end the number of the others."""
+"""Limits the notes of many images: the first few of each kind are shown, then the number of the others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 from isthmus.errors import Note
 
-FEW = 3
+MAX_OF_KIND = 3
 
 
 class Notes:
-    """Two notes are of one kind where they differ in a file's name and in numbers alone; equal ones count once."""
+    """Notes are of one kind if they differ only in file name and numbers; identical notes count once."""
 
     def __init__(self) -> None:
         self.texts: set[str] = set()
@@ -22,13 +22,13 @@ class Notes:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Of the warnings that come up inside, those of a kind that has been noted often are held back."""
-        with warnings.catch_warnings(record=True) as found:
+        """Pass on the warnings raised inside, except notes of a kind that was already shown MAX_OF_KIND times."""
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", Note)
             try:
                 yield
             finally:
-                kept = list(found)
+                kept = list(caught)
         for one in kept:
             text = str(one.message)
             if not issubclass(one.category, Note):
@@ -37,9 +37,9 @@ class Notes:
                 self.texts.add(text)
                 kind = re.sub(r"\d+", "#", text.partition(": ")[2] or text)
                 self.kinds[kind] += 1
-                if self.kinds[kind] <= FEW:
+                if self.kinds[kind] <= MAX_OF_KIND:
                     warnings.warn(one.message, Note, stacklevel=4)
 
     def close(self) -> None:
-        if more := sum(max(0, count - FEW) for count in self.kinds.values()):
-            warnings.warn(f"and {more} more such notes", Note, stacklevel=4)
+        if hidden := sum(max(0, count - MAX_OF_KIND) for count in self.kinds.values()):
+            warnings.warn(f"and {hidden} more such notes", Note, stacklevel=4)

@@ -1,4 +1,4 @@
-"""Where results go: one file, a folder with the same relative names, an array, a grid, a film."""
+"""Writes results to one file or to a folder with the relative names of the input."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from isthmus.data.tables.schema import Schema
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
-from isthmus.inference.ranks import gathered, shared_folder
+from isthmus.inference.distributed import gather_batches, shared_folder
 from isthmus.report import as_pictures, grid, write_gif, write_picture
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
-class Sink:
-    """Takes pictures chunk by chunk and writes them to `out` by its suffix.
+class OutputWriter:
+    """Writes items chunk by chunk to `out`, in the format of its suffix.
 
-    .npy: one array in the numbers of the training data. .csv: rows of them, under the names of `table`. .gif: a film. A
-    picture suffix: the picture where there is one, else a grid. Anything else: a folder with `names`, as .png, or .tif
-    where they were so and of 16 bits.
-    Nothing is left behind when an error is raised inside.
+    .npy: one array in the units of the training data. .csv: one row per item, with the columns of `table`. .gif: an
+    animation. An image suffix: the image, or a grid of several. Anything else: a folder with `names`, as .png, or as
+    .tif for a 16-bit .tif.
+    No file is left behind if an error is raised.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Sink:
             check_output(self.out, force=force)
 
     def write(self, batches: Iterable[Tensor], fabric: Fabric | None = None, first: int = 0) -> Path:
-        """Write all of the batches N×shape in [0, 1]; return where.
+        """Write the batches N×shape in [0, 1]; return the path.
 
-        With a fabric of several ranks these are the batches from item `first` on, and all write one result.
+        fabric: of several ranks that write one result; these batches then begin at item `first`.
         """
         suffix = self.out.suffix.lower()
-        if suffix in (".npy", ".gif", ".csv", *PICTURES):
-            items = gathered(batches, self.out, "items", fabric) if fabric else torch.cat(list(batches))
+        if suffix in (".npy", ".gif", ".csv", *IMAGE_SUFFIXES):
+            items = gather_batches(batches, self.out, "items", fabric) if fabric else torch.cat(list(batches))
             if items is None:
                 return self.out
             if suffix in (".npy", ".csv"):
@@ -66,12 +66,12 @@ class Sink:
                 write_gif(self.out, list(as_pictures(items)))
             elif len(items) == 1:
                 bits = 16 if self.sixteen and suffix in (".png", ".tif", ".tiff") else 8
-                write_picture(self.out, as_pictures(self._deep(items) if bits == 16 else items)[0], bits)
+                write_picture(self.out, as_pictures(self._as_16_bit(items) if bits == 16 else items)[0], bits)
             else:
                 write_picture(self.out, grid(items))
         elif suffix and suffix[1:].isalpha():
-            kinds = ", ".join((".npy", ".csv", ".gif", *PICTURES))
-            raise BadInput(f"{self.out}: nothing here writes {suffix}; {kinds} or a folder is accepted")
+            kinds = ", ".join((".npy", ".csv", ".gif", *IMAGE_SUFFIXES))
+            raise BadInput(f"{self.out}: unsupported output format {suffix}; {kinds} or a folder is accepted")
         else:
             self._folder(batches, fabric, first)
         return self.out
@@ -88,16 +88,18 @@ class Sink:
                 np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
 
     def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
-        names = unique([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
-        own = shared_folder(self.out, fabric, force=self.force) if fabric else atomic_folder(self.out, force=self.force)
-        with own as folder:
-            places = iter(names[first:])
+        names = unique_names([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
+        context = (
+            shared_folder(self.out, fabric, force=self.force) if fabric else atomic_folder(self.out, force=self.force)
+        )
+        with context as folder:
+            paths = iter(names[first:])
             for batch in batches:
-                for picture in as_pictures(self._deep(batch) if self.sixteen else batch):
-                    write_picture(folder / next(places), picture, 16 if self.sixteen else 8)
+                for picture in as_pictures(self._as_16_bit(batch) if self.sixteen else batch):
+                    write_picture(folder / next(paths), picture, 16 if self.sixteen else 8)
 
-    def _deep(self, items: Tensor) -> Tensor:
-        """Shares of what 16 bits hold, in the numbers of the training data: 12 bits in 16 stay below 4096."""
+    def _as_16_bit(self, items: Tensor) -> Tensor:
+        """Items as shares of 65535, in the units of the training data: 12-bit data in 16 bits stay below 4096."""
         return (from_unit(items, self.range) / 65535).clamp(0, 1)
 
     def _suffix(self, name: str) -> str:
@@ -105,8 +107,8 @@ class Sink:
         return ".tif" if deep_tiff else ".png"
 
 
-def unique(names: Sequence[str]) -> list[str]:
-    """The names, with -2, -3 ... where a.jpg and a.png would both become a.png."""
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names, with -2, -3 ... appended to duplicates, as when a.jpg and a.png both become a.png."""
     taken: set[str] = set()
     result = []
     for name in names:
@@ -119,7 +121,7 @@ def unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def sink_for(data: Data, out: Path | str, *, force: bool = False) -> Sink:
-    """A sink with the names, the numbers and the depth of `data`."""
+def writer_for(data: Data, out: Path | str, *, force: bool = False) -> OutputWriter:
+    """A writer with the names, the value range and the bit depth of `data`."""
     sixteen = data.dtype == torch.uint16
-    return Sink(out, data.names, range=data.range, sixteen=sixteen, force=force, table=data.table)
+    return OutputWriter(out, data.names, range=data.range, sixteen=sixteen, force=force, table=data.table)

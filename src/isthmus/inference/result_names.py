@@ -1,4 +1,4 @@
-"""The names and formats of what is written into a folder."""
+"""Names and formats of the files in an output folder."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ FORMATS = ("png", "tif", "tiff", "jpg", "jpeg", "webp", "bmp")
 
 
 def check_format(out: Any, format: str | None, jpeg_quality: int | None) -> None:
-    """Raise BadInput for a format that is not written, or that `out` contradicts, and for a quality of nothing."""
+    """Raise BadInput for an unsupported format, one that contradicts `out`, or a JPEG quality without a JPEG."""
     suffix = Path(out).suffix.lower() if out is not None and is_picture_name(Path(out)) else None
     if format is not None:
         if format not in FORMATS:
             raise unknown("format", format, FORMATS)
         if suffix not in (None, f".{format}"):
-            raise BadInput(f"{out}: ends in {suffix}, and format is {format}: name one of the two")
+            raise BadInput(f"{out}: has the suffix {suffix}, but format is {format}: give only one of them")
         suffix = f".{format}"
     if jpeg_quality is not None:
         if not 1 <= jpeg_quality <= 100:
             raise BadInput(f"jpeg_quality is {jpeg_quality}: a whole number from 1 to 100 is accepted")
         if suffix not in (".jpg", ".jpeg"):
-            raise BadInput("jpeg_quality: is of a JPEG, and none is written; format=jpg writes a folder of them")
+            raise BadInput("jpeg_quality: applies to JPEG output only; format=jpg writes a folder of JPEGs")
 
 
-def film_name(name: str) -> str:
-    """Of what becomes of a film in a folder: its own, but .mkv where its kind cannot be written."""
+def video_result_name(name: str) -> str:
+    """The name of the result of a video in a folder: its own, or with .mkv if its container cannot be written."""
     return f"{name}.mkv" if PurePosixPath(name).suffix.lower() in READ_ONLY else name
 
 
 def result_name(folder: Path, name: str, format: str | None = None) -> str:
-    """The format that is asked for, or .png, but .tif for a .tif of more than that can hold; .dcm and .npy stay so."""
+    """The name with the suffix of `format`; by default .npy and .dcm keep theirs, .tif too if PNG cannot hold it, and
+    everything else becomes .png."""
     path = PurePosixPath(name)
     if format is not None:
         return str(path.with_suffix(f".{format}"))
@@ -47,6 +48,6 @@ def result_name(folder: Path, name: str, format: str | None = None) -> str:
     if path.suffix.lower() in (".tif", ".tiff"):
         try:
             return str(path.with_suffix(".tif" if needs_tiff(folder / name) else ".png"))
-        except BadInput:  # which is told when it is read
+        except BadInput:  # reported when the file is read
             pass
     return str(path.with_suffix(".png"))

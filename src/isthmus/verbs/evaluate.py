@@ -18,7 +18,7 @@ from isthmus.data import Data
 from isthmus.data.base import by_column, ends_of
 from isthmus.errors import BadInput
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
-from isthmus.inference.marks import COVERED
+from isthmus.inference.mask_regions import COVERED
 from isthmus.jobs import job_of
 from isthmus.models import is_shipped
 from isthmus.types import Context, Noise, Sample

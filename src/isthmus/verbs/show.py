@@ -17,7 +17,7 @@ from isthmus.data.tables import ASKED, Asked
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import unknown
 from isthmus.files import check_output
-from isthmus.inference.inputs import name_of, print_notes
+from isthmus.inference.inputs import name_of, warn_notes
 from isthmus.media.dicom.units import shared_units
 from isthmus.report import as_pictures, grid, write_picture
 
@@ -47,7 +47,7 @@ def show(
         check_output(out, force=force)
     asked = Asked(**table) if table else None
     data = open_data(source, size=size, gray=gray, first=first, white=white, table=asked)
-    print_notes(data)
+    warn_notes(data)
     near = (
         len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
     )  # shards from everywhere would be fetched

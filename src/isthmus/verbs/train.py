@@ -15,7 +15,7 @@ from isthmus.data.tables import ASKED, Asked
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import check_output
-from isthmus.inference.inputs import print_notes
+from isthmus.inference.inputs import warn_notes
 from isthmus.jobs import attached, find_job, job_of
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.builders import is_small
@@ -75,7 +75,7 @@ def train(
     how = {"size": size, "gray": gray, "white": training_keys.get("white"), "table": table, "code": code}
     opened = opened_for(found, data, truth, {**how, "keys": model_keys, "training": options})
     size = opened.source.pop("side", size)
-    print_notes(opened)
+    warn_notes(opened)
     if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
         model_keys.setdefault("augment", "none")
     if by_column(opened.range) and "linear" in found.keys:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import isthmus
 from isthmus.cli import main
 from isthmus.errors import BadInput, Note
-from isthmus.inference.image import restored
+from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.masks import grown
 from isthmus.media.hidden_color import filled
 from isthmus.media.image_file import Info, Photo, read_photo, write_photo
@@ -182,11 +182,11 @@ def test_a_gray_net_enlarges_the_luma_and_the_colour_does_not_shift() -> None:
 def test_best_is_the_mean_over_eight_ways_to_turn_the_picture(size: tuple[int, int]) -> None:
     x = RANDOM.uniform(0, 1, (*size, 1)).astype(np.float32)
     shift = StandIn(lambda x: x.roll(1, -1), 1)  # which is another thing in every direction
-    found, _ = restored(shift, x, best=True)
+    found, _ = restore_array(shift, x, best=True)
     expected = (np.roll(x, 1, 0) + np.roll(x, -1, 0) + np.roll(x, 1, 1) + np.roll(x, -1, 1)) / 4
     assert np.allclose(found, expected, atol=1e-6)
-    assert np.allclose(restored(identity(1), x, best=True)[0], x, atol=1e-6)
-    large = restored(nearest(3, 1), x, best=True)[0]
+    assert np.allclose(restore_array(identity(1), x, best=True)[0], x, atol=1e-6)
+    large = restore_array(nearest(3, 1), x, best=True)[0]
     assert np.allclose(large, x.repeat(3, 0).repeat(3, 1), atol=1e-6)
 
 
@@ -197,7 +197,7 @@ def test_best_in_tiles_is_best_at_once() -> None:
         nn.init.normal_(weight, std=0.1)
     x = RANDOM.uniform(0, 1, (101, 83, 1)).astype(np.float32)
     for best in (False, True):
-        whole, parts = (restored(model, x, best=best, tile=tile)[0] for tile in (512, 16))
+        whole, parts = (restore_array(model, x, best=best, tile=tile)[0] for tile in (512, 16))
         assert np.abs(whole - parts).max() < 1e-5
     assert np.abs(whole - x).max() > 0.01
 
@@ -465,7 +465,7 @@ def test_upscale_by_a_factor(scale: int, deep: bool) -> None:
 def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     from isthmus.inference import image
 
-    monkeypatch.setattr(image, "LARGE", 100)
+    monkeypatch.setattr(image, "LARGE_RESULT", 100)
     x = noise(5, 7, 3)
     found = isthmus.upscale(x, model=nearest(2))
     assert np.array_equal(found, x.repeat(2, 0).repeat(2, 1))

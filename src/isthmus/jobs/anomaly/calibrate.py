@@ -20,7 +20,7 @@ from isthmus.detection.quantiles import of_rate
 from isthmus.detection.self_check import best_score, pictures_for, self_check
 from isthmus.detection.settings import FOUND_BY
 from isthmus.errors import BadInput, Note
-from isthmus.inference.inputs import print_notes
+from isthmus.inference.inputs import warn_notes
 from isthmus.jobs.anomaly.detector_part import NAME
 
 UNMEASURED = (
@@ -128,7 +128,7 @@ def some_of(items: Batches, count: int) -> Tensor:
 def shown(source: str, model: Autoencoder) -> Batches:
     """All items of a folder that somebody has shown, as the model takes them."""
     data = open_data(source, like=model.read_as())
-    print_notes(data)
+    warn_notes(data)
     return Batches(data, np.arange(len(data)))
 
 

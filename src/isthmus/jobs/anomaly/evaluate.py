@@ -19,7 +19,7 @@ from isthmus.data import Data, prepared, resize
 from isthmus.data.folder_layout import UNLABELED, AnomalyFolders, LabeledImages
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
-from isthmus.inference.inputs import name_of, open_for, parts_of, trained_on
+from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of
 from isthmus.jobs.anomaly.calibrate import Batches, doubted
 from isthmus.jobs.anomaly.detector_part import detector_of
 
@@ -124,7 +124,7 @@ def unlabeled(model: Autoencoder, data: Data, part: str) -> dict[str, Any]:
     doubted(detector)
     batches = Batches(data, np.arange(len(data)))
     score = np.concatenate([detector(model, x).score.numpy() for x in batches]).astype(float)
-    threshold, normal = detector.threshold(), trained_on(data, model)
+    threshold, normal = detector.threshold(), is_training_data(data, model)
     unseen = normal and part == "test" and detector.calibrated_on != "test"
     what = "all are taken as normal, as the training data are" if normal else "so there is no AUROC"
     if normal and not unseen:
@@ -185,7 +185,7 @@ def held_back(model: Autoencoder, found: AnomalyFolders) -> tuple[Batches, bool]
     """The normal pictures that the model has not learned from: all, where it was trained on another folder; and whether
     the threshold was calibrated on them."""
     data = open_for(model, found.open(like=model.about["input"]))
-    if not trained_on(data, model):
+    if not is_training_data(data, model):
         return Batches(data, np.arange(len(data))), False
     parts = parts_of(data, model)
     name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")

@@ -10,7 +10,7 @@ import torch
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
 from isthmus.data.tables.schema import Schema
-from isthmus.inference.inputs import parts_of, trained_on
+from isthmus.inference.inputs import is_training_data, parts_of
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector_part import detector_of
 from isthmus.jobs.anomaly.evaluate import told_apart
@@ -27,14 +27,14 @@ def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
     if detector is None or schema is None or not schema.normal or schema.label is None or data.labels is None:
         return {}
     rows = np.arange(len(data))
-    if trained_on(data, model):
+    if is_training_data(data, model):
         parts = parts_of(data, model)
         rows = np.setdiff1d(rows, np.concatenate([parts["train"], parts["validation"]]))
     bad = data.labels[rows] != schema.label.values.index(schema.normal)
     if bad.all() or not bad.any():
         return {}
     score = torch.cat([detector(model, x).score for x in Batches(data, rows)]).numpy()
-    calibrated = trained_on(data, model) and detector.calibrated_on == "test"
+    calibrated = is_training_data(data, model) and detector.calibrated_on == "test"
     figures = told_apart(score, bad, detector.threshold(), calibrated)
     kinds = {value: data.labels[rows] == place for place, value in enumerate(schema.label.values)}
     figures["per_kind"] = {

@@ -19,7 +19,7 @@ from isthmus.data import Data, peek, read_picture
 from isthmus.detection import Detector, Finding
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.inference.outputs import unique
+from isthmus.inference.outputs import unique_names
 from isthmus.media.coco import Annotated, Region, write_coco
 from isthmus.report import as_pictures
 from isthmus.report.heat import heated
@@ -61,7 +61,7 @@ class Heatmaps:
     ) -> None:
         self.normal, self.folder, self.source, self.white = detector.level, folder, data.source, white
         self.stretched, self.saved = stretched, saved
-        files = unique([f"{Path(name).with_suffix('.png')}" for name in data.names])
+        files = unique_names([f"{Path(name).with_suffix('.png')}" for name in data.names])
         self.names = iter(zip(data.names, files, strict=True))
         self.pool = ThreadPoolExecutor(min(THREADS, (os.cpu_count() or 1) + 1))
         self.large = Lock()

@@ -15,7 +15,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data.base import range_of
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import RunOrModel, as_model, open_for
-from isthmus.inference.outputs import Sink
+from isthmus.inference.outputs import OutputWriter
 
 
 def generate(
@@ -89,4 +89,4 @@ def _written(model: Autoencoder, pictures: Tensor, out: Path | str | None, force
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     names = [f"{i:05d}" for i in range(len(pictures))]
     table = model.about.get("input", {}).get("table")
-    return Sink(out, names, range=value_range, force=force, table=table).write([pictures])
+    return OutputWriter(out, names, range=value_range, force=force, table=table).write([pictures])

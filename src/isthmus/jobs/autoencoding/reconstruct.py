@@ -14,9 +14,9 @@ from isthmus.autoencoder import CHUNK
 from isthmus.data.base import range_of
 from isthmus.distributed import first_rank, joint_failure
 from isthmus.files import check_output
+from isthmus.inference.distributed import gather_batches, rows_of_rank, start_processes
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, open_for
-from isthmus.inference.outputs import Sink, sink_for
-from isthmus.inference.ranks import gathered, rows_of, workers
+from isthmus.inference.outputs import OutputWriter, writer_for
 from isthmus.jobs.autoencoding.code_files import check_codes_name, described, read_codes, write_codes
 
 
@@ -39,8 +39,8 @@ def reconstruct(
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return torch.cat([model.reconstruct(x, unit=True) for _, x in chunks(data)])
-    sink, fabric = sink_for(data, out, force=force), workers(**processes)
-    rows, model = rows_of(data, fabric), model.to(fabric.device)
+    sink, fabric = writer_for(data, out, force=force), start_processes(**processes)
+    rows, model = rows_of_rank(data, fabric), model.to(fabric.device)
     with joint_failure(fabric):
         batches = (model.reconstruct(x, unit=True) for _, x in chunks(data, rows))
         return sink.write(batches, fabric, rows.start)
@@ -67,11 +67,11 @@ def embed(
     if out is not None and first_rank():
         check_output(check_codes_name(out), force=force)
     data = open_for(model, source, split=split, first=first)
-    fabric = workers(**processes) if out is not None else None
+    fabric = start_processes(**processes) if out is not None else None
     model = model.to(fabric.device) if fabric else model
     discrete = model.spec.discrete
     vectors, indices = [], []
-    for _, x in chunks(data, rows_of(data, fabric) if fabric else None):
+    for _, x in chunks(data, rows_of_rank(data, fabric) if fabric else None):
         vectors.append(model.encode(x, unit=True).flatten(1).float())
         if discrete:
             indices.append(model.symbols(x, unit=True))
@@ -79,7 +79,7 @@ def embed(
     if fabric is None or out is None:
         return described({name: torch.cat(parts) for name, parts in made.items()}, data)
     with joint_failure(fabric):
-        whole = {name: gathered(parts, Path(out), name, fabric) for name, parts in made.items()}
+        whole = {name: gather_batches(parts, Path(out), name, fabric) for name, parts in made.items()}
         if fabric.is_global_zero:
             write_codes(out, described(whole, data))
         fabric.barrier()
@@ -109,4 +109,4 @@ def decode(
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     table = model.about.get("input", {}).get("table")
     sixteen = bool(found["sixteen"])
-    return Sink(out, names, range=value_range, sixteen=sixteen, force=force, table=table).write(batches)
+    return OutputWriter(out, names, range=value_range, sixteen=sixteen, force=force, table=table).write(batches)

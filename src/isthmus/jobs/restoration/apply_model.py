@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.inference.image import restored
+from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.upscaling import resized
 from isthmus.jobs.restoration.value_range import window_of
@@ -19,7 +19,7 @@ def by_model(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """A photo as `restored` gives it, which sees no color that alpha hides. That stays as it was, unless the result
     `reveals` it, and so does all that the model does not change."""
-    pixels, changed = restored(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
+    pixels, changed = restore_array(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
     pixels = pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels)
     return pixels if reveals else kept_hidden(pixels, photo), changed
 

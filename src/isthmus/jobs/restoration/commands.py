@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.app import Device, First, Force, Json, Split, app
 from isthmus.cli.output import print_closing, print_json, print_lines, print_table
-from isthmus.inference.marks import SURE
+from isthmus.inference.mask_regions import MIN_PROBABILITY
 
 Input = Annotated[
     list[str],
@@ -131,7 +131,7 @@ def unwatermark(
         typer.Option(
             "--sure", metavar="F", min=0.0, max=1.0, help="least probability at which a region counts as a watermark"
         ),
-    ] = SURE,
+    ] = MIN_PROBABILITY,
     save_mask: Annotated[bool, typer.Option("--save-mask", help="also write the mask: NAME-mask.png")] = False,
     best: Best = False,
     white: White = None,

@@ -16,9 +16,9 @@ from isthmus.data.base import ends_of, kind_of_item
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
 from isthmus.files import atomic, check_output
-from isthmus.inference.image import in_type
-from isthmus.inference.inputs import as_model, chosen, print_notes
-from isthmus.inference.outputs import Sink
+from isthmus.inference.image import to_dtype
+from isthmus.inference.inputs import as_model, select_items, warn_notes
+from isthmus.inference.outputs import OutputWriter
 from isthmus.media.bit_depth import full_range
 from isthmus.media.image_file import Photo
 from isthmus.store import is_run
@@ -37,17 +37,17 @@ def open_set(source: Any, model: Any = None, split: str | None = None, first: in
     """The part of a set of pictures that is meant. Raises BadInput, and for items that are no pictures."""
     data = open_data(source, picture=True)
     if data is not source:
-        print_notes(data)
+        warn_notes(data)
     if len(data.shape) != 3 or data.shape[0] not in (1, 3, 4):
         raise BadInput(f"{source}: {kind_of_item(data.shape)}, and no pictures; {ACCEPTED_PICTURES}")
-    return chosen(data, run_of(model), split=split, first=first)
+    return select_items(data, run_of(model), split=split, first=first)
 
 
 def named(path: Path, names: list[str], model: Any, split: str | None, first: int | None) -> list[str]:
     """Of the pictures of a folder the names that are meant; none of them is opened. Raises BadInput."""
     place = {"kind": "folder", "path": str(path.resolve())}
     data = Data(torch.empty(len(names)), (), (0.0, 1.0), names, source=place)
-    return list(chosen(data, run_of(model), split=split, first=first).names)
+    return list(select_items(data, run_of(model), split=split, first=first).names)
 
 
 def run_of(model: Any) -> Autoencoder | None:
@@ -64,14 +64,14 @@ def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
     whole = np.dtype(np.uint16 if deep else np.uint8)
     if item.dtype != whole or data.range != (0.0, 65535.0 if deep else 255.0):
         item = to_unit(torch.from_numpy(item.astype(np.float32)), data.range).numpy()
-        item = item if exact else in_type(item, whole, full_range(whole))
+        item = item if exact else to_dtype(item, whole, full_range(whole))
     return Photo(item[..., :3], item[..., 3]) if item.shape[-1] == 4 else Photo(item)
 
 
 def written(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path:
     """The results as one file: .npy in the numbers and the order of axes of the set; .gif; a grid as a picture."""
     if out.suffix.lower() != ".npy":
-        sink = Sink(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
+        sink = OutputWriter(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
         return sink.write(map(as_unit, photos))
     check_output(out, force=force)
     values = as_stored(photos, data)

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.inference.outputs import unique
+from isthmus.inference.outputs import unique_names
 from isthmus.inference.result_names import check_format
 from isthmus.media.image_file import Photo
 
@@ -75,7 +75,7 @@ def known(how: RestoreOptions) -> None:
 def places_of(results: list[str]) -> list[OutputPaths]:
     """The names for the result, its mask and the two side by side, of each; no two of all of them are equal."""
     ends = ("-mask.png", "-side-by-side.png")
-    names = unique(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
+    names = unique_names(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
     count = len(results)
     return list(zip(names[:count], names[count : 2 * count], names[2 * count :], strict=True))
 

@@ -11,8 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from isthmus.errors import BadInput, Note, at_least
-from isthmus.inference.marks import MOST as MOST_MARKED
-from isthmus.inference.marks import SURE
+from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY
 from isthmus.jobs.restoration.apply_model import before, by_model, in_window
 from isthmus.jobs.restoration.deep_holes import bridged, middle_of, not_inverted
 from isthmus.jobs.restoration.masks import FRAME, checked, hole_of, mask_for
@@ -77,7 +76,9 @@ def denoise(
     return result
 
 
-def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **how: Unpack[RestoreOptions]) -> Any:
+def unwatermark(
+    source: Any, *, sure: float = MIN_PROBABILITY, save_mask: bool = False, **how: Unpack[RestoreOptions]
+) -> Any:
     """A picture without the logo or the words that lie over it; experimental. Outside of the mask it stays to the bit.
 
     sure: how likely the model has to be right about a mark. Where it is less, or where marks would cover most of the
@@ -95,7 +96,7 @@ def unwatermark(source: Any, *, sure: float = SURE, save_mask: bool = False, **h
             return RestoreResult(photo.replace(pixels=pixels, done="freed of a watermark"), photo)
         if not mask.any():
             told = f"no mark is found with a probability of {sure:g}, so it stays as it is; a lower --sure finds more"
-        elif mask.mean() > MOST_MARKED:
+        elif mask.mean() > MAX_SHARE:
             told = f"{mask.mean():.0%} of it looks like a mark, which is too much to be one, so it stays as it is"
         else:
             return RestoreResult(photo.replace(pixels=pixels, done="freed of a watermark"), photo, _share(mask), mask)

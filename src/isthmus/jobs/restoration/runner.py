@@ -16,7 +16,7 @@ from isthmus.data.selection import Selection
 from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
 from isthmus.inference.notes import Notes
-from isthmus.inference.result_names import film_name, result_name
+from isthmus.inference.result_names import result_name, video_result_name
 from isthmus.jobs.restoration.array_source import photos_of
 from isthmus.jobs.restoration.comparison import caption, write_comparison
 from isthmus.jobs.restoration.dataset_source import as_stored, is_set, named, open_set, reader, written
@@ -107,7 +107,9 @@ def _folder(
         film(path / name, name, place)
         return None
 
-    results = [film_name(name) if name in films else result_name(path, name, how.get("format")) for name in names]
+    results = [
+        video_result_name(name) if name in films else result_name(path, name, how.get("format")) for name in names
+    ]
     return _each(f"{path}/", names, results, do, out, how, save_mask, path, films)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput, Note
-from isthmus.inference.image import allocate, restored
+from isthmus.inference.image import allocate, restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.value_range import ranged
@@ -51,7 +51,7 @@ def larger(
         pixels = filled(photo)
         while pixels.shape[0] < goal[0] or pixels.shape[1] < goal[1]:
             factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
-            pixels, _ = restored(models(*_names(factor)), pixels, best=how.get("best", False), range=photo.range)
+            pixels, _ = restore_array(models(*_names(factor)), pixels, best=how.get("best", False), range=photo.range)
         alpha = None if photo.alpha is None else resized(photo.alpha[..., None], goal)[..., 0]
         done = " and ".join(filter(None, [photo.done, "enlarged"]))
         rows, columns = (np.arange(new) * old // new for new, old in zip(goal, photo.size, strict=True))
