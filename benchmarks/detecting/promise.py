@@ -70,8 +70,8 @@ def of_one_net(pictures: np.ndarray, others: np.ndarray) -> list[dict[str, Any]]
                 chosen = np.zeros(len(x), bool)
                 chosen[random.permutation(len(x))[:count]] = True
                 detector.calibrate(spread, parts[:, chosen], [maps[chosen]])
-                rate = float((detector.joined(parts[:, ~chosen]) > detector.threshold(share)).double().mean())
-                low, high = detector.between(share)
+                rate = float((detector.combined(parts[:, ~chosen]) > detector.threshold(share)).double().mean())
+                low, high = detector.fpr_interval(share)
                 rates.append(rate)
                 inside.append(low <= rate <= high)
             rows.append(
@@ -90,7 +90,7 @@ def of_trainings(pictures: np.ndarray) -> dict[str, Any]:
         assert detector_of(model) is not None
         assert len(detector_of(model).good) == KEPT
         rates.append(float(model.detect(rest, false_alarms=share).bad.double().mean()))
-        low, high = detector_of(model).between(share)
+        low, high = detector_of(model).fpr_interval(share)
         inside.append(low <= rates[-1] <= high)
     score = f"{detector_of(model).settings.score}, trained anew"
     return {"score": score, "calibration_items": KEPT, **summed(rates, inside, detector_of(model).fpr_bound(share))}

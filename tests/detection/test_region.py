@@ -1,4 +1,4 @@
-"""A region of interest: nothing outside of it counts, for any score and any net."""
+"""A region of interest: pixels outside have no effect, for any score and any network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def with_other_outside(x: torch.Tensor, mask: torch.Tensor, seed: int) -> torch.
 
 
 @pytest.mark.parametrize(("kind", "score", "pool"), ASKED)
-def test_nothing_outside_of_the_roi_counts_to_the_bit(kind: str, score: str, pool: str, mask: torch.Tensor) -> None:
+def test_pixels_outside_the_roi_have_no_effect_to_the_bit(kind: str, score: str, pool: str, mask: torch.Tensor) -> None:
     small = {"channels": (4, 8)} if kind in ("inpainting", "repairing") else {}
     loss = {"loss": "gaussian"} if kind == "variational" else {}
     model = isthmus.create("detect", shape=(1, SIDE, SIDE), kind=kind, seed=0, **small, **loss).eval()
@@ -62,7 +62,7 @@ def test_nothing_outside_of_the_roi_counts_to_the_bit(kind: str, score: str, poo
     inside = x.clone()
     inside[:, :, 12:16, 6:12] = 1
     assert (detector(model, inside).score != found.score).all()
-    calibrated = [with_other_outside(pictures(12, 1), mask, 5)]  # neither does normalization see anything outside
+    calibrated = [with_other_outside(pictures(12, 1), mask, 5)]  # normalization does not read outside pixels either
     again = Detector.fit(model, [pictures(16, 0)], calibrated, settings, mask)
     assert torch.equal(again.good, detector.good)
     assert torch.equal(again.normal, detector.normal)
@@ -76,7 +76,7 @@ def test_the_edge_of_a_region_is_no_edge_in_the_picture(mask: torch.Tensor) -> N
     assert torch.equal(filled[:, :, mask > 0], brighter[:, :, mask > 0])
     steps = [(filled[..., 1:, :] - filled[..., :-1, :]).abs(), (filled[..., 1:] - filled[..., :-1]).abs()]
     assert max(float(step.max()) for step in steps) < 0.08  # of a change of 0.2
-    assert float((filled - smooth[:1]).abs()[..., -1].max()) < 0.04  # far away it is the mean picture
+    assert float((filled - smooth[:1]).abs()[..., -1].max()) < 0.04  # far away it is the mean image
     flat = torch.ones(2, SIDE, SIDE)
     assert region.blurred(flat, 2.0)[:, mask > 0] == pytest.approx(torch.ones(2, int(mask.sum())))
 

@@ -1,4 +1,4 @@
-"""Rows that break no relation, but are further out than any normal one."""
+"""Rows of tables that break no relation between columns, but are more extreme than any normal row."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isthmus.detection.distances import Deviation
 from isthmus.jobs.anomaly.detector_part import detector_of
 
 
-def test_deviation_counts_each_column_in_its_own_spread_and_a_constant_one_in_a_fiftieth_of_its_range() -> None:
+def test_deviation_standardizes_each_column_and_floors_the_spread_of_a_constant_one() -> None:
     random = torch.Generator().manual_seed(0)
     rows = torch.randn(500, 3, generator=random) * torch.tensor([0.2, 0.1, 0.0]) + 0.5
     found = Deviation.fit(rows)(torch.tensor([[0.5, 0.5, 0.5], [1.1, 0.5, 0.5], [0.5, 0.5, 0.56]]))
     torch.testing.assert_close(found, torch.tensor([0.0, 3.0, 3.0]), atol=0.4, rtol=0.0)
 
 
-def test_a_row_that_is_more_of_the_same_is_found_by_default_after_loading_too(tmp_path: Path) -> None:
+def test_a_proportionally_extreme_row_is_detected_by_default_also_after_loading(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     load = random.uniform(size=(300, 1))
     rows = load * [3000, 10, 0.01] + [100, 20, 0.01] + random.normal(size=(300, 3)) * [300, 1, 0.001]

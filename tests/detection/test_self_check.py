@@ -1,4 +1,4 @@
-"""The self-check on synthesized defects, which follows every training of a detector of pictures."""
+"""The self-check on synthesized defects, which follows every training of an image detector."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_defects_are_small_seeded_and_within_the_roi(shape: tuple[int, int, int]
     assert all(not np.array_equal(made[kind], other[kind]) for kind in DEFECTS)
 
 
-def test_a_training_says_what_to_expect_and_the_page_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_expected_auroc_is_printed_and_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "good").mkdir()
     for number, one in enumerate(parts(100, 0)):
         Image.fromarray(one).save(tmp_path / f"good/{number:03d}.png")
@@ -70,7 +70,7 @@ def test_a_training_says_what_to_expect_and_the_page_too(tmp_path: Path, capsys:
     assert loaded.check == check
 
 
-def test_a_detector_that_sees_nothing_says_so_and_what_to_try() -> None:
+def test_a_detector_at_chance_warns_and_suggests_options() -> None:
     detector = Detector(Settings(), {}, torch.zeros(1, 1), torch.ones(2, 1), torch.randn(200).sort().values)
     detector.check = {"auroc": 0.55, "per_kind": {"stain": 0.55}, "pictures": 20}
     assert "AUROC 0.55 on synthesized defects is about chance: try" in calibration_warnings(detector, 0.1)[0]

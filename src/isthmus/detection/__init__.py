@@ -1,4 +1,4 @@
-"""Is it as it should be? A model that has learned from good ones, and what it says of the next."""
+"""One-class anomaly detection: a model of normal samples, and a calibrated score of new ones."""
 
 from isthmus.detection.calibration_warnings import calibration_warnings
 from isthmus.detection.detector import FILE, Detector

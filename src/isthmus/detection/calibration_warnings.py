@@ -1,4 +1,4 @@
-"""Why the scores of a detector, or its threshold, say less than was asked for."""
+"""Warnings about a detector whose scores or threshold are less reliable than its settings ask for."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import math
 
 from isthmus.detection.detector import Detector
 
-ENOUGH = 4  # a training of fewer than one in so many of the steps it takes is too short to judge by
-POOR = 0.6  # AUROC of the self-check below which next to nothing may be expected
-FEW = 10  # normal items held back, below which a threshold says little
+UNDERTRAINED = 4  # a run with less than 1/4 of the steps that its network needs is too short for its scores to count
+CHANCE = 0.6  # AUROC of the self-check below which the detector hardly beats chance
+SMALL_SET = 10  # normal calibration items below which a threshold is very uncertain
 
 
 def calibration_warnings(detector: Detector, false_alarms: float | None = None) -> list[str]:
-    """One line for each reason; none where there is none."""
-    told = []
-    taken, wanted = detector.steps
-    if taken * ENOUGH < wanted:
-        pictures = detector.check is not None
-        faster = ", or a smaller --size, whose steps take less time" if pictures else ""
-        told.append(
-            f"trained for {taken:,} of the {wanted:,} steps that such a net takes: too few to judge by its scores; "
-            f"give it a longer --budget or more --epochs{faster}"
+    """One line for each reason to distrust the scores or the threshold; empty where there is none."""
+    warnings = []
+    trained, needed = detector.steps
+    if trained * UNDERTRAINED < needed:
+        images = detector.check is not None
+        faster = ", or a smaller --size, whose steps take less time" if images else ""
+        warnings.append(
+            f"trained for {trained:,} of the {needed:,} steps that this network needs, too few to judge by its scores: "
+            f"use a longer --budget or more --epochs{faster}"
         )
-    if detector.check is not None and detector.check["auroc"] < POOR:
-        told.append(
+    if detector.check is not None and detector.check["auroc"] < CHANCE:
+        warnings.append(
             f"AUROC {detector.check['auroc']:.2f} on synthesized defects is about chance: try a longer --budget, "
-            "another --set kind= (repairing, inpainting, denoising), more pictures, or parts that all lie alike"
+            "another --set kind= (repairing, inpainting, denoising), more images, or parts that are aligned"
         )
-    share, count = detector.share(false_alarms), len(detector.good)
-    promised, (low, high) = detector.fpr_bound(false_alarms), detector.between(false_alarms)
-    items = f"{count} normal item{'' if count == 1 else 's'} held back"
-    likely = f"between {low:.1%} and {high:.0%} (95 %)"
-    if promised is not None and (count + 1) * share < 1 - 1e-9:
-        told.append(
-            f"{items}: at best {promised:.1%} of false alarms can be promised, {likely}; "
-            f"to promise {share:.1%} takes {math.ceil(1 / share - 1e-9) - 1}: --set good=FOLDER names more of them"
+    fpr, count = detector.target_fpr(false_alarms), len(detector.good)
+    bound, (low, high) = detector.fpr_bound(false_alarms), detector.fpr_interval(false_alarms)
+    items = f"{count} normal calibration item{'' if count == 1 else 's'}"
+    interval = f"between {low:.1%} and {high:.0%} (95 %)"
+    if bound is not None and (count + 1) * fpr < 1 - 1e-9:
+        warnings.append(
+            f"{items}: the lowest false-positive rate that they can guarantee is {bound:.1%}, {interval}; "
+            f"to guarantee {fpr:.1%} takes {math.ceil(1 / fpr - 1e-9) - 1}: --set good=FOLDER adds more"
         )
-    elif count < FEW:
-        told.append(f"{items}: too few to say much of false alarms: {likely}")
-    return told
+    elif count < SMALL_SET:
+        warnings.append(f"{items}: too few to estimate the false-positive rate: {interval}")
+    return warnings

@@ -1,4 +1,4 @@
-"""How far an item lies from good ones as a whole: what no map can show, because each part may be right by itself."""
+"""Distances of an item from normal items: global anomalies that no map shows, because each part is normal by itself."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MOST = 20_000  # codes that are kept; of more, every n-th
-PLACES, EACH, PART = 8000, 64, 1000  # places of normal pictures: kept, of each picture, compared at a time
-STEADY = 0.02  # of the range of a column: one that hardly ever moves counts as if it moved by so much
-LEAST = 0.1  # of a standard deviation: a tenth brighter is never far, however alike the good ones are
+MAX_CODES = 20_000  # codes in the memory of a nearest-neighbor search; of more, every n-th
+BANK, PER_IMAGE, CHUNK = 8000, 64, 1000  # patches of normal images: in the bank, drawn per image, compared at a time
+MIN_COLUMN_STD = 0.02  # of the range of a column, so that a nearly constant column does not dominate
+MIN_LOG_STD = 0.1  # of log statistics: 10 % more brightness is never far, however alike the normal images are
+STATISTICS = "glance"  # name of ImageStatistics among the distances, and its key in the file
 
 
 class Mahalanobis:
-    """The distance from the mean in units of how good codes, or rows, vary (Mahalanobis 1936); squared, N×K -> [N].
+    """The squared distance from the mean under the covariance of normal codes or rows (Mahalanobis 1936), N×K -> [N].
 
-    The covariance is shrunk towards a sphere (Ledoit & Wolf 2004), so that few good ones suffice.
+    The covariance is shrunk towards a sphere (Ledoit & Wolf 2004), so that few normal items suffice.
     """
 
     def __init__(self, mean: Tensor, precision: Tensor, count: int = 0) -> None:
@@ -35,19 +36,20 @@ class Mahalanobis:
         return {"mean": self.mean, "precision": self.precision}
 
     def __call__(self, codes: Tensor) -> Tensor:
-        away = codes - self.mean.to(codes)
-        return ((away @ self.precision.to(codes)) * away).sum(1).clamp(min=0)
+        deviation = codes - self.mean.to(codes)
+        return ((deviation @ self.precision.to(codes)) * deviation).sum(1).clamp(min=0)
 
-    def left_out(self, codes: Tensor) -> Tensor:
-        """The same of codes that it was fitted on, each as if it had not been among them (Sherman & Morrison 1950)."""
+    def leave_one_out(self, codes: Tensor) -> Tensor:
+        """The distances of the fitted codes, each from all others (Sherman & Morrison 1950)."""
         squared, others = self(codes), max(1, self.count - 1)
         return squared * (self.count / others) / (1 - squared / others).clamp(min=0.5 / others)
 
 
 class Deviation:
-    """The mean squared z-score of the columns, N×D -> [N]: how far out each is by itself.
+    """The mean squared z-score of the columns, N×D -> [N].
 
-    A row that is more of the same than normal ones ever are breaks no relation that a net or a covariance knows.
+    It detects a row whose columns are all extreme in proportion: such a row breaks no relation that a network or a
+    covariance has learned.
     """
 
     def __init__(self, mean: Tensor, spread: Tensor) -> None:
@@ -55,7 +57,7 @@ class Deviation:
 
     @classmethod
     def fit(cls, rows: Tensor) -> Deviation:
-        return cls(rows.mean(0), rows.std(0, correction=0).clamp(min=STEADY))
+        return cls(rows.mean(0), rows.std(0, correction=0).clamp(min=MIN_COLUMN_STD))
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -64,23 +66,23 @@ class Deviation:
     def __call__(self, rows: Tensor) -> Tensor:
         return ((rows - self.mean.to(rows)) / self.spread.to(rows)).square().mean(1)
 
-    def left_out(self, rows: Tensor) -> Tensor:
-        """The same: a single row hardly moves the mean and the spread of a column."""
+    def leave_one_out(self, rows: Tensor) -> Tensor:
+        """The distances of the fitted rows; a single row hardly changes the mean and the spread of a column."""
         return self(rows)
 
 
-OF_ROWS: dict[str, Any] = {"covariance": Mahalanobis, "deviation": Deviation}
+ROW_DISTANCES: dict[str, Any] = {"covariance": Mahalanobis, "deviation": Deviation}
 
 
-class Neighbours:
-    """The mean squared distance to the nearest `k` good codes, N×K -> [N]."""
+class NearestNeighbors:
+    """The mean squared distance to the nearest `k` normal codes, N×K -> [N]."""
 
     def __init__(self, codes: Tensor, k: int = 1) -> None:
         self.codes, self.k = codes, k
 
     @classmethod
-    def fit(cls, codes: Tensor, k: int = 1) -> Neighbours:
-        return cls(codes[:: -(-len(codes) // MOST)].contiguous(), k)
+    def fit(cls, codes: Tensor, k: int = 1) -> NearestNeighbors:
+        return cls(codes[:: -(-len(codes) // MAX_CODES)].contiguous(), k)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -89,23 +91,23 @@ class Neighbours:
     def __call__(self, codes: Tensor) -> Tensor:
         return self.nearest(codes, self.k).mean(1)
 
-    def left_out(self, codes: Tensor) -> Tensor:
-        """The same of codes that it was fitted on, each without itself, which is the nearest."""
+    def leave_one_out(self, codes: Tensor) -> Tensor:
+        """The distances of the fitted codes, each from all others."""
         return self.nearest(codes, self.k + 1)[:, 1:].mean(1) if len(self.codes) > 1 else self(codes)
 
     def nearest(self, codes: Tensor, k: int) -> Tensor:
-        """N×k, the squared distances, the smallest first."""
-        own = self.codes.to(codes)
-        apart = codes.square().sum(1, keepdim=True) - 2 * codes @ own.T + own.square().sum(1)
-        return apart.clamp(min=0).topk(min(k, len(own)), dim=1, largest=False).values
+        """N×k, the squared distances, ascending."""
+        normal = self.codes.to(codes)
+        squared = codes.square().sum(1, keepdim=True) - 2 * codes @ normal.T + normal.square().sum(1)
+        return squared.clamp(min=0).topk(min(k, len(normal)), dim=1, largest=False).values
 
 
 class PatchDistance:
-    """The distance from what a net makes of a place to the nearest it has made of any place of normal pictures,
-    N×K×h×w -> N×h×w (Roth et al. 2022, with features of a net of our own).
+    """The distance of each patch feature to the nearest one of normal images, N×K×h×w -> N×h×w (PatchCore, Roth et al.
+    2022, with features of this model instead of a pretrained one).
 
-    It needs no alignment: a part may lie anywhere and at any angle that the training pictures show. Each of the K is in
-    standard deviations of its own.
+    It needs no alignment: a part may lie at any position and angle that occur in the training images. Each of the K
+    features is standardized.
     """
 
     def __init__(self, bank: Tensor, mean: Tensor, spread: Tensor) -> None:
@@ -114,12 +116,12 @@ class PatchDistance:
     @classmethod
     def fit(cls, features: Iterable[Tensor]) -> PatchDistance:
         random = torch.Generator().manual_seed(0)
-        some = []
+        sampled = []
         for x in features:
             rows = x.permute(0, 2, 3, 1).flatten(0, 2)
-            some.append(rows[torch.randperm(len(rows), generator=random)[: EACH * len(x)]])
-        rows = torch.cat(some)
-        rows = rows[torch.randperm(len(rows), generator=random)[:PLACES]]
+            sampled.append(rows[torch.randperm(len(rows), generator=random)[: PER_IMAGE * len(x)]])
+        rows = torch.cat(sampled)
+        rows = rows[torch.randperm(len(rows), generator=random)[:BANK]]
         mean, spread = rows.mean(0), rows.std(0, correction=0) + 1e-6
         return cls((rows - mean) / spread, mean, spread)
 
@@ -130,17 +132,18 @@ class PatchDistance:
     def __call__(self, features: Tensor) -> Tensor:
         rows = (features.permute(0, 2, 3, 1) - self.mean.to(features)) / self.spread.to(features)
         near = [
-            (part.square().sum(1) - 2 * rows @ part.T).amin(-1)
-            for part in self.bank.to(features).split(PART)  # the distances to all of it would not fit into memory
+            (chunk.square().sum(1) - 2 * rows @ chunk.T).amin(-1)
+            for chunk in self.bank.to(features).split(CHUNK)  # the distances to the full bank do not fit into memory
         ]
         return (torch.stack(near).amin(0) + rows.square().sum(-1)).clamp(min=0).sqrt()
 
 
 class ImageStatistics:
-    """How far a picture lies from good ones at a glance, N×C×H×W in [0, 1] -> [N]: in tone (its mean), contrast
-    (standard deviation) or detail (mean slope), whichever is furthest, in standard deviations of its logarithm.
+    """The largest |z-score| of global image statistics, N×C×H×W in [0, 1] -> [N]: the logarithms of brightness (mean),
+    contrast (standard deviation) and detail (mean absolute gradient).
 
-    A net that has learned to find blemishes in a part may find none in what is no part at all: noise, a lens cap.
+    It detects images that are out of distribution (noise, a lens cap), in which a network trained to find defects of a
+    part may find none.
     """
 
     def __init__(self, mean: Tensor, spread: Tensor) -> None:
@@ -148,8 +151,8 @@ class ImageStatistics:
 
     @classmethod
     def fit(cls, batches: Iterable[Tensor], roi: Tensor | None = None) -> ImageStatistics:
-        seen = torch.cat([image_statistics(x, roi) for x in batches])
-        return cls(seen.mean(0), seen.std(0, correction=0).clamp(min=LEAST))
+        statistics = torch.cat([image_statistics(x, roi) for x in batches])
+        return cls(statistics.mean(0), statistics.std(0, correction=0).clamp(min=MIN_LOG_STD))
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -160,14 +163,14 @@ class ImageStatistics:
 
 
 def image_statistics(x: Tensor, roi: Tensor | None = None) -> Tensor:
-    """N×3, the logarithms of tone, contrast and detail, where the roi, H×W, is 1."""
+    """N×3, the logarithms of brightness, contrast and detail where roi, H×W, is 1."""
     inside = torch.ones_like(x[0, 0]) if roi is None else roi.to(x)
 
     def mean(values: Tensor, counts: Tensor) -> Tensor:
         return (values * counts).sum((2, 3)).mean(1) / counts.sum().clamp(min=1)
 
-    tone = mean(x, inside)
-    contrast = mean((x - tone.view(-1, 1, 1, 1)).square(), inside).sqrt()
+    brightness = mean(x, inside)
+    contrast = mean((x - brightness.view(-1, 1, 1, 1)).square(), inside).sqrt()
     across = mean((x[..., 1:] - x[..., :-1]).abs(), inside[:, 1:] * inside[:, :-1])
     down = mean((x[..., 1:, :] - x[..., :-1, :]).abs(), inside[1:] * inside[:-1])
-    return torch.stack([tone, contrast, across + down], 1).add(1e-3).log()
+    return torch.stack([brightness, contrast, across + down], 1).add(1e-3).log()

@@ -1,4 +1,4 @@
-"""What a detector has found of some items."""
+"""The result of a detector on a batch of items."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 @dataclass
 class Finding:
-    """What was found of N items. score [N]: over threshold is bad. ratio [N]: what is scored, as times the normal.
+    """Scores, verdicts and anomaly maps of N items.
 
-    map: N×H×W (or N×D) of where it is not as it should be, smoothed, as times what is normal at that place. edge: the
+    score [N]: an item is anomalous (`bad`) where it exceeds `threshold`. ratio [N]: the scored error as a multiple of
+    the normal one. map: N×H×W (or N×D), smoothed, each value a multiple of the normal one at its position. edge: the
     threshold of the map.
     """
 
@@ -30,11 +31,11 @@ class Finding:
 
     @property
     def mask(self) -> Tensor:
-        """What is found, as the map has its shape: True where the map of an item that is bad is over the edge."""
+        """Bool, of the shape of the map: True where the map of an anomalous item exceeds `edge`."""
         return (self.map > self.edge) & self.bad.view(-1, *[1] * (self.map.dim() - 1))
 
     @classmethod
     def joined(cls, parts: Sequence[Finding]) -> Finding:
-        """Those of several batches as one."""
-        score, ratio, seen = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio", "map"))
-        return cls(score, ratio, parts[0].threshold, seen, parts[0].edge)
+        """Concatenate the results of several batches."""
+        score, ratio, maps = (torch.cat([getattr(part, name) for part in parts]) for name in ("score", "ratio", "map"))
+        return cls(score, ratio, parts[0].threshold, maps, parts[0].edge)

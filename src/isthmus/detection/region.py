@@ -1,4 +1,4 @@
-"""A region of interest: pixels outside of it are replaced before anything sees them."""
+"""A region of interest: pixels outside of it are replaced before the model or a score reads them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from isthmus.detection.anomaly_maps import blurred
 
-FADE = 4.0  # pixels over which what is next to the edge of the region goes over into the mean picture
+FADE = 4.0  # pixels over which the fill outside the region fades from its edge to the mean image
 
 
 class Region:
-    """The pixels that count: mask H×W of 0 and 1, and the mean training picture, C×H×W, for the others.
+    """mask: H×W of 0 and 1, the pixels that are inspected. mean: C×H×W, the mean training image, fills the others.
 
-    A pixel outside gets the mean picture plus the deviation of the nearest pixel inside from it, less the further away
-    it is. So the edge of the region is no edge in the picture, far from it the net sees what it has learned from, and
-    no score can depend on anything that was outside.
+    A pixel outside gets the mean image plus the deviation of the nearest inside pixel from it, fading with distance.
+    So the border of the region is no edge in the image, pixels far outside look like the training data, and no score
+    depends on the original pixels outside.
     """
 
     def __init__(self, mask: Tensor, mean: Tensor) -> None:
@@ -31,7 +31,7 @@ class Region:
 
     @classmethod
     def fit(cls, mask: Tensor, batches: Iterable[Tensor]) -> Region:
-        """batches: the training pictures, N×C×H×W in [0, 1]."""
+        """batches: the training images, N×C×H×W in [0, 1]."""
         total, count = torch.zeros(1), 0
         for x in batches:
             total, count = total + x.double().sum(0).cpu(), count + len(x)
@@ -42,17 +42,17 @@ class Region:
         return {"roi": self.mask, "outside": self.mean}
 
     def filled(self, x: Tensor) -> Tensor:
-        """N×C×H×W -> the same inside the region; nothing of what was outside is left."""
+        """N×C×H×W -> the image with every pixel outside the region replaced."""
         mean = self.mean.to(x)
         near = (x - mean).flatten(2).index_select(2, self.nearest.to(x.device)).view_as(x)
         return torch.where(self.mask.to(x) > 0, x, (mean + near * self.weight.to(x)).clamp(0, 1))
 
-    def blurred(self, found: Tensor, sigma: float) -> Tensor:
-        """A map N×H×W, smoothed inside of the region, 0 outside: a mean over the neighbors that are inside."""
-        mask = self.mask.to(found)
+    def blurred(self, maps: Tensor, sigma: float) -> Tensor:
+        """Maps N×H×W, smoothed over neighbors inside the region alone; 0 outside."""
+        mask = self.mask.to(maps)
         near = blurred(mask[None].clone(), sigma).clamp(min=1e-6)
-        return torch.where(mask > 0, blurred(found * mask, sigma) / near, torch.zeros_like(found))
+        return torch.where(mask > 0, blurred(maps * mask, sigma) / near, torch.zeros_like(maps))
 
-    def flat(self, found: Tensor) -> Tensor:
+    def flat(self, maps: Tensor) -> Tensor:
         """... × H × W -> ... × P, the values inside the region."""
-        return found.flatten(-2).index_select(-1, self.pixels.to(found.device))
+        return maps.flatten(-2).index_select(-1, self.pixels.to(maps.device))

@@ -1,4 +1,4 @@
-"""How a detector scores items: all that is fixed by the training items alone, before a calibration set is seen."""
+"""The scoring rule of a detector, fixed by the training items alone, before calibration."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from isthmus.detection.anomaly_maps import MAPS, blurred, pooled
-from isthmus.detection.distances import OF_ROWS, ImageStatistics, Mahalanobis, Neighbours, PatchDistance
+from isthmus.detection.distances import (
+    ROW_DISTANCES,
+    STATISTICS,
+    ImageStatistics,
+    Mahalanobis,
+    NearestNeighbors,
+    PatchDistance,
+)
 from isthmus.detection.model_outputs import ModelOutputs, model_outputs, passes
 from isthmus.detection.region import Region
-from isthmus.detection.settings import CODED, RELATIVE, Settings
+from isthmus.detection.settings import CODE_SCORES, RELATIVE, Settings
 
-NUMBERS = 2**20  # of items looked at together: 16 pictures of 256×256
-FAR = 6.0  # standard deviations at a glance, from which on a picture is no part at all
-LEAST = 1e-6  # that a standard deviation counts as
+BATCH_VALUES = 2**20  # values of items scored together: 16 images of 256×256
+OUTLIER = 6.0  # z-score of global image statistics above which an image is out of distribution
+LEAST = 1e-6  # lower bound of a standard deviation
 
 
 @dataclass(eq=False)
 class Scorer:
-    """Parts of a score and maps, each weighted by how much it varies over training items.
+    """The parts of a score and the maps, each weighted by its variation over training items.
 
-    places: of each map its mean over training items at each place, halfway to the mean of all places: what is often
-    wrong there even in normal ones counts less. normal: of each part the mean and the standard deviation of its
-    logarithm. region: of pictures, the part that counts; None for all of it.
+    places: M×H×W, the mean of each map over training items at each position, averaged with the mean over all positions;
+    maps are divided by it, so errors that are common at a position count less. normal: the mean and the standard
+    deviation of the logarithm of each part. region: the region of interest of images; None for all pixels.
     """
 
     settings: Settings
@@ -39,124 +46,124 @@ class Scorer:
 
     @torch.no_grad()
     def measure(self, model: Any, learned: Iterable[Tensor]) -> None:
-        """Fit the distances that are asked for to training items."""
+        """Fit the distances that the score uses to training items."""
         parts, fitted = self.settings.parts, self.distances
-        if set(CODED) & set(parts):
-            codes = torch.cat([model.encode(self.seen(x), unit=True).flatten(1) for x in learned])
+        if set(CODE_SCORES) & set(parts):
+            codes = torch.cat([model.encode(self.masked(x), unit=True).flatten(1) for x in learned])
             if "mahalanobis" in parts:
                 fitted["mahalanobis"] = Mahalanobis.fit(codes)
             if "knn" in parts:
-                fitted["knn"] = Neighbours.fit(codes, self.settings.k)
-        if set(OF_ROWS) & set(parts):
+                fitted["knn"] = NearestNeighbors.fit(codes, self.settings.k)
+        if set(ROW_DISTANCES) & set(parts):
             rows = torch.cat([x.flatten(1) for x in learned])
-            fitted |= {name: kind.fit(rows) for name, kind in OF_ROWS.items() if name in parts}
+            fitted |= {name: kind.fit(rows) for name, kind in ROW_DISTANCES.items() if name in parts}
         if "features" in parts:
-            fitted["features"] = PatchDistance.fit(self.features(model, x) for x in small(learned, 1))
+            fitted["features"] = PatchDistance.fit(self.features(model, x) for x in split_batches(learned, 1))
         if model.predicts_mask:
-            fitted["glance"] = ImageStatistics.fit(map(self.seen, learned), self.roi)
+            fitted[STATISTICS] = ImageStatistics.fit(map(self.masked, learned), self.roi)
 
     @torch.no_grad()
     def weigh(self, model: Any, reference: Iterable[Tensor]) -> Tensor:
-        """Set `places`, and return the standard deviation of each part's logarithm, over training items."""
+        """Set `places`; return the standard deviation of the logarithm of each part. Both over training items."""
         sums, count, times = [], 0, passes(model, self.settings)
-        for x in small(reference, times):
-            x, count = self.seen(x.to(model.device)), count + len(x)
+        for x in split_batches(reference, times):
+            x, count = self.masked(x.to(model.device)), count + len(x)
             sums.append(self.maps(x, model_outputs(model, x, self.settings)).sum(1).cpu())
         mean = torch.stack(sums).sum(0) / count
         overall = self.inside(mean).flatten(1).mean(1).view(-1, *[1] * (mean.dim() - 1))
         self.places = (mean + overall) / 2 + 1e-12
-        parts = torch.cat([self.raw(model, x, learned=True)[0].cpu() for x in small(reference, times)], 1)
+        parts = torch.cat([self.raw(model, x, learned=True)[0].cpu() for x in split_batches(reference, times)], 1)
         logs = logarithm(parts[: len(self.settings.parts)])
         return logs.std(1, correction=0).clamp(min=LEAST) if count > 1 else torch.ones(len(logs))
 
     def features(self, model: Any, x: Tensor) -> Tensor:
-        found = model_outputs(model, self.seen(x.to(model.device)), self.settings).features
-        assert found is not None
-        return found.cpu()
+        features = model_outputs(model, self.masked(x.to(model.device)), self.settings).features
+        assert features is not None
+        return features.cpu()
 
     @property
     def roi(self) -> Tensor | None:
-        """H×W, 1 where a picture counts; None for everywhere."""
+        """H×W, 1 where images are inspected; None for all pixels."""
         return None if self.region is None else self.region.mask
 
-    def seen(self, x: Tensor) -> Tensor:
-        """The items, without anything of what lies outside of the region."""
+    def masked(self, x: Tensor) -> Tensor:
+        """The items with pixels outside the region replaced."""
         return x if self.region is None else self.region.filled(x)
 
     def inside(self, maps: Tensor) -> Tensor:
-        """The values of maps, or of pictures, that lie inside of the region: ... × H × W -> ... × P."""
+        """The values of maps or images inside the region: ... × H × W -> ... × P."""
         return maps if self.region is None else self.region.flat(maps)
 
-    def maps(self, x: Tensor, seen: ModelOutputs) -> Tensor:
+    def maps(self, x: Tensor, outputs: ModelOutputs) -> Tensor:
         """M×N×H×W or M×N×D, each of the settings' maps, smoothed, 0 outside of the region."""
-        found = []
+        maps = []
         for name in self.settings.maps:
             if name == "marks":
-                assert seen.marks is not None
-                one = seen.marks
+                assert outputs.marks is not None
+                values = outputs.marks
             elif name == "features":
-                assert seen.features is not None
-                near = self.distances[name](seen.features)
-                one = F.interpolate(near[:, None], x.shape[2:], mode="bilinear")[:, 0]
+                assert outputs.features is not None
+                distance = self.distances[name](outputs.features)
+                values = F.interpolate(distance[:, None], x.shape[2:], mode="bilinear")[:, 0]
             else:
-                one = torch.stack([MAPS[name](y, x) for y in seen.rebuilt]).mean(0)
+                values = torch.stack([MAPS[name](y, x) for y in outputs.reconstructions]).mean(0)
             smooth = blurred if self.region is None else self.region.blurred
-            found.append(smooth(one, self.settings.smooth))
-        return torch.stack(found)
+            maps.append(smooth(values, self.settings.smooth))
+        return torch.stack(maps)
 
     @torch.no_grad()
     def raw(self, model: Any, x: Tensor, learned: bool = False) -> tuple[Tensor, Tensor]:
-        """x N×shape in [0, 1] -> (each part of the score, P×N, 0 or more, and below them a glance, for what finds; a
-        map, N×H×W or N×D, as times what is normal there: the marks, where there are any, else the mean of all maps).
+        """x N×shape in [0, 1] -> (parts, map).
 
-        learned: x are training items; no distance is then to an item itself.
+        parts: P×N, each ≥ 0; for a model that predicts masks a last row is the distance of global image statistics.
+        map: N×H×W or N×D, multiples of the normal value at each position: the predicted mask where there is one, else
+        the mean of all maps. learned: x are training items, so distances leave out the item itself.
         """
-        x = self.seen(x.to(model.device))
-        seen = model_outputs(model, x, self.settings)
-        maps = dict(zip(self.settings.maps, self.maps(x, seen) / self.places[:, None].to(x.device), strict=True))
+        x = self.masked(x.to(model.device))
+        outputs = model_outputs(model, x, self.settings)
+        maps = dict(zip(self.settings.maps, self.maps(x, outputs) / self.places[:, None].to(x.device), strict=True))
         energy = (self.inside(x).flatten(1).square().mean(1) + 1e-3).sqrt()
         parts = []
         for name in self.settings.parts:
             if name in maps:
                 part = pooled(self.inside(maps[name]), self.settings.pool, self.settings.share)
             elif name == "elbo":
-                assert seen.nats is not None
-                part = torch.exp(seen.nats / x[0].numel())  # like the others, a number whose logarithm is compared
+                assert outputs.nats is not None
+                part = torch.exp(outputs.nats / x[0].numel())  # because the logarithm of every part is compared
             else:
                 distance = self.distances[name]
-                of = x.flatten(1) if name in OF_ROWS else seen.code
-                part = distance.left_out(of) if learned else distance(of)
+                vectors = x.flatten(1) if name in ROW_DISTANCES else outputs.code
+                part = distance.leave_one_out(vectors) if learned else distance(vectors)
             parts.append(part / energy if self.settings.relative and name in RELATIVE else part)
-        if "glance" in self.distances:
-            parts.append(self.distances["glance"](x, self.roi))
-        # A net that has learned to say where says it better than what comes back does.
-        where = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
-        return torch.stack(parts).float(), where
+        if STATISTICS in self.distances:
+            parts.append(self.distances[STATISTICS](x, self.roi))
+        # A network trained to predict masks localizes defects better than reconstruction errors do.
+        anomaly_map = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
+        return torch.stack(parts).float(), anomaly_map
 
     def standardized(self, parts: Tensor) -> Tensor:
-        """P×N -> P×N: each part in standard deviations from what is normal, without the glance."""
+        """P×N -> P×N: the z-score of each part, without the row of global image statistics."""
         mean, spread = self.normal[:2].to(parts.device)
         return (logarithm(parts[: len(mean)]) - mean[:, None]) / spread[:, None]
 
-    def joined(self, parts: Tensor) -> Tensor:
-        """P×N -> [N]: the mean over the parts, each in standard deviations from what is normal; and more for what is
-        no part at all."""
+    def combined(self, parts: Tensor) -> Tensor:
+        """P×N -> [N]: the mean z-score over the parts, raised for images that are out of distribution."""
         score = self.standardized(parts).mean(0)
         if len(parts) == len(self.settings.parts):
             return score
-        return torch.where(parts[-1] > FAR, score.clamp(min=0) + parts[-1], score)
+        return torch.where(parts[-1] > OUTLIER, score.clamp(min=0) + parts[-1], score)
 
-    def cut(self, model: Any, x: Tensor) -> Iterator[Tensor]:
-        """The same items, as many at a time as are looked at together."""
-        return small([x], passes(model, self.settings))
+    def split(self, model: Any, x: Tensor) -> Iterator[Tensor]:
+        """x in batches of bounded memory."""
+        return split_batches([x], passes(model, self.settings))
 
 
-def small(batches: Iterable[Tensor], times: int) -> Iterator[Tensor]:
-    """The same items, as many at a time as are looked at together where the net sees each so many `times`."""
+def split_batches(batches: Iterable[Tensor], times: int) -> Iterator[Tensor]:
+    """Split batches so that memory stays bounded where the network sees each item `times` times."""
     for x in batches:
-        yield from x.split(max(1, NUMBERS // (times * math.prod(x.shape[1:]))))
+        yield from x.split(max(1, BATCH_VALUES // (times * math.prod(x.shape[1:]))))
 
 
 def logarithm(parts: Tensor) -> Tensor:
-    """Errors and distances are 0 or more and skewed; their logarithm is about normal."""
+    """Errors and distances are non-negative and skewed; their logarithm is about normally distributed."""
     return torch.log(parts + 1e-8)

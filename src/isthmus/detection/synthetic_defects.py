@@ -1,6 +1,6 @@
-"""Synthesized defects of normal pictures: drawn shapes, unlike those of corruptions/synthetic_defects.py.
+"""Synthesized defects for the self-check: drawn shapes, unlike those of corruptions/synthetic_defects.py.
 
-Shapes are masks (PIL, L) in the size of a picture; lengths are those of a picture of 256 pixels, and scale with it.
+Shapes are masks (PIL, mode L) of the size of an image; lengths are for an image of 256 pixels, and scale with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def blank(size: Size) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def anywhere(size: Size, random: Random) -> np.ndarray:
-    """x, y of a point that is not next to the border."""
+    """x, y of a random point that is not next to the border."""
     return random.uniform(20 * min(size) / SIDE, min(size) * (1 - 20 / SIDE), 2)
 
 
@@ -37,18 +37,18 @@ def spot(size: Size, random: Random, center: Point | None = None) -> Image.Image
 
 def crack(size: Size, random: Random, center: Point | None = None) -> Image.Image:
     (image, draw), unit = blank(size), min(size) / SIDE
-    place = anywhere(size, random) if center is None else np.array(center)
-    step, points = random.normal(0, 1, 2), [tuple(place)]
+    point = anywhere(size, random) if center is None else np.array(center)
+    step, points = random.normal(0, 1, 2), [tuple(point)]
     for _ in range(random.integers(3, 10)):
         step = 0.7 * step + random.normal(0, 4, 2)
-        place = place + step * unit
-        points.append(tuple(place))
+        point = point + step * unit
+        points.append(tuple(point))
     draw.line(points, fill=255, width=max(1, round(int(random.integers(1, 4)) * unit)))
     return image
 
 
 def chip(size: Size, random: Random, center: Point | None = None) -> Image.Image:
-    """A jagged piece, at the border of the picture unless a center is given."""
+    """A jagged piece, at the border of the image unless a center is given."""
     (image, draw), unit = blank(size), min(size) / SIDE
     height, width = size
     if center is None:
@@ -60,34 +60,34 @@ def chip(size: Size, random: Random, center: Point | None = None) -> Image.Image
 
 
 def soft(shape: Image.Image, sigma: float) -> np.ndarray:
-    """H×W in [0, 1]; sigma: of the edge, in pixels."""
+    """H×W in [0, 1]. sigma: blur of the edge, in pixels."""
     return np.asarray(shape.filter(ImageFilter.GaussianBlur(sigma)), np.float32) / 255
 
 
-# -- one defect each: x C×H×W, another picture like it, a center, the tone of the ground [C] --
+# -- one defect each: x C×H×W, another normal image, the background tone [C], a center --
 
 
 def stained(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
-    """A spot, darker where it is bright and brighter where it is dark."""
+    """A spot, darker on bright and brighter on dark surroundings."""
     mask = soft(spot(x.shape[1:], random, center), x.shape[1] / SIDE)
     return toned(x, mask * random.uniform(0.3, 0.7), center)
 
 
 def scratched(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
-    """A thin line, likewise."""
+    """A thin line, darker on bright and brighter on dark surroundings."""
     return toned(
         x, soft(crack(x.shape[1:], random, center), 0.7 * x.shape[1] / SIDE) * random.uniform(0.3, 0.7), center
     )
 
 
 def missing(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
-    """A piece is gone, and the ground is seen there."""
+    """A piece is missing and shows the background."""
     mask = soft(chip(x.shape[1:], random, center), 0.8 * x.shape[1] / SIDE)
     return x + (ground[:, None, None] - x) * mask
 
 
 def patched(x: np.ndarray, other: np.ndarray, ground: np.ndarray, center: Point, random: Random) -> np.ndarray:
-    """A rectangle of another picture, of another place in it."""
+    """A rectangle from a random position of another image."""
     made, (height, width) = x.copy(), x.shape[1:]
     high, wide = (max(2, int(side * random.uniform(0.06, 0.22))) for side in (height, width))
     top, left = (
@@ -109,22 +109,22 @@ DEFECTS: dict[str, Defect] = {"stain": stained, "scratch": scratched, "missing p
 
 
 def synthesized(x: Pictures, seed: int = 0, roi: np.ndarray | None = None) -> dict[str, Pictures]:
-    """kind -> the pictures N×C×H×W in [0, 1], each with one defect of that kind.
+    """kind -> the images N×C×H×W in [0, 1], each with one defect of that kind.
 
-    It lies where a picture differs most from its ground (the median tone of its border): on the part, where there is
-    one. roi: H×W bool, to which defects are confined.
+    The defect lies where the image differs most from its background (the median tone of its border), that is on the
+    part. roi: H×W bool, to which defects are confined.
     """
     random, made = np.random.default_rng(seed), {kind: np.empty_like(x) for kind in DEFECTS}
     inside = np.ones(x.shape[2:], bool) if roi is None else roi
     for number, one in enumerate(x):
         border = np.concatenate([one[:, 0], one[:, -1], one[:, :, 0], one[:, :, -1]], 1)
         ground = np.median(border, 1)
-        apart = np.where(inside, np.abs(one - ground[:, None, None]).mean(0), -1.0)
-        usual, high = np.quantile(apart[inside], [0.6, 0.95])
-        rows, columns = np.nonzero(inside & (apart >= max(usual, high / 4)))
+        contrast = np.where(inside, np.abs(one - ground[:, None, None]).mean(0), -1.0)
+        usual, high = np.quantile(contrast[inside], [0.6, 0.95])
+        rows, columns = np.nonzero(inside & (contrast >= max(usual, high / 4)))
         for kind, defect in DEFECTS.items():
-            place = random.integers(len(rows))
+            pick = random.integers(len(rows))
             other = x[(number + random.integers(1, max(2, len(x)))) % len(x)]
-            new = defect(one, other, ground, (float(columns[place]), float(rows[place])), random)
+            new = defect(one, other, ground, (float(columns[pick]), float(rows[pick])), random)
             made[kind][number] = np.where(inside, new.clip(0, 1), one)
     return made

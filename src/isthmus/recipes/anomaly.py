@@ -11,7 +11,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
 from isthmus.corruptions import Holes, SyntheticDefect
 from isthmus.detection import Settings
-from isthmus.detection.settings import PLACED, RELATIVE
+from isthmus.detection.settings import MAP_SCORES, RELATIVE
 from isthmus.errors import BadInput, unknown
 from isthmus.objectives import Laplace, MaskedReconstruction
 from isthmus.recipes.builders import SMALL, Make, conv, either
@@ -154,10 +154,10 @@ def refuse_unused(
     unused = {
         f"k={k}": (k != 1 and "knn" not in parts, "score=knn"),
         f"relative={relative}": (relative is not None and not parts & set(RELATIVE), f"score={', '.join(RELATIVE)}"),
-        f"pool={pool}": (pool is not None and not parts & set(PLACED), f"score={', '.join(PLACED)}"),
+        f"pool={pool}": (pool is not None and not parts & set(MAP_SCORES), f"score={', '.join(MAP_SCORES)}"),
         f"share={share}": (
-            share is not None and (settings.pool != "worst" or not parts & set(PLACED)),
-            f"pool=worst and score={', '.join(PLACED)}",
+            share is not None and (settings.pool != "worst" or not parts & set(MAP_SCORES)),
+            f"pool=worst and score={', '.join(MAP_SCORES)}",
         ),
     }
     for given, (idle, used_with) in unused.items():

@@ -70,7 +70,7 @@ class Part(nn.Module):
         """score [N], map N×H×W (or N×D), and the score over which an item is bad."""
         detector = self.scorer
         parts, seen = detector.raw(self.model, x)
-        return detector.joined(parts), seen, torch.tensor(detector.threshold())
+        return detector.combined(parts), seen, torch.tensor(detector.threshold())
 
     def picture(self, z: Tensor) -> Tensor:
         """The picture of a code, cropped to the model's own size where z has the model's own grid."""

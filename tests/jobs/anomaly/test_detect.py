@@ -15,9 +15,9 @@ import isthmus
 from isthmus.data import open_data
 from isthmus.detection import Detector, Settings, calibration_warnings
 from isthmus.detection.anomaly_maps import MAPS, blurred, pooled
-from isthmus.detection.distances import Neighbours
+from isthmus.detection.distances import NearestNeighbors
 from isthmus.detection.model_outputs import filled_in, model_outputs
-from isthmus.detection.scorer import FAR
+from isthmus.detection.scorer import OUTLIER
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import open_for
 from isthmus.jobs.anomaly.calibrate import calibrate
@@ -111,15 +111,15 @@ def test_the_threshold_moves_without_a_training_and_its_promise_holds(run: Path)
     held = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:2000].sort().values)
     for share in (0.01, 0.05):
         assert float((good[2000:] > held.threshold(share)).double().mean()) == pytest.approx(share, abs=0.005)
-        low, high = held.between(share)
+        low, high = held.fpr_interval(share)
         assert low < share < high < low + 0.03
     few = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:9].sort().values)
     assert few.threshold(0.01) == float(good[:9].max())
     assert few.fpr_bound(0.01) == pytest.approx(0.1)
-    low, high = few.between(0.01)  # of the largest of nine: 1 - (1 ∓ 0.95)/2 to the power of a ninth
+    low, high = few.fpr_interval(0.01)  # of the largest of nine: 1 - (1 ∓ 0.95)/2 to the power of a ninth
     assert (1 - low) ** 9 == pytest.approx(0.975)
     assert (1 - high) ** 9 == pytest.approx(0.025)
-    assert "between 0.3% and 34% (95 %); to promise 1.0% takes 99" in calibration_warnings(few, 0.01)[0]
+    assert "between 0.3% and 34% (95 %); to guarantee 1.0% takes 99" in calibration_warnings(few, 0.01)[0]
     enough = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:20].sort().values)
     assert calibration_warnings(enough, 0.1) == []
 
@@ -131,13 +131,15 @@ def test_defects_that_are_shown_draw_the_line_and_a_share_overrules_it(run: Path
     halves = {"train": np.arange(100), "validation": np.arange(100, 130)}
     detector = calibrate(model, data, halves, bad=str(parts / "test/one"))
     bad = model.detect(open_data(str(parts / "test/one")).floats(), unit=True).score
-    assert detector.line is not None
-    assert detector.threshold() == detector.line
-    assert float(detector.good.max()) < detector.line < float(bad.min())  # ones are no zeros: in the middle of the gap
-    assert detector.line == pytest.approx((float(detector.good.max()) + float(bad.min())) / 2)
-    assert detector.threshold(0.5) < detector.line
+    assert detector.defect_threshold is not None
+    assert detector.threshold() == detector.defect_threshold
+    assert (
+        float(detector.good.max()) < detector.defect_threshold < float(bad.min())
+    )  # ones are no zeros: in the middle of the gap
+    assert detector.defect_threshold == pytest.approx((float(detector.good.max()) + float(bad.min())) / 2)
+    assert detector.threshold(0.5) < detector.defect_threshold
     detector.save(tmp_path)
-    assert Detector.load(tmp_path).line == detector.line
+    assert Detector.load(tmp_path).defect_threshold == detector.defect_threshold
 
 
 def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Path, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_variational_model_is_asked_for_its_elbo_and_no_other(parts: Path, tmp
     keys = {"kind": "variational", "loss": "gaussian", "score": "elbo"}
     isthmus.train("detect", parts, out=tmp_path / "run", epochs=30, code=8, quiet=True, **keys)
     assert isthmus.evaluate(tmp_path / "run", str(parts))["image_auroc"] > 0.9
-    with pytest.raises(BadInput, match="score elbo: is of a variational model"):
+    with pytest.raises(BadInput, match="score elbo: needs a variational model"):
         isthmus.train("detect", parts, out=tmp_path / "other", epochs=1, quiet=True, score="elbo")
 
 
@@ -239,7 +241,7 @@ def test_maps_are_nothing_where_two_pictures_agree_and_local_where_they_do_not()
 
 def test_neighbours_are_the_nearest_of_all(tmp_path: Path) -> None:
     codes = torch.randn(1200, 5, generator=torch.Generator().manual_seed(1))
-    near = Neighbours.fit(codes, k=2)
+    near = NearestNeighbors.fit(codes, k=2)
     asked = codes[:700] + 0.01
     exact = torch.cdist(asked.double(), codes.double()).square().topk(2, largest=False).values.mean(1)
     assert near(asked) == pytest.approx(exact.float(), rel=1e-3, abs=1e-5)
@@ -287,8 +289,8 @@ def test_what_is_no_part_at_all_is_bad_though_no_blemish_is_found_in_it(tmp_path
     calibrate(part, open_data(good), halves, roi=str(tmp_path / "roi.png"))
     around = np.where(roi, good[0], 255).astype(np.uint8)
     assert detector_of(part) is not None
-    assert float(detector_of(part).distances["glance"](torch.from_numpy(around)[None, None] / 255)) > FAR
-    assert float(part.detect(around).score) < FAR  # a glance is not thrown outside of the roi
+    assert float(detector_of(part).distances["glance"](torch.from_numpy(around)[None, None] / 255)) > OUTLIER
+    assert float(part.detect(around).score) < OUTLIER  # a glance is not thrown outside of the roi
     assert all(bool(part.detect(x).bad) for x in strange[1:])
     assert detector_of(model) is not None
     detector_of(model).distances.pop("glance")
@@ -311,15 +313,15 @@ def test_a_hidden_part_is_never_seen() -> None:
 
 def test_scores_of_a_code_are_refused_where_skips_go_past_it(tmp_path: Path) -> None:
     for kind in ("inpainting", "repairing"):
-        with pytest.raises(BadInput, match="score knn: is of a code"):
+        with pytest.raises(BadInput, match="score knn: needs a code"):
             isthmus.create("detect", shape=(1, 32, 32), kind=kind, score="error+knn")
         with pytest.raises(BadInput, match="code=8: its net has skips"):
             isthmus.create("detect", shape=(1, 32, 32), kind=kind, code=8)
-    with pytest.raises(BadInput, match="score marks: is of a net that has learned to find"):
+    with pytest.raises(BadInput, match="score marks: needs a network trained to find"):
         isthmus.create("detect", shape=(1, 32, 32), code=8, score="marks")
     with pytest.raises(BadInput, match="kind=quantized: a grid of symbols is of pictures"):
         isthmus.create("detect", shape=(32,), kind="quantized")
-    with pytest.raises(BadInput, match="score ssim: is of pictures"):
+    with pytest.raises(BadInput, match="score ssim: needs images"):
         isthmus.create("detect", shape=(32,), score="ssim")
 
 

@@ -36,7 +36,7 @@ def test_without_labels_there_are_scores_and_no_figures_of_restoration(tmp_path:
 
 def test_a_training_that_was_too_short_is_said_wherever_its_scores_are(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8)
-    with pytest.warns(Note, match="trained for 1 of the 2,000 steps that such a net takes: too few to judge"):
+    with pytest.warns(Note, match="trained for 1 of the 2,000 steps that this network needs, too few to judge"):
         isthmus.train("detect", frames, out=tmp_path / "run", epochs=1, quiet=True)
     with pytest.warns(Note, match="too few to judge"):
         isthmus.evaluate(tmp_path / "run", frames)

@@ -36,7 +36,7 @@ def drawn(folder: Path, saved: Saved) -> Path:
     )
     seen = torch.zeros(3, 16, 16)
     seen[:, 8:, 8:] = 3.0
-    found = Finding(torch.tensor([1.0, -1.0, 1.0]), torch.ones(3), 0.0, seen, detector.edge())
+    found = Finding(torch.tensor([1.0, -1.0, 1.0]), torch.ones(3), 0.0, seen, detector.map_threshold())
     with Heatmaps(detector, folder / "out", data, stretched=True, white=65535.0, saved=saved) as maps:
         maps.add(data.floats(), found, [(float(score), "") for score in found.score])
         assert len(maps.close()) == 3

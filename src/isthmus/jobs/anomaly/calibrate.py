@@ -16,9 +16,9 @@ from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
 from isthmus.detection import Detector, Settings, calibration_warnings
-from isthmus.detection.quantiles import of_rate
+from isthmus.detection.quantiles import binomial_interval
 from isthmus.detection.self_check import best_score, pictures_for, self_check
-from isthmus.detection.settings import FOUND_BY
+from isthmus.detection.settings import CANDIDATES
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import warn_notes
 from isthmus.jobs.anomaly.detector_part import NAME
@@ -58,7 +58,7 @@ def calibrate(
     if pictures and model.predicts_mask and options.get("score") is None:
         rough = fitted(replace(settings, score="marks+ssim+features"))
         settings = replace(
-            settings, score=best_score(model, rough, some_of(held, pictures_for(model, rough)), FOUND_BY)
+            settings, score=best_score(model, rough, some_of(held, pictures_for(model, rough)), CANDIDATES)
         )
     detector = fitted(settings)
     detector.calibrated_on = part
@@ -90,14 +90,14 @@ def told(model: Autoencoder, detector: Detector, data: Data, test: np.ndarray) -
         "score": detector.settings.score,
         "threshold": detector.threshold(),
         **({} if promised is None else {"false_alarms_promised": promised}),
-        "false_alarms_between": list(detector.between()),
+        "false_alarms_between": list(detector.fpr_interval()),
         "from_good": len(detector.good),
         **({} if detector.check is None else {"self_check": detector.check}),
         **({"steps": detector.steps[0], "steps_it_takes": detector.steps[1]} if detector.steps[1] else {}),
     }
     if len(test) and detector.calibrated_on != "test":
         over = int(torch.cat([detector(model, x).bad for x in Batches(data, test)]).sum())
-        between = list(of_rate(over, len(test)))
+        between = list(binomial_interval(over, len(test)))
         facts |= {"false_alarm_rate": over / len(test), "false_alarm_rate_between": between}
         facts |= {"measured_on_good": len(test)}
     return facts

@@ -16,7 +16,7 @@ from isthmus.data import Data
 from isthmus.data.base import ends_of
 from isthmus.detection import FILE, Detector, Finding, calibration_warnings
 from isthmus.detection.self_check import in_words
-from isthmus.detection.settings import a_share
+from isthmus.detection.settings import checked_rate
 from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
@@ -65,7 +65,7 @@ def detect(
         hint = "its training was not finished; the same command with --resume does that" if stopped else NONE
         raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
     if false_alarms is not None:
-        a_share(false_alarms)
+        checked_rate(false_alarms)
     saved = Saved(save_masks, save_maps)
     if saved != Saved() and (out is None or len(model.shape) != 3):
         raise BadInput("masks and maps are saved of pictures, into the folder that out names")
@@ -113,7 +113,7 @@ def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iter
     assert detector is not None
     for place, items in chunks(data):
         names = iter(data.names[place])
-        for x in detector.cut(model, items):  # not all at once, so that heatmaps are drawn meanwhile
+        for x in detector.split(model, items):  # not all at once, so that heatmaps are drawn meanwhile
             yield x, list(islice(names, len(x))), detector(model, x, false_alarms)
 
 
@@ -169,7 +169,11 @@ def capitalized(text: str) -> str:
 
 def threshold_in_words(detector: Detector, false_alarms: float | None) -> str:
     """Where the threshold comes from, what it promises, and how well that is known."""
-    promised, (low, high), count = detector.fpr_bound(false_alarms), detector.between(false_alarms), len(detector.good)
+    promised, (low, high), count = (
+        detector.fpr_bound(false_alarms),
+        detector.fpr_interval(false_alarms),
+        len(detector.good),
+    )
     known = f"as far as {count} normal items that were not trained on can tell, between {low:.1%} and {high:.1%} (95 %)"
     if promised is None:
         where = "The threshold is where it tells the defects that were shown from normal items best: no rate of false"

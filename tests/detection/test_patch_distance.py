@@ -1,4 +1,4 @@
-"""What a net makes of places, held against what it has made of those of normal pictures."""
+"""PatchDistance: patch features compared with those of normal images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pictures(count: int, seed: int) -> torch.Tensor:
     return torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) * 0.2 + 0.4
 
 
-def test_the_distance_is_that_to_the_nearest_place_in_standard_deviations() -> None:
+def test_patch_distance_is_that_to_the_nearest_standardized_patch() -> None:
     features = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 5).view(4, 1, 1)
     places = PatchDistance.fit([features[:2], features[2:]])
     assert places.bank.shape == (90, 4)
@@ -31,7 +31,7 @@ def test_the_distance_is_that_to_the_nearest_place_in_standard_deviations() -> N
     torch.testing.assert_close(places(other), wanted, atol=1e-3, rtol=1e-3)
 
 
-def test_a_place_that_is_like_none_is_found_and_after_loading_too(tmp_path: Path) -> None:
+def test_an_unusual_patch_is_detected_also_after_loading(tmp_path: Path) -> None:
     model = isthmus.create("detect", shape=(1, SIDE, SIDE), kind="repairing", channels=(8, 16), seed=0).eval()
     settings = Settings.of(model, score="features", share=0.01)
     detector = Detector.fit(model, [pictures(24, 0)], [pictures(12, 1)], settings)
@@ -45,7 +45,7 @@ def test_a_place_that_is_like_none_is_found_and_after_loading_too(tmp_path: Path
     torch.testing.assert_close(Detector.load(tmp_path)(model, x).score, found.score)
 
 
-def test_only_a_net_that_finds_has_them() -> None:
+def test_features_need_a_network_that_predicts_masks() -> None:
     model = isthmus.create("detect", shape=(1, SIDE, SIDE), kind="denoising")
-    with pytest.raises(BadInput, match="score features: is of a net that has learned to find blemishes"):
+    with pytest.raises(BadInput, match="score features: needs a network trained to find defects"):
         Settings.of(model, score="features")

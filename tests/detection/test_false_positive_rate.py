@@ -1,4 +1,4 @@
-"""The promised rate of false alarms holds, however few the calibration set is; and its interval is honest."""
+"""The bound on the false-positive rate holds for any size of the calibration set, and its interval is calibrated."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 import isthmus
 from isthmus.detection import Detector, Settings
-from isthmus.detection.distances import Mahalanobis, Neighbours
-from isthmus.detection.quantiles import exceeded_by, of_rate, of_threshold
+from isthmus.detection.distances import Mahalanobis, NearestNeighbors
+from isthmus.detection.quantiles import binomial_interval, conformal_threshold, threshold_interval
 
 ROWS, TIMES, UNSEEN = 12, 120, 300
 
@@ -28,7 +28,7 @@ def items(count: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("score", ["error", "error+knn", "error+mahalanobis+covariance"])
 @pytest.mark.parametrize(("count", "share"), [(9, 0.1), (49, 0.1)])
-def test_the_promise_holds_over_redraws_of_the_calibration_set(
+def test_the_bound_holds_over_redraws_of_the_calibration_set(
     model: isthmus.Autoencoder, score: str, count: int, share: float
 ) -> None:
     learned, settings = [items(60, 0)], Settings.of(model, score=score, pool="worst")
@@ -38,14 +38,14 @@ def test_the_promise_holds_over_redraws_of_the_calibration_set(
         detector = Detector.fit(model, learned, [drawn[:count]], settings)
         assert detector.fpr_bound(share) == pytest.approx(share)
         rates.append(float(detector(model, drawn[count:], share).bad.double().mean()))
-        low, high = detector.between(share)
+        low, high = detector.fpr_interval(share)
         inside.append(low - 1 / UNSEEN <= rates[-1] <= high + 1 / UNSEEN)
     error = float(np.std(rates, ddof=1)) / math.sqrt(TIMES)
-    assert np.mean(rates) == pytest.approx(share, abs=3 * error)  # three: six are looked at
-    assert np.mean(inside) > 0.88  # 95 % for rates of infinitely many
+    assert np.mean(rates) == pytest.approx(share, abs=3 * error)  # three standard errors: six cases are tested
+    assert np.mean(inside) > 0.88  # 95 % for exact rates
 
 
-def test_what_ranks_items_is_fixed_without_the_calibration_set(model: isthmus.Autoencoder) -> None:
+def test_the_order_of_scores_does_not_depend_on_the_calibration_set(model: isthmus.Autoencoder) -> None:
     learned, settings = [items(60, 0)], Settings.of(model, score="error+knn+covariance")
     unseen = items(50, 3)
     orders = [
@@ -61,7 +61,7 @@ def test_scores_have_the_mean_and_about_the_spread_of_the_calibration_set(model:
     found = detector(model, held)
     assert float(found.score.mean()) == pytest.approx(0, abs=1e-3)
     assert 0.4 < float(found.score.std()) < 1.2
-    assert found.ratio.argsort().tolist() == found.score.argsort().tolist()  # which it never contradicts
+    assert found.ratio.argsort().tolist() == found.score.argsort().tolist()
     assert ((found.ratio > 1) == (found.score > 0)).all()
 
 
@@ -74,23 +74,25 @@ def test_the_quantile_and_its_intervals() -> None:
         (9, 0.3, 7),
         (5, 0.01, 5),
     ):
-        assert exceeded_by(torch.arange(1.0, count + 1), share) == place
-    low, high = of_threshold(0, 9)
+        assert conformal_threshold(torch.arange(1.0, count + 1), share) == place
+    low, high = threshold_interval(0, 9)
     assert (1 - low) ** 9 == pytest.approx(0.975)
     assert (1 - high) ** 9 == pytest.approx(0.025)
-    assert of_rate(0, 20) == pytest.approx((0, 1 - 0.025 ** (1 / 20)))
-    assert of_rate(20, 20) == pytest.approx((0.025 ** (1 / 20), 1))
-    assert of_rate(5, 50) == pytest.approx((0.0333, 0.2181), abs=1e-3)
+    assert binomial_interval(0, 20) == pytest.approx((0, 1 - 0.025 ** (1 / 20)))
+    assert binomial_interval(20, 20) == pytest.approx((0.025 ** (1 / 20), 1))
+    assert binomial_interval(5, 50) == pytest.approx((0.0333, 0.2181), abs=1e-3)
 
 
-def test_distances_of_what_was_fitted_on_are_those_without_it() -> None:
+def test_distances_of_fitted_codes_leave_out_the_code_itself() -> None:
     codes = torch.randn(40, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).float()
-    near = Neighbours.fit(codes, k=2).left_out(codes)
+    near = NearestNeighbors.fit(codes, k=2).leave_one_out(codes)
     for one in range(3):
         others = torch.cat([codes[:one], codes[one + 1 :]])
-        assert float(near[one]) == pytest.approx(float(Neighbours.fit(others, k=2)(codes[one : one + 1])), rel=1e-3)
+        assert float(near[one]) == pytest.approx(
+            float(NearestNeighbors.fit(others, k=2)(codes[one : one + 1])), rel=1e-3
+        )
     plain = Mahalanobis(codes.mean(0), torch.linalg.inv(torch.cov(codes.T, correction=0)), len(codes))
     for one in range(3):
         others = torch.cat([codes[:one], codes[one + 1 :]])
         apart = Mahalanobis(others.mean(0), torch.linalg.inv(torch.cov(others.T, correction=0)))
-        assert float(plain.left_out(codes)[one]) == pytest.approx(float(apart(codes[one : one + 1])), rel=1e-3)
+        assert float(plain.leave_one_out(codes)[one]) == pytest.approx(float(apart(codes[one : one + 1])), rel=1e-3)
