@@ -12,7 +12,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-peers tables clean
+.PHONY: help demo test quick check format bench bench-peers tables clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ demo: $(READY)  ## six types of autoencoder learn real pictures; writes isthmus-
 
 test: check  ## everything CI runs: lint, types, floors, tests
 	$(BIN)/python -m pytest
+
+quick: $(READY)  ## lint, types, units, and one recipe of each family: before every commit
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -x -m unit
+	$(BIN)/python -m pytest -q -x tests/test_contract.py -k "undercomplete or variational or denoise or detect"
 
 check: $(READY)  ## lint, types and floors alone
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """The files of isthmus that one call walks through: python benchmarks/walk.py
 
-Counted with sys.setprofile for isthmus.denoise of one PNG and isthmus.detect of a folder, both with a model that is loaded
-in the call; and how often each input file is opened. Imports are done before.
+Counted with sys.setprofile for isthmus.denoise of one PNG and isthmus.detect of a folder, both with a model that is
+loaded in the call; and how often each input file is opened. Imports are done before.
 """
 
 from __future__ import annotations

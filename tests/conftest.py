@@ -30,6 +30,36 @@ KINDS: dict[str, dict[str, Any]] = {
 TRAINING = {"epochs": 3, "batch_size": 16, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.2}
 
 
+# The lane of a test, a marker by which `make quick` leaves the slow ones out: the first that its path contains.
+LANES = {
+    "test_processes": "distributed",
+    "test_kill": "distributed",
+    "test_distributed": "distributed",
+    "test_shard_order": "distributed",
+    "test_contract": "contract",
+    "test_extending": "contract",
+    "test_idle_options": "contract",
+    "test_pairs_of_recipes": "contract",
+    "test_export": "contract",
+    "test_resume": "contract",
+    "test_video": "formats",
+    "test_videos": "formats",
+    "test_hub": "formats",
+    "test_readme": "docs",
+    "test_demo": "docs",
+    "/jobs/": "jobs",
+    "/cli/": "jobs",
+    "/verbs/": "jobs",
+    "/training/": "training",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        lane = next((lane for part, lane in LANES.items() if part in item.path.as_posix()), "unit")
+        item.add_marker(getattr(pytest.mark, lane))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets; the test is skipped where there is none."""
