@@ -133,9 +133,9 @@ def test_a_dicom_as_a_picture_and_the_other_way_round(tmp_path: Path) -> None:
         isthmus.denoise(tmp_path / "a.dcm", model=Same(), out=tmp_path / name)
         found = read_photo(tmp_path / name).pixels[..., 0]
         assert np.array_equal(found, np.rint(stored / 4095 * 65535))
-    with pytest.raises(BadInput, match=r"a DICOM is written of a DICOM only, which .* is not"):
+    with pytest.raises(BadInput, match=r"a DICOM is written from a DICOM only, which .* is not"):
         isthmus.denoise(tmp_path / "b.png", model=Same(lambda x: pytest.fail("worked")), out=tmp_path / "c.dcm")
-    with pytest.raises(BadInput, match="of a DICOM only"):
+    with pytest.raises(BadInput, match="from a DICOM only"):
         write_photo(tmp_path / "c.dcm", Photo(np.zeros((3, 3, 1), np.uint8)))
     assert not (tmp_path / "c.dcm").exists()
 

@@ -252,7 +252,7 @@ def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
         ("a.dng", "raw file"),
         ("a.heic", "save it as .jpg"),
         ("a.avif", "AVIF"),
-        ("phone.jpg", "HEIC, whatever its name says"),
+        ("phone.jpg", "is HEIC in spite of its suffix"),
         ("a.png", "no such"),
     ],
 )

@@ -143,7 +143,7 @@ class Files:
             picture = self.read_one(place, shorter=max(self.shape[1:]))
             row[...] = resize.fit(picture, self.shape, row.dtype, self.stretched, self.white)
         else:
-            row[...] = resize.cut(self.read_one(place), self.shape, row.dtype, self.corners[place], self.white)
+            row[...] = resize.crop(self.read_one(place), self.shape, row.dtype, self.corners[place], self.white)
         if self.cache is not None:
             self.cache.keep(place, row if same(path, self.looks[place]) else None)
 
@@ -153,7 +153,7 @@ class Files:
         if self.dtype == torch.float32:
             return read_units(path)
         picture = read_picture(path, shorter=shorter)
-        return resize.of_white(picture, self.white) if self.looks["stated"][place] else picture
+        return resize.to_white(picture, self.white) if self.looks["stated"][place] else picture
 
     def one(self, place: int, row: np.ndarray | None = None) -> tuple[str, str]:
         """Why it cannot be read, and why the cache was lost; each '' where all is well."""

@@ -22,7 +22,7 @@ from isthmus.data.preparation import file_numbers, outside
 from isthmus.errors import BadInput
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range, span_of
-from isthmus.media.dicom.reader import bare, is_dicom
+from isthmus.media.dicom.reader import has_no_suffix, is_dicom
 from isthmus.media.high_bit_depth import Header
 from isthmus.media.image_reader import SUFFIXES, is_picture_name
 from isthmus.media.video.containers import VIDEOS
@@ -61,7 +61,7 @@ def find_pictures(folder: Path, also: Sequence[str] = ()) -> tuple[list[str], Co
             # A pipe would never end.
             wanted = is_picture_name(name) or Path(name).suffix.lower() in also
             if (wanted and (os.path.isfile(path) or not os.path.exists(path))) or (
-                bare(name) and os.path.isfile(path) and is_dicom(path)
+                has_no_suffix(name) and os.path.isfile(path) and is_dicom(path)
             ):
                 names.append(f"{below}/{name}" if below else name)
             elif name.lower().endswith(ARRAY) and os.path.isfile(path):

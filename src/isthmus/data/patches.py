@@ -53,7 +53,7 @@ def read_squares(files: Files, squares: np.ndarray) -> tuple[Tensor, dict[int, s
         except BadInput as error:
             return why(error, path)
         for row in range(edges[number], edges[number + 1]):
-            whole[row] = resize.cut(picture, files.shape, whole.dtype, squares[row, 1:], files.white)
+            whole[row] = resize.crop(picture, files.shape, whole.dtype, squares[row, 1:], files.white)
         return ""
 
     told = in_processes(decode, range(len(files.names)))

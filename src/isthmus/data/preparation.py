@@ -25,7 +25,7 @@ from isthmus.media.bit_depth import NOISE, WHITE, WHITES, stored_type, white_of
 from isthmus.media.high_bit_depth import over_white
 from isthmus.media.image_reader import peek, read_picture, read_units
 from isthmus.media.npy_images import CHANNELS
-from isthmus.media.resize import fit, of_white, to_depth
+from isthmus.media.resize import fit, to_depth, to_white
 from isthmus.types import Shape, times
 
 LONGEST = 4  # as many times as long as wide an array H×W is one picture, and not rows, to a run of pictures
@@ -193,7 +193,7 @@ def framed(array: np.ndarray, like: Mapping[str, Any], notes: list[str]) -> np.n
     if len(picture) != shape[0]:
         words = {1: "gray", 3: "color"}
         notes.append(f"one {words[len(picture)]} picture is made {words[shape[0]]}, as this run takes {times(shape)}")
-    fitted = fit(np.ascontiguousarray(picture), shape, picture.dtype, whole=bool(like.get("whole")))  # type: ignore[arg-type]
+    fitted = fit(np.ascontiguousarray(picture), shape, picture.dtype, stretch=bool(like.get("whole")))  # type: ignore[arg-type]
     return fitted[None]
 
 
@@ -214,8 +214,8 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
     picture = read_units(path) if dtype == torch.float32 else read_picture(path)
     white = ends_of(data_range)[1] if dtype == torch.uint16 else 65535.0
     if header.stated and ends_of(data_range)[0] == 0:
-        picture = of_white(picture, white)
-    fitted = fit(picture, shape, numpy_type(dtype), whole=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
+        picture = to_white(picture, white)
+    fitted = fit(picture, shape, numpy_type(dtype), stretch=bool(like.get("whole")), white=white)  # type: ignore[arg-type]
     stored = np.dtype(np.uint16) if header.deep and dtype == torch.uint16 and not header.stated else None
     for note in outside(Span(float(fitted.min()), float(fitted.max())), data_range, stored):
         warnings.warn(f"{path}: {note}", Note, stacklevel=4)

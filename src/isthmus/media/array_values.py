@@ -1,4 +1,4 @@
-"""The values of an array: their type, and the least and the greatest of them."""
+"""Checks of the values of an array: dtype, minimum and maximum, NaN and infinite values."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from isthmus.errors import BadInput
 
-CHUNK = 2**24  # bytes looked at together
+CHUNK = 2**24  # bytes read at a time
 
 
 class Span(NamedTuple):
-    """The least and the greatest value of an array."""
+    """Minimum and maximum of an array."""
 
     low: float
     high: float
 
 
 def as_numpy(value: Any) -> np.ndarray:
-    """A tensor or anything array-like as numpy, without a copy where that can be."""
+    """A tensor or anything array-like as numpy, without a copy where possible."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
@@ -33,8 +33,8 @@ def check_type(dtype: np.dtype, name: str) -> None:
     if dtype.hasobject:
         raise objects(name)
     if dtype.kind not in "buif":
-        words = {"c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "times", "V": "records"}
-        raise BadInput(f"{name}: holds {words.get(dtype.kind, dtype)}; accepted are whole numbers, floats, booleans")
+        kinds = {"c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "times", "V": "records"}
+        raise BadInput(f"{name}: holds {kinds.get(dtype.kind, dtype)}; accepted are integers, floats, booleans")
 
 
 def objects(name: str) -> BadInput:
@@ -44,7 +44,7 @@ def objects(name: str) -> BadInput:
 
 
 def chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """(first index, some items) over the whole array, about CHUNK bytes at a time."""
+    """(first index, items) over all items of the array, about CHUNK bytes at a time."""
     count = array.shape[0]
     step = max(1, CHUNK * count // max(1, array.nbytes))
     for start in range(0, count, step):
@@ -52,10 +52,10 @@ def chunks(array: Any) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def scan(array: Any, name: str) -> Span:
-    """The least and greatest value in 32-bit floats. Raises BadInput where one is not finite."""
+    """Minimum and maximum in 32-bit floats. Raises BadInput for NaN and infinite values."""
     if array.dtype.kind == "b":
         return Span(0, 1)
-    low, high, bad, where = np.inf, -np.inf, 0, -1
+    low, high, invalid, first = np.inf, -np.inf, 0, -1
     for start, chunk in chunks(array):
         if chunk.dtype.kind == "f":
             with np.errstate(over="ignore"):
@@ -63,10 +63,12 @@ def scan(array: Any, name: str) -> Span:
             finite = np.isfinite(chunk.reshape(len(chunk), -1))
             if not finite.all():
                 rows = np.flatnonzero(~finite.all(axis=1))
-                where = start + int(rows[0]) if where < 0 else where
-                bad += int((~finite).sum())
+                first = start + int(rows[0]) if first < 0 else first
+                invalid += int((~finite).sum())
                 continue
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
-    if bad:
-        raise BadInput(f"{name}: {bad} NaN or infinite values, the first in item {where}; accepted are finite numbers")
+    if invalid:
+        raise BadInput(
+            f"{name}: {invalid} NaN or infinite values, the first in item {first}; accepted are finite numbers"
+        )
     return Span(low, high)

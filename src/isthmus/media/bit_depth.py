@@ -1,4 +1,4 @@
-"""The black and the white of numbers that nobody has told: found in a set that is trained on, or in one picture."""
+"""Inference of the black and white level of pixel values: for a training set, or for one image."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from isthmus.errors import BadInput
 from isthmus.media.array_values import Span
 
 WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 1, 8, 10, 12, 14 and 16 bits
-SAMPLED = 128  # items of a set that is not held in memory, by which its depth is found
-NOISE = (-2.0, 3.0)  # how far noise takes numbers out of 0..1; beyond, they are on another scale
-WHITE = "--set white="  # the option that chooses, in each note about a white that was found
+SAMPLED = 128  # items from which the depth of a set that is not in memory is inferred
+NOISE = (-2.0, 3.0)  # how far noise takes values out of 0..1; beyond, they are on another scale
+WHITE = "--set white="  # the option that overrides an inferred white level, named in each note about one
 
 
 class Readable(Protocol):
-    """Items that are read when asked for."""
+    """Items that are read on request."""
 
     def read(self, indices: np.ndarray) -> Tensor: ...
 
 
 def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> tuple[float, float]:
-    """The values that mean 0 and 1 in a new array, with a note where that is a judgement.
+    """The values of a new array that are scaled to 0 and 1, with a note where they are inferred.
 
-    Whole numbers from 0 on: the least of 8, 10, 12, 14 and 16 bits that holds them all, as cameras of 12 bits write
-    into 16; 0 and 1 alone are bits. Floats: 0..1 where they lie in it. All others, such as those of 16 bits that stay
-    far from 0 (signed ones, moved up): their least and greatest value.
+    Integers from 0 on: 0 to the white of the least of 8, 10, 12, 14 and 16 bits that holds them all, as 12-bit cameras
+    write into 16; 0 and 1 alone are bits. Floats: 0..1 if they lie in it. All others, such as 16-bit values far from 0
+    (signed values with an offset): their minimum and maximum.
     """
     if dtype.kind == "b":
         return (0.0, 1.0)
-    moved_up = dtype.itemsize == 2 and span.high > span.low > WHITES[-1] / 4
-    if dtype.kind in "ui" and span.low >= 0 and span.high <= WHITES[-1] and not moved_up:
+    offset = dtype.itemsize == 2 and span.high > span.low > WHITES[-1] / 4
+    if dtype.kind in "ui" and span.low >= 0 and span.high <= WHITES[-1] and not offset:
         white = 255.0 if span.high == 0 else white_of(span.high)
         if white == 1:
             notes.append("only the values 0 and 1: taken as black and white")
@@ -48,10 +48,10 @@ def choose_range(dtype: np.dtype, span: Span, notes: list[str]) -> tuple[float, 
 
 
 def own_range(pixels: np.ndarray) -> tuple[float, float]:
-    """The values that mean 0 and 1 in one picture that a model restores, which comes back in the same numbers.
+    """The values of one image to be restored that are scaled to 0 and 1; the result is scaled back.
 
-    uint8: 0..255. uint16: 0 to the least white of 8 to 16 bits that holds it. Floats that lie in 0..1, as far as noise
-    lets them: 0..1. All others (units of a microscope, signed, 32 bits): their least and greatest value.
+    uint8: 0..255. uint16: 0 to the least white of 8 to 16 bits that holds it. Floats in 0..1, with a margin for noise:
+    0..1. All others (units of a microscope, signed, 32 bits): their minimum and maximum.
     """
     if pixels.dtype == np.uint8:
         return (0.0, 255.0)
@@ -59,7 +59,7 @@ def own_range(pixels: np.ndarray) -> tuple[float, float]:
 
 
 def range_of_values(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
-    """`own_range` of numbers of this type, of which these are the least and the greatest."""
+    """`own_range` of values of this dtype with this minimum and maximum."""
     if dtype in (np.uint8, bool):
         return full_range(dtype)
     if dtype == np.uint16:
@@ -67,8 +67,8 @@ def range_of_values(dtype: np.dtype, low: float, high: float) -> tuple[float, fl
     return (0.0, 1.0) if dtype.kind == "f" and NOISE[0] <= low and high <= NOISE[1] else (low, high)
 
 
-def shown(pixels: np.ndarray, range: tuple[float, float], dtype: np.dtype) -> np.ndarray:
-    """Numbers of any type, `range` being black and white, as shares of all that `dtype` holds (of floats: 0..1)."""
+def rescale(pixels: np.ndarray, range: tuple[float, float], dtype: np.dtype) -> np.ndarray:
+    """Values of any dtype, rescaled from `range` (black, white) to the full range of `dtype` (of floats: 0..1)."""
     low, high = range
     unit = (pixels.astype(np.float32) - np.float32(low)) / np.float32((high - low) or 1)
     if dtype.kind == "f":
@@ -77,7 +77,7 @@ def shown(pixels: np.ndarray, range: tuple[float, float], dtype: np.dtype) -> np
 
 
 def full_range(dtype: np.dtype) -> tuple[float, float]:
-    """0 and all that unsigned whole numbers of this type hold; 0..1 for others."""
+    """0 and the maximum of an unsigned integer dtype; 0..1 for others."""
     return (0.0, float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0)
 
 
@@ -92,7 +92,7 @@ def depth_note(high: float, white: float) -> str:
 
 
 def stored_type(dtype: np.dtype, span: Span) -> np.dtype:
-    """The smallest of uint8 and uint16 that holds whole numbers, else float (half precision is kept)."""
+    """The smallest of uint8 and uint16 that holds integers, else float (half precision is kept)."""
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     if dtype.kind in "ui" and span.low >= 0 and span.high <= WHITES[-1]:
@@ -101,11 +101,11 @@ def stored_type(dtype: np.dtype, span: Span) -> np.dtype:
 
 
 def span_of(items: Tensor | Readable, count: int, broken: Container[int] = ()) -> Span:
-    """The least and the greatest number: of all items, or of SAMPLED of them where they are not held."""
+    """Minimum and maximum of all items of a tensor, or of SAMPLED items of a set that is read on request."""
     low, high = np.inf, -np.inf
-    for place in range(0, count, 1 if isinstance(items, Tensor) else max(1, count // SAMPLED)):
-        if place not in broken:
-            with suppress(BadInput):  # a broken file is told when its turn comes
-                item = items[place : place + 1] if isinstance(items, Tensor) else items.read(np.array([place]))
+    for index in range(0, count, 1 if isinstance(items, Tensor) else max(1, count // SAMPLED)):
+        if index not in broken:
+            with suppress(BadInput):  # a broken file is reported when it is read for training
+                item = items[index : index + 1] if isinstance(items, Tensor) else items.read(np.array([index]))
                 low, high = min(low, float(item.numpy().min())), max(high, float(item.numpy().max()))
     return Span(low, high) if low <= high else Span(0.0, 0.0)

@@ -1,4 +1,4 @@
-"""COCO's file of annotations (cocodataset.org, format-data): regions of pictures, their kinds, boxes and masks."""
+"""COCO annotation files (cocodataset.org, format-data): regions of images, their categories, boxes and masks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Box = tuple[float, float, float, float]  # x, y, width and height in pixels, fro
 
 @dataclass(frozen=True)
 class Region:
-    """A region of a picture: its kind, its box, its mask as COCO keeps it (polygons, run lengths, or None: the box).
+    """A region of an image: category, box, and mask as COCO stores it (polygons, run lengths, or None: the box).
 
-    crowd: a group of objects, whose parts are not told apart. score: how sure a detector is; None in ground truth.
+    crowd: a group of objects that are not separated. score: confidence of a detector; None in ground truth.
     """
 
     kind: str
@@ -32,16 +32,16 @@ class Region:
 
     @classmethod
     def of(cls, mask: np.ndarray, kind: str, score: float | None = None) -> Region:
-        """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for a mask of nothing."""
+        """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for an empty mask."""
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
-            raise BadInput("a mask that marks nothing has no box")
+            raise BadInput("empty mask: a mask that marks at least one pixel is accepted")
         box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
         runs = {"size": list(mask.shape), "counts": pack(runs_of(mask))}
         return cls(kind, tuple(float(number) for number in box), runs, score=score)  # type: ignore[arg-type]
 
     def mask(self, height: int, width: int) -> np.ndarray:
-        """H×W bool. Raises BadInput for a segmentation that is none of this size."""
+        """H×W bool. Raises BadInput for a segmentation of another size."""
         if isinstance(self.segmentation, Mapping):
             counts, size = self.segmentation.get("counts"), self.segmentation.get("size")
             if size != [height, width] or not isinstance(counts, (str, list)):
@@ -55,7 +55,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Annotated:
-    """A picture file, its size, and the regions in it."""
+    """An image file, its size, and its regions."""
 
     file: str
     height: int
@@ -64,24 +64,24 @@ class Annotated:
 
 
 def write_coco(path: Path | str, pictures: Sequence[Annotated], kinds: Mapping[int, str]) -> Path:
-    """Write pictures with their regions; kinds: category ids, in any order and with gaps, to names.
+    """Write images with their regions; kinds: category ids, in any order and with gaps, to names.
 
-    Raises BadInput for a kind that has no id, and where the file cannot be written.
+    Raises BadInput for a kind that has no id, and if the file cannot be written.
     """
     path, ids = Path(path), {name: number for number, name in kinds.items()}
     annotations: list[dict[str, Any]] = []
-    for place, picture in enumerate(pictures, 1):
+    for index, picture in enumerate(pictures, 1):
         for region in picture.regions:
             if region.kind not in ids:
                 raise BadInput(f"{picture.file}: kind {region.kind!r} has no category id")
-            one: dict[str, Any] = {"id": len(annotations) + 1, "image_id": place, "category_id": ids[region.kind]}
+            one: dict[str, Any] = {"id": len(annotations) + 1, "image_id": index, "category_id": ids[region.kind]}
             one |= {"bbox": list(region.box), "area": int(region.mask(picture.height, picture.width).sum())}
             one |= {"iscrowd": int(region.crowd), "segmentation": region.segmentation or []}
             annotations.append(one | ({} if region.score is None else {"score": region.score}))
     content = {
         "images": [
-            {"id": place, "file_name": one.file, "height": one.height, "width": one.width}
-            for place, one in enumerate(pictures, 1)
+            {"id": index, "file_name": one.file, "height": one.height, "width": one.width}
+            for index, one in enumerate(pictures, 1)
         ],
         "annotations": annotations,
         "categories": [{"id": number, "name": name} for number, name in kinds.items()],
@@ -92,9 +92,9 @@ def write_coco(path: Path | str, pictures: Sequence[Annotated], kinds: Mapping[i
 
 
 def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
-    """(pictures with their regions, in the order of the file; kinds: category ids to names).
+    """(images with their regions, in the order of the file; kinds: category ids to names).
 
-    Raises BadInput for what is no such file, and for an annotation of a picture or a category that it does not have.
+    Raises BadInput for another kind of file, and for an annotation of an image or a category that is not listed.
     """
     path = Path(path)
     try:
@@ -103,8 +103,8 @@ def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
         regions: dict[Any, list[Region]] = {one["id"]: [] for one in content["images"]}
         for one in content["annotations"]:
             if one["category_id"] not in kinds or one["image_id"] not in regions:
-                what = "category" if one["category_id"] not in kinds else "image"
-                raise BadInput(f"{path}: annotation {one.get('id')}: {what} {one[f'{what}_id']} is not listed")
+                missing = "category" if one["category_id"] not in kinds else "image"
+                raise BadInput(f"{path}: annotation {one.get('id')}: {missing} {one[f'{missing}_id']} is not listed")
             x, y, width, height = (float(number) for number in one["bbox"])
             score = None if one.get("score") is None else float(one["score"])
             kind, crowd = kinds[one["category_id"]], bool(one.get("iscrowd", 0))
@@ -118,5 +118,5 @@ def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         if isinstance(error, BadInput):
             raise
-        raise BadInput(f"{path}: not a file of COCO annotations ({type(error).__name__}: {error})") from error
+        raise BadInput(f"{path}: not a COCO annotation file ({type(error).__name__}: {error})") from error
     return pictures, kinds

@@ -1,4 +1,4 @@
-"""Pictures of Pillow's whose numbers are not red, green and blue, as such ones."""
+"""Conversion of Pillow images in CIELAB or CMYK to RGB."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def from_lab(image: Image) -> Image:
     return converted
 
 
-def from_inks(image: Image) -> Image:
-    """By the profile of the press that it was made for; without one, or with a broken one, subtracted from white."""
+def from_cmyk(image: Image) -> Image:
+    """RGB by the embedded ICC profile; without one, or with a broken one, the inks are subtracted from white."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")

@@ -1,6 +1,6 @@
-"""Pictures of more than 8 bits, which Pillow would cut to 8 without a word: PNG and PPM; and what they share.
+"""PNG and PPM images of more than 8 bits, which Pillow silently cuts to 8; Header and Layers of any image.
 
-Each reader returns H×W×S (S samples a pixel: 1 gray, 2 gray + alpha, 3 color, 4 color + alpha) as uint16.
+Each reader returns H×W×S (S samples per pixel: 1 gray, 2 gray + alpha, 3 color, 4 color + alpha) as uint16.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from isthmus.errors import BadInput
 
 
 class Header(NamedTuple):
-    """What is known of a picture before it is decoded."""
+    """Properties of an image that are known before it is decoded."""
 
     height: int
     width: int
     gray: bool
-    deep: bool  # more than 8 bits a sample
+    deep: bool  # more than 8 bits per sample
     bands: int = 0  # channels besides color and alpha
-    several: bool = False  # pages or frames
-    units: str = ""  # the type of numbers that have no white: float32, int16, uint32 ...; "" of 8 and 16 bits
-    stated: bool = False  # of 9 to 15 bits, as the file says, so that white is 65535 once it is read
+    several: bool = False  # has several pages or frames
+    units: str = ""  # dtype of values without a white level: float32, int16, uint32 ...; "" for 8 and 16 bits
+    stated: bool = False  # the file states 9 to 15 bits, so its values are scaled to a white of 65535
 
 
 class Layers(NamedTuple):
-    """The samples of a picture, upright, all of one type: uint8, uint16, or, in a gray or color TIFF in units, any."""
+    """The samples of an upright image, all of one dtype: uint8, uint16, or any in a gray or color TIFF in units."""
 
     color: np.ndarray  # H×W×C, C of 1 (gray) or 3
     alpha: np.ndarray | None = None  # H×W
@@ -38,32 +38,32 @@ class Layers(NamedTuple):
 
     @classmethod
     def of(cls, samples: np.ndarray) -> Layers:
-        """H×W×S: gray or color, each with alpha as its last sample or without."""
+        """Layers of H×W×S: gray or color, with or without alpha as its last sample."""
         colors = 3 if samples.shape[-1] > 2 else 1
         return cls(samples[..., :colors], samples[..., colors] if samples.shape[-1] > colors else None)
 
     def flat(self) -> np.ndarray:
-        """The color H×W×C laid over white, without bands."""
+        """The color H×W×C composited over white, without bands."""
         return self.color if self.alpha is None else over_white(self.color, self.alpha[..., None])
 
 
-# What is wrong with a file is said once, by us, in one line.
+# Errors of a file are reported once, in one line, by isthmus.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
-CHANNELS = "accepted are 1 (gray) and 3 (colour), each with or without alpha"
+CHANNELS = "accepted are 1 (gray) and 3 (color), each with or without alpha"
 GREATEST = re.compile(rb"P[2356](?:(?:\s+|#[^\n]*\n)+\d+){2}(?:\s+|#[^\n]*\n)+(\d+)\s")
 PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
 
 
-def png_is_deep_colour(head: bytes) -> bool:
-    """Whether a file starts as a 16-bit PNG with colour or alpha does (16-bit gray is safe with Pillow)."""
+def png_is_deep_color(head: bytes) -> bool:
+    """Whether a file starts like a 16-bit PNG with color or alpha (16-bit gray is safe with Pillow)."""
     return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) > 25 and head[24] == 16 and head[25] in (2, 4, 6)
 
 
 def read_png(path: Path) -> np.ndarray:
     import png
 
-    pixels = _two_bytes(path)
+    pixels = _by_pillow(path)
     if pixels is not None:
         return pixels
     with path.open("rb") as file:
@@ -79,10 +79,10 @@ def read_png(path: Path) -> np.ndarray:
     return pixels.reshape(height, width, samples)
 
 
-def _two_bytes(path: Path) -> np.ndarray | None:
-    """Colour from Pillow, which keeps one byte of the two: the first as it is, the second where told it came first.
+def _by_pillow(path: Path) -> np.ndarray | None:
+    """16-bit color by two readings with Pillow, which keeps one byte of the two: the other with swapped byte order.
 
-    A hundred times as fast as Python can undo the filters of a PNG. None where Pillow knows no such way.
+    A hundred times as fast as undoing the filters of a PNG in Python. None for kinds of PNG that Pillow cannot read so.
     """
     from PIL import Image
 
@@ -98,24 +98,24 @@ def _two_bytes(path: Path) -> np.ndarray | None:
 
 
 def ppm_header(head: bytes) -> tuple[bool, int, int, int, int] | None:
-    """(plain text, width, height, greatest value, offset of the pixels) of a colour PPM, else None."""
-    found = PPM.match(head)
-    if not found:
+    """(plain text, width, height, maximum value, offset of the pixels) of a color PPM, else None."""
+    match = PPM.match(head)
+    if not match:
         return None
-    plain, width, height, greatest = found.groups()
-    return plain == b"3", int(width), int(height), int(greatest), found.end()
+    plain, width, height, greatest = match.groups()
+    return plain == b"3", int(width), int(height), int(greatest), match.end()
 
 
 def states_its_white(head: bytes) -> bool:
-    """Whether a PPM or PGM says that a number between those of 8 and of 16 bits is white."""
-    found = GREATEST.match(head)
-    return found is not None and 255 < int(found[1]) < 65535
+    """Whether a PPM or PGM states a white level between the ones of 8 and of 16 bits."""
+    match = GREATEST.match(head)
+    return match is not None and 255 < int(match[1]) < 65535
 
 
 def read_ppm(path: Path) -> np.ndarray:
     data = path.read_bytes()
     header = ppm_header(data)
-    assert header is not None, "only called for what ppm_header recognised"
+    assert header is not None, "only called after ppm_header recognized the file"
     plain, width, height, greatest, offset = header
     count = width * height * 3
     if plain:
@@ -125,42 +125,42 @@ def read_ppm(path: Path) -> np.ndarray:
     if len(numbers) < count:
         raise BadInput(f"{path}: truncated ({len(numbers)} of {count} numbers)")
     if greatest > 65535 or numbers.max(initial=0) > greatest:
-        raise BadInput(f"{path}: not a PPM picture (values above its greatest value {greatest})")
+        raise BadInput(f"{path}: not a PPM image (values above its maximum value {greatest})")
     return scaled(numbers, greatest, 65535).astype(np.uint16).reshape(height, width, 3)
 
 
 def scaled(numbers: np.ndarray, greatest: int, to: int) -> np.ndarray:
-    """Whole numbers 0..greatest as 0..to, rounded; there and back again is exact where `to` is no less."""
+    """Integers 0..greatest rescaled to 0..to, rounded; the round trip is exact if `to` is not smaller."""
     return numbers if greatest == to else (numbers.astype(np.int64) * to + greatest // 2) // greatest
 
 
-def divided(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H×W×S uint8 or uint16 that were multiplied by alpha H×W×1, as they were before; black where nothing is left."""
+def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """H×W×S uint8 or uint16 that were premultiplied by alpha H×W×1, divided by it; black where alpha is 0."""
     top = np.uint64(np.iinfo(pixels.dtype).max)
     opaque = alpha.astype(np.uint64)
-    found = (pixels * top + opaque // np.uint64(2)) // np.maximum(opaque, np.uint64(1))
-    return np.where(opaque > 0, np.minimum(found, top), np.uint64(0)).astype(pixels.dtype)
+    divided = (pixels * top + opaque // np.uint64(2)) // np.maximum(opaque, np.uint64(1))
+    return np.where(opaque > 0, np.minimum(divided, top), np.uint64(0)).astype(pixels.dtype)
 
 
 def over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H×W×S uint8 or uint16 laid over white by alpha H×W×1 of the same type."""
+    """H×W×S uint8 or uint16 composited over white by alpha H×W×1 of the same dtype."""
     top = np.uint64(np.iinfo(pixels.dtype).max)
-    laid = np.empty_like(pixels)
-    for first in range(0, len(pixels), 64):  # a few rows at a time, of eight times their size
+    composite = np.empty_like(pixels)
+    for first in range(0, len(pixels), 64):  # a few rows at a time: uint64 takes up to eight times their memory
         rows = slice(first, first + 64)
         mixed = pixels[rows].astype(np.uint64) * alpha[rows] + top * (top - alpha[rows])
-        laid[rows] = (mixed + top // np.uint64(2)) // top
-    return laid
+        composite[rows] = (mixed + top // np.uint64(2)) // top
+    return composite
 
 
 def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
-    """Whole numbers in 0..65535 as they are; floats in [0, 1] times 65535.
+    """Integers in 0..65535 as they are; floats in [0, 1] times 65535.
 
-    Anything else has no agreed white, and a guess a file would give neighbours different scales: BadInput.
+    Other values have no agreed white level, and a guess per file would scale files differently: BadInput.
     """
     if pixels.dtype == np.uint16:
         return pixels.astype(np.uint16)
-    accepted = "accepted are whole numbers in 0..65535 and floats in 0..1"
+    accepted = "accepted are integers in 0..65535 and floats in 0..1"
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise BadInput(f"{path}: holds NaN or infinite values; {accepted}")
     if pixels.dtype.kind not in "uif":
@@ -174,7 +174,7 @@ def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """H×W×S turned as the EXIF orientation (1..8) asks."""
+    """H×W×S rotated and flipped according to the EXIF orientation (1..8)."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

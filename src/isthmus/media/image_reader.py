@@ -1,4 +1,4 @@
-"""One picture file in: its header cheaply, or all of it as C×H×W whole numbers."""
+"""Reading of one image file: its header without decoding it, or its pixels as C×H×W integers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.media import high_bit_depth, npy_images, tiff
-from isthmus.media.color_spaces import from_inks, from_lab
+from isthmus.media.color_spaces import from_cmyk, from_lab
 from isthmus.media.dicom import reader
 from isthmus.media.high_bit_depth import Header, Layers
-from isthmus.media.read_errors import bounded, reason
+from isthmus.media.read_errors import check_size, read_error
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "dcm")
-# Only these decoders are ever started: others of Pillow's run programs (EPS) or are seldom tested.
+# Only these decoders are used: others of Pillow's run programs (EPS) or are seldom tested.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
-MOVING = ("GIF", "WEBP", "PNG")  # which may hold several pictures; that of a JPEG are views of one
+ANIMATED = ("GIF", "WEBP", "PNG")  # formats that may hold several frames; the images in a JPEG are views of one
 
-HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # which phones and their users call .jpg
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # phones and their users name such files .jpg
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
-TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def is_picture_name(path: Path | str) -> bool:
@@ -36,9 +36,9 @@ def is_picture_name(path: Path | str) -> bool:
 
 
 def peek(path: Path | str) -> Header:
-    """Size (as it will be seen), gray or colour, and depth of a picture, without decoding it.
+    """Size (upright), gray or color, and depth of an image, without decoding it.
 
-    Raises BadInput for what is not a picture, or too large a one.
+    Raises BadInput for a file that is not an image, or too large.
     """
     path = Path(path)
     try:
@@ -56,23 +56,23 @@ def peek(path: Path | str) -> Header:
                 width, height = image.size
                 if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
                     width, height = height, width
-                deep_colour = high_bit_depth.png_is_deep_colour(head)
-                several = image.format in MOVING and bool(getattr(image, "is_animated", False))
-                header = Header(height, width, _is_gray(image), deep_colour or image.mode in DEEP_GRAY, 0, several)
+                deep_color = high_bit_depth.png_is_deep_color(head)
+                several = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
+                header = Header(height, width, _is_gray(image), deep_color or image.mode in DEEP_GRAY, 0, several)
                 header = header._replace(stated=high_bit_depth.states_its_white(head))
     except Exception as error:
-        raise reason(path, error) from error
-    return bounded(path, header)
+        raise read_error(path, error) from error
+    return check_size(path, header)
 
 
 def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
-    """C×H×W uint8, or uint16 where the file has more than 8 bits; C is 1 (gray) or 3 (colour).
+    """C×H×W uint8, or uint16 if the file has more than 8 bits; C is 1 (gray) or 3 (color).
 
-    Turned upright by its EXIF note, transparency laid over white, the first frame of several. `shorter`: the
-    shorter side that is wanted in the end; a JPEG is then decoded at a fraction of its size, never below
+    Upright by its EXIF orientation, transparency composited over white, the first frame of several. `shorter`: the
+    smaller of height and width after a later resize; a JPEG is then decoded at a fraction of its size, never below
     twice that.
 
-    Raises BadInput, naming the file, for what cannot be read.
+    Raises BadInput, naming the file, if it cannot be read.
     """
     samples = read_layers(path, shorter).flat()
     if samples.dtype not in (np.uint8, np.uint16):
@@ -81,50 +81,50 @@ def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
 
 
 def read_units(path: Path | str) -> np.ndarray:
-    """C×H×W float32 of a picture whose numbers are in units, as they are. Raises BadInput, naming the file."""
+    """C×H×W float32 of an image in units, unscaled. Raises BadInput, naming the file."""
     pixels = read_layers(path).flat().astype(np.float32)
     if not np.isfinite(pixels).all():
         raise BadInput(
-            f"{path}: holds NaN or infinite values, or more than 32-bit floats hold; finite ones are accepted"
+            f"{path}: holds NaN or infinite values, or values beyond 32-bit floats; accepted are finite numbers"
         )
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
 def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
-    """As read_picture, with transparency, and bands besides color, by themselves."""
+    """Like read_picture, with transparency and further bands as separate layers."""
     path = Path(path)
     try:
         head = _head(path)
         if reader.starts_as_dicom(head, path):
-            bounded(path, reader.dicom_header(path))
+            check_size(path, reader.dicom_header(path))
             return Layers(reader.read_dicom(path)[0])
         if _starts_as_tiff(head):
             return _tiff(path)
         if head.startswith(npy_images.MAGIC):
-            bounded(path, npy_images.npy_header(path))
+            check_size(path, npy_images.npy_header(path))
             return npy_images.read_npy(path)[0]
-        if high_bit_depth.png_is_deep_colour(head):
+        if high_bit_depth.png_is_deep_color(head):
             return _deep_png(path)
         if (ppm := high_bit_depth.ppm_header(head)) is not None and ppm[3] > 255:
-            bounded(path, Header(ppm[2], ppm[1], gray=False, deep=True))
+            check_size(path, Header(ppm[2], ppm[1], gray=False, deep=True))
             return Layers(high_bit_depth.read_ppm(path))
         return _by_pillow(path, path, shorter)
     except Exception as error:
-        raise reason(path, error) from error
+        raise read_error(path, error) from error
 
 
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
-    """As read_picture, for a picture that is in memory. Colour of 16 bits, which Pillow cannot decode, is refused."""
+    """Like read_picture, for a file in memory. Color of 16 bits, which Pillow cannot decode, raises BadInput."""
     try:
         ppm = high_bit_depth.ppm_header(data[:4096])
-        if high_bit_depth.png_is_deep_colour(data[:4096]) or (ppm is not None and ppm[3] > 255):
-            raise BadInput(f"{name}: 16-bit colour is not read out of a shard; gray of 16 bits and 8 bits are")
+        if high_bit_depth.png_is_deep_color(data[:4096]) or (ppm is not None and ppm[3] > 255):
+            raise BadInput(f"{name}: 16-bit color is not read from a shard; 16-bit gray and 8 bits are accepted")
         if reader.starts_as_dicom(data, name):
             pixels = reader.read_dicom(Path(name), io.BytesIO(data))[0]
         else:
             pixels = _by_pillow(io.BytesIO(data), Path(name), shorter).flat()
     except Exception as error:
-        raise reason(Path(name), error) from error
+        raise read_error(Path(name), error) from error
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
@@ -137,18 +137,18 @@ def _by_pillow(source: Path | io.BytesIO, path: Path, shorter: int | None) -> La
 
 
 def layers_of(image: Image, path: Path | str = "picture") -> Layers:
-    """A Pillow image in any of its modes: uint8, or uint16 for its deep gray modes."""
+    """Layers of a Pillow image of any mode: uint8, or uint16 for its deep gray modes."""
     from PIL import ImageOps
 
     gray = _is_gray(image)
     image.load()
     if image.mode in DEEP_GRAY:
         pixels = high_bit_depth.to_uint16(np.asarray(image), path)[..., None]
-        if isinstance(clear := image.info.get("transparency"), int):  # the one gray that is see-through
+        if isinstance(clear := image.info.get("transparency"), int):  # the one gray level that is transparent
             pixels = np.concatenate([pixels, np.where(pixels == clear, 0, 65535).astype(np.uint16)], -1)
         return Layers.of(high_bit_depth.upright(pixels, image.getexif().get(0x0112, 1)))
-    ImageOps.exif_transpose(image, in_place=True)  # or it copies what stands upright already
-    if image.mode in TRANSPARENT or "transparency" in image.info:
+    ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies upright images, too
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
         step = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         image = (image.convert(step) if step else image).convert("RGBA")
         samples = _array(image)
@@ -156,7 +156,7 @@ def layers_of(image: Image, path: Path | str = "picture") -> Layers:
     if image.mode == "LAB":
         image = from_lab(image)
     elif image.mode == "CMYK":
-        image = from_inks(image)
+        image = from_cmyk(image)
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
         return Layers(_array(image.convert("L"))[..., None])
@@ -164,19 +164,19 @@ def layers_of(image: Image, path: Path | str = "picture") -> Layers:
 
 
 def _array(image: Image) -> np.ndarray:
-    """A Pillow image as an array of its own; a large one in parts, because Pillow hands out two copies on the way."""
+    """A Pillow image as an array; a large one in parts, because Pillow makes two copies on the way."""
     if image.height * image.width < 2**22:
         return np.asarray(image)
     bands = len(image.getbands())
-    whole = np.empty((image.height, image.width, bands)[: 2 + (bands > 1)], np.uint8)
+    pixels = np.empty((image.height, image.width, bands)[: 2 + (bands > 1)], np.uint8)
     for top in range(0, image.height, 256):
         bottom = min(top + 256, image.height)
-        whole[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
-    return whole
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _is_gray(image: Image) -> bool:
-    """By the header alone, so that looking and reading agree: a colour file of grays is colour."""
+    """By the header alone, so that peek and read_picture agree: a color file with gray pixels only is color."""
     if image.mode in ("P", "PA"):
         palette = np.asarray(image.getpalette("RGB") or [0, 0, 1]).reshape(-1, 3)
         return bool((palette == palette[:, :1]).all())
@@ -195,16 +195,16 @@ def _tiff(path: Path) -> Layers:
 
 
 def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
-    """A page of tifffile's: Pillow knows all kinds of color, but of 8 bits, and no more bands than alpha."""
-    header = bounded(path, tiff.page_header(page))
+    """A page of a tifffile.TiffFile: by Pillow, which knows all color spaces, if it has 8 bits and no further bands."""
+    header = check_size(path, tiff.page_header(page))
     if not header.deep and not header.bands:
-        with suppress(OSError):  # a compression, or an order of channels, that Pillow does not know
+        with suppress(OSError):  # a compression or planar layout that Pillow does not know
             return by_pillow()
     return tiff.read_page(page, path)
 
 
 def pixels_of(image: Image, path: Path | str = "picture") -> np.ndarray:
-    """H×W×C of a Pillow image, laid over white."""
+    """H×W×C of a Pillow image, composited over white."""
     return layers_of(image, path).flat()
 
 
@@ -215,17 +215,17 @@ def _deep_png(path: Path) -> Layers:
 
 
 def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
-    """A Pillow image, not decoded yet; BadInput for too large a one."""
+    """A Pillow image, not decoded yet; BadInput if it is too large."""
     from PIL import Image
 
-    # What is wrong with a file, or that it is too large, is said below in our own words, not twice.
+    # Broken and too large files are reported below, in one line each, not twice.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     image = Image.open(source, formats=FORMATS)
     if image.format == "TIFF":
-        image.filename = ""  # or Pillow maps the file, and takes width for height of one that lies on its side
+        image.filename = ""  # otherwise Pillow maps the file, and swaps width and height of a rotated one
     try:
-        bounded(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
+        check_size(path or Path(str(source)), Header(image.height, image.width, gray=False, deep=False))
     except BadInput:
         image.close()
         raise
@@ -238,7 +238,7 @@ def _head(path: Path) -> bytes:
     if not head:
         raise BadInput(f"{path}: empty file (0 bytes)")
     if head[4:12] in HEIC:
-        raise BadInput(f"{path}: HEIC, whatever its name says, is not read here; save it as .jpg or .png first")
+        raise BadInput(f"{path}: is HEIC in spite of its suffix, which is not read; save it as .jpg or .png first")
     return head
 
 

@@ -1,4 +1,4 @@
-"""The quantization tables of JPEG (ITU-T T.81, annex K) and the quality that a table stands for."""
+"""Quantization tables of JPEG (ITU-T T.81, annex K), and the quality of a table."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def table(quality: int, base: np.ndarray) -> np.ndarray:
 
 
 def quality_of(steps: Sequence[int]) -> int:
-    """The quality of 1 to 100 whose table of luma comes nearest to these 64 steps, in any order, on the mean."""
+    """The quality of 1 to 100 whose luma table has the mean nearest to the mean of these 64 steps, in any order."""
     means = [table(quality, LUMA).mean() for quality in range(1, 101)]
     return 1 + int(np.abs(np.array(means) - np.mean(steps)).argmin())

@@ -1,4 +1,4 @@
-"""One picture as a .npy file: H×W, H×W×C or C×H×W; numpy's own order of axes and type, which a result keeps."""
+"""Reading and writing of one image as a .npy file: H×W, H×W×C or C×H×W; a result keeps the axes and the dtype."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from isthmus.types import times
 
 CHANNELS = (1, 3, 4)
 MAGIC = b"\x93NUMPY"
-PLAIN = ("bool", "uint8", "uint16")  # types that have a white of their own
+PLAIN = ("bool", "uint8", "uint16")  # dtypes with a white level of their own
 ACCEPTED = "accepted is one picture, H×W, H×W×C or C×H×W (C of 1, 3 or 4)"
 
 
 class Stored(NamedTuple):
-    """The order of axes in the file, of "H", "W" and "C", and the type of its numbers."""
+    """The order of the axes "H", "W" and "C" in the file, and its dtype."""
 
     axes: str
     dtype: np.dtype
 
     def of(self, samples: np.ndarray) -> np.ndarray:
-        """H×W×S as it is stored."""
+        """H×W×S in the axes and dtype of the file."""
         if self.dtype == bool:
             samples = samples >= 128
         samples = samples.astype(self.dtype, copy=False)
@@ -35,7 +35,7 @@ class Stored(NamedTuple):
 
 
 def npy_header(path: Path) -> Header:
-    """Raises BadInput for numbers or a shape of which no picture can be made."""
+    """The header of a .npy image. Raises BadInput for a dtype or a shape that is not an image."""
     array, stored = _mapped(path)
     height, width = (array.shape[stored.axes.index(axis)] for axis in "HW")
     channels = array.shape[stored.axes.index("C")] if "C" in stored.axes else 1
@@ -44,7 +44,7 @@ def npy_header(path: Path) -> Header:
 
 
 def read_npy(path: Path) -> tuple[Layers, Stored]:
-    """The picture, bits as 0 and 255; the fourth channel is alpha. Raises BadInput as npy_header does."""
+    """The image, booleans as 0 and 255; the fourth channel is alpha. Raises BadInput as npy_header does."""
     array, stored = _mapped(path)
     samples = np.array(array, order="C")
     if stored.axes == "HW":
@@ -58,13 +58,13 @@ def read_npy(path: Path) -> tuple[Layers, Stored]:
 
 
 def write_npy(path: Path, samples: np.ndarray, stored: Stored) -> None:
-    """H×W×S in the order of axes and the type of the file that it was made of."""
+    """Write H×W×S in the axes and dtype of its source file."""
     with path.open("wb") as file:
         np.save(file, stored.of(samples), allow_pickle=False)
 
 
 def _mapped(path: Path) -> tuple[np.ndarray, Stored]:
-    """The array on the disk. Nothing is unpickled, so nothing in it can run."""
+    """The memory-mapped array. Nothing is unpickled, so no code in it can run."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
@@ -82,7 +82,7 @@ def _mapped(path: Path) -> tuple[np.ndarray, Stored]:
 
 
 def _axes(shape: tuple[int, ...], path: Path) -> str:
-    """Raises BadInput where it is not clear."""
+    """The order of the axes. Raises BadInput if it is ambiguous."""
     if len(shape) == 2 and 0 not in shape:
         return "HW"
     first, last = (len(shape) == 3 and shape[end] in CHANNELS for end in (0, -1))

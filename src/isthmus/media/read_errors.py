@@ -1,4 +1,4 @@
-"""Why a picture cannot be read, in one line, whatever its decoder raised."""
+"""Errors of image decoders as one-line BadInput."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from isthmus.errors import BadInput
 from isthmus.media.high_bit_depth import Header
 
-MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below what fills a laptop's memory
+MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below a laptop's memory
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Of whatever a decoder raises inside, one line: BadInput, naming the file."""
+def decoding(path: Path) -> Iterator[None]:
+    """Turn any exception raised inside into a one-line BadInput that names the file."""
     try:
         yield
     except Exception as error:
-        raise reason(path, error) from error
+        raise read_error(path, error) from error
 
 
-def bounded(path: Path, header: Header) -> Header:
+def check_size(path: Path, header: Header) -> Header:
     if header.height * header.width > MAX_PIXELS:
         raise BadInput(
             f"{path}: {header.width}×{header.height} pixels is too large; accepted are up to "
@@ -33,8 +33,8 @@ def bounded(path: Path, header: Header) -> Header:
     return header
 
 
-def reason(path: Path, error: Exception) -> BadInput:
-    """One line for whatever a decoder raised; decoders fail in every way there is, so all are caught."""
+def read_error(path: Path, error: Exception) -> BadInput:
+    """A one-line BadInput for an exception of a decoder; broken files make decoders raise exceptions of any class."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, BadInput):

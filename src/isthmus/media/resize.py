@@ -1,26 +1,26 @@
-"""Pictures made to fit: another size, a part, gray or colour, 8 or 16 bits."""
+"""Resizing and cropping of images, and conversion between gray and color and between 8 and 16 bits."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# ITU-R 601 luma in 65536ths, as Pillow's convert("L"): the same gray whichever library made it.
+# ITU-R 601 luma in 65536ths, as in Pillow's convert("L"), so that all ways to gray agree.
 LUMA = (19595, 38470, 7471)
 
 
-def resize(picture: np.ndarray, height: int, width: int, whole: bool = False) -> np.ndarray:
-    """C×H×W to C×height×width: scaled to cover both sides (Lanczos, antialiased), then the centre kept.
+def resize(picture: np.ndarray, height: int, width: int, stretch: bool = False) -> np.ndarray:
+    """C×H×W to C×height×width: scaled to cover both (Lanczos, antialiased), then cropped to the center.
 
-    whole: nothing is left out; each side is scaled by itself, and what is round may become oval.
+    stretch: height and width are scaled separately, so nothing is cropped, but the aspect ratio may change.
     """
     _, old_height, old_width = picture.shape
     scale = max(height / old_height, width / old_width)
-    if scale == 1 and not (whole and (height, width) != (old_height, old_width)):
+    if scale == 1 and not (stretch and (height, width) != (old_height, old_width)):
         top, left = (old_height - height) // 2, (old_width - width) // 2
         return picture[:, top : top + height, left : left + width]
     from PIL import Image
 
-    box_height, box_width = (old_height, old_width) if whole else (height / scale, width / scale)
+    box_height, box_width = (old_height, old_width) if stretch else (height / scale, width / scale)
     # Rounding may put the corner a hair outside, which Pillow refuses.
     top_, left_ = max(0.0, (old_height - box_height) / 2), max(0.0, (old_width - box_width) / 2)
     box = (left_, top_, min(left_ + box_width, old_width), min(top_ + box_height, old_height))
@@ -36,13 +36,13 @@ def resize(picture: np.ndarray, height: int, width: int, whole: bool = False) ->
     result = np.stack(planes)
     if eight_bits:
         return result
-    # Lanczos overshoots at edges: what was never there in the picture is cut.
+    # Lanczos overshoots at edges: values beyond the range of the image are clipped.
     result = np.clip(result, picture.min(), picture.max())
     return (np.rint(result) if picture.dtype.kind == "u" else result).astype(picture.dtype)
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """C×H×W as gray (1: luma) or colour (3: gray repeated)."""
+    """C×H×W as gray (1: luma) or color (3: gray repeated)."""
     if picture.shape[0] == channels:
         return picture
     if channels == 3:
@@ -58,7 +58,7 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 def to_depth(picture: np.ndarray, dtype: np.dtype, white: float = 65535.0) -> np.ndarray:
     """uint8 to uint16 (×257: white stays white, and the way back is exact) or uint16 to uint8 (rounded).
 
-    white: of the uint16 that becomes of a uint8, such as 4095 beside pictures of 12 bits.
+    white: the value of white in the uint16, such as 4095 in a data set of 12-bit images.
     """
     if picture.dtype == dtype:
         return picture
@@ -67,17 +67,17 @@ def to_depth(picture: np.ndarray, dtype: np.dtype, white: float = 65535.0) -> np
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def of_white(picture: np.ndarray, white: float) -> np.ndarray:
-    """uint16 of which 65535 is white as the same shares of another white, such as 4095 beside pictures of 12 bits."""
+def to_white(picture: np.ndarray, white: float) -> np.ndarray:
+    """uint16 with a white of 65535 rescaled to another white, such as 4095 in a data set of 12-bit images."""
     if picture.dtype != np.uint16 or white == 65535:
         return picture
     return ((picture.astype(np.uint32) * np.uint32(white) + 32767) // 65535).astype(np.uint16)
 
 
-def cut(
+def crop(
     picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, corner: np.ndarray, white: float = 65535.0
 ) -> np.ndarray:
-    """The part of C×H×W that begins at corner = (top, left), as `shape` and `dtype`; where it ends before, mirrored."""
+    """The crop of C×H×W at corner = (top, left) as `shape` and `dtype`; mirrored beyond the edges of the image."""
     (channels, height, width), (top, left) = shape, corner
     part = picture[:, top : top + height, left : left + width]
     missing = ((0, 0), (0, height - part.shape[1]), (0, width - part.shape[2]))
@@ -85,10 +85,10 @@ def cut(
 
 
 def fit(
-    picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, whole: bool = False, white: float = 65535.0
+    picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, stretch: bool = False, white: float = 65535.0
 ) -> np.ndarray:
-    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `whole` as in `resize`, `white` as in `to_depth`."""
+    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `stretch` as in `resize`, `white` as in `to_depth`."""
     channels, height, width = shape
     if channels == 1:  # fewer planes to resize
         picture = to_channels(picture, 1)
-    return to_channels(to_depth(resize(picture, height, width, whole), dtype, white), channels)
+    return to_channels(to_depth(resize(picture, height, width, stretch), dtype, white), channels)

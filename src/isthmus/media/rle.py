@@ -1,4 +1,4 @@
-"""Masks as COCO writes them: run lengths, plain and packed into text, and polygons."""
+"""COCO's encodings of masks: run lengths, plain or packed into text, and polygons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST = 48
 
 
 def runs_of(mask: np.ndarray) -> list[int]:
-    """H×W -> lengths of runs down the columns, of 0 and of not 0 in turn; the first, of 0, may be 0 long."""
+    """H×W -> run lengths down the columns, alternately of 0 and of other values; the first, of 0, may be 0."""
     flat = (np.asarray(mask) != 0).ravel(order="F")
     starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     runs = np.diff([0, *starts.tolist(), len(flat)]).tolist()
@@ -21,20 +21,20 @@ def runs_of(mask: np.ndarray) -> list[int]:
 
 
 def mask_of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
-    """H×W bool of such lengths. Raises BadInput where they are not those of such a mask."""
+    """The H×W bool mask of run lengths. Raises BadInput if they do not sum to its number of pixels."""
     if any(run < 0 for run in runs) or sum(runs) != height * width:
         raise BadInput(f"run lengths of {sum(runs)} pixels for a mask of {width}×{height}")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
 def pack(runs: Sequence[int]) -> str:
-    """Run lengths as text: from the fourth on as differences to the last but one, each of as few characters as do."""
+    """Run lengths as text: from the fourth on as differences to the last but one, in a variable-length code."""
     text = []
-    for place, run in enumerate(runs):
-        left = run - runs[place - 2] if place > 2 else run
+    for index, run in enumerate(runs):
+        rest = run - runs[index - 2] if index > 2 else run
         while True:
-            low, left = left & (MORE - 1), left >> BITS
-            done = left == (-1 if low & SIGN else 0)
+            low, rest = rest & (MORE - 1), rest >> BITS
+            done = rest == (-1 if low & SIGN else 0)
             text.append(chr(FIRST + (low if done else low | MORE)))
             if done:
                 break
@@ -42,13 +42,13 @@ def pack(runs: Sequence[int]) -> str:
 
 
 def unpack(text: str) -> list[int]:
-    """The run lengths of such a text. Raises BadInput for what is none."""
+    """The run lengths of packed text. Raises BadInput for other text."""
     runs: list[int] = []
     value = shift = 0
     for letter in text:
         code = ord(letter) - FIRST
         if not 0 <= code < 2 * MORE:
-            raise BadInput(f"packed run lengths: {letter!r} is no part of them")
+            raise BadInput(f"packed run lengths: invalid character {letter!r}")
         value |= (code & (MORE - 1)) << shift
         shift += BITS
         if code & MORE:
@@ -58,7 +58,7 @@ def unpack(text: str) -> list[int]:
         runs.append(value + runs[-2] if len(runs) > 2 else value)
         value = shift = 0
     if shift:
-        raise BadInput("packed run lengths: cut short")
+        raise BadInput("packed run lengths: truncated")
     return runs
 
 

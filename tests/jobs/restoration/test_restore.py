@@ -20,7 +20,7 @@ from isthmus.cli import main
 from isthmus.errors import BadInput, Note
 from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.masks import grown
-from isthmus.media.hidden_color import filled
+from isthmus.media.hidden_color import fill_hidden
 from isthmus.media.image_file import Info, Photo, read_photo, write_photo
 from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
 
@@ -374,14 +374,14 @@ def test_hidden_color_is_that_of_the_nearest_visible_pixels() -> None:
     alpha = (np.random.default_rng(1).uniform(0, 1, (37, 53)) < 0.1).astype(np.uint16)
     alpha[0, [0, 52]] = 65535
     hidden = np.where(alpha[..., None] > 0, pixels, 0).astype(np.uint16)
-    y = filled(Photo(hidden, alpha))
+    y = fill_hidden(Photo(hidden, alpha))
     assert np.array_equal(y[alpha > 0], pixels[alpha > 0])
     assert (y >= 1000).all()
     assert (y[:, :8] == 1000).all()
     assert (y[:, -8:] == 50000).all()
     for all_or_nothing in (0, 65535):
         photo = Photo(hidden, np.full_like(alpha, all_or_nothing))
-        assert filled(photo) is photo.pixels
+        assert fill_hidden(photo) is photo.pixels
 
 
 # -- watermarks --

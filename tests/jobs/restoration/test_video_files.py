@@ -223,7 +223,10 @@ def test_each_loss_is_said_once() -> None:
     film("a.mov", "argb", "qtrle")
     out, notes = denoised("a.mov", "out.mp4")
     assert len(notes) == 2
-    assert "a.mov: in .mp4 transparency is lost (the pixels are laid over black); .mov, .mkv, .webm would" in notes[0]
+    assert (
+        "a.mov: in .mp4 transparency is lost (the pixels are composited over black); .mov, .mkv, .webm would"
+        in notes[0]
+    )
     assert "lossless coding is lost; .mov, .mkv would keep it" in notes[1]
     assert seen(out)["format"] == "gbrp"
     assert np.abs(pixels(out)[0] - pixels("a.mov")[0][..., :3] * (np.arange(64)[:, None] * 4 / 255)).mean() < 2

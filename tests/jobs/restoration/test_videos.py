@@ -196,7 +196,7 @@ def test_a_broken_video_is_refused_in_one_line() -> None:
         part.sample_rate = 48000
         out.mux(tone.encode(part))
         out.mux(tone.encode(None))
-    for name, says in (("text.mp4", "no film"), ("sound.mp4", "no frames"), ("none.mp4", "no such file")):
+    for name, says in (("text.mp4", "not a film"), ("sound.mp4", "no frames"), ("none.mp4", "no such file")):
         with pytest.raises(BadInput, match=says):
             isthmus.denoise(name, model=IDENTITY, out="out.mp4")
     assert nothing_left()
@@ -311,7 +311,7 @@ def test_what_makes_no_sense_is_told_before_the_work() -> None:
         ({"out": "b.gif"}, "it can end in .tif"),
         ({"out": "out"}, "it can end in .tif"),
         ({"out": "out.tif", "side_by_side": True}, "neither masks nor pictures side by side"),
-        ({"out": "out.tif", "truth": "b.png"}, "b.png: is no film"),
+        ({"out": "out.tif", "truth": "b.png"}, "b.png: not a film"),
     ]
     for how, says in cases:
         with pytest.raises(BadInput, match=says):

@@ -137,7 +137,7 @@ def looked_at(roi: str, model: Autoencoder) -> Tensor:
     if len(model.shape) != 3:
         raise BadInput(f"roi={roi}: of pictures a part can be looked at, not of rows")
     mask = read_picture(Path(roi))[:3].mean(0, keepdims=True)
-    mask = resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127
+    mask = resize(mask, model.shape[1], model.shape[2], stretch=True)[0] > 127
     if not mask.any():
         raise BadInput(f"{roi}: nothing is white, so nothing would be looked at")
     return torch.from_numpy(mask).float()

@@ -178,7 +178,7 @@ def mask_for(one: LabeledImages, model: Autoencoder) -> np.ndarray | None:
     if not one.masks:
         return np.zeros(model.shape[1:], bool) if one.kind == "good" else None
     mask = read_mask(one.masks)[None].astype(np.uint8) * 255
-    return np.asarray(resize(mask, model.shape[1], model.shape[2], whole=True)[0] > 127)
+    return np.asarray(resize(mask, model.shape[1], model.shape[2], stretch=True)[0] > 127)
 
 
 def held_back(model: Autoencoder, found: AnomalyFolders) -> tuple[Batches, bool]:

@@ -10,7 +10,7 @@ from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.upscaling import resized
 from isthmus.jobs.restoration.value_range import window_of
-from isthmus.media.hidden_color import filled, kept_hidden
+from isthmus.media.hidden_color import fill_hidden, keep_hidden
 from isthmus.media.image_file import Photo
 
 
@@ -19,9 +19,9 @@ def by_model(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """A photo as `restored` gives it, which sees no color that alpha hides. That stays as it was, unless the result
     `reveals` it, and so does all that the model does not change."""
-    pixels, changed = restore_array(model, filled(photo), best=how.get("best", False), range=photo.range, **keys)
+    pixels, changed = restore_array(model, fill_hidden(photo), best=how.get("best", False), range=photo.range, **keys)
     pixels = pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels)
-    return pixels if reveals else kept_hidden(pixels, photo), changed
+    return pixels if reveals else keep_hidden(pixels, photo), changed
 
 
 def in_window(model: Any, photo: Photo, pixels: np.ndarray, how: RestoreOptions, strength: float) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.data.folders import find_pictures
 from isthmus.errors import BadInput, Note
-from isthmus.media.dicom.reader import bare
+from isthmus.media.dicom.reader import has_no_suffix
 from isthmus.media.image_file import Photo, read_photo
 from isthmus.media.resize import to_channels
 
@@ -38,7 +38,7 @@ def partner(place: Path | str, what: str) -> Callable[[str], Path]:
 
 
 def without_suffix(name: str) -> str:
-    return name if bare(name) else str(PurePosixPath(name).with_suffix(""))
+    return name if has_no_suffix(name) else str(PurePosixPath(name).with_suffix(""))
 
 
 def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0) -> np.ndarray:

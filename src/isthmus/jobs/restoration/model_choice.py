@@ -150,7 +150,7 @@ class Choices:
     @contextmanager
     def of_film(self, film: Film) -> Iterator[None]:
         """What is called inside is for frames of this film, which would flicker if each of them had its own model."""
-        photos = film.spread(LOOKED_AT)
+        photos = film.sample_frames(LOOKED_AT)
         choice = choice_of_frames([denoiser_for(photo) for photo in photos])
         if choice.names and REAL not in choice.names and is_lossy(film.path):  # a codec leaves no noise white
             why = f"{choice.why}, which the film's codec has changed"

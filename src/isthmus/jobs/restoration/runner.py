@@ -31,8 +31,8 @@ from isthmus.jobs.restoration.options import (
 )
 from isthmus.jobs.restoration.scores import judged, truths
 from isthmus.jobs.restoration.unchanged import copied
-from isthmus.media.bit_depth import full_range, own_range, shown
-from isthmus.media.image_file import ELSEWHERE, Photo, check_name, read_photo, write_photo
+from isthmus.media.bit_depth import full_range, own_range, rescale
+from isthmus.media.image_file import NOT_READ, Photo, check_name, read_photo, write_photo
 from isthmus.media.video.containers import VIDEOS
 from isthmus.media.video.open import is_video
 
@@ -91,8 +91,8 @@ def _folder(
         raise BadInput(f"{out}: a picture, but for {given} a folder is written")
     names, others = find_pictures(path, VIDEOS) if chosen is None else (chosen, Counter[str]())
     names = [name for name in names if not (path / name).resolve().is_relative_to(out.resolve())]  # of another time
-    for suffix in sorted(set(others) & set(ELSEWHERE)):
-        warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {ELSEWHERE[suffix]}", Note, stacklevel=4)
+    for suffix in sorted(set(others) & set(NOT_READ)):
+        warnings.warn(f"{path}: {others[suffix]} {suffix} left out: {NOT_READ[suffix]}", Note, stacklevel=4)
     if not names:
         raise nothing_in(f"{path}/", others)
     names = named(path, names, how.get("model"), how.get("split"), how.get("first"))
@@ -210,7 +210,7 @@ def as_bytes(photo: Photo, beside: Photo) -> Photo:
     """A photo to be looked at, its black and white being those of the one that it stands beside."""
     range = beside.range if photo.pixels.dtype == beside.pixels.dtype else photo.range
     range = range or own_range(photo.pixels)
-    return photo if range == full_range(photo.pixels.dtype) else Photo(shown(photo.pixels, range, np.dtype(np.uint8)))
+    return photo if range == full_range(photo.pixels.dtype) else Photo(rescale(photo.pixels, range, np.dtype(np.uint8)))
 
 
 def _arrays(source: Any, work: RestoreFn, how: RestoreOptions, save_mask: bool) -> Any:

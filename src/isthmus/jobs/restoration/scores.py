@@ -17,7 +17,7 @@ from isthmus.jobs.restoration.dataset_source import is_set, open_set, reader
 from isthmus.jobs.restoration.masks import partner
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
 from isthmus.jobs.restoration.unchanged import untouched
-from isthmus.media.bit_depth import full_range, own_range, shown
+from isthmus.media.bit_depth import full_range, own_range, rescale
 from isthmus.media.image_file import Photo, read_photo
 
 FLOAT = np.dtype(np.float32)
@@ -37,9 +37,9 @@ def judged(work: RestoreFn, photo: Photo, name: str, how: RestoreOptions) -> Res
         truth, place, border = how["truth"](name).pixels, done.changed, done.border
         range, dtype = done.after.range, done.after.pixels.dtype
         if range not in (None, full_range(dtype)):  # figures are of shares of white
-            truth = shown(truth, range if truth.dtype == dtype else own_range(truth), FLOAT)
+            truth = rescale(truth, range if truth.dtype == dtype else own_range(truth), FLOAT)
         for photo, ending in ((done.after, ""), (done.before, "_before")):
-            own = photo.pixels if range in (None, full_range(dtype)) else shown(photo.pixels, range, FLOAT)
+            own = photo.pixels if range in (None, full_range(dtype)) else rescale(photo.pixels, range, FLOAT)
             found = scores(own, truth, place) if border is None else scores_y(own, truth, border)
             done.figures |= {f"{key}{ending}": value for key, value in found.items()}
     if told := how.get("each"):

@@ -15,7 +15,7 @@ from isthmus.inference.image import allocate, restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.value_range import ranged
-from isthmus.media.hidden_color import filled, kept_hidden
+from isthmus.media.hidden_color import fill_hidden, keep_hidden
 from isthmus.media.image_file import Photo
 
 FACTORS = (2, 3, 4)
@@ -48,7 +48,7 @@ def larger(
         if abs(goal[1] * height / (goal[0] * width) - 1) > 0.01:
             warnings.warn(f"{name}: {width}×{height} pixels are stretched to {goal[1]}×{goal[0]}", Note, stacklevel=5)
         photo = ranged(photo, models(*_names(scale or 2)), how)
-        pixels = filled(photo)
+        pixels = fill_hidden(photo)
         while pixels.shape[0] < goal[0] or pixels.shape[1] < goal[1]:
             factor = math.ceil(max(goal[0] / pixels.shape[0], goal[1] / pixels.shape[1]))
             pixels, _ = restore_array(models(*_names(factor)), pixels, best=how.get("best", False), range=photo.range)
@@ -58,7 +58,7 @@ def larger(
         enlarged = photo.replace(alpha=alpha, done=done)
         if alpha is not None:  # what alpha hides becomes larger, and is not mixed with what shows
             enlarged = enlarged.replace(pixels=photo.pixels[rows][:, columns])
-        return enlarged.replace(pixels=kept_hidden(resized(pixels, goal), enlarged))
+        return enlarged.replace(pixels=keep_hidden(resized(pixels, goal), enlarged))
 
     return enlarge
 

@@ -1,6 +1,6 @@
-"""imagecodecs as one more decoder of pydicom's: JPEG of 12 bits, JPEG without loss, JPEG-LS and JPEG 2000.
+"""imagecodecs as a decoder plugin of pydicom: 12-bit JPEG, lossless JPEG, JPEG-LS and JPEG 2000.
 
-pydicom imports it by name, as it does its own; its rules for such modules give the names of what is in it.
+pydicom imports this module by name, like its own plugins, and prescribes the names in it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _decode_frame(data: bytes, runner: Any) -> bytearray:
         pixels = (imagecodecs.jpegls_decode if syntax in JPEG_LS else imagecodecs.jpeg2k_decode)(data)
     runner.set_option("bits_allocated", 8 * pixels.dtype.itemsize)
     runner.set_option("planar_configuration", 0)
-    return bytearray(pixels.tobytes())  # which pydicom may change in place
+    return bytearray(pixels.tobytes())  # mutable, because pydicom may change it in place
 
 
 def add_decoders() -> None:
@@ -42,7 +42,7 @@ def add_decoders() -> None:
 
 
 def missing(syntax: Any, bits: int) -> bool:
-    """Whether pixels compressed so, of `bits` stored, are read with imagecodecs alone, and it is not there."""
+    """Whether pixels of this transfer syntax and number of bits need imagecodecs, and it is not installed."""
     if syntax not in DECODER_DEPENDENCIES or is_available(syntax):
         return False
     return not get_decoder(syntax).is_available or (syntax == uid.JPEGExtended12Bit and bits > 8)

@@ -1,4 +1,4 @@
-"""A DICOM of several frames, as ultrasound, fluoroscopy and tomography have them, as a film."""
+"""DICOM files of several frames (ultrasound, fluoroscopy, tomography) as films."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.media.dicom.reader import GRAYS, dicom_header, frames_of, is_dicom, pictures_of
-from isthmus.media.dicom.writer import writing
+from isthmus.media.dicom.writer import dicom_writer
 from isthmus.media.image_file import Photo
 from isthmus.media.metadata import Info
 from isthmus.media.video.base import Film, Frame, WriteFrame
 
 
 class Frames(Film):
-    """Its frames in the order of the file, which may be times, slices or both; the data set stays with them."""
+    """The frames in the order of the file, which may be times, slices or both, each with the data set."""
 
     suffixes = (".dcm",)
 
@@ -28,7 +28,7 @@ class Frames(Film):
 
     @staticmethod
     def several(path: Path) -> bool:
-        """Whether there is more than one; a file that cannot be read is no film."""
+        """Whether the file has more than one frame; False for a file that cannot be read."""
         try:
             return is_dicom(path) and dicom_header(path).several
         except BadInput:
@@ -39,16 +39,16 @@ class Frames(Film):
             yield Frame(Photo(pixels, info=Info(dicom=self.data)))
 
     def range(self) -> tuple[float, float] | None:
-        """The least and the greatest number of all frames of more than 8 bits, as of a single one."""
+        """Minimum and maximum over all frames of more than 8 bits; None for 8 bits and color."""
         if int(self.data.BitsStored) <= 8 or self.data.PhotometricInterpretation not in GRAYS:
             return None
         ends = [(float(pixels.min()), float(pixels.max())) for pixels in pictures_of(self.path)[1]]
         return min(low for low, _ in ends), max(high for _, high in ends)
 
     @contextmanager
-    def writing(self, place: Path, suffix: str) -> Iterator[WriteFrame]:
+    def writing(self, path: Path, suffix: str) -> Iterator[WriteFrame]:
         done: list[str] = []
-        with writing(place, self.data, done, self.path, self.count) as put_pixels:
+        with dicom_writer(path, self.data, done, self.path, self.count) as put_pixels:
 
             def put(photo: Photo, frame: Frame) -> None:
                 done[:] = [photo.done or "changed"]

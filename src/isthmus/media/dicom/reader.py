@@ -1,8 +1,8 @@
-"""DICOM in: gray or color pictures of 8 to 16 bits, one or several, and the data set that they lie in.
+"""Reading of DICOM: one or more gray or color images of 8 to 16 bits, with their data set.
 
-The numbers are those that are stored: no rescale slope, no window is applied, and 0..1 is all that the stored bits can
-hold. So the window and the rescale of the data set stay true of what is written. Patient data is not touched: what
-names a person in the file that is read names them in the file that is written, and nothing is added.
+Values are the stored ones: no rescale slope and no window is applied, and 0..1 is the full range of the stored bits.
+So the window and the rescale of the data set remain valid for the written file. Patient data is not touched: the
+written file identifies a person as the source does, and nothing is added.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from isthmus.errors import BadInput
 from isthmus.media.high_bit_depth import Header, scaled
 
-INSTEAD = "or save it as 16-bit .png or .tif first"
+ALTERNATIVE = "or save it as 16-bit .png or .tif first"
 TIFF = (".tif", ".tiff")
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
-COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")  # all of which become RGB
-# As a data set begins without the 128 bytes and DICM before it: its first tags, in either order of bytes.
-BARE = (b"\x08\0", b"\0\x08", b"\x02\0", b"\0\x02")
+COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")  # all are converted to RGB
+# The first tag of a data set without the preamble (128 bytes and DICM), in either byte order.
+FIRST_TAGS = (b"\x08\0", b"\0\x08", b"\x02\0", b"\0\x02")
 
 
 def is_dicom(path: Path | str) -> bool:
-    """Whether a file that can be read begins as DICOM, whatever its name; a DICOMDIR only lists others."""
+    """Whether a readable file begins like a DICOM, whatever its name; a DICOMDIR, which only lists files, is none."""
     try:
         with Path(path).open("rb") as file:
             return starts_as_dicom(file.read(132), path) and Path(path).name != "DICOMDIR"
@@ -36,41 +36,43 @@ def is_dicom(path: Path | str) -> bool:
 
 
 def starts_as_dicom(head: bytes, name: Path | str) -> bool:
-    """DICM at byte 128; scanners may begin their files as a TIFF too, which then is one if it is called so.
+    """Whether DICM is at byte 128; such a file that also begins like a TIFF, as some scanners write it, and is named
+    .tif is a TIFF.
 
-    Older archives leave out those 132 bytes: a file that is called .dcm, or nothing, may begin with its first tag.
+    Older archives leave out the preamble of 132 bytes: a file named .dcm, or without a suffix, may begin with its
+    first tag.
     """
     if head[128:132] == b"DICM":
         return not (head[:2] in (b"II", b"MM") and Path(name).suffix.lower() in TIFF)
-    begins = head[:2] in BARE and int.from_bytes(head[2:4], "little" if head[1:2] == b"\0" else "big") < 0x100
-    return begins and (Path(name).suffix.lower() == ".dcm" or bare(name))
+    begins = head[:2] in FIRST_TAGS and int.from_bytes(head[2:4], "little" if head[1:2] == b"\0" else "big") < 0x100
+    return begins and (Path(name).suffix.lower() == ".dcm" or has_no_suffix(name))
 
 
-def bare_start(path: Path) -> bool:
-    """Whether a data set begins without the 132 bytes that are to stand before it."""
+def lacks_preamble(path: Path) -> bool:
+    """Whether the file begins with its data set, without the 132 bytes of the preamble."""
     with path.open("rb") as file:
         return file.read(132)[128:] != b"DICM"
 
 
-def bare(name: Path | str) -> bool:
-    """Whether a name has no suffix; the end of one such as 1.2.840.10008 is none."""
+def has_no_suffix(name: Path | str) -> bool:
+    """Whether a name has no suffix; the end of a UID such as 1.2.840.10008 is none."""
     suffix = Path(name).suffix[1:]
     return not suffix or suffix.isdigit()
 
 
 def dicom_header(path: Path) -> Header:
-    """Raises BadInput, as read_dicom does."""
-    found = opened(path)
-    gray, bits = found.PhotometricInterpretation in GRAYS, int(found.BitsStored)
-    if found.PhotometricInterpretation == "PALETTE COLOR":
-        bits = int(found.RedPaletteColorLookupTableDescriptor[2])
-    return Header(int(found.Rows), int(found.Columns), gray, bits > 8, 0, frames_of(found) > 1, stated=8 < bits < 16)
+    """Size, channels and depth. Raises BadInput, as read_dicom does."""
+    data = read_dataset(path)
+    gray, bits = data.PhotometricInterpretation in GRAYS, int(data.BitsStored)
+    if data.PhotometricInterpretation == "PALETTE COLOR":
+        bits = int(data.RedPaletteColorLookupTableDescriptor[2])
+    return Header(int(data.Rows), int(data.Columns), gray, bits > 8, 0, frames_of(data) > 1, stated=8 < bits < 16)
 
 
-def opened(path: Path) -> Any:
+def read_dataset(path: Path) -> Any:
     """The data set of a file without its pixels. Raises BadInput, as read_dicom does."""
     pydicom = _pydicom(path)
-    with told(path, "a broken DICOM file"):
+    with one_line_errors(path, "a broken DICOM file"):
         return _checked(pydicom.dcmread(path, stop_before_pixels=True, force=True), path)
 
 
@@ -79,45 +81,46 @@ def frames_of(data: Any) -> int:
 
 
 def read_dicom(path: Path, file: BinaryIO | None = None) -> tuple[np.ndarray, Any]:
-    """The first picture H×W×C, and the data set without pixels; see `pictures_of`. Raises BadInput, naming the file."""
+    """The first image H×W×C, and the data set without pixels; see `pictures_of`. Raises BadInput, naming the file."""
     data, pictures = pictures_of(path, file)
-    with told(path, "a broken DICOM file"):
+    with one_line_errors(path, "a broken DICOM file"):
         first = next(pictures)
         del data.PixelData
     return first, data
 
 
 def pictures_of(path: Path, file: BinaryIO | None = None) -> tuple[Any, Iterator[np.ndarray]]:
-    """The data set, and each of its pictures, H×W×C: uint8, or uint16 where more than 8 bits are stored.
+    """The data set, and each of its images, H×W×C: uint8, or uint16 if more than 8 bits are stored.
 
-    C is 1, bright being white, or 3. Numbers of b bits, from 0 or, where they are signed, from −2^(b−1), become all of
-    0..255 or 0..65535, from which `numbers_of` makes the same numbers again.
+    C is 1, bright being white, or 3. Values of b bits, from 0 or, if they are signed, from −2^(b−1), are scaled to
+    0..255 or 0..65535; `numbers_of` scales them back exactly.
 
-    Raises BadInput, naming the file, without pydicom, for fewer than 8 or more than 16 bits, for a kind of color that
-    it does not know, and for a compression that needs imagecodecs where that is missing.
+    Raises BadInput, naming the file, without pydicom, for fewer than 8 or more than 16 bits, for an unknown color
+    space, and for a compression that needs imagecodecs if that is missing.
     """
     pydicom = _pydicom(path)
     from isthmus.media.dicom import codecs
 
-    with told(path, "a broken DICOM file"):
+    with one_line_errors(path, "a broken DICOM file"):
         head = _checked(pydicom.dcmread(file or path, stop_before_pixels=True, force=True), path)
-        # The pixels of a film stay in the file until a frame is wanted, where they lie there as they are.
-        later = None if file or head.file_meta.TransferSyntaxUID.is_deflated else 2**20
+        # The pixels of a film, if its data set is not deflated, stay in the file until a frame is read.
+        defer = None if file or head.file_meta.TransferSyntaxUID.is_deflated else 2**20
         if file:
             file.seek(0)
-        data = _checked(pydicom.dcmread(file or path, force=True, defer_size=later), path)
+        data = _checked(pydicom.dcmread(file or path, force=True, defer_size=defer), path)
         if "PixelData" not in data:
             raise BadInput(f"{path}: this DICOM file holds no picture")
         syntax, bits = data.file_meta.TransferSyntaxUID, int(data.BitsStored)
         codecs.add_decoders()
         if codecs.missing(syntax, bits):
             raise BadInput(
-                f"{path}: compressed as {syntax.name}, which needs imagecodecs: pip install 'isthmus[dicom]', {INSTEAD}"
+                f"{path}: compressed as {syntax.name}, which needs imagecodecs: "
+                f"pip install 'isthmus[dicom]', {ALTERNATIVE}"
             )
         if syntax.is_compressed and not pydicom.pixels.decoders.base.get_decoder(syntax).is_available:
-            raise BadInput(f"{path}: compressed as {syntax.name or syntax}, which is not read here; {INSTEAD}")
-    inside = frames_of(data) == 1 or later is None or bare_start(path)
-    return data, _pictures(path, data, data if inside else path, bits)
+            raise BadInput(f"{path}: compressed as {syntax.name or syntax}, which is not read here; {ALTERNATIVE}")
+    in_memory = frames_of(data) == 1 or defer is None or lacks_preamble(path)
+    return data, _pictures(path, data, data if in_memory else path, bits)
 
 
 def _pictures(path: Path, data: Any, source: Any, bits: int) -> Iterator[np.ndarray]:
@@ -126,8 +129,8 @@ def _pictures(path: Path, data: Any, source: Any, bits: int) -> Iterator[np.ndar
 
     from isthmus.media.dicom import codecs
 
-    with told(path, "a broken DICOM file"):
-        # Of gray JPEG 2000 pydicom corrects the numbers in place, which those of Pillow do not allow.
+    with one_line_errors(path, "a broken DICOM file"):
+        # pydicom corrects the values of gray JPEG 2000 in place, but the arrays of Pillow are read-only.
         gray = data.SamplesPerPixel == 1 and data.file_meta.TransferSyntaxUID in codecs.JPEG_2000
         plugin = "imagecodecs" if gray and codecs.is_available(data.file_meta.TransferSyntaxUID) else ""
         for stored in iter_pixels(source, decoding_plugin=plugin):
@@ -135,34 +138,34 @@ def _pictures(path: Path, data: Any, source: Any, bits: int) -> Iterator[np.ndar
                 stored = apply_color_lut(stored, data)
                 bits = 8 * stored.dtype.itemsize
             numbers = stored.astype(np.int32) & (2**bits - 1)
-            numbers = scaled(numbers ^ first_bit(data), 2**bits - 1, 255 if bits == 8 else 65535)
+            numbers = scaled(numbers ^ flip_mask(data), 2**bits - 1, 255 if bits == 8 else 65535)
             yield numbers.astype(np.uint8 if bits == 8 else np.uint16).reshape(*stored.shape[:2], -1)
 
 
-def first_bit(data: Any) -> int:
-    """What turns stored bits into numbers that begin at 0 and grow with brightness, and back, by exclusive or."""
+def flip_mask(data: Any) -> int:
+    """The mask that turns stored bits into values that begin at 0 and grow with brightness, and back, by XOR."""
     if data.PhotometricInterpretation not in GRAYS:
         return 0
     bits = int(data.BitsStored)
-    flip = 2**bits - 1 if data.PhotometricInterpretation == "MONOCHROME1" else 0  # of which the least is white
+    flip = 2**bits - 1 if data.PhotometricInterpretation == "MONOCHROME1" else 0  # MONOCHROME1: the minimum is white
     return flip ^ (2 ** (bits - 1) if data.PixelRepresentation else 0)
 
 
 def _checked(data: Any, path: Path) -> Any:
-    """The data set, where it is of pictures that can be read."""
+    """The data set, checked. Raises BadInput if its images cannot be read."""
     if not all(name in data for name in ("Rows", "Columns", "BitsStored", "BitsAllocated")):
         raise BadInput(f"{path}: this DICOM file holds no picture")
     kind = data.get("PhotometricInterpretation", "")
     if kind not in (*GRAYS, *COLORS):
         raise BadInput(f"{path}: a DICOM of {kind or 'unknown colors'}; accepted are {', '.join((*GRAYS, *COLORS))}")
-    bits, held = int(data.BitsStored), int(data.BitsAllocated)
-    if not 8 <= bits <= 16 or held not in (8, 16) or int(data.get("HighBit", bits - 1)) != bits - 1:
-        raise BadInput(f"{path}: a DICOM of {bits} bits in {held}; 8 to 16, the low ones of 8 or 16, are accepted")
+    bits, allocated = int(data.BitsStored), int(data.BitsAllocated)
+    if not 8 <= bits <= 16 or allocated not in (8, 16) or int(data.get("HighBit", bits - 1)) != bits - 1:
+        raise BadInput(f"{path}: a DICOM of {bits} bits in {allocated}; 8 to 16, the low ones of 8 or 16, are accepted")
     if kind in COLORS and bits not in (8, 16):
         raise BadInput(f"{path}: a DICOM of color in {bits} bits; 8 and 16 are accepted")
     if "PixelRepresentation" not in data:
         data.PixelRepresentation = 0
-    if "TransferSyntaxUID" not in data.file_meta:  # older files do not say how they are written, but it shows
+    if "TransferSyntaxUID" not in data.file_meta:  # older files lack it, but pydicom infers the encoding
         from pydicom import uid
 
         implicit, little = data.original_encoding
@@ -172,14 +175,14 @@ def _checked(data: Any, path: Path) -> Any:
 
 
 @contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
-    """Whatever pydicom raises, which is much, as one line."""
+def one_line_errors(path: Path, problem: str) -> Iterator[None]:
+    """Turn any exception of pydicom raised inside into a one-line BadInput."""
     try:
         yield
     except (BadInput, OSError, MemoryError):
         raise
     except Exception as error:
-        raise BadInput(f"{path}: {what} ({' '.join(str(error).split())[:160] or type(error).__name__})") from error
+        raise BadInput(f"{path}: {problem} ({' '.join(str(error).split())[:160] or type(error).__name__})") from error
 
 
 def _pydicom(path: Path) -> ModuleType:
@@ -187,5 +190,5 @@ def _pydicom(path: Path) -> ModuleType:
         import pydicom
         import pydicom.pixels
     except ImportError as error:
-        raise BadInput(f"{path}: DICOM needs pydicom: pip install 'isthmus[dicom]', {INSTEAD}") from error
+        raise BadInput(f"{path}: DICOM needs pydicom: pip install 'isthmus[dicom]', {ALTERNATIVE}") from error
     return pydicom

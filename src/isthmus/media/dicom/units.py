@@ -1,4 +1,4 @@
-"""The units of DICOM files: from the numbers that read_dicom makes of them to those that the files mean."""
+"""Units of DICOM files: from the values of read_dicom to physical ones, such as Hounsfield units."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from isthmus.errors import BadInput
-from isthmus.media.dicom.reader import GRAYS, is_dicom, opened
+from isthmus.media.dicom.reader import GRAYS, is_dicom, read_dataset
 
-LOOKED_AT = 64  # files, evenly chosen
+SAMPLED = 64  # files, evenly spaced
 
 
 class Units(NamedTuple):
-    """name: HU for Hounsfield, or as RescaleType has it; "stored numbers" where the file rescales nothing."""
+    """name: HU for Hounsfield, or the RescaleType; "stored numbers" without a rescale."""
 
     slope: float
     intercept: float
@@ -24,7 +24,7 @@ class Units(NamedTuple):
 
 
 def units_of(data: Any) -> Units:
-    """Of a gray data set: from numbers 0..255 or 0..65535, bright being white, back over the stored ones."""
+    """Units of a gray data set: a linear map of the values of read_dicom (0..255 or 0..65535, bright being white)."""
     bits = int(data.BitsStored)
     greatest, full = 2**bits - 1, 255 if bits == 8 else 65535
     flipped = data.PhotometricInterpretation == "MONOCHROME1"
@@ -37,14 +37,14 @@ def units_of(data: Any) -> Units:
 
 
 def shared_units(paths: Sequence[Path]) -> Units | None:
-    """The units of gray DICOM files, where all of them are such and agree; else None."""
-    found = set()
-    for path in paths[:: max(1, -(-len(paths) // LOOKED_AT))]:
+    """The units of gray DICOM files if all files are gray DICOM and agree; else None."""
+    units = set()
+    for path in paths[:: max(1, -(-len(paths) // SAMPLED))]:
         if not is_dicom(path):
             return None
         try:
-            data = opened(path)
+            data = read_dataset(path)
         except BadInput:
             return None
-        found.add(units_of(data) if data.PhotometricInterpretation in GRAYS else None)
-    return found.pop() if len(found) == 1 else None
+        units.add(units_of(data) if data.PhotometricInterpretation in GRAYS else None)
+    return units.pop() if len(units) == 1 else None

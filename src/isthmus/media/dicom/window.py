@@ -1,4 +1,4 @@
-"""What a DICOM shows as black and white, where its numbers hold more: the window of a radiologist."""
+"""The display window of a DICOM: the range of values that is shown from black to white."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WINDOW = ("WindowCenter", "WindowWidth")
 
 
 def window_in(data: Any) -> tuple[float, float] | None:
-    """Black and white of the first window of a gray data set, in the numbers of read_dicom; None without one."""
+    """(black, white) of the first window of a gray data set, in the values of read_dicom; None without one."""
     if any(data.get(key) is None for key in WINDOW) or "ModalityLUTSequence" in data:
         return None
     if not str(data.PhotometricInterpretation).startswith("MONOCHROME"):

@@ -1,4 +1,4 @@
-"""DICOM out: pictures, one or several, in a data set like the one that they came from."""
+"""Writing of DICOM: one or more images in a derived copy of their source's data set."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput, Note
-from isthmus.media.dicom.reader import first_bit, told
+from isthmus.media.dicom.reader import flip_mask, one_line_errors
 from isthmus.media.high_bit_depth import scaled
 
-SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")  # mm from row to row, and column
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")  # mm between rows, and columns
 ORIENTATION = "ImageOrientationPatient"
 
 
-def write_dicom(path: Path, pixels: np.ndarray, data: Any, done: str, shown: Path) -> None:
-    """H×W×C of uint8 or uint16 as the data set that read_dicom gave; see `writing`."""
-    with writing(path, data, [done], shown, 1) as put:
+def write_dicom(path: Path, pixels: np.ndarray, data: Any, done: str, name: Path) -> None:
+    """Write H×W×C of uint8 or uint16 in the data set of read_dicom; see `dicom_writer`."""
+    with dicom_writer(path, data, [done], name, 1) as put:
         put(pixels)
 
 
 @contextmanager
-def writing(
-    path: Path, data: Any, done: Sequence[str], shown: Path, count: int
+def dicom_writer(
+    path: Path, data: Any, done: Sequence[str], name: Path, count: int
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """`count` pictures, one at a time, as a data set like `data`, uncompressed, explicit little endian; color as RGB.
+    """Yield a function that writes `count` images, one at a time, in a data set derived from `data`.
 
-    It is a new instance, derived, whose derivation says by what, and `done`, as that is when the first picture comes;
-    where the size is another, with spacings, and first positions, that lay the pixels over the same place. Raises
-    BadInput where the data set was big endian, of which only the pixels could be turned.
+    Uncompressed, explicit little endian; color as RGB. The file is a new, derived instance, whose derivation
+    description names isthmus and `done` (read at the first image); after resizing, spacings and positions are adapted
+    so that it covers the same area. `name` is the path in messages. Raises BadInput for a big endian data set, of
+    which only the pixels could be converted.
     """
     from pydicom.uid import ExplicitVRLittleEndian
 
     if not data.file_meta.TransferSyntaxUID.is_little_endian:
-        raise BadInput(f"{shown}: no DICOM is written of a big endian one; .png and .tif are")
+        raise BadInput(f"{name}: no DICOM is written of a big endian one; .png and .tif are")
     written = 0
     with path.open("wb") as file:
 
@@ -47,13 +48,13 @@ def writing(
             nonlocal written
             numbers = numbers_of(pixels, data)
             if not written:
-                made = _derived(data, numbers, " and ".join(done), shown, count)
+                made = _derived(data, numbers, " and ".join(done), name, count)
                 made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-                with told(shown, "cannot be written"):
+                with one_line_errors(name, "cannot be written"):
                     made.save_as(file, enforce_file_format=True)
                 length = count * numbers.nbytes
                 if length > 2**32 - 2:
-                    raise BadInput(f"{shown}: {length} bytes of pixels are more than a DICOM holds; .tif holds them")
+                    raise BadInput(f"{name}: {length} bytes of pixels are more than a DICOM holds; .tif holds them")
                 wide = numbers.dtype.itemsize > 1
                 file.write(struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW" if wide else b"OB", 0, length + length % 2))
             file.write(numbers.tobytes())
@@ -64,22 +65,22 @@ def writing(
 
 
 def numbers_of(pixels: np.ndarray, data: Any) -> np.ndarray:
-    """H×W×C of uint8 or uint16 as the numbers that the data set stores, H×W where they are gray."""
+    """H×W×C of uint8 or uint16 as values that the data set stores, H×W if gray."""
     if pixels.shape[-1] > 1:
         return pixels.astype(pixels.dtype.newbyteorder("<"))
     bits, signed = int(data.BitsStored), bool(data.PixelRepresentation)
-    numbers = scaled(pixels[..., 0].astype(np.int32), np.iinfo(pixels.dtype).max, 2**bits - 1) ^ first_bit(data)
+    numbers = scaled(pixels[..., 0].astype(np.int32), np.iinfo(pixels.dtype).max, 2**bits - 1) ^ flip_mask(data)
     if signed:
         numbers -= (numbers >> (bits - 1)) << bits
     return numbers.astype(np.dtype(f"<{'i' if signed else 'u'}{data.BitsAllocated // 8}"))
 
 
-def _derived(data: Any, numbers: np.ndarray, done: str, shown: Path, count: int) -> Any:
+def _derived(data: Any, numbers: np.ndarray, done: str, path: Path, count: int) -> Any:
     """The data set of the result, without its pixels."""
     from pydicom.uid import generate_uid
 
     made = copy.deepcopy(data)
-    fit_to(made, numbers.shape, shown)
+    fit_to(made, numbers.shape, path)
     made.Rows, made.Columns = numbers.shape[:2]
     made.ImageType = ["DERIVED", *list(made.get("ImageType") or ["", "PRIMARY"])[1:]]
     made.DerivationDescription = "; ".join(filter(None, [made.get("DerivationDescription"), f"{done} by isthmus"]))
@@ -105,9 +106,9 @@ def _derived(data: Any, numbers: np.ndarray, done: str, shown: Path, count: int)
 
 
 def fit_to(data: Any, size: tuple[int, ...], path: Path) -> None:
-    """Other pixels over the same place: what tells where they lie, for numbers of rows and columns that change.
+    """Adapt pixel spacings and positions of a data set to a new (rows, columns) over the same area.
 
-    A data set of several pictures has that in groups, for all of them or for each.
+    A data set of several images has them in functional groups, shared or per frame.
     """
     from pydicom.valuerep import DSfloat
 
@@ -126,13 +127,13 @@ def fit_to(data: Any, size: tuple[int, ...], path: Path) -> None:
     row, column = (float(step) for step in steps) if steps else (0.0, 0.0)
     for part in parts("PixelMeasuresSequence"):
         for name in SPACINGS:
-            if len(found := part.get(name) or []) == 2:
-                new = float(found[0]) * down, float(found[1]) * across
+            if len(spacing := part.get(name) or []) == 2:
+                new = float(spacing[0]) * down, float(spacing[1]) * across
                 setattr(part, name, [DSfloat(step, auto_format=True) for step in new])
     turns = [part.ImageOrientationPatient for part in parts("PlaneOrientationSequence") if part.get(ORIENTATION)]
     for number, part in enumerate(parts("PlanePositionSequence")):
         first = part.get("ImagePositionPatient")
-        if steps and first and turns:  # the middle of the first pixel: of smaller ones it lies nearer to the corner
+        if steps and first and turns:  # the center of the first pixel: smaller pixels have it nearer to the corner
             axes = turns[number - 1] if len(turns) > 1 and 0 < number <= len(turns) else turns[0]
             right, below = np.array(axes, float).reshape(2, 3)
             moved = np.array(first, float) + right * column * (across - 1) / 2 + below * row * (down - 1) / 2
@@ -140,4 +141,4 @@ def fit_to(data: Any, size: tuple[int, ...], path: Path) -> None:
     if layers := [element.tag for element in data if element.tag.group in range(0x6000, 0x6100)]:
         for tag in layers:
             del data[tag]
-        warnings.warn(f"{path}: its overlays are left out, which lie on the pixels that it had", Note, stacklevel=5)
+        warnings.warn(f"{path}: its overlays are left out, which fit only the old size", Note, stacklevel=5)

@@ -1,4 +1,4 @@
-"""Films that need no extra: an animated GIF, and a TIFF of several pages, as microscopes and scanners write them."""
+"""Films without PyAV: animated GIF, and TIFF of several pages, as microscopes and scanners write it."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from isthmus.media.exif import read_tags
 from isthmus.media.high_bit_depth import Layers
 from isthmus.media.image_file import Photo, photo_of
 from isthmus.media.image_reader import layers_of, open_image, tiff_page
-from isthmus.media.metadata import of_tags, tags_of, tell_left, true_of
+from isthmus.media.metadata import adapt_to_size, info_of_tags, note_left_out, tags_of
 from isthmus.media.png_tiff_writer import tiff_options
-from isthmus.media.read_errors import told
+from isthmus.media.read_errors import decoding
 from isthmus.media.resize import to_depth
-from isthmus.media.tiff import goes_on
+from isthmus.media.tiff import has_next_page
 from isthmus.media.video.base import Film, Frame, WriteFrame
 
-LARGE = 2**32 - 2**28  # bytes above which a TIFF is written in the form that has room for more
+LARGE = 2**32 - 2**28  # bytes above which a BigTIFF is written
 GRAYS = bytes(np.arange(256, dtype=np.uint8).repeat(3))
 
 
 class Animation(Film):
-    """A GIF, whose unit of time is a millisecond. It is gray, or opaque, where all of its frames are."""
+    """A GIF; its unit of time is a millisecond. It is gray, or opaque, if all of its frames are."""
 
     suffixes = (".gif",)
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count, self.gray, self.clear = path, 0, True, False
-        with told(path), open_image(path) as image:
+        self.path, self.count, self.gray, self.transparent = path, 0, True, False
+        with decoding(path), open_image(path) as image:
             self.loop = image.info.get("loop")
             for samples, _ in self._each(image):
                 self.count += 1
                 self.gray = self.gray and bool((samples[..., :2] == samples[..., 1:3]).all())
-                self.clear = self.clear or bool((samples[..., 3] < 255).any())
+                self.transparent = self.transparent or bool((samples[..., 3] < 255).any())
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 64))
             if not file.read().rstrip(b"\0").endswith(b";"):
-                warnings.warn(f"{path}: has no end; it may have had more than {self.count} frames", Note, stacklevel=3)
+                message = f"{path}: truncated; it may have had more than {self.count} frames"
+                warnings.warn(message, Note, stacklevel=3)
 
     @staticmethod
     def several(path: Path) -> bool:
-        """Whether there is more than one; a broken file is no film."""
+        """Whether the file has more than one frame; False for a broken file."""
         try:
             with open_image(path) as image:
                 image.seek(1)
@@ -57,25 +58,25 @@ class Animation(Film):
         return True
 
     def _each(self, image: Any) -> Iterator[tuple[np.ndarray, int]]:
-        """H×W×4 uint8 and how long it is shown, of all frames of a Pillow image."""
+        """(H×W×4 uint8, duration) of all frames of a Pillow image."""
         for number in range(image.n_frames):
             image.seek(number)
             yield np.asarray(image.convert("RGBA")), int(image.info.get("duration") or 0)
 
     def frames(self) -> Iterator[Frame]:
-        with told(self.path), open_image(self.path) as image:
+        with decoding(self.path), open_image(self.path) as image:
             start = 0
             for samples, duration in self._each(image):
                 pixels = samples[..., : 1 if self.gray else 3]
-                yield Frame(Photo(pixels, samples[..., 3] if self.clear else None), start, duration)
+                yield Frame(Photo(pixels, samples[..., 3] if self.transparent else None), start, duration)
                 start += duration
 
     @contextmanager
-    def writing(self, place: Path, suffix: str) -> Iterator[WriteFrame]:
-        """Each frame has its own palette, of up to 256 colours, without dots of two colours between them."""
+    def writing(self, path: Path, suffix: str) -> Iterator[WriteFrame]:
+        """Write frames with a palette of up to 256 colors each, without dithering."""
         from PIL import GifImagePlugin
 
-        with place.open("wb") as file:
+        with path.open("wb") as file:
 
             def put(photo: Photo, frame: Frame) -> None:
                 if not file.tell():
@@ -83,7 +84,7 @@ class Animation(Film):
                     if self.loop is not None:
                         file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", self.loop, 0))
                 options: dict[str, Any] = {"duration": frame.duration, "disposal": 1, "include_color_table": True}
-                if photo.alpha is not None:  # what is see-through would show the frame before, so that has to go
+                if photo.alpha is not None:  # transparent pixels would show the frame before, so clear it first
                     options |= {"disposal": 2, "transparency": 255}
                 file.writelines(GifImagePlugin.getdata(with_palette(photo), **options))
 
@@ -92,47 +93,47 @@ class Animation(Film):
 
 
 def with_palette(photo: Photo) -> Any:
-    """A Pillow image of at most 256 colours, the last of them for what is see-through."""
+    """A Pillow image of at most 256 colors, the last of them transparent."""
     from PIL import Image
 
     pixels = to_depth(photo.pixels, np.dtype(np.uint8))
     if pixels.shape[-1] == 1:
         image = Image.fromarray(pixels[..., 0])
-        places, palette = pixels[..., 0], GRAYS
+        indices, palette = pixels[..., 0], GRAYS
     else:
-        colours = 256 if photo.alpha is None else 255
-        image = Image.fromarray(pixels).quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        places, palette = np.asarray(image), bytes(image.getpalette("RGB") or []).ljust(768, b"\0")
+        colors = 256 if photo.alpha is None else 255
+        image = Image.fromarray(pixels).quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        indices, palette = np.asarray(image), bytes(image.getpalette("RGB") or []).ljust(768, b"\0")
     if photo.alpha is not None:
-        places = np.where(photo.alpha < 128, 255, np.minimum(places, 254)).astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(places))
+        indices = np.where(photo.alpha < 128, 255, np.minimum(indices, 254)).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(indices))
     image.putpalette(palette)
     return image
 
 
 class Pages(Film):
-    """A TIFF of several pages, of 8 or 16 bits each. Smaller copies of a page, for a quick look, are left out."""
+    """A TIFF of several pages, of 8 or 16 bits each. Reduced copies of a page (previews) are left out."""
 
     suffixes = (".tif", ".tiff")
 
     def __init__(self, path: Path) -> None:
         self.path, self.bytes, self.plain = path, 0, True
-        with told(path), opened(path) as file:
+        with decoding(path), open_tiff(path) as file:
             self.numbers = [number for number, page in enumerate(file.pages) if not page.is_reduced]
             for number in self.numbers:
                 self.bytes += file.pages[number].nbytes
                 self.plain = self.plain and file.pages[number].dtype == np.uint8
-            cut = goes_on(file, len(file.pages) - 1)
+            truncated = has_next_page(file, len(file.pages) - 1)
         self.count = len(self.numbers)
-        if cut:
+        if truncated:
             raise BadInput(f"{path}: truncated (page {self.count + 1} is missing)")
 
     @staticmethod
     def several(path: Path) -> bool:
-        """Whether there is a second one, were it a missing one; a file whose first is broken is no film."""
+        """Whether the first page names a second one, even if that is missing; False if the first page is broken."""
         try:
-            with opened(path) as file:
-                if not goes_on(file, 0):
+            with open_tiff(path) as file:
+                if not has_next_page(file, 0):
                     return False
                 with suppress(Exception):
                     return len(file.pages) == 1 or not all(page.is_reduced for page in file.pages[1:4])
@@ -141,7 +142,7 @@ class Pages(Film):
             return False
 
     def frames(self) -> Iterator[Frame]:
-        images: list[Any] = []  # Pillow's view of the same file, where it is wanted
+        images: list[Any] = []  # the same file opened with Pillow, if needed
 
         def by_pillow() -> Layers:
             if not images:
@@ -149,14 +150,14 @@ class Pages(Film):
             images[0].seek(number)
             return layers_of(images[0], self.path)
 
-        with told(self.path), opened(self.path) as file, ExitStack() as stack, self.path.open("rb") as raw:
+        with decoding(self.path), open_tiff(self.path) as file, ExitStack() as stack, self.path.open("rb") as raw:
             for number in self.numbers:
                 page = file.pages[number]
-                info = of_tags(read_tags(raw, number=page.offset), self.path.name)
+                info = info_of_tags(read_tags(raw, number=page.offset), self.path.name)
                 yield Frame(photo_of(tiff_page(page, self.path, by_pillow), info))
 
     def range(self) -> tuple[float, float] | None:
-        """Of all pages together, or the same place would be scaled otherwise in each."""
+        """The range over all pages, because separate ranges would scale the same object differently on each page."""
         if self.plain:
             return None
         low, high, dtype = np.inf, -np.inf, np.dtype(np.uint8)
@@ -166,19 +167,19 @@ class Pages(Film):
         return range_of_values(dtype, low, high)
 
     @contextmanager
-    def writing(self, place: Path, suffix: str) -> Iterator[WriteFrame]:
+    def writing(self, path: Path, suffix: str) -> Iterator[WriteFrame]:
         import tifffile
 
         writer: Any = None
 
         def put(photo: Photo, frame: Frame) -> None:
             nonlocal writer
-            info = true_of(frame.photo.info, photo.size)
+            info = adapt_to_size(frame.photo.info, photo.size)
             tags = tags_of(info)
             if writer is None:
-                tell_left(self.path, info)
-                grown = photo.pixels.nbytes / max(1, frame.photo.pixels.nbytes)
-                writer = tifffile.TiffWriter(place, byteorder=tags.order, bigtiff=self.bytes * grown > LARGE)
+                note_left_out(self.path, info)
+                growth = photo.pixels.nbytes / max(1, frame.photo.pixels.nbytes)
+                writer = tifffile.TiffWriter(path, byteorder=tags.order, bigtiff=self.bytes * growth > LARGE)
             writer.write(**tiff_options(photo.samples(), photo.extras, info, tags), contiguous=False)
 
         try:
@@ -188,7 +189,7 @@ class Pages(Film):
                 writer.close()
 
 
-def opened(path: Path) -> Any:
+def open_tiff(path: Path) -> Any:
     import tifffile
 
     return tifffile.TiffFile(path)

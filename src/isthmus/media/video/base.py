@@ -1,4 +1,4 @@
-"""What every kind of film has in common: frames one after another, and a place to put what becomes of them."""
+"""Film, the base class of all files of several frames: read frame by frame, written frame by frame."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ from isthmus.media.image_file import Photo
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture of a film. start and duration count in the film's own unit of time; 0 where it knows none."""
+    """A frame of a film. start and duration are in the film's own unit of time; 0 if it has none."""
 
     photo: Photo
     start: int = 0
     duration: int = 0
-    beside: Any = None  # what else the file says of it, for the writer of its kind
+    properties: Any = None  # further properties, for the writer of the same kind of film
 
 
 WriteFrame = Callable[[Photo, Frame], None]
 
 
 class Film(ABC):
-    """A film file, looked through once but not decoded: path, and count, of its frames.
+    """A film file, opened and its frames counted, but not decoded.
 
-    Raises BadInput, naming the file, for one that cannot be read, or that ends before its end.
+    Raises BadInput, naming the file, if it cannot be read or is truncated.
     """
 
-    suffixes: ClassVar[tuple[str, ...]]  # what it can be written as
+    suffixes: ClassVar[tuple[str, ...]]  # formats that it can be written in
     path: Path
     count: int
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """All of them, in order, upright; no more than a few are in memory."""
+        """All frames in order, upright; only a few are in memory at a time."""
 
     def ranged(self) -> Iterator[Frame]:
-        """`frames`, each with the numbers that are black and white in all of them."""
+        """`frames`, each with the range (black, white) of the film."""
         own = self.range()
         for frame in self.frames():
             yield replace(frame, photo=frame.photo.replace(range=own or full_range(frame.photo.pixels.dtype)))
 
-    def spread(self, count: int) -> list[Photo]:
-        """The pictures of up to `count` frames, spread evenly over the film; damage of frames is not told here.
+    def sample_frames(self, count: int) -> list[Photo]:
+        """Up to `count` frames, evenly spaced; without notes about damaged frames.
 
-        Raises BadInput where there is none.
+        Raises BadInput if no frame can be read.
         """
-        places = {(2 * number + 1) * self.count // (2 * count) for number in range(count)}
+        numbers = {(2 * number + 1) * self.count // (2 * count) for number in range(count)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Note)
-            wanted = islice(self.ranged(), max(places) + 1)
-            some = [frame.photo for place, frame in enumerate(wanted) if place in places]
-        if not some:
+            frames = islice(self.ranged(), max(numbers) + 1)
+            photos = [frame.photo for number, frame in enumerate(frames) if number in numbers]
+        if not photos:
             raise BadInput(f"{self.path}: holds no frames that can be read")
-        return some
+        return photos
 
     def range(self) -> tuple[float, float] | None:
-        """The numbers that are black and white in all frames; None: 0 and all that their whole numbers hold."""
+        """(black, white) of all frames; None: the full range of their integers."""
         return None
 
     @abstractmethod
-    def writing(self, place: Path, suffix: str) -> AbstractContextManager[WriteFrame]:
-        """Write a film like this one to `place`: call what is yielded with each picture and the frame it was."""
+    def writing(self, path: Path, suffix: str) -> AbstractContextManager[WriteFrame]:
+        """Write a film like this one to `path`; yields a function to call with each new photo and its source frame."""

@@ -1,4 +1,4 @@
-"""Kinds of video files, by suffix: the muxer that writes each, and the encoders whose pictures it holds."""
+"""Video containers by suffix: the muxer that writes each, and the encoders whose streams it can hold."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 class Container(NamedTuple):
     """A kind of video file that can be written.
 
-    format: name of FFmpeg's muxer. encoders: keys of encoders.ENCODERS, the first one preferred where several lose
-    nothing. audio: encoder of the sound that cannot be copied. copied: decoders, by FFmpeg's names, of the sounds and
-    subtitles that can be, where the muxer would take others and spoil them. constant: the file has a frame rate and no
-    time stamps of its own. options: of the muxer.
+    format: name of FFmpeg's muxer. encoders: keys of encoders.ENCODERS, the first one preferred among equally lossless
+    ones. audio: encoder of sound that cannot be copied. copied: decoders, by FFmpeg's names, of the sounds and
+    subtitles that can be copied, if the muxer would accept others and spoil them. constant: the file has a frame rate
+    and no time stamps. options: of the muxer.
     """
 
     format: str

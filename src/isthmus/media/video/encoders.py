@@ -1,4 +1,4 @@
-"""Which encoder and pixel format keep the most of a film: its transparency, chroma, bits, RGB, fields, exactness."""
+"""Choice of the encoder and pixel format that lose least of a film: transparency, chroma, bits, RGB, fields."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 from isthmus.media.video.containers import CONTAINERS
 
-# Decoders of formats without any loss. Their films are written without loss too, where the container has a way to.
+# Decoders of lossless formats. Their films are also written losslessly, if the container has such an encoder.
 LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "lagarith", "magicyuv", "png", "qtrle", "rawvideo", "utvideo", "v210", "v410"}
-LOOKAHEAD = {"rc-lookahead": "12"}  # frames, as that is how many an encoder holds in memory
+LOOKAHEAD = {"rc-lookahead": "12"}  # frames that an encoder holds in memory
 
 
 class Encoder(NamedTuple):
-    """name: FFmpeg's, in PyAV. codec: its name as a decoder. formats: of pixels; empty: all that it lists, less alpha.
+    """name: FFmpeg's, in PyAV. codec: its name as a decoder. formats: of pixels; empty: all it lists, without alpha.
 
-    even: sides have to be multiples of the chroma step. bits: the most to use of it. fields: keeps interlaced frames.
-    full: keeps full-range YUV. aspect: writes the pixel aspect by itself, as not every container does.
+    even: height and width have to be multiples of the chroma step. bits: maximum to use. fields: keeps interlaced
+    frames. full: keeps full-range YUV. aspect: writes the pixel aspect itself, as not every container does.
     """
 
     name: str
@@ -39,7 +39,7 @@ ENCODERS = {
     "h264-rgb": Encoder("libx264rgb", "h264", {"crf": "16", **LOOKAHEAD}),
     "h264-deep": Encoder(
         "libx264", "h264", {"crf": "16", **LOOKAHEAD}
-    ),  # which plays hardly anywhere, so it comes last
+    ),  # hardly any player supports it, so it comes last
     "h265": Encoder("libx265", "hevc", X265, fields=False),
     "vp9": Encoder("libvpx-vp9", "vp9", VP9, even=False, fields=False, aspect=False),
     "vp9-alpha": Encoder(
@@ -58,7 +58,7 @@ ENCODERS = {
 
 
 class Traits(NamedTuple):
-    """What a pixel format holds. chroma: pixels, across and down, that share one number of the chroma."""
+    """Properties of a pixel format. chroma: pixels, across and down, that share one chroma sample."""
 
     color: bool
     alpha: bool
@@ -68,14 +68,14 @@ class Traits(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A property of a film that is not kept, in words; rank: 0 is the worst."""
+    """A property of a film that is lost, as text; rank: 0 is the worst."""
 
     rank: int
     words: str
 
 
 class Choice(NamedTuple):
-    """An encoder with one of its pixel formats, and what of the film it cannot keep."""
+    """An encoder with one of its pixel formats, and the properties of the film that it loses."""
 
     encoder: Encoder
     format: str
@@ -85,24 +85,24 @@ class Choice(NamedTuple):
 
 @cache
 def traits(format: str) -> Traits:
-    """Those of FFmpeg's name of a pixel format."""
+    """Traits of a pixel format, by FFmpeg's name."""
     import av
 
-    found = av.VideoFormat(format, 16, 16)
-    parts = found.components
-    if found.has_palette:
+    pixels = av.VideoFormat(format, 16, 16)
+    parts = pixels.components
+    if pixels.has_palette:
         return Traits(True, True, (1, 1), 8, True)
     alpha = any(part.is_alpha for part in parts)
-    color, rgb = len(parts) - alpha > 1, found.is_rgb
+    color, rgb = len(parts) - alpha > 1, pixels.is_rgb
     if not color:
         return Traits(color, alpha, (16, 16), parts[0].bits, rgb)
-    chroma = (1, 1) if rgb else (16 // found.chroma_width(), 16 // found.chroma_height())
+    chroma = (1, 1) if rgb else (16 // pixels.chroma_width(), 16 // pixels.chroma_height())
     return Traits(color, alpha, chroma, parts[0].bits, rgb)
 
 
 @cache
 def formats(key: str) -> tuple[str, ...]:
-    """Pixel formats to use the encoder of this key with; none where this PyAV lacks it."""
+    """Pixel formats to use with the encoder of this key; none if this PyAV lacks the encoder."""
     import av
 
     encoder = ENCODERS[key]
@@ -122,9 +122,9 @@ def formats(key: str) -> tuple[str, ...]:
 
 
 def choose(suffix: str, format: str, codec: str, *, fields: bool) -> Choice | None:
-    """For a film of this pixel format and codec, with interlaced `fields`, into a container; None: nothing writes it.
+    """The encoder for a film of this pixel format and codec, with interlaced `fields`, in a container; None: none can.
 
-    What is lost least comes first, and of equals the film's own codec, then the fewest bits a pixel.
+    The least loss is preferred, then the film's own codec, then the fewest bits per pixel.
     """
     wanted, lossless = traits(format), codec in LOSSLESS
 
@@ -146,18 +146,18 @@ def choose(suffix: str, format: str, codec: str, *, fields: bool) -> Choice | No
             has.bits,
         )
 
-    found = [(ENCODERS[key], name) for key in CONTAINERS[suffix].encoders for name in formats(key)]
-    if not found:
+    candidates = [(ENCODERS[key], name) for key in CONTAINERS[suffix].encoders for name in formats(key)]
+    if not candidates:
         return None
-    encoder, name = min(found, key=cost)
+    encoder, name = min(candidates, key=cost)
     return Choice(encoder, name, traits(name), tuple(losses(wanted, encoder, name, lossless, fields)))
 
 
 def losses(wanted: Traits, encoder: Encoder, format: str, lossless: bool, fields: bool) -> Iterator[Loss]:
-    """What of these traits an encoder loses with this pixel format, the worst first."""
+    """The traits that an encoder loses with this pixel format, the worst first."""
     has = traits(format)
     if wanted.alpha and not has.alpha:
-        yield Loss(0, "transparency is lost (the pixels are laid over black)")
+        yield Loss(0, "transparency is lost (the pixels are composited over black)")
     if any(own > needed for own, needed in zip(has.chroma, wanted.chroma, strict=True)):
         yield Loss(1, f"color is written as {sampling(has)}, not as {sampling(wanted)}")
     elif wanted.rgb and not has.rgb:
@@ -170,8 +170,8 @@ def losses(wanted: Traits, encoder: Encoder, format: str, lossless: bool, fields
         yield Loss(4, "lossless coding is lost")
 
 
-def keepers(loss: Loss, format: str, codec: str, *, fields: bool) -> list[str]:
-    """Suffixes of the usual containers that do without this loss, and without a worse one."""
+def suffixes_without(loss: Loss, format: str, codec: str, *, fields: bool) -> list[str]:
+    """Suffixes of the common containers that avoid this loss and worse ones."""
     choices = {suffix: choose(suffix, format, codec, fields=fields) for suffix in (".mp4", ".mov", ".mkv", ".webm")}
     return [
         suffix

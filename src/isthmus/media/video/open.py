@@ -1,4 +1,4 @@
-"""A film in and out, whatever kind of file it is: a video, a GIF, a TIFF of several pages or a DICOM of frames."""
+"""Opening and writing of films of any kind: videos, GIF, TIFF of several pages, DICOM of several frames."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from isthmus.media.video.base import Film, WriteFrame
 from isthmus.media.video.containers import VIDEOS
 from isthmus.media.video.reader import Video
 
-KINDS: tuple[type[Animation | Pages | Frames], ...] = (Animation, Pages, Frames)  # which a still picture may be, too
+KINDS: tuple[type[Animation | Pages | Frames], ...] = (Animation, Pages, Frames)  # formats of still images, too
 
 
 def is_video(path: Path | str) -> bool:
-    """Whether a file is a film: by its name, or, of a .gif, .tif or DICOM, by having more than one picture."""
+    """Whether a file is a film: by its name, or, for .gif, .tif and DICOM, by having more than one frame."""
     path = Path(path)
     return path.suffix.lower() in VIDEOS or any(kind_of(path) is kind and kind.several(path) for kind in KINDS)
 
 
 def open_video(path: Path | str) -> Film:
-    """Look through a film. Raises BadInput for what is none, or is broken, or for a video without the extra film."""
+    """Open a film. Raises BadInput for another kind of file, a broken one, or a video without isthmus[film]."""
     path = Path(path)
     if not is_video(path):
-        raise BadInput(f"{path}: is no film; a video, an animated .gif, a .tif or a DICOM of several pages is accepted")
+        raise BadInput(f"{path}: not a film; a video, an animated .gif, a .tif or a DICOM of several pages is accepted")
     return kind_of(path)(path)
 
 
@@ -39,7 +39,7 @@ def kind_of(path: Path) -> type[Video | Animation | Pages | Frames]:
 
 
 def check_film_name(out: Path, source: Path) -> None:
-    """Raise BadInput where `out` is no name for what becomes of the film `source`."""
+    """Raise BadInput if the film `source` cannot be written in the format of `out`."""
     accepted = kind_of(source).suffixes
     if out.suffix.lower() not in accepted or out.is_dir():
         raise BadInput(f"{out}: cannot hold the film {source}; it can end in {', '.join(accepted)}")
@@ -47,6 +47,6 @@ def check_film_name(out: Path, source: Path) -> None:
 
 @contextmanager
 def film_like(film: Film, out: Path) -> Iterator[WriteFrame]:
-    """Write a film as `film` is, whole or not at all. Raises BadInput where it cannot be written."""
-    with atomic(out) as place, film.writing(place, out.suffix.lower()) as put:
+    """Write a film like `film` atomically. Raises BadInput if it cannot be written."""
+    with atomic(out) as temporary, film.writing(temporary, out.suffix.lower()) as put:
         yield put

@@ -1,4 +1,4 @@
-"""Videos in, through PyAV: frames with time stamps, transparency and color as they are; video_writer.py writes them."""
+"""Reading of videos through PyAV: frames with time stamps, transparency and color properties."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from isthmus.errors import BadInput, Note
 from isthmus.media.video.base import Film, Frame, WriteFrame
 from isthmus.media.video.containers import CONTAINERS
 from isthmus.media.video.encoders import LOSSLESS
-from isthmus.media.video.frame import look_of, photo_of
-from isthmus.media.video.streams import words_lost
+from isthmus.media.video.frame import photo_of, properties_of
+from isthmus.media.video.streams import lost_metadata
 from isthmus.media.video.writer import Writer
 
-LATE = 0.5  # seconds that a file may end before it said it would
-# Decoders that see the transparency of a film which FFmpeg's own ones do not, by its codec.
+TOLERANCE = 0.5  # seconds that a file may be shorter than its stated duration
+# Decoders that decode transparency, which FFmpeg's own decoders of the same codecs drop.
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
-def needed(path: Path) -> Any:
+def import_av(path: Path) -> Any:
     try:
         import av
     except ImportError as error:
@@ -31,17 +31,17 @@ def needed(path: Path) -> Any:
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether a file is a film whose codec has changed its pixels; that of an animation or a stack has not."""
+    """Whether a file is a video with a lossy codec; animations and stacks are lossless."""
     if path.suffix.lower() not in CONTAINERS or not path.is_file():
         return False
-    av = needed(path)
+    av = import_av(path)
     with suppress(av.FFmpegError, IndexError), av.open(str(path)) as container:
         return container.streams.video[0].codec_context.name not in LOSSLESS
     return False
 
 
 class Video(Film):
-    """A film of one of VIDEOS; its best stream of pictures."""
+    """A film of one of VIDEOS: its best video stream."""
 
     suffixes = tuple(CONTAINERS)
 
@@ -49,30 +49,30 @@ class Video(Film):
         self.path = path
         with self._opened() as container:
             stream = self._pictures(container)
-            told = 0 if container.format.name == "avi" else stream.frames  # an AVI counts empty ones at its end, too
+            stated = 0 if container.format.name == "avi" else stream.frames  # an AVI counts empty frames at its end
             self.count, end = 0, 0.0
             for packet in container.demux():
                 if packet.size and packet.stream is stream:
                     self.count += 1
                 if packet.size and packet.pts is not None and packet.time_base is not None:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            whole = (container.duration or 0) / 1e6
+            duration = (container.duration or 0) / 1e6
         if not self.count:
             raise BadInput(f"{path}: holds no frames")
-        if self.count < told:
-            raise BadInput(f"{path}: truncated ({self.count} of {told} frames)")
-        if end + LATE < whole:
-            raise BadInput(f"{path}: truncated (ends after {end:.1f} of {whole:.1f} s)")
+        if self.count < stated:
+            raise BadInput(f"{path}: truncated ({self.count} of {stated} frames)")
+        if end + TOLERANCE < duration:
+            raise BadInput(f"{path}: truncated (ends after {end:.1f} of {duration:.1f} s)")
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        """Of FFmpeg's errors, one line."""
-        av = needed(self.path)
+        """The open container; FFmpeg's errors inside become a one-line BadInput."""
+        av = import_av(self.path)
         try:
             with av.open(str(self.path)) as container:
                 yield container
         except av.error.FFmpegError as error:
-            raise BadInput(f"{self.path}: no film, or a broken one ({reason(error)})") from error
+            raise BadInput(f"{self.path}: not a film, or a broken one ({reason(error)})") from error
 
     def _pictures(self, container: Any) -> Any:
         stream = container.streams.best("video")
@@ -87,7 +87,7 @@ class Video(Film):
             decoder = decoder_of(stream)
             step = max(1, round(1 / ((stream.average_rate or 25) * stream.time_base)))
             start, damaged = -step, 0
-            times: deque[int] = deque()  # an AVI has only those of the packets, whose order is another one
+            times: deque[int] = deque()  # an AVI has time stamps of packets only, which come in decoding order
             for packet in container.demux(stream):
                 if packet.dts is not None and container.format.name == "avi":
                     times.append(packet.dts)
@@ -95,32 +95,32 @@ class Video(Film):
                     known = times.popleft() if times else frame.pts
                     start = start + step if known is None else known
                     damaged += frame.is_corrupt
-                    yield Frame(photo_of(frame), start, frame.duration or step, look_of(frame, stream))
+                    yield Frame(photo_of(frame), start, frame.duration or step, properties_of(frame, stream))
         if damaged:
             warnings.warn(f"{self.path}: {damaged} of its frames were damaged", Note, stacklevel=2)
 
     @contextmanager
-    def writing(self, place: Path, suffix: str) -> Iterator[WriteFrame]:
-        with self._opened() as source, place.open("w+b") as file:
+    def writing(self, path: Path, suffix: str) -> Iterator[WriteFrame]:
+        with self._opened() as source, path.open("w+b") as file:
             writer = Writer(source, self._pictures(source), file, suffix, self.path)
             try:
                 yield writer.put
                 writer.finish()
                 file.flush()
-                with needed(self.path).open(str(place)) as written:
-                    lost = words_lost(source, written)
-            except needed(self.path).error.FFmpegError as error:
+                with import_av(self.path).open(str(path)) as written:
+                    lost = lost_metadata(source, written)
+            except import_av(self.path).error.FFmpegError as error:
                 raise BadInput(f"{self.path}: cannot be written as {suffix} ({reason(error)})") from error
             finally:
-                with suppress(Exception):  # what was wrong is told already
+                with suppress(Exception):  # the first error is reported already
                     writer.close()
         if lost:
-            told = f"{', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}"
-            warnings.warn(f"{self.path}: in {suffix} metadata is lost: {told}", Note, stacklevel=4)
+            names = f"{', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}"
+            warnings.warn(f"{self.path}: in {suffix} metadata is lost: {names}", Note, stacklevel=4)
 
 
 def decoder_of(stream: Any) -> Any:
-    """The codec context that decodes all that a stream of pictures holds, its transparency included."""
+    """The codec context that decodes a video stream with its transparency."""
     from av import CodecContext
 
     own = stream.codec_context
@@ -129,8 +129,8 @@ def decoder_of(stream: Any) -> Any:
     try:
         decoder = CodecContext.create(WITH_ALPHA[own.name], "r")
     except ValueError:
-        told = f"{stream.container.name}: its transparency is lost, because this PyAV has no {WITH_ALPHA[own.name]}"
-        warnings.warn(told, Note, stacklevel=3)
+        message = f"{stream.container.name}: its transparency is lost, because this PyAV has no {WITH_ALPHA[own.name]}"
+        warnings.warn(message, Note, stacklevel=3)
         return own
     decoder.extradata = own.extradata
     return decoder

@@ -1,4 +1,4 @@
-"""Streams beside the pictures of a video: sound, subtitles, cover pictures, files; as they are where that can be."""
+"""Copying of the other streams of a video: sound, subtitles, cover pictures, attachments, chapters and metadata."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 from isthmus.errors import Note
 from isthmus.media.video.containers import CONTAINERS
 
-# Said of the old file, not of the film.
-OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_frames"}
-OF_THE_FILE |= {"number_of_bytes", "variant_bitrate", "software"}
-OF_PICTURES = ("language", "title", "handler_name", "creation_time", "timecode", "reel_name")
-TIMECODES = ("mp4", "mov", "matroska")  # which write it from the metadata
+# Metadata of the file, not of the film.
+FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_frames"}
+FILE_KEYS |= {"number_of_bytes", "variant_bitrate", "software"}
+VIDEO_KEYS = ("language", "title", "handler_name", "creation_time", "timecode", "reel_name")
+TIMECODES = ("mp4", "mov", "matroska")  # formats that write a timecode from the metadata
 COVERS = ("mp4",)
-AUDIBLE = 0.05  # seconds between picture and sound
+AUDIBLE = 0.05  # seconds of offset between picture and sound
 # ISO 639 has two codes for some languages; QuickTime knows one of them.
 QUICKTIME = {"deu": "ger", "nld": "dut", "zho": "chi", "ell": "gre", "isl": "ice", "sqi": "alb", "mkd": "mac"}
-# Sounds to encode although FFmpeg says that the container holds them: few can play the former, and the latter fail.
+# Codecs to re-encode although FFmpeg's muxer accepts them: few players support PCM in MP4, and the others fail in MOV.
 ENCODED = {".mp4": ("pcm",), ".m4v": ("pcm",), ".mov": ("opus", "flac", "vorbis")}
 
 
-class Sound:
-    """All streams of `source` but its `pictures`, into `out` as far as the pictures are; words, and chapters, at once.
+class OtherStreams:
+    """Copies all streams of `source` except its video stream `pictures` into `out`, in step with the video.
 
-    Sound that the new kind of file cannot hold is encoded anew; a Note tells what else is left out. Time is counted
-    from `origin`, in seconds.
+    Metadata and chapters are copied at once. Sound that the container cannot hold is re-encoded; a Note names what is
+    left out. Times are relative to `origin`, in seconds.
     """
 
     def __init__(self, source: Any, pictures: Any, out: Any, suffix: str, path: Path, origin: Fraction) -> None:
@@ -38,22 +38,22 @@ class Sound:
         self.copied: dict[Any, Any] = {}
         self.encoded: dict[Any, Any] = {}
         self.begun: set[Any] = set()
-        out.metadata.update(of_the_film(source.metadata))
+        out.metadata.update(portable_metadata(source.metadata))
         new = out.streams.video[0]
-        new.metadata.update({key: pictures.metadata[key] for key in OF_PICTURES if key in pictures.metadata})
+        new.metadata.update({key: pictures.metadata[key] for key in VIDEO_KEYS if key in pictures.metadata})
         new.disposition = pictures.disposition.value
         self.chapters = source.chapters()
         if self.chapters:
             out.set_chapters(self.chapters)
         lost = Counter(kind for stream in source.streams if stream is not pictures and (kind := self._add(stream)))
         if lost:
-            told = ", ".join(f"{count} {kind}" for kind, count in lost.items())
-            warnings.warn(f"{path}: streams that {suffix} cannot hold are left out: {told}", Note, stacklevel=4)
+            names = ", ".join(f"{count} {kind}" for kind, count in lost.items())
+            warnings.warn(f"{path}: streams that {suffix} cannot hold are left out: {names}", Note, stacklevel=4)
         self.packets: Iterator[Any] = iter(source.demux(*self.copied, *self.encoded)) if len(self) else iter(())
         self.next = next(self.packets, None)
 
     def _add(self, stream: Any) -> str | None:
-        """Make room for a stream; its kind, in a word, where there is none."""
+        """Add an output stream for `stream`; returns its kind if the container cannot hold it."""
         format, kind = self.container.format, str(stream.type)
         if kind == "video" and stream.disposition & stream.disposition.attached_pic:
             if format == "matroska":
@@ -64,7 +64,7 @@ class Sound:
         if kind == "data" and "timecode" in stream.metadata:
             return None if format in TIMECODES else "timecode"
         if kind == "data" and stream.name == "bin_data" and self.chapters:
-            return None  # which hold the names of the chapters
+            return None  # it holds the names of the chapters
         name, copied = str(stream.name), self.container.copied
         plays = name in copied if copied else not name.startswith(ENCODED.get(self.suffix, ()))
         if kind in ("audio", "subtitle") and plays and self._copy(stream):
@@ -87,7 +87,7 @@ class Sound:
     def _copy(self, stream: Any) -> bool:
         try:
             new = self.out.add_stream_from_template(stream)
-        except ValueError:  # this kind of file does not hold it
+        except ValueError:  # the container cannot hold it
             return False
         self._describe(new, stream)
         self.copied[stream] = new
@@ -102,24 +102,24 @@ class Sound:
         self.encoded[stream] = new
 
     def _describe(self, new: Any, stream: Any) -> None:
-        words = of_the_film(stream.metadata)
-        if self.suffix == ".mov" and "language" in words:
-            words["language"] = QUICKTIME.get(words["language"], words["language"])
-        new.metadata.update(words)
+        metadata = portable_metadata(stream.metadata)
+        if self.suffix == ".mov" and "language" in metadata:
+            metadata["language"] = QUICKTIME.get(metadata["language"], metadata["language"])
+        new.metadata.update(metadata)
         new.disposition = stream.disposition.value
 
     def until(self, time: Fraction | None) -> None:
-        """Put in what belongs before `time`, in seconds; None: all that is left."""
+        """Write the packets before `time`, in seconds; None: all remaining packets."""
         while self.next is not None:
             packet = self.next
             if packet.stream not in self.begun and packet.pts is not None:
                 self.begun.add(packet.stream)
                 late = float(packet.pts * packet.time_base - self.origin)
                 if self.container.format == "avi" and late > AUDIBLE:
-                    told = (
+                    message = (
                         f"in .avi a sound begins {late:.3f} s early, as it has no time stamps; .mp4 and .mkv keep them"
                     )
-                    warnings.warn(f"{self.path}: {told}", Note, stacklevel=4)
+                    warnings.warn(f"{self.path}: {message}", Note, stacklevel=4)
             shift = round(self.origin / packet.time_base)
             if time is not None and packet.dts is not None and (packet.dts - shift) * packet.time_base > time:
                 return
@@ -138,37 +138,37 @@ class Sound:
             self.next = next(self.packets, None)
 
 
-def of_the_film(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Words that stay true in another file."""
+def portable_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The metadata that is also valid in another file."""
     return {
         key: value
         for key, value in metadata.items()
-        if key.lower() not in OF_THE_FILE and not key.upper().startswith("_STATISTICS")
+        if key.lower() not in FILE_KEYS and not key.upper().startswith("_STATISTICS")
     }
 
 
 def cover_of(path: Path, index: int) -> bytes:
-    """The bytes of a cover picture, which is the one packet of its stream."""
+    """The bytes of a cover picture, the only packet of its stream."""
     import av
 
     with av.open(str(path)) as container:
         return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
 
 
-def words_lost(source: Any, written: Any) -> list[str]:
-    """What `source` says of the film and of its streams, by key, and is not in the file that was written of it."""
+def lost_metadata(source: Any, written: Any) -> list[str]:
+    """Keys of the metadata of the container `source` and its streams that are missing in the container `written`."""
     kept = {key.lower() for key in written.metadata}
-    lost = {key for key in of_the_film(source.metadata) if key.lower().split("-")[0] not in kept}
+    lost = {key for key in portable_metadata(source.metadata) if key.lower().split("-")[0] not in kept}
     lost -= {"title"} if "service_name" in kept else set()  # as a transport stream calls it
     streams = [(*film.streams.audio, *film.streams.subtitles) for film in (source, written)]
     for key in ("language", "title") if len(streams[0]) == len(streams[1]) else ():
-        said, told = (Counter(same(stream.metadata.get(key, "und")) for stream in each) for each in streams)
-        lost |= {f"{key} of streams"} if set(said - told) - {"und"} else set()
+        before, after = (Counter(same_language(stream.metadata.get(key, "und")) for stream in each) for each in streams)
+        lost |= {f"{key} of streams"} if set(before - after) - {"und"} else set()
     if len(source.chapters()) > len(written.chapters()):
         lost.add("chapters")
     return sorted(lost)
 
 
-def same(language: str) -> str:
-    """One of the two codes of a language; other words as they are."""
-    return QUICKTIME.get(language, language)
+def same_language(text: str) -> str:
+    """One of the two codes of a language; other text unchanged."""
+    return QUICKTIME.get(text, text)
