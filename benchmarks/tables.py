@@ -259,7 +259,8 @@ def chosen(tables: dict[str, Table]) -> Table:
         elif name == "defaults":
             lines.append([row[0], row[1], f"PCA with as many numbers {row[2]}; mean picture {row[3]}"])
         else:
-            lines.append([*row[:2], "; ".join(cell for cell in row[2:] if cell != "–") or "–"])
+            others = "; ".join(cell for cell in row[2:] if cell != "–").split("; ")
+            lines.append([*row[:2], "; ".join(dict.fromkeys(others)) or "–"])  # a peer may be run here and published
     return lines
 
 

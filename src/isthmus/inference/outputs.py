@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,9 @@ class OutputWriter:
                 np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
 
     def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
-        names = unique_names([str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names])
+        names = unique_names(
+            [str(PurePosixPath(name).with_suffix(self._suffix(name))) for name in self.names], self.names
+        )
         context = (
             shared_folder(self.out, fabric, force=self.force) if fabric else atomic_folder(self.out, force=self.force)
         )
@@ -107,11 +110,18 @@ class OutputWriter:
         return ".tif" if deep_tiff else ".png"
 
 
-def unique_names(names: Sequence[str]) -> list[str]:
-    """The names, with -2, -3 ... appended to duplicates, as when a.jpg and a.png both become a.png."""
+def unique_names(names: Sequence[str], sources: Sequence[str] | None = None) -> list[str]:
+    """Names of results without duplicates. Where a.jpg and a.png would both become a.png, the result of a.jpg is called
+    a.jpg.png: the name says which file it comes from, and stays when other files are added to the folder.
+
+    sources: the names of the inputs; without them -2, -3 ... is appended to duplicates.
+    """
+    count = Counter(names)
     taken: set[str] = set()
     result = []
-    for name in names:
+    for name, source in zip(names, sources or names, strict=True):
+        if count[name] > 1 and source != name:
+            name = f"{source}{PurePosixPath(name).suffix}"
         path, number = PurePosixPath(name), 1
         while str(path) in taken:
             number += 1

@@ -89,7 +89,7 @@ def test_names_that_differ_in_their_suffix_alone_have_a_heatmap_each(run: Path, 
         with Image.open(parts / "test/good/130.png") as picture:
             picture.save(tmp_path / "new" / name)
     isthmus.detect(run, tmp_path / "new", out=tmp_path / "report")
-    assert sorted(path.name for path in (tmp_path / "report/heatmaps").iterdir()) == ["a-2.png", "a.png"]
+    assert sorted(path.name for path in (tmp_path / "report/heatmaps").iterdir()) == ["a.bmp.png", "a.png"]
 
 
 def test_a_map_is_hot_where_the_scratch_is(run: Path, parts: Path) -> None:

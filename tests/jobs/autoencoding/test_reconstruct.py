@@ -69,7 +69,7 @@ def test_discrete_codes_bring_their_indices(run_of: RunOf, digits: Any) -> None:
 
 def test_a_folder_becomes_a_folder_with_the_same_names(run_of: RunOf, folder: Path, tmp_path: Path) -> None:
     reconstruct(run_of("conv"), folder, out=tmp_path / "out")
-    assert files(tmp_path / "out") == ["a-2.png", "a.png", "b.png", "more/a.png", "more/c.png"]
+    assert files(tmp_path / "out") == ["a.bmp.png", "a.png", "b.png", "more/a.png", "more/c.png"]
     with Image.open(tmp_path / "out" / "b.png") as picture:
         exact = (load(run_of("conv")).reconstruct(np.array(Image.open(folder / "b.png"))[None, None]) * 255).round()
         assert np.abs(np.asarray(picture).astype(int) - exact[0, 0].numpy()).max() <= 1

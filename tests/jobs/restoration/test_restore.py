@@ -560,12 +560,24 @@ def test_a_folder_becomes_a_folder_with_the_same_names(folder: Path) -> None:
     said = " ".join(str(warning.message) for warning in told)
     assert "1 broken of 5 files skipped: broken.png (not a picture)" in said
     assert "1 .heic left out" in said
-    assert files(Path("out")) == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    assert files(Path("out")) == ["a.jpg.png", "a.png", "more/b.tif", "more/c.png"]
     assert read_photo("out/more/b.tif").deep
-    assert np.array_equal(read_photo("out/a-2.png").pixels, 255 - read_photo(folder / "a.png").pixels)
+    assert np.array_equal(read_photo("out/a.png").pixels, 255 - read_photo(folder / "a.png").pixels)
     assert [row["file"] for row in rows] == ["a.jpg", "a.png", "more/b.tif", "more/c.tif"]
     with pytest.raises(BadInput, match="exists already"):
         isthmus.denoise(folder, model=negative(), out="out")
+
+
+def test_a_result_is_named_after_its_own_input_also_when_it_comes_later(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_photo(tmp_path / "in/a.jpg", Photo(np.full((16, 16, 3), 60, np.uint8)))
+    isthmus.denoise(tmp_path / "in", model=negative(), out="later")
+    assert files(Path("later")) == ["a.png"]
+    write_photo(tmp_path / "in/a.png", Photo(np.full((16, 16, 3), 200, np.uint8)))
+    isthmus.denoise(tmp_path / "in", model=negative(), out="later", resume=True)
+    assert files(Path("later")) == ["a.jpg.png", "a.png"]
+    assert read_photo("later/a.png").pixels.max() == 55
+    assert read_photo("later/a.jpg.png").pixels.min() >= 190
 
 
 def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
@@ -579,13 +591,13 @@ def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
 
     with pytest.warns(Note, match="out: 2 of 4 pictures are there; .* --resume"), pytest.raises(KeyboardInterrupt):
         isthmus.denoise(folder, model=negative(), out="out", each=stop)
-    assert files(Path("out")) == ["a-2.png", "a.png"]
+    assert files(Path("out")) == ["a.jpg.png", "a.png"]
     rows: list[dict[str, Any]] = []
     with pytest.raises(BadInput, match="out: exists already; choose another path, or --resume goes on"):
         isthmus.denoise(folder, model=negative(), out="out")
     isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
     assert [row["file"] for row in rows] == ["more/b.tif", "more/c.tif"]
-    assert files(Path("out")) == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
+    assert files(Path("out")) == ["a.jpg.png", "a.png", "more/b.tif", "more/c.png"]
     isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
     assert len(rows) == 2  # all are there, and this is no error
     isthmus.denoise(folder, model=negative(), out="out", resume=True, side_by_side=True, each=rows.append)
@@ -602,8 +614,8 @@ def test_results_that_lie_in_the_folder_are_not_restored_again(folder: Path) -> 
     (folder / "phone.heic").unlink()
     for _ in range(2):
         isthmus.denoise(folder, model=negative(), out=folder / "clean", force=True)
-    assert files(folder / "clean") == ["a-2.png", "a.png", "more/b.tif", "more/c.png"]
-    assert np.array_equal(read_photo(folder / "clean/a-2.png").pixels, 255 - read_photo(folder / "a.png").pixels)
+    assert files(folder / "clean") == ["a.jpg.png", "a.png", "more/b.tif", "more/c.png"]
+    assert np.array_equal(read_photo(folder / "clean/a.png").pixels, 255 - read_photo(folder / "a.png").pixels)
 
 
 def test_masks_and_sheets_never_write_over_a_picture() -> None:
@@ -623,7 +635,7 @@ def test_a_folder_of_masks_goes_with_a_folder_of_pictures(folder: Path) -> None:
     assert "3 broken of 5" in said
     assert "more/c.tif (there is no mask of this name in masks)" in said
     assert "a.png (" in said  # which is 5×7 and has the name of a.jpg's mask
-    assert files(Path("out")) == ["a.png", "more/b.tif"]
+    assert files(Path("out")) == ["a.jpg.png", "more/b.tif"]
     before = read_photo(folder / "more/b.tif").pixels
     expected = np.where(np.eye(8, dtype=bool)[..., None], 65535 - before, before)
     assert np.array_equal(read_photo("out/more/b.tif").pixels, expected)

@@ -166,7 +166,8 @@ def why_left(name: str, cells: Sequence[str], place: int, sheet: Sheet) -> str:
     if sum(bool(DATE.fullmatch(cell)) for cell in known) >= 0.9 * len(known):
         return "dates"
     few = len(set(known)) <= min(MOST, max(2, len(known) / 2)) and len(set(known)) < len(known)
-    return "" if few else f"{len(set(known))} {WORDS}"
+    count = len(set(known))  # of the rows that are looked at
+    return "" if few else f"{count if count <= MOST else f'more than {MOST}'} {WORDS}"
 
 
 def column_of(name: str, cells: Sequence[str], sheet: Sheet) -> Column:

@@ -61,7 +61,7 @@ class Heatmaps:
     ) -> None:
         self.normal, self.folder, self.source, self.white = detector.level, folder, data.source, white
         self.stretched, self.saved = stretched, saved
-        files = unique_names([f"{Path(name).with_suffix('.png')}" for name in data.names])
+        files = unique_names([f"{Path(name).with_suffix('.png')}" for name in data.names], data.names)
         self.names = iter(zip(data.names, files, strict=True))
         self.pool = ThreadPoolExecutor(min(THREADS, (os.cpu_count() or 1) + 1))
         self.large = Lock()

@@ -25,6 +25,8 @@ def photos_of(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarray]], Any
     shape = "×".join(map(str, values.shape))
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
         raise BadInput(f"an array of shape {shape} is no picture; {accepted}")
+    stored = values.dtype
+    values = values.astype(stored.newbyteorder("="), copy=False)  # >u2 holds the same numbers as <u2
     last, batch = values.ndim == 3 and values.shape[-1] <= 4, values.ndim == 4
     items = values if batch else values[None]
     items = items[..., None] if values.ndim == 2 else items if last else np.moveaxis(items, -3, -1)
@@ -38,6 +40,8 @@ def photos_of(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarray]], Any
 
     def back(results: list[np.ndarray]) -> Any:
         whole = np.stack(results)
+        if whole.dtype == values.dtype:
+            whole = whole.astype(stored, copy=False)
         whole = whole[..., 0] if values.ndim == 2 else whole if last else np.moveaxis(whole, -1, -3)
         whole = whole if batch else whole[0]
         return torch.from_numpy(np.ascontiguousarray(whole)) if tensor else whole

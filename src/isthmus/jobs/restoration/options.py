@@ -72,9 +72,10 @@ def known(how: RestoreOptions) -> None:
     check_format(how.get("out"), how.get("format"), how.get("jpeg_quality"))
 
 
-def places_of(results: list[str]) -> list[OutputPaths]:
-    """The names for the result, its mask and the two side by side, of each; no two of all of them are equal."""
+def places_of(results: list[str], sources: list[str] | None = None) -> list[OutputPaths]:
+    """The names of each result, its mask and the two side by side, all different; sources: the names of the inputs."""
     ends = ("-mask.png", "-side-by-side.png")
+    results = unique_names(results, sources)
     names = unique_names(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
     count = len(results)
     return list(zip(names[:count], names[count : 2 * count], names[2 * count :], strict=True))

@@ -157,9 +157,13 @@ def _each(
     broken: list[str] = []
     notes = Notes()
     try:
-        for name, places in zip(names, places_of(results), strict=True):
+        shared = {result for result, count in Counter(results).items() if count > 1}
+        for name, result, places in zip(names, results, places_of(results, names), strict=True):
             wanted = places[:1] if name in films else used(places, how, save_mask)
-            if not (resume and all((out / place).exists() for place in wanted)):
+            complete = resume and all((out / place).exists() for place in wanted)
+            if complete and result in shared and folder is not None:
+                complete = not newer(folder / name, out / places[0])  # or else it may be the result of another input
+            if not complete:
                 try:
                     with notes.caught():
                         done = do(name, out / places[0])
@@ -183,6 +187,12 @@ def _each(
     if broken:
         warnings.warn(f"{len(broken)} broken of {len(names)} files skipped: {told}", Note, stacklevel=4)
     return out
+
+
+def newer(source: Path, result: Path) -> bool:
+    """Whether `source` came to its folder, or changed, after `result` was written."""
+    known = source.stat()
+    return max(known.st_mtime, known.st_ctime) > result.stat().st_mtime
 
 
 def _write(
