@@ -781,7 +781,7 @@ def test_a_model_of_another_job_is_refused() -> None:
     with pytest.raises(BadInput, match="for isthmus reconstruct, not"):
         isthmus.denoise(noise(20, 20), model=table)
     table.about = {}  # a net of one's own may do anything, if pictures are what it takes
-    with pytest.raises(BadInput, match="no gray or colour picture"):
+    with pytest.raises(BadInput, match="not gray or color images"):
         isthmus.denoise(noise(20, 20), model=table)
     with pytest.raises(BadInput, match="this machine has none"):
         isthmus.denoise(noise(20, 20), model=identity(), device="mps")
