@@ -111,7 +111,7 @@ def test_what_exists_is_not_written_over_without_force(name: str, run_of: RunOf,
 def test_a_suffix_that_nothing_writes_is_refused_and_nothing_is_left(
     run_of: RunOf, digits: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match=r"nothing here writes \.xyz"):
+    with pytest.raises(BadInput, match=r"unsupported output format \.xyz"):
         reconstruct(run_of("conv"), digits, out=tmp_path / "out.xyz")
     assert list(tmp_path.iterdir()) == []
 
