@@ -95,6 +95,9 @@ class Contest:
         there = {label: load(run) for label, run in runs.items()}
         if not given and self.shipped(name):
             there = {name: load(folder_of(name)), **there}
+            if (commercial := f"{name}-cc") in names():  # learned from pictures of free licences alone
+                there[commercial] = load(folder_of(commercial))
+                self.carded.append(commercial)
         nets = {label: Net(model.to(DEVICE).eval()) for label, model in there.items()}
         bests = {f"{label} --best": Net(model, True) for label, (model, _) in nets.items() if self.best}
         return nets | bests
@@ -138,7 +141,7 @@ class Contest:
 
     def onto_card(self, name: str) -> None:
         """The figures of a shipped model go onto its card."""
-        own = [row for row in self.rows if row["model"].removeprefix("isthmus ").startswith(name)]
+        own = [row for row in self.rows if name in row["model"].replace(",", "").split()]
         path = folder_of(name) / CARD
         card = json.loads(path.read_text(encoding="utf-8"))
         card["figures"] = {**card.get("figures", {}), self.part: own}

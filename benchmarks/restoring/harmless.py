@@ -17,7 +17,7 @@ from PIL import Image
 
 from isthmus import metrics
 from isthmus.inference.image import net_for_channels
-from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, watermark_regions
+from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, removed_regions, watermark_regions
 from restoring import damage, marks
 from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
 
@@ -122,6 +122,7 @@ def raw(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def decided(x: np.ndarray, y: np.ndarray, odds: np.ndarray, sure: float) -> np.ndarray:
     """As isthmus.unwatermark decides."""
     mask = watermark_regions(odds, sure)
+    mask = removed_regions(mask, x.transpose(1, 2, 0), y.transpose(1, 2, 0))
     return x if mask.mean() > MAX_SHARE else np.where(mask, y, x)
 
 

@@ -18,8 +18,8 @@ GRAY = np.full((16, 16), 90, np.uint8)
 
 def test_one_picture_loads_one_net(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
-    real = pretrained.load
-    monkeypatch.setattr(pretrained, "load", lambda name: (loaded.append(Path(name).name), real(name))[1])
+    real = pretrained.load_model
+    monkeypatch.setattr(pretrained, "load_model", lambda name: (loaded.append(Path(name).name), real(name))[1])
     isthmus.denoise(GRAY)
     assert loaded == []  # a picture without noise
     noisy = np.random.default_rng(0).integers(60, 120, (64, 64, 3), np.uint8)
