@@ -30,7 +30,7 @@ from overlap import LEARNED
 from restoring import damage
 from restoring.contest import Net, Pictures, each, in_bytes, psnr, restored
 from restoring.harmless import held_back
-from train_models import GPU_PLANS
+from train_models import GPU_PLANS, described
 
 Case = Callable[[np.ndarray, int], np.ndarray]
 
@@ -130,8 +130,7 @@ def packed(name: str, run: Path, told: dict[str, Any], better: dict[str, Any]) -
         "name": name,
         "use": plan.use,
         "recipe": plan.recipe,
-        "data": ", ".join(f"{set_name} (the first {count} files)" for set_name, count in plan.sets)
-        + (f", and of each picture: {', '.join(plan.variants)}" if plan.variants else ""),
+        "data": described(plan),
         "licence": plan.licence,
         "begun_from": plan.init,
         "weights": sum(value.numel() for value in weights.values()),

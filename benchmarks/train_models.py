@@ -309,6 +309,14 @@ def begun_from(names: str, out: Path) -> Path:
     return folder
 
 
+def described(plan: Plan) -> str:
+    """The pictures that a plan learns from, in words."""
+    sets = [f"{name.partition('/')[0]} (the first {count} files)" for name, count in plan.sets]
+    variants = [f"and of each picture: {', '.join(plan.variants)}"] if plan.variants else []
+    leaves = [f"{plan.leaves} rendered pictures (benchmarks/dead_leaves.py)"] if plan.leaves else []
+    return ", ".join(sets + variants + leaves)
+
+
 def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
     """The run as a shipped model. Rounding to half precision costs less than a hundredth of a dB."""
     folder = FOLDER / name
@@ -322,7 +330,7 @@ def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
         "name": name,
         "use": plan.use,
         "recipe": plan.recipe,
-        "data": ", ".join(f"{set_name.partition('/')[0]} (the first {count} files)" for set_name, count in plan.sets),
+        "data": described(plan),
         "licence": plan.licence,
         "begun_from": plan.init,
         "weights": sum(value.numel() for value in weights.values()),
