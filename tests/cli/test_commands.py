@@ -67,7 +67,7 @@ def test_every_verb_from_training_to_pictures(isthmus: Any, photos: Path) -> Non
     assert Image.open("one.png").size == (16, 16)
     code, _, err = isthmus("generate", "run", "-n", "4", "--out", "new.npy")
     assert code == 0
-    assert "no prior" in err
+    assert "no latent prior" in err
     assert np.load("new.npy").shape == (4, 3, 16, 16)
     assert isthmus("interpolate", "run", "photos/00.png", "photos:3", "--steps", "5", "--out", "walk.gif")[0] == 0
     assert Image.open("walk.gif").n_frames == 5

@@ -13,7 +13,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
 from isthmus.data.preparation import prepared
 from isthmus.errors import Note
-from isthmus.jobs.restoration.value_range import ranged
+from isthmus.jobs.restoration.value_range import with_range
 from isthmus.media.image_file import Photo
 
 RUN = {"shape": [1, 16, 16], "range": [0.0, 65535.0], "dtype": "uint16"}
@@ -44,9 +44,9 @@ def test_a_picture_to_restore_says_which_white_reads_it(white: float, scale: int
     model = object.__new__(Autoencoder)
     model.__dict__["about"] = {"input": {**RUN, "range": [0.0, white]}}
     photo = Photo(FRAMES[0][..., None] * np.uint16(scale))
-    with pytest.warns(Note, match=rf"for a run whose white is {white:g}; --white {named} reads them"):
-        assert ranged(photo, model, {}).range == (0.0, white)
+    with pytest.warns(Note, match=rf"for a run whose white is {white:g}; --white {named} scales them"):
+        assert with_range(photo, model, {}).range == (0.0, white)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ranged(Photo(FRAMES[0][..., None] * np.uint16(17 - scale)), model, {})
-        ranged(photo, model, {"white": float(named)})
+        with_range(Photo(FRAMES[0][..., None] * np.uint16(17 - scale)), model, {})
+        with_range(photo, model, {"white": float(named)})

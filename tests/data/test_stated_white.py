@@ -11,7 +11,7 @@ import tifffile
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.jobs.restoration.value_range import ranged
+from isthmus.jobs.restoration.value_range import with_range
 from isthmus.media.image_file import read_photo
 
 LIKE: dict[str, Any] = {"shape": [1, 16, 16], "range": [0, 4095], "float": False, "dtype": "uint16"}
@@ -54,7 +54,7 @@ def test_a_run_on_twelve_bits_reads_all_twelve_bits_alike(kind: str, tmp_path: P
         assert np.abs(found.numpy() - TWELVE / 4095).max() < 2 / 4095
     model = isthmus.create("denoise", shape=(1, 16, 16), channels=(4,), blocks=(1,))
     model.about["input"] = LIKE
-    photo = ranged(read_photo(path), model, {})
+    photo = with_range(read_photo(path), model, {})
     assert photo.range is not None
     assert np.abs(photo.pixels[..., 0] / photo.range[1] - TWELVE / 4095).max() < 2 / 4095
 

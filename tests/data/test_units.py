@@ -11,7 +11,7 @@ import tifffile
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.jobs.restoration.value_range import ranged
+from isthmus.jobs.restoration.value_range import with_range
 from isthmus.media.image_file import read_photo
 
 UNITS = [(np.float32, 20.0, 1520.0), (np.int16, -1000, 900), (np.uint32, 20_000, 120_000), (np.float64, -2.5, 7.25)]
@@ -43,7 +43,7 @@ def test_a_folder_in_units_has_one_range_that_is_kept(dtype: Any, low: float, hi
     assert (like["range"], like["dtype"]) == ([low, high], np.dtype(dtype).name)
     for found in (open_data(folder / "03.tif", like=like).floats(), prepared(folder / "03.tif", like)):
         assert np.abs(found[0, 0].numpy() - unit).max() < 1e-5
-    photo = ranged(read_photo(folder / "03.tif"), run.model, {})
+    photo = with_range(read_photo(folder / "03.tif"), run.model, {})
     assert photo.range == (low, high)
     isthmus.reconstruct(run.model, folder, out=tmp_path / "out.npy")
     expected = low + (high - low) * isthmus.reconstruct(run.model, folder).numpy()

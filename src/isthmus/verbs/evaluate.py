@@ -66,7 +66,7 @@ def evaluate(
             remember(model, f"{figures['data']}:{figures.get('split', 'judged')}", figures)
         return figures
     if labels is not None:
-        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
+        raise BadInput(f"labels={labels}: need a folder of images and a run of detect")
     data = open_for(model, source)
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")

@@ -45,7 +45,7 @@ def test_a_budget_makes_large_pictures_smaller_and_says_so(tmp_path: Path) -> No
     (tmp_path / "good").mkdir()
     for number in range(8):
         Image.fromarray(random.integers(0, 255, (256, 256), np.uint8)).save(tmp_path / f"good/{number}.png")
-    with pytest.warns(Note, match=r"pictures are made (\d+)×\1, of which this budget"):
+    with pytest.warns(Note, match=r"images are resized to (\d+)×\1, so that this budget"):
         run = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, device="cpu")
     assert run.model.shape == (1, min(affordable_size.SIDES), min(affordable_size.SIDES))
     again = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, resume=True)

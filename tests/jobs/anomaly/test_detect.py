@@ -150,7 +150,7 @@ def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Pat
     assert "false_alarms_promised" not in told  # which a threshold that defects have drawn does not keep
     assert told["from_bad"] == 20
     assert 0 < told["f1_on_shown"] <= 1
-    with pytest.warns(Note, match="20 that the threshold was drawn by are left out"):
+    with pytest.warns(Note, match="20 items that the threshold was calibrated on are left out"):
         figures = isthmus.evaluate(tmp_path / "run", str(parts))
     assert set(figures["per_kind"]) == {"one"}
 
@@ -171,7 +171,10 @@ def test_other_good_ones_draw_the_line_instead_of_those_held_back(parts: Path, t
     assert detector_of(found) is not None
     scores = found.detect(open_data(str(parts / "test/good")).floats(), unit=True).score
     assert scores.sort().values == pytest.approx(detector_of(found).good, abs=1e-4)
-    with pytest.warns(Note, match="48 that the threshold was drawn by are left out"), pytest.raises(BadInput):
+    with (
+        pytest.warns(Note, match="48 items that the threshold was calibrated on are left out"),
+        pytest.raises(BadInput),
+    ):
         isthmus.evaluate(tmp_path / "run", str(parts))  # none is left that is good
 
 
@@ -217,7 +220,7 @@ def test_what_cannot_be_asked_is_refused(run: Path, parts: Path, tmp_path: Path)
     with pytest.raises(BadInput, match="a share between 0 and 1"):
         isthmus.detect(run, parts / "test/good", false_alarms=2)
     isthmus.train("conv", parts / "train/good", out=tmp_path / "conv", epochs=1, quiet=True)
-    with pytest.raises(BadInput, match="isthmus train detect makes a run that has one"):
+    with pytest.raises(BadInput, match="isthmus train detect makes a run with one"):
         isthmus.detect(tmp_path / "conv", parts / "test/good")
     with pytest.raises(BadInput, match="no detector"):
         isthmus.load(tmp_path / "conv").detect(np.zeros((24, 24)))
@@ -370,10 +373,10 @@ def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Pa
 
 def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None:
     x = np.zeros((2, 12, 12), np.uint8)
-    with pytest.raises(BadInput, match=r"2 normal items, validation=0\.1: none is held back"):
+    with pytest.raises(BadInput, match=r"2 normal items, validation=0\.1: no item is held back"):
         isthmus.train("detect", x, out=tmp_path / "run", epochs=1, quiet=True)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(BadInput, match="validation=0: none is held back"):
+    with pytest.raises(BadInput, match="validation=0: no item is held back"):
         isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)
 
 
@@ -381,9 +384,9 @@ def test_what_cannot_be_used_is_said_before_a_training(parts: Path, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     Image.new("L", (9, 9)).save(tmp_path / "black.png")
     wrong = [
-        ({"roi": str(tmp_path / "black.png")}, "nothing is white"),
-        ({"bad": str(tmp_path / "empty")}, "there are no pictures in it"),
-        ({"good": str(parts / "train/good")}, "is what is learned from"),
+        ({"roi": str(tmp_path / "black.png")}, "no pixel is white"),
+        ({"bad": str(tmp_path / "empty")}, "contains no images"),
+        ({"good": str(parts / "train/good")}, "must not be the training folder"),
         ({"share": 2.0}, "share 2: above 0"),
         ({"smooth": -1.0}, "smooth -1: 0 or more"),
         ({"k": 0}, "k 0: 1 or more"),

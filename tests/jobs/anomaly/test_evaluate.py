@@ -27,7 +27,7 @@ def test_without_labels_there_are_scores_and_no_figures_of_restoration(tmp_path:
         (tmp_path / "parts", "false_alarm_rate", 4),
         (tmp_path / "parts/test", "over_threshold", 5),
     ):
-        with pytest.warns(Note, match="no labels tell normal from anomalous"):
+        with pytest.warns(Note, match="no labels of normal and anomalous items"):
             figures = isthmus.evaluate(tmp_path / "run", source)
         assert scores | {share} <= set(figures)
         assert figures["items"] == items
@@ -68,7 +68,7 @@ def test_a_table_of_labels_judges_a_flat_folder(tmp_path: Path) -> None:
         (tmp_path / "wrong.csv").write_text(text)
         with pytest.raises(BadInput, match=told):
             isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "wrong.csv")
-    with pytest.raises(BadInput, match="a folder of pictures"):
+    with pytest.raises(BadInput, match="need a folder of images"):
         isthmus.evaluate(tmp_path / "run", good, labels=tmp_path / "labels.csv")
 
 
@@ -98,5 +98,5 @@ def test_nothing_is_measured_on_the_calibration_set(tmp_path: Path) -> None:
     assert rates <= set(isthmus.evaluate(tmp_path / "c", tmp_path / "parts"))
     frames = random.integers(0, 60, (40, 12, 12)).astype(np.uint8)
     isthmus.train("detect", frames, out=tmp_path / "d", validation=0.25, test=0.0, **keys)
-    with pytest.warns(Note, match="so no rate of false alarms is measured"):
+    with pytest.warns(Note, match="so no false-positive rate is measured"):
         assert "over_threshold" in isthmus.evaluate(tmp_path / "d", frames)

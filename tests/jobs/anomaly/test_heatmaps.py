@@ -15,14 +15,14 @@ from isthmus.data import open_data
 from isthmus.detection import Detector, Finding, Settings
 from isthmus.errors import BadInput
 from isthmus.jobs.anomaly.detect import white_of
-from isthmus.jobs.anomaly.heatmaps import Heatmaps, Saved, enlarged
+from isthmus.jobs.anomaly.heatmaps import Heatmaps, SavedOutputs, resize_map
 from isthmus.media.coco import read_coco
 from isthmus.report.heat import LINE
 
 SIZES = {"a.png": (16, 16), "b.png": (64, 32), "deep.png": (32, 48)}
 
 
-def drawn(folder: Path, saved: Saved) -> Path:
+def drawn(folder: Path, saved: SavedOutputs) -> Path:
     """Three files seen as 16×16; in each the map has one hot corner, and b.png is good."""
     (folder / "new").mkdir()
     for name, size in SIZES.items():
@@ -45,7 +45,7 @@ def drawn(folder: Path, saved: Saved) -> Path:
 
 @pytest.mark.parametrize("suffix", ["npy", "tif"])
 def test_all_is_of_the_size_of_the_file(tmp_path: Path, suffix: str) -> None:
-    out = drawn(tmp_path, Saved(masks=True, maps=suffix))
+    out = drawn(tmp_path, SavedOutputs(masks=True, maps=suffix))
     for name, (height, width) in SIZES.items():
         with Image.open(out / "heatmaps" / name) as image:
             heat = np.asarray(image.convert("RGB"), int)
@@ -66,7 +66,7 @@ def test_all_is_of_the_size_of_the_file(tmp_path: Path, suffix: str) -> None:
 
 
 def test_boxes_are_those_of_the_masks(tmp_path: Path) -> None:
-    out = drawn(tmp_path, Saved(masks=True))
+    out = drawn(tmp_path, SavedOutputs(masks=True))
     pictures, kinds = read_coco(out / "boxes.json")
     assert kinds == {1: "anomaly"}
     assert {(one.file, one.height, one.width) for one in pictures} == {(name, *size) for name, size in SIZES.items()}
@@ -81,13 +81,13 @@ def test_boxes_are_those_of_the_masks(tmp_path: Path) -> None:
 
 
 def test_nothing_more_is_written_than_was_asked_for(tmp_path: Path) -> None:
-    assert [path.name for path in drawn(tmp_path, Saved()).iterdir()] == ["heatmaps"]
+    assert [path.name for path in drawn(tmp_path, SavedOutputs()).iterdir()] == ["heatmaps"]
     with pytest.raises(BadInput, match="npy or tif is accepted"):
-        Saved(maps="jpg")
+        SavedOutputs(maps="jpg")
 
 
 def test_a_map_of_the_center_lies_in_the_center() -> None:
-    values = enlarged(np.ones((4, 4)), 8, 20, stretched=False)
+    values = resize_map(np.ones((4, 4)), 8, 20, stretched=False)
     assert (values[:, 6:14] == 1).all()
     assert values.sum() == 64
 

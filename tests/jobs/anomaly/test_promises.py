@@ -129,7 +129,7 @@ def test_small_things_of_the_command_line(capsys: pytest.CaptureFixture[str]) ->
     assert said("--version") == 0
     assert isthmus.__version__ in capsys.readouterr().out
     assert said() == 0
-    assert "Commands:" in capsys.readouterr().out
+    assert "Train and evaluate:" in capsys.readouterr().out
     assert said("train", "undercomplete", "digits", "--out", "run", "--set", "code=3", "--epochs", "1") == 0
     assert isthmus.load("run").code_shape == (3,)
     for bad in (["--set", "seed=99999999999999999999"], ["--set", "seed=true"], ["--set", "epochs=true"]):

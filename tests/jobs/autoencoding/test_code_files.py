@@ -58,7 +58,7 @@ def test_npy_holds_the_codes_alone_and_decodes(run_of: Callable[[str], Path], cl
 
 @pytest.mark.parametrize("name", ["codes.txt", "codes", "codes.parquet"])
 def test_another_suffix_is_refused_before_any_work(run_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadInput, match=r"can end in \.npz, \.npy, \.csv, \.tsv"):
+    with pytest.raises(BadInput, match=r"accepted are \.npz, \.npy, \.csv, \.tsv"):
         isthmus.embed(run_of("conv"), "nowhere", out=tmp_path / name)
     assert not (tmp_path / name).exists()
 

@@ -137,7 +137,7 @@ def test_a_file_of_codes_that_is_none_is_refused_in_one_line(run_of: RunOf, tmp_
         tmp_path / "half.npz": "not a file of codes",
         tmp_path / "pickle.npy": "not a file of codes",
         tmp_path: "not a file of codes",
-        write(tmp_path / "other.npz", z=np.zeros((3, 5))): "holds z, but no codes",
+        write(tmp_path / "other.npz", z=np.zeros((3, 5))): "contains z, but no codes",
         write(tmp_path / "row.npz", codes=np.zeros(5)): "finite numbers are accepted",
         write(tmp_path / "none.npz", codes=np.zeros((0, 5))): "finite numbers are accepted",
         write(tmp_path / "nan.npz", codes=np.full((3, 5), np.nan)): "finite numbers are accepted",
@@ -188,7 +188,7 @@ def test_a_type_with_a_prior_generates_without_a_word(run_of: RunOf) -> None:
 
 @pytest.mark.parametrize("recipe", ["undercomplete", "conv", "sparse", "quantized"])
 def test_a_type_without_a_prior_warns(recipe: str, run_of: RunOf) -> None:
-    with pytest.warns(UserWarning, match="no prior"):
+    with pytest.warns(UserWarning, match="no latent prior"):
         assert generate(run_of(recipe), 2).shape == (2, 1, 8, 8)
 
 
@@ -236,13 +236,13 @@ def test_an_end_may_be_a_file_or_an_item_of_a_set(run_of: RunOf, folder: Path) -
 
 
 def test_between_two_discrete_codes_it_warns(run_of: RunOf, digits: Any) -> None:
-    with pytest.warns(UserWarning, match="leaves the codebook"):
+    with pytest.warns(UserWarning, match="not in the codebook"):
         interpolate(run_of("quantized"), digits[:1], digits[1:2])
 
 
 @pytest.mark.parametrize(
     ("a", "steps", "says"),
-    [("digits:7", 1, "2 or more"), ("digits", 3, "name one, as in digits:0"), ("digits:99999", 3, "from 0 to 1796")],
+    [("digits:7", 1, "2 or more"), ("digits", 3, "choose one, as in digits:0"), ("digits:99999", 3, "from 0 to 1796")],
 )
 def test_an_end_that_is_none_is_refused(a: str, steps: int, says: str, run_of: RunOf) -> None:
     with pytest.raises(BadInput, match=says):

@@ -11,8 +11,8 @@ from PIL import Image
 
 import isthmus
 from isthmus.errors import BadInput, Note
-from isthmus.jobs.restoration.deep_holes import bridged, middle_of
-from isthmus.jobs.restoration.model_choice import denoiser_for
+from isthmus.jobs.restoration.deep_holes import deep_part, fill_smoothly
+from isthmus.jobs.restoration.model_choice import choose_denoiser
 from isthmus.media.image_file import Photo
 
 COFFEE = skimage.data.coffee()[:300, :300]
@@ -30,7 +30,7 @@ def test_a_deep_hole_is_filled_at_least_as_well_as_by_the_mean_of_its_border(sid
     border = np.zeros_like(hole)
     border[56 : 64 + side, 66 : 74 + side] = True
     mean = np.broadcast_to(COFFEE[border & ~hole].mean(0), COFFEE.shape)
-    with pytest.warns(Note, match="deeper than the model fills"):
+    with pytest.warns(Note, match="deeper than the model can fill"):
         found = isthmus.inpaint(COFFEE, mask=hole.astype(np.uint8) * 255)
     assert psnr_in(hole, found, COFFEE) > psnr_in(hole, mean, COFFEE) - 0.5
     assert np.array_equal(found[~hole], COFFEE[~hole])
@@ -42,8 +42,8 @@ def test_the_middle_is_of_the_numbers_around_it(kind: type) -> None:
     hole = np.zeros((120, 90), bool)
     hole[10:, 20:] = True  # up to two edges of the picture
     pixels[hole] = 0
-    middle = middle_of(hole, None)
-    found = bridged(pixels, hole, middle)
+    middle = deep_part(hole, None)
+    found = fill_smoothly(pixels, hole, middle)
     assert found.dtype == kind
     np.testing.assert_allclose(found[middle], 200, atol=1)
     assert np.array_equal(found[~middle], pixels[~middle])
@@ -56,13 +56,13 @@ def test_small_pictures_and_drawings_are_left_as_they_are() -> None:
     chart[50:90, 40:200] = (200, 30, 30)
     chart[100:180:3] = 10
     for picture in (paper, chart, COFFEE[:32, :32], COFFEE[:1, :1]):
-        assert denoiser_for(Photo(picture)).model is None
+        assert choose_denoiser(Photo(picture)).model is None
     noise = np.random.default_rng(0).normal(0, 25, COFFEE.shape)
     for clean in (COFFEE, np.full_like(COFFEE, 128)):
-        assert denoiser_for(Photo((clean + noise).clip(0, 255).astype(np.uint8))).model == "denoise-color"
+        assert choose_denoiser(Photo((clean + noise).clip(0, 255).astype(np.uint8))).model == "denoise-color"
     padded = (COFFEE + noise).clip(1, 255).astype(np.uint8)
     padded[:, :80] = 0  # nothing was measured there
-    assert denoiser_for(Photo(padded)).model == "denoise-color"
+    assert choose_denoiser(Photo(padded)).model == "denoise-color"
 
 
 def test_a_mask_that_marks_what_to_keep_is_refused(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_a_mask_that_marks_what_to_keep_is_refused(tmp_path: Path) -> None:
     mask[60:62] = 0
     Image.fromarray(picture).save(tmp_path / "a.png")
     Image.fromarray(mask).save(tmp_path / "m.png")
-    with pytest.raises(BadInput, match=r"m\.png: the hole is 98\.3% of the picture, most of it too far .*--invert"):
+    with pytest.raises(BadInput, match=r"m\.png: the hole is 98\.3% of the image, most of it too far .*--invert"):
         isthmus.inpaint(tmp_path / "a.png", tmp_path / "m.png", out=tmp_path / "b.png")
     assert not (tmp_path / "b.png").exists()
     assert np.array_equal(isthmus.inpaint(tmp_path / "a.png", tmp_path / "m.png", invert=True)[:60], picture[:60])
     few = np.random.default_rng(0).random((120, 160)) < 0.9  # single pixels are near to others
-    with pytest.warns(Note, match="the hole is 9.* of the picture; --invert"):
+    with pytest.warns(Note, match="the hole is 9.* of the image; --invert"):
         isthmus.inpaint(picture, few)

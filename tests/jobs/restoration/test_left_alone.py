@@ -14,7 +14,7 @@ import isthmus
 from isthmus import models
 from isthmus.cli import main
 from isthmus.errors import Note
-from isthmus.jobs.restoration.model_choice import denoiser_for
+from isthmus.jobs.restoration.model_choice import choose_denoiser
 from isthmus.media.image_file import Photo
 
 HIGH, WIDE = 160, 240
@@ -59,14 +59,14 @@ def dithered(kind: str, slope: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["error diffusion", "ordered", "dots", "dots, shrunk", "palette"])
 def test_dithering_is_no_noise(kind: str, slope: np.ndarray) -> None:
-    found = denoiser_for(Photo(dithered(kind, slope)))
+    found = choose_denoiser(Photo(dithered(kind, slope)))
     assert found.model is None
-    assert "dithered, or a screen of dots" in found.why
+    assert "dithered or a halftone" in found.why
 
 
 def test_a_dark_picture_with_few_levels_is_not_dithered(slope: np.ndarray) -> None:
     noisy = slope / 8 + np.random.default_rng(0).normal(0, 3, slope.shape)
-    assert denoiser_for(Photo(np.rint(noisy.clip(0, 255)).astype(np.uint8)[..., None])).model == "denoise-gray"
+    assert choose_denoiser(Photo(np.rint(noisy.clip(0, 255)).astype(np.uint8)[..., None])).model == "denoise-gray"
 
 
 @needs_models
@@ -112,5 +112,5 @@ def test_noise_below_the_limit_is_told_with_the_limit_and_the_way_round_it(
         main(["denoise", str(tmp_path / "a.tif"), "--out", str(tmp_path / "b.tif"), "--json"])
     told = capsys.readouterr().out
     assert "noise of σ 2." in told
-    assert "below the limit of 2.5" in told
-    assert "--model denoise-gray removes it all the same" in told
+    assert "below 2.5" in told
+    assert "--model denoise-gray removes it anyway" in told

@@ -18,8 +18,8 @@ from isthmus import models
 from isthmus.cli import main
 from isthmus.corruptions import corruption
 from isthmus.errors import Note
-from isthmus.jobs.restoration.degradation import jpeg_quality, noise_in
-from isthmus.jobs.restoration.model_choice import Choices, advice, choice_of_frames, denoiser_for
+from isthmus.jobs.restoration.degradation import estimate_noise, jpeg_quality
+from isthmus.jobs.restoration.model_choice import ModelChooser, choose_denoiser, choose_for_video, model_warning
 from isthmus.media.image_file import Photo, read_photo
 from isthmus.media.metadata import Info
 from isthmus.media.video.open import open_video
@@ -62,7 +62,7 @@ def photographed(pixels: np.ndarray, photons: float) -> np.ndarray:
     found = corruption(f"camera:{photons}")(Sample.of(x), Context(Noise(0, 0, 8))).x
     taken = [(one * 255).round().byte().movedim(0, -1).numpy() for one in found]
     # Of the cameras that are simulated some have no mosaic of colors, and white noise: here one that has.
-    correlations = [noise.correlation if (noise := noise_in(one)) else 0.0 for one in taken]
+    correlations = [noise.correlation if (noise := estimate_noise(one)) else 0.0 for one in taken]
     return taken[int(np.argsort(correlations)[len(taken) // 2])]
 
 
@@ -72,19 +72,19 @@ def test_sigma_is_estimated(deep: bool) -> None:
     for sigma in (5, 25, 50):
         x = smooth + sigma * np.random.default_rng(sigma).normal(size=smooth.shape)
         x = np.clip(x * 257, 0, 65535).astype(np.uint16) if deep else np.clip(np.rint(x), 0, 255).astype(np.uint8)
-        found = noise_in(x[..., None])
+        found = estimate_noise(x[..., None])
         assert found is not None
         assert found.sigma == pytest.approx(sigma, rel=0.1)
         assert found.correlation == pytest.approx(1, abs=0.1)
-    assert noise_in(np.zeros((7, 9, 1), np.uint8)) is None
-    flat = noise_in(np.full((9, 9, 3), 7, np.uint8))
+    assert estimate_noise(np.zeros((7, 9, 1), np.uint8)) is None
+    flat = estimate_noise(np.full((9, 9, 3), 7, np.uint8))
     assert flat is not None
     assert flat.sigma == 0
 
 
 @pytest.mark.parametrize("sigma", [3, 10, 30])
 def test_texture_is_no_noise_and_white_noise_is_found_beside_it(scene: np.ndarray, sigma: float) -> None:
-    clean, found = noise_in(scene), noise_in(white(scene, sigma))
+    clean, found = estimate_noise(scene), estimate_noise(white(scene, sigma))
     assert clean is not None
     assert found is not None
     assert clean.sigma < 1.5
@@ -118,7 +118,7 @@ def test_no_jpeg_is_found_where_none_was(scene: np.ndarray) -> None:
 
 def test_the_model_follows_from_the_damage(scene: np.ndarray) -> None:
     def chosen(pixels: np.ndarray) -> str | None:
-        return denoiser_for(Photo(pixels)).model
+        return choose_denoiser(Photo(pixels)).model
 
     assert chosen(scene) is None
     assert chosen(white(scene, 15)) == "denoise-color"
@@ -136,18 +136,18 @@ def test_the_tables_of_a_file_say_its_quality(scene: np.ndarray, tmp_path: Path)
     assert read_photo(tmp_path / "a.jpg").info.quality == 88
     assert read_photo(tmp_path / "a.png").info.quality is None
     Image.fromarray(coded(scene, 30)).save(tmp_path / "again.jpg", quality=95)  # the first time is what shows
-    assert denoiser_for(read_photo(tmp_path / "again.jpg")).model == "denoise-real"
+    assert choose_denoiser(read_photo(tmp_path / "again.jpg")).model == "denoise-real"
 
 
 def test_frames_of_a_film_share_a_model(scene: np.ndarray) -> None:
-    noisy, clean = denoiser_for(Photo(white(scene, 15))), denoiser_for(Photo(scene))
-    real = denoiser_for(Photo(photographed(scene, 200)))
-    assert choice_of_frames([clean, noisy, real, noisy, clean]).model == "denoise-color"
-    assert choice_of_frames([clean, noisy, clean, real, clean]).model is None
-    weaker = denoiser_for(Photo(white(scene, 8)))
-    found = choice_of_frames([clean, weaker, noisy, noisy, clean])
+    noisy, clean = choose_denoiser(Photo(white(scene, 15))), choose_denoiser(Photo(scene))
+    real = choose_denoiser(Photo(photographed(scene, 200)))
+    assert choose_for_video([clean, noisy, real, noisy, clean]).model == "denoise-color"
+    assert choose_for_video([clean, noisy, clean, real, clean]).model is None
+    weaker = choose_denoiser(Photo(white(scene, 8)))
+    found = choose_for_video([clean, weaker, noisy, noisy, clean])
     assert found.sigma == noisy.sigma
-    assert found.why == f"{noisy.why}, in 3 of 5 frames that were looked at"
+    assert found.why == f"{noisy.why}, in 3 of 5 sampled frames"
 
 
 def film_of(frames: list[np.ndarray], path: Path) -> Path:
@@ -159,14 +159,14 @@ def test_a_film_is_looked_at_before_its_first_frame(scene: np.ndarray, tmp_path:
     small = scene[:120]
     dark_titles = [np.zeros_like(small)] * 2
     path = film_of([*dark_titles, *[white(small, 15)] * 5, photographed(small, 200), small], tmp_path / "a.tif")
-    choices = Choices(lambda photo, choice: choice)
-    with choices.of_film(open_video(path)):
+    choices = ModelChooser(lambda photo, choice: choice)
+    with choices.video_context(open_video(path)):
         assert {choices(Photo(pixels)).model for pixels in (small, photographed(small, 200))} == {"denoise-color"}
     assert choices(Photo(small)).model is None
-    with pytest.warns(Note, match=r"^denoise-color for 1 of 2 pictures and films, no model for 1 of 2 pictures and"):
-        choices.tell()
-    refused = Choices(lambda photo, choice: choice.withdrawn())
-    with refused.of_film(open_video(path)):
+    with pytest.warns(Note, match=r"^denoise-color for 1 of 2 images and videos, no model for 1 of 2 images and"):
+        choices.report()
+    refused = ModelChooser(lambda photo, choice: choice.withdrawn())
+    with refused.video_context(open_video(path)):
         assert refused(Photo(small)).model is None
 
 
@@ -192,10 +192,10 @@ def test_the_figures_of_a_film_say_the_model_and_why_once(scene: np.ndarray, tmp
 def test_it_is_said_which_model_and_why(scene: np.ndarray, tmp_path: Path, capsys: Any) -> None:
     with pytest.warns(Note, match=r"^denoise-color: white noise of σ 1[45]\.\d$"):
         isthmus.denoise(white(scene, 15))
-    with pytest.warns(Note, match=r"^no model: neither noise nor JPEG blocks found"):
+    with pytest.warns(Note, match=r"^no model: neither noise nor JPEG artifacts found"):
         assert np.array_equal(isthmus.denoise(scene), scene)
     two = np.stack([scene, coded(scene, 20)]).transpose(0, 3, 1, 2)
-    with pytest.warns(Note, match=r"^no model for 1 of 2 pictures, denoise-real for 1 of 2 pictures$"):
+    with pytest.warns(Note, match=r"^no model for 1 of 2 images, denoise-real for 1 of 2 images$"):
         isthmus.denoise(two)
     Image.fromarray(scene).save(tmp_path / "a.jpg", quality=40)
     with pytest.raises(SystemExit):
@@ -239,8 +239,8 @@ def test_the_noise_of_a_film_is_not_white_and_not_of_each_channel(scene: np.ndar
             noisy = white(scene, 15)
             for packet in (*stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")), *stream.encode()):
                 container.mux(packet)
-        choices = Choices(lambda photo, choice: choice)
-        with choices.of_film(open_video(tmp_path / name)):
+        choices = ModelChooser(lambda photo, choice: choice)
+        with choices.video_context(open_video(tmp_path / name)):
             assert choices(Photo(scene)).model == model
 
 
@@ -251,7 +251,7 @@ def test_the_model_of_x_rays_is_not_used_for_slices_in_silence(scene: np.ndarray
         data = pydicom.Dataset()
         if modality is not None:
             data.Modality = modality
-        return advice(named, Photo(gray(scene), info=Info(dicom=data)))
+        return model_warning(named, Photo(gray(scene), info=Info(dicom=data)))
 
-    assert told("CT") == "xray learned from X-rays, and this is of modality CT: without --model more noise goes"
-    assert not any((told("DX"), told(None), told("CT", "denoise-gray"), advice("xray", Photo(gray(scene)))))
+    assert told("CT").startswith("xray was trained on X-rays, and this image has modality CT")
+    assert not any((told("DX"), told(None), told("CT", "denoise-gray"), model_warning("xray", Photo(gray(scene)))))

@@ -19,7 +19,7 @@ import isthmus
 from isthmus.cli import main
 from isthmus.errors import BadInput, Note
 from isthmus.inference.image import restore_array
-from isthmus.jobs.restoration.masks import grown
+from isthmus.jobs.restoration.masks import dilated
 from isthmus.media.hidden_color import fill_hidden
 from isthmus.media.image_file import Info, Photo, read_photo, write_photo
 from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
@@ -114,9 +114,9 @@ def test_an_array_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], d
     [
         (np.zeros((7, 9), bool), "bool"),
         (np.full((7, 9), np.nan), "NaN or infinite"),
-        (np.zeros((7, 9, 12), np.uint8), "7×9×12 is no picture"),
-        (np.zeros((0, 9), np.uint8), "0×9 is no picture"),
-        (np.zeros(9, np.uint8), "9 is no picture"),
+        (np.zeros((7, 9, 12), np.uint8), "7×9×12 is not an image"),
+        (np.zeros((0, 9), np.uint8), "0×9 is not an image"),
+        (np.zeros(9, np.uint8), "9 is not an image"),
     ],
 )
 def test_what_is_no_picture_is_refused(array: np.ndarray, says: str) -> None:
@@ -240,7 +240,7 @@ def test_a_mask_is_read_as_people_make_them() -> None:
 
     for mask in ("white.png", Path("colour.tif"), "opaque.png", soft, soft / 255, hole, hole[..., None]):
         assert np.array_equal(changed(mask), hole)
-    with pytest.warns(Note, match=r"see-through part, 8% of it, is the hole"):
+    with pytest.warns(Note, match=r"transparent part, 8% of the mask, is the hole"):
         assert np.array_equal(changed("clear.png"), hole)
     assert np.array_equal(changed("white.png", invert=True), ~hole)
     assert changed("white.png", threshold=0.3).sum() == 5
@@ -255,7 +255,7 @@ def test_a_hole_grows_by_that_many_pixels(by: int) -> None:
         rows, columns = np.nonzero(hole)
         near = np.abs(np.arange(23)[:, None, None] - rows) <= by
         near = near & (np.abs(np.arange(31)[None, :, None] - columns) <= by)
-        assert np.array_equal(grown(hole, by), near.any(-1))
+        assert np.array_equal(dilated(hole, by), near.any(-1))
 
 
 def test_masks_that_make_no_sense_are_refused_in_one_line() -> None:
@@ -264,10 +264,10 @@ def test_masks_that_make_no_sense_are_refused_in_one_line() -> None:
     write_photo("all.png", Photo(np.full((6, 8, 1), 255, np.uint8)))
     write_photo("none.png", Photo(np.zeros((6, 8, 1), np.uint8)))
     cases: list[tuple[Any, str]] = [
-        ("small.png", "small.png: 4×3 pixels, but the picture 8×6"),
-        ("all.png", "the hole is the whole picture"),
+        ("small.png", "small.png: 4×3 pixels, but the image has 8×6"),
+        ("all.png", "the hole is the whole image"),
         ("missing.png", "no such file"),
-        (None, "no see-through part"),
+        (None, "no transparent part"),
         (np.zeros((6, 8, 3)), "6×8×3|shape"),
         (np.full((6, 8), -1), "from -1"),
     ]
@@ -277,8 +277,8 @@ def test_masks_that_make_no_sense_are_refused_in_one_line() -> None:
         assert "\n" not in str(error.value)
     with pytest.warns(Note, match="has no hole"):
         assert not isthmus.inpaint("a.png", "none.png", model=negative()).any()
-    write_photo("hole.png", Photo(grown(np.arange(48).reshape(6, 8) == 20, 2)[..., None].astype(np.uint8) * 255))
-    with pytest.warns(Note, match="deeper than the model fills"):
+    write_photo("hole.png", Photo(dilated(np.arange(48).reshape(6, 8) == 20, 2)[..., None].astype(np.uint8) * 255))
+    with pytest.warns(Note, match="deeper than the model can fill"):
         isthmus.inpaint("a.png", "hole.png", model=StandIn(lambda x, mask: x, reach=1))
     for keys, says in (({"dilate": -1}, "dilate"), ({"threshold": 2}, "threshold")):
         with pytest.raises(BadInput, match=says):
@@ -289,7 +289,7 @@ def test_the_see_through_part_of_a_picture_is_its_own_hole() -> None:
     alpha = np.full((6, 8), 255, np.uint8)
     alpha[1, 2] = 0
     write_photo("a.png", Photo(np.full((6, 8, 3), 100, np.uint8), alpha))
-    with pytest.warns(Note, match="see-through part"):
+    with pytest.warns(Note, match="transparent part"):
         isthmus.inpaint("a.png", model=negative(), out="b.png")
     found = read_photo("b.png")
     assert found.alpha is None
@@ -320,7 +320,7 @@ def test_any_two_values_are_a_mask(low: int, high: int, kind: str) -> None:
 
 def test_a_mask_with_classes_or_of_one_value_is_refused() -> None:
     write_photo("a.png", Photo(np.zeros((6, 8, 3), np.uint8)))
-    for values, says in ((np.arange(48) % 4, "brightest is 3 of 255"), (np.ones(48), "brightest is 1 of 255")):
+    for values, says in ((np.arange(48) % 4, "maximum is 3 of 255"), (np.ones(48), "maximum is 1 of 255")):
         write_photo("mask.png", Photo(values.reshape(6, 8, 1).astype(np.uint8)))
         with pytest.raises(BadInput, match=says):
             isthmus.inpaint("a.png", "mask.png", model=negative())
@@ -411,13 +411,13 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
         return isthmus.unwatermark(pixels, model=model, save_mask=True, **how)  # type: ignore[no-any-return]
 
     for case, says in (
-        (odds, "no mark"),
-        (single, "no mark"),
-        (doubted, "no mark"),
-        (thick, "no mark"),
+        (odds, "no watermark"),
+        (single, "no watermark"),
+        (doubted, "no watermark"),
+        (thick, "no watermark"),
         (all_over, "too much"),
     ):
-        with pytest.warns(Note, match=f"{says}.* stays as it is"):
+        with pytest.warns(Note, match=f"{says}.* stays unchanged"):
             result, mask = mended(case)
         assert np.array_equal(result, pixels)
         assert not mask.any()
@@ -443,7 +443,7 @@ def test_what_is_outside_of_the_found_mask_stays_to_the_bit(channels: int) -> No
     assert np.array_equal(read_photo("b-mask.png").pixels[..., 0], mask * 255)
     gray = isthmus.unwatermark(x[..., 0], model=finder(channels))
     assert np.array_equal(gray, np.where(x[..., 0] == 255, 0, x[..., 0]))
-    with pytest.raises(BadInput, match="no mask that could be saved"):
+    with pytest.raises(BadInput, match="predicts no mask that could be saved"):
         isthmus.unwatermark("a.png", model=identity(), out="c.png", save_mask=True)
     assert not Path("c.png").exists()
 
@@ -490,13 +490,13 @@ def test_upscale_to_a_size(to: str) -> None:
 def test_a_size_or_a_factor_that_makes_no_sense_is_refused() -> None:
     x = noise(5, 7, 3)
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"to": "7x5"}, "7×5 pixels already"),
+        ({"to": "7x5"}, "already has 7×5 pixels"),
         ({"to": "wide"}, "as in 1920x1080"),
         ({"to": "0x9"}, "as in 1920x1080"),
         ({"to": "900000x900000"}, "pixels are too many"),
         ({"scale": 5}, "2, 3 or 4"),
         ({"scale": 3}, "enlarges ×2, not ×3"),
-        ({"scale": 2, "to": "50x40"}, "one of the two"),
+        ({"scale": 2, "to": "50x40"}, "only one of them"),
     ]
     for keys, says in cases:
         with pytest.raises(BadInput, match=says):
@@ -519,7 +519,7 @@ def test_cleaned_and_enlarged_at_once() -> None:
     assert isthmus.denoise(x, to="30x25", **model).shape == (25, 30, 3)
     isthmus.denoise("a.png", scale=2, **model, out="b.png", side_by_side=True, truth=expected)
     assert np.array_equal(read_photo("b.png").pixels, expected)
-    for keys, says in (({"scale": 3}, "enlarges ×2, not ×3"), ({"scale": 2, "to": "30x25"}, "one of the two")):
+    for keys, says in (({"scale": 3}, "enlarges ×2, not ×3"), ({"scale": 2, "to": "30x25"}, "only one of them")):
         with pytest.raises(BadInput, match=says):
             isthmus.denoise(x, **model, **keys)
 
@@ -591,11 +591,11 @@ def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
         if row["file"] == "more/b.tif":
             raise KeyboardInterrupt
 
-    with pytest.warns(Note, match="out: 2 of 4 pictures are there; .* --resume"), pytest.raises(KeyboardInterrupt):
+    with pytest.warns(Note, match="out: 2 of 4 images are done; .* --resume"), pytest.raises(KeyboardInterrupt):
         isthmus.denoise(folder, model=negative(), out="out", each=stop)
     assert files(Path("out")) == ["a.jpg.png", "a.png"]
     rows: list[dict[str, Any]] = []
-    with pytest.raises(BadInput, match="out: exists already; choose another path, or --resume goes on"):
+    with pytest.raises(BadInput, match="out: exists already; choose another path, or --resume continues"):
         isthmus.denoise(folder, model=negative(), out="out")
     isthmus.denoise(folder, model=negative(), out="out", resume=True, each=rows.append)
     assert [row["file"] for row in rows] == ["more/b.tif", "more/c.tif"]
@@ -604,7 +604,10 @@ def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
     assert len(rows) == 2  # all are there, and this is no error
     isthmus.denoise(folder, model=negative(), out="out", resume=True, side_by_side=True, each=rows.append)
     assert len(rows) == 6  # these were not
-    for keys, says in (({"force": True, "resume": True}, "one of the two"), ({"out": "out/a.png"}, "a folder is")):
+    for keys, says in (
+        ({"force": True, "resume": True}, "only one of them"),
+        ({"out": "out/a.png"}, "is an image name"),
+    ):
         with pytest.raises(BadInput, match=says):
             isthmus.denoise(folder, **{"model": negative(), "out": "out", **keys})
     never = StandIn(lambda x: pytest.fail("worked"))
@@ -642,7 +645,7 @@ def test_a_folder_of_masks_goes_with_a_folder_of_pictures(folder: Path) -> None:
     before = read_photo(folder / "more/b.tif").pixels
     expected = np.where(np.eye(8, dtype=bool)[..., None], 65535 - before, before)
     assert np.array_equal(read_photo("out/more/b.tif").pixels, expected)
-    with pytest.raises(BadInput, match="none of 5 pictures"), warnings.catch_warnings(record=True):
+    with pytest.raises(BadInput, match="none of 5 images"), warnings.catch_warnings(record=True):
         isthmus.inpaint(folder, np.eye(50), model=negative(), out="none")
     assert not Path("none").exists()
     assert not [name for name in Path().iterdir() if name.name.startswith(".")]
@@ -660,15 +663,15 @@ def test_what_is_in_the_way_is_told_before_the_work() -> None:
         ("a.png", {"out": "b.gif"}, "it can end in .png"),
         ("a.png", {"out": "folder"}, "it can end in .png"),
         ("folder", {"out": "out"}, "is empty"),
-        ("folder", {"out": "out.png"}, "a folder is written"),
-        ("folder", {}, "name an out"),
+        ("folder", {"out": "out.png"}, "is an image name"),
+        ("folder", {}, "out is needed"),
         ("nothing.png", {"out": "b.png"}, "no such file"),
     ]
     for source, keys, says in cases:
         with pytest.raises(BadInput, match=says) as error:
             isthmus.denoise(source, model=never, **keys)
         assert "\n" not in str(error.value)
-    for bad, says in (("nowhere", "nowhere: no run folder"), ("folder", "config.json is missing")):
+    for bad, says in (("nowhere", "nowhere: neither a run folder"), ("folder", "config.json is missing")):
         with pytest.raises(BadInput, match=says):
             isthmus.denoise("a.png", model=bad, out="b.png")
 
@@ -773,7 +776,9 @@ def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert isthmus.denoise(noise(44, 44, 3)).shape == (44, 44, 3)
     with pytest.raises(BadInput, match="no model upscale-3 is shipped"):
         isthmus.upscale(noise(44, 44), scale=3)
-    with pytest.raises(BadInput, match="denoise-grey: no run folder, and no shipped model; shipped are denoise-gray"):
+    with pytest.raises(
+        BadInput, match="denoise-grey: neither a run folder nor a shipped model; shipped are denoise-gray"
+    ):
         isthmus.denoise(noise(20, 20), model="denoise-grey")
 
 

@@ -306,11 +306,11 @@ def test_what_makes_no_sense_is_told_before_the_work() -> None:
     write_photo("b.png", Photo(noise(9, 9, 1)))
     never = StandIn(lambda x, **side: pytest.fail("worked"))
     cases: list[tuple[dict[str, Any], str]] = [
-        ({}, "is a film, so name an out"),
+        ({}, "is a video, so out is needed"),
         ({"out": "there.tif"}, "exists already"),
         ({"out": "b.gif"}, "it can end in .tif"),
         ({"out": "out"}, "it can end in .tif"),
-        ({"out": "out.tif", "side_by_side": True}, "neither masks nor pictures side by side"),
+        ({"out": "out.tif", "side_by_side": True}, "masks and side-by-side images are not written"),
         ({"out": "out.tif", "truth": "b.png"}, "b.png: not a film"),
     ]
     for how, says in cases:
@@ -384,7 +384,7 @@ def test_masks_go_by_the_number_of_the_frame() -> None:
             expected = x if number == 2 else np.where(np.roll(hole, number, 1), 255 - x, x)
             assert np.array_equal(y, expected)
     write_photo("words/a.png", read_photo("mask.png"))
-    with pytest.raises(BadInput, match="words: no mask there has a number"):
+    with pytest.raises(BadInput, match="words: no mask there has a frame number"):
         isthmus.inpaint("a.tif", "words", model=NEGATIVE, out="out.tif", force=True)
     stack("long.tif", [noise(12, 16) for _ in range(9)])
     with warnings.catch_warnings(record=True) as told:

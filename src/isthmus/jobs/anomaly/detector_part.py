@@ -12,7 +12,7 @@ NAME = "detector"
 
 
 def detector_of(model: Autoencoder) -> Detector | None:
-    """The detector of a model, read from its run folder when first asked for; None where it has none."""
+    """The detector of a model, read from its run folder on first access; None if it has none."""
     if NAME not in model.parts and model.path is not None and (model.path / FILE).is_file():
         model.parts[NAME] = Detector.load(model.path)
     return model.parts.get(NAME)
@@ -26,7 +26,7 @@ def detect_items(model: Autoencoder, x: Any, unit: bool = False, false_alarms: f
     """
     detector = detector_of(model)
     if detector is None:
-        raise BadInput("this model has no detector: isthmus train detect makes a run that has one")
+        raise BadInput("this model has no detector: isthmus train detect makes a run with one")
     items = model.tensor(x, unit)
     if not items.isfinite().all():
         raise BadInput("input: holds NaN or infinite values; accepted are finite numbers")

@@ -1,4 +1,4 @@
-"""Metrics of a detector on the rows of a table, by their labels."""
+"""Metrics of a detector on the labeled rows of a table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from isthmus.data.tables.schema import Schema
 from isthmus.inference.inputs import is_training_data, parts_of
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector_part import detector_of
-from isthmus.jobs.anomaly.evaluate import told_apart
+from isthmus.jobs.anomaly.evaluate import separation
 
 
 def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
-    """As judged has it, of rows with labels: normal are those of the label that the run learned from (normal=).
+    """The metrics of evaluate_detector for labeled rows; the training option normal= names the label of normal rows.
 
-    Of the table that it learned from, normal rows are those of the test part alone. Empty where nothing says what is
-    normal, or all rows are, or none.
+    Of the training table only the test split counts. Empty if there are no labels, or only normal or anomalous rows.
     """
     detector = detector_of(model)
     schema = Schema.of(data.table) if data.table is not None else None
@@ -30,15 +29,17 @@ def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
     if is_training_data(data, model):
         parts = parts_of(data, model)
         rows = np.setdiff1d(rows, np.concatenate([parts["train"], parts["validation"]]))
-    bad = data.labels[rows] != schema.label.values.index(schema.normal)
-    if bad.all() or not bad.any():
+    anomalous = data.labels[rows] != schema.label.values.index(schema.normal)
+    if anomalous.all() or not anomalous.any():
         return {}
     score = torch.cat([detector(model, x).score for x in Batches(data, rows)]).numpy()
     calibrated = is_training_data(data, model) and detector.calibrated_on == "test"
-    figures = told_apart(score, bad, detector.threshold(), calibrated)
-    kinds = {value: data.labels[rows] == place for place, value in enumerate(schema.label.values)}
+    figures = separation(score, anomalous, detector.threshold(), calibrated)
+    kinds = {value: data.labels[rows] == index for index, value in enumerate(schema.label.values)}
     figures["per_kind"] = {
-        value: told_apart(score[~bad | chosen], bad[~bad | chosen], figures["threshold"])["image_auroc"]
+        value: separation(score[~anomalous | chosen], anomalous[~anomalous | chosen], figures["threshold"])[
+            "image_auroc"
+        ]
         for value, chosen in kinds.items()
         if value != schema.normal and chosen.any()
     }

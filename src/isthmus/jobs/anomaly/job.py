@@ -40,9 +40,9 @@ class AnomalyDetection(Job):
             if keys.get(key):
                 training_data.require_exists(key, Path(keys[key]), data)
         if keys.get("roi"):
-            from isthmus.jobs.anomaly.calibrate import looked_at
+            from isthmus.jobs.anomaly.calibrate import read_region
 
-            looked_at(keys["roi"], model)
+            read_region(keys["roi"], model)
 
     def fit_parts(self, run: Run) -> None:
         from isthmus import store
@@ -68,6 +68,6 @@ class AnomalyDetection(Job):
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         from isthmus.data import anomaly_folders
 
-        labeled = Path(data).is_dir() and anomaly_folders(Path(data)).kinds
-        steps = super().next_steps(model, recipe, run, data, truth) if labeled else []
+        with_labels = Path(data).is_dir() and anomaly_folders(Path(data)).kinds
+        steps = super().next_steps(model, recipe, run, data, truth) if with_labels else []
         return [f"isthmus detect {run} NEW --out report", *steps]

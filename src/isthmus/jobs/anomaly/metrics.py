@@ -1,4 +1,4 @@
-"""Which metrics a detector has: by folders or labels of defects, by labels of rows, or without any labels."""
+"""Chooses the metrics of a detector: by folders or labels of defects, by labels of rows, or without labels."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from isthmus.jobs.anomaly.evaluate_rows import evaluate_rows
 
 
 def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The metrics of a detector, as Job.evaluate has it; None where the model has none, or is to restore damage."""
+    """Metrics for Job.evaluate; None without a detector, or if the restoration of degraded data is asked for."""
     if detector_of(model) is None or options["degraded"]:
         return None
     labels, split, first = (options[name] for name in ("labels", "split", "first"))
-    entire, images = split is None and first is None, len(model.shape) == 3
+    is_complete, images = split is None and first is None, len(model.shape) == 3
     if images and is_folder(source):
-        found = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
-        if entire and (found.kinds or labels is not None):
-            return {"data": Path(source).name, **evaluate_detector(model, Path(source), found)}
-        source = found.open(like=model.about["input"])  # of a folder without an anomalous kind the normal images
+        layout = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
+        if is_complete and (layout.kinds or labels is not None):
+            return {"data": Path(source).name, **evaluate_detector(model, Path(source), layout)}
+        source = layout.open(like=model.about["input"])  # without anomalous kinds: the normal images of the folder
     elif labels is not None:
-        raise BadInput(f"labels={labels}: are of a folder of pictures, for a run of detect")
+        raise BadInput(f"labels={labels}: need a folder of images and a run of detect")
     data = open_for(model, source)
     if not images:
-        figures = evaluate_rows(model, data) if entire else {}
+        figures = evaluate_rows(model, data) if is_complete else {}
         return {"data": name_of(data), **figures} if figures else None
     part = split or ("test" if len(parts_of(data, model).get("test", ())) else "all")
     data = open_for(model, data, split=part, first=first)

@@ -1,4 +1,4 @@
-"""Which columns of a row are not as they should be: for scores.csv, and for the page of a detector."""
+"""The columns that make a row anomalous, for scores.csv and the page of detect."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from isthmus.data.base import by_column, range_of
 from isthmus.data.tables.schema import Schema
 from isthmus.report import Page
 
-SHOWN, NAMED = 24, 3  # of the worst rows; columns of each
-LEAST = 0.05  # of what is wrong with a row, below which a column is not named
+ROWS_ON_PAGE, COLUMNS_NAMED = 24, 3  # worst rows on the page; columns named for each
+LEAST_SHARE = 0.05  # of the error of a row, below which a column is not named
 Row = dict[str, Any]
 
 
 class OddColumns:
-    """The share that each column has in what is wrong with a row, and the worst rows for a page."""
+    """Computes the share of each column in the error of a row, and keeps the worst rows for the page."""
 
     def __init__(self, model: Autoencoder) -> None:
         like = model.about["input"]
@@ -37,32 +37,32 @@ class OddColumns:
 
     @classmethod
     def of(cls, model: Autoencoder) -> OddColumns | None:
-        """None for a model of pictures, of rows whose columns are of one kind, and of a single column."""
+        """None for a model of images, of rows whose columns share one range, or of a single column."""
         like = model.about.get("input", {})
         odd = cls(model) if "range" in like and by_column(range_of(like)) else None
         return odd if odd is not None and len(odd.names) > 1 else None
 
-    def add(self, x: Tensor, seen: Tensor, rows: Sequence[Row]) -> None:
-        """Put into each row which columns are odd. x, seen: N×D, items in [0, 1], and how far they are from normal."""
-        errors = np.add.reduceat(seen.double().numpy(), self.starts, axis=1)
+    def add(self, x: Tensor, errors_of_items: Tensor, rows: Sequence[Row]) -> None:
+        """Add the column 'odd' to each row. x: items N×D in [0, 1]; errors_of_items: their anomaly maps, N×D."""
+        errors = np.add.reduceat(errors_of_items.double().numpy(), self.starts, axis=1)
         shares = errors / errors.sum(1, keepdims=True).clip(min=1e-300)
         values = from_unit(x.cpu(), self.range).numpy()
-        for row, share, own in zip(rows, shares, values, strict=True):
-            most = [place for place in np.argsort(-share)[:NAMED] if share[place] >= LEAST]
-            row["odd"] = ", ".join(f"{self.names[place]} {share[place]:.0%}" for place in most)
-            self.worst.append(row | {"value": self.told(most[0], own)} if most else row)
-        self.worst = sorted(self.worst, key=lambda row: -float(row["score"]))[:SHOWN]
+        for row, share, values_of_item in zip(rows, shares, values, strict=True):
+            largest = [column for column in np.argsort(-share)[:COLUMNS_NAMED] if share[column] >= LEAST_SHARE]
+            row["odd"] = ", ".join(f"{self.names[column]} {share[column]:.0%}" for column in largest)
+            self.worst.append(row | {"value": self.describe_value(largest[0], values_of_item)} if largest else row)
+        self.worst = sorted(self.worst, key=lambda row: -float(row["score"]))[:ROWS_ON_PAGE]
 
-    def told(self, place: int, own: np.ndarray) -> str:
-        """The value of a column, and between which most of it lay in training."""
-        if not self.single[place]:
-            return self.names[place]
-        start = self.starts[place]
+    def describe_value(self, column: int, values_of_item: np.ndarray) -> str:
+        """The value of a column and its usual range in the training data."""
+        if not self.single[column]:
+            return self.names[column]
+        start = self.starts[column]
         low, high = (float(bound[start]) if isinstance(bound, tuple) else bound for bound in self.range)
-        return f"{self.names[place]} is {own[start]:.5g}, usual are {low:.5g} to {high:.5g}"
+        return f"{self.names[column]} is {values_of_item[start]:.5g}, usual are {low:.5g} to {high:.5g}"
 
     def show(self, page: Page) -> None:
-        """The worst rows, and which columns are odd in them."""
-        page.section("The worst rows", "A column's share is its part of all that is wrong with the row.")
+        """Add the worst rows and their odd columns to the page."""
+        page.section("The worst rows", "The share of a column is its part of the error of the row.")
         columns = {"file": "row", "score": "score", "verdict": "verdict", "odd": "odd columns", "value": "the oddest"}
         page.table([{name: row.get(key, "") for key, name in columns.items()} for row in self.worst])

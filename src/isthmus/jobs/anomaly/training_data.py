@@ -1,4 +1,4 @@
-"""The data that a detector learns from: normal items, and the checks that a training of one needs."""
+"""The training data of anomaly detection: normal items, and the checks before a training."""
 
 from __future__ import annotations
 
@@ -19,58 +19,67 @@ from isthmus.recipes import Recipe
 
 
 def open_normal(recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
-    """The normal items of `data`, images whole and as large as a budget affords."""
+    """Open the normal items of `data`; images uncropped and as large as the time budget allows."""
 
-    def opened(size: int | None) -> Data:
-        how: dict[str, Any] = {"gray": options.get("gray"), "size": size, "whole": recipe.whole, "largest": MIXED_SIZE}
-        source = anomaly_folders(Path(data)).open(**how) if is_folder(data) else data
-        return open_data(source, white=options.get("white"), table=options.get("table"), **how)
+    def open_with(size: int | None) -> Data:
+        options_of_data: dict[str, Any] = {
+            "gray": options.get("gray"),
+            "size": size,
+            "whole": recipe.whole,
+            "largest": MIXED_SIZE,
+        }
+        source = anomaly_folders(Path(data)).open(**options_of_data) if is_folder(data) else data
+        return open_data(source, white=options.get("white"), table=options.get("table"), **options_of_data)
 
     size, training = options.get("size"), options.get("training", {})
-    found = opened(size)
+    data_set = open_with(size)
     if training.get("budget") is None or size is not None or not is_folder(data):
-        return found
-    size = side_within(recipe, training["budget"], found.seen, options.get("code"), options.get("keys", {}), training)
-    if size is None:
-        return found
-    found = opened(size)
-    found.notes.append(
-        f"pictures are made {size}×{size}, of which this budget suffices to learn from enough; --size N names another "
-        "size"
+        return data_set
+    size = side_within(
+        recipe, training["budget"], data_set.seen, options.get("code"), options.get("keys", {}), training
     )
-    found.source["side"] = size  # as if it had been asked for: a training that resumes does not choose again
-    return found
+    if size is None:
+        return data_set
+    data_set = open_with(size)
+    data_set.notes.append(
+        f"images are resized to {size}×{size}, so that this budget suffices to train on enough of them; --size N "
+        "chooses another size"
+    )
+    data_set.source["side"] = size  # stored like --size, so that a resumed training does not choose again
+    return data_set
 
 
 def note_labels(data: Data) -> None:
-    """Say that a detector would learn from rows of several labels, which hardly are all normal."""
+    """Warn if the rows to train on have several labels, so that they can hardly all be normal."""
     if data.labels is not None and data.table is not None and len(np.unique(data.labels)) > 1:
         values = data.table["label"]["values"]
-        counts = Counter(data.labels.tolist()).most_common()  # the first is most likely what is normal
-        told = ", ".join(f"{values[kind]} ({count})" for kind, count in counts[:5])
+        counts = Counter(data.labels.tolist()).most_common()  # the most frequent label is most likely normal
+        kinds = ", ".join(f"{values[kind]} ({count})" for kind, count in counts[:5])
         warnings.warn(
-            f"rows of several labels are learned from as normal: {told}; --set normal={values[counts[0][0]]} takes one",
+            f"rows of several labels are used as normal data: {kinds}; --set normal={values[counts[0][0]]} selects one",
             Note,
             stacklevel=3,
         )
 
 
 def require_split(data: Data, options: Mapping[str, Any]) -> None:
-    """Raise BadInput where nothing would be held back to say what is normal: before the training, not after it."""
+    """Raise BadInput before the training if no items would be left for calibration."""
     parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
     if not len(parts["validation"]) and not len(parts.get("test", ())):
         items = f"{len(data)} normal item{'' if len(data) == 1 else 's'}"
         raise BadInput(
-            f"{items}, validation={options['validation']:g}: none is held back to say what is normal; "
-            "3 or more are accepted, with a validation above 0, or a folder of others: good="
+            f"{items}, validation={options['validation']:g}: no item is held back for calibration; "
+            "accepted: 3 or more items and a validation share above 0, or a folder of other normal items: good="
         )
 
 
-def require_exists(key: str, folder: Path, learned: Data) -> None:
-    """Raise BadInput where `folder`, which the line is to be drawn by, holds nothing, or is what is learned from."""
+def require_exists(key: str, folder: Path, training_data: Data) -> None:
+    """Raise BadInput if `folder`, named for calibration, is missing or empty, or is the training folder."""
     if not folder.exists():
         raise BadInput(f"{key}={folder}: no such file or folder")
     if folder.is_dir() and not find_pictures(folder)[0]:
-        raise BadInput(f"{key}={folder}: there are no pictures in it")
-    if str(folder.resolve()) == learned.source.get("path"):
-        raise BadInput(f"{key}={folder}: is what is learned from; the line has to be drawn by others")
+        raise BadInput(f"{key}={folder}: contains no images")
+    if str(folder.resolve()) == training_data.source.get("path"):
+        raise BadInput(
+            f"{key}={folder}: must not be the training folder; the threshold needs items that were not trained on"
+        )

@@ -1,4 +1,4 @@
-"""Codes as files: .npz with all that is known of them, tables for other programs, and back."""
+"""Files of codes: .npz with all arrays, .csv and .tsv for other programs, .npy with the codes only."""
 
 from __future__ import annotations
 
@@ -19,53 +19,52 @@ SUFFIXES = (".npz", ".npy", ".csv", ".tsv")
 
 
 def check_codes_name(out: Path | str) -> Path:
-    """The path, where it ends in one of SUFFIXES. Raises BadInput."""
+    """The path; BadInput unless it ends in one of SUFFIXES."""
     if Path(out).suffix.lower() not in SUFFIXES:
-        raise BadInput(f"{out}: not a name for codes; it can end in {', '.join(SUFFIXES)}")
+        raise BadInput(f"{out}: unsupported format for codes; accepted are {', '.join(SUFFIXES)}")
     return Path(out)
 
 
-def write_codes(out: Path | str, found: dict[str, np.ndarray]) -> None:
-    """Write what `described` returns: all of it as .npz, a row an item as .csv or .tsv, the codes alone as .npy."""
+def write_codes(out: Path | str, arrays: dict[str, np.ndarray]) -> None:
+    """Write the result of code_arrays: all arrays as .npz, one row per item as .csv or .tsv, only the codes as .npy."""
     suffix = check_codes_name(out).suffix.lower()
     with atomic(out) as temporary:
         if suffix in (".npz", ".npy"):
             with temporary.open("wb") as file:
                 if suffix == ".npz":
-                    np.savez(file, **found)  # type: ignore[arg-type]
+                    np.savez(file, **arrays)  # type: ignore[arg-type]
                 else:
-                    np.save(file, found["codes"], allow_pickle=False)
+                    np.save(file, arrays["codes"], allow_pickle=False)
         else:
             with temporary.open("w", newline="", encoding="utf-8") as text:
-                _rows(csv.writer(text, delimiter="," if suffix == ".csv" else "\t"), found)
+                _write_rows(csv.writer(text, delimiter="," if suffix == ".csv" else "\t"), arrays)
 
 
-def _rows(writer: Any, found: dict[str, np.ndarray]) -> None:
-    """A header, then file, id, label, the numbers of the code, and its indices where it is discrete."""
-    numbers = found["codes"]
-    symbols = found.get("indices", np.empty((len(numbers), 0))).reshape(len(numbers), -1)
-    beside = {name: found[key] for key, name in (("ids", "id"), ("labels", "label")) if key in found}
-    header = ["file", *beside, *(f"code_{place}" for place in range(numbers.shape[1]))]
-    writer.writerow([*header, *(f"index_{place}" for place in range(symbols.shape[1]))])
-    for row, name in enumerate(found["files"].tolist()):
-        code = (f"{value:.9g}" for value in numbers[row].tolist())  # as many digits as give float32 back
-        writer.writerow([name, *(each[row] for each in beside.values()), *code, *symbols[row].tolist()])
+def _write_rows(writer: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Write a header, then the file, id, label, code and, if it is discrete, the indices of each item."""
+    codes_of_rows = arrays["codes"]
+    symbols = arrays.get("indices", np.empty((len(codes_of_rows), 0))).reshape(len(codes_of_rows), -1)
+    extra = {name: arrays[key] for key, name in (("ids", "id"), ("labels", "label")) if key in arrays}
+    header = ["file", *extra, *(f"code_{index}" for index in range(codes_of_rows.shape[1]))]
+    writer.writerow([*header, *(f"index_{index}" for index in range(symbols.shape[1]))])
+    for row, name in enumerate(arrays["files"].tolist()):
+        code = (f"{value:.9g}" for value in codes_of_rows[row].tolist())  # 9 digits restore a float32 exactly
+        writer.writerow([name, *(each[row] for each in extra.values()), *code, *symbols[row].tolist()])
 
 
 def labels_of(data: Data) -> np.ndarray | None:
-    """The labels of the data: N integers, or words of a table, or the first folder in the name of each item, where all
-    have one."""
+    """The labels of the data: N integers, strings for a table, or the first folder of each name if all have one."""
     schema = Schema.of(data.table) if data.table is not None else None
     if data.labels is not None and schema is not None and schema.label is not None:
-        return np.array([*schema.label.values, ""])[data.labels]  # -1, of a row without one, is the last
+        return np.array([*schema.label.values, ""])[data.labels]  # -1, a row without a label, becomes ""
     if data.labels is not None:
         return data.labels
     folders = [PurePosixPath(name).parts[0] for name in data.names if "/" in name]
     return np.array(folders) if folders and len(folders) == len(data) else None
 
 
-def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
-    """What codes.npz holds: codes, names, the depth of the pictures; indices, labels and ids where there are some."""
+def code_arrays(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
+    """The arrays of codes.npz: codes, files, sixteen (16-bit images); indices, labels and ids if there are any."""
     types = {"codes": np.float32, "indices": np.int32}
     arrays = {name: tensor.numpy().astype(types[name]) for name, tensor in codes.items()}
     labels = labels_of(data)
@@ -75,7 +74,7 @@ def described(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
 
 
 def _table(path: Path) -> dict[str, np.ndarray]:
-    """files and codes of what write_codes wrote as a table."""
+    """Read files and codes from a table written by write_codes."""
     with path.open(newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text, delimiter="," if path.suffix.lower() == ".csv" else "\t"))
     names = [name for name in (rows[0] if rows else {}) if name.startswith("code_")]
@@ -84,17 +83,17 @@ def _table(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_codes(codes: Any) -> dict[str, np.ndarray]:
-    """codes and files out of what embed made; BadInput for a file that holds none, or numbers that are no number."""
+    """Read codes and files from a result of embed; BadInput without codes, or for codes that are not finite."""
     if isinstance(codes, (str, Path)):
         if Path(codes).exists() and not Path(codes).is_file():
-            raise BadInput(f"{codes}: not a file of codes; .npz, .npy, .csv or .tsv of embed is accepted")
+            raise BadInput(f"{codes}: not a file of codes; accepted is a .npz, .npy, .csv or .tsv written by embed")
         try:
             loaded = (
                 _table(Path(codes))
                 if Path(codes).suffix.lower() in (".csv", ".tsv")
                 else np.load(codes, allow_pickle=False)
             )
-            found = (
+            arrays = (
                 loaded
                 if isinstance(loaded, dict)
                 else {key: loaded[key] for key in loaded.files}
@@ -104,18 +103,20 @@ def read_codes(codes: Any) -> dict[str, np.ndarray]:
         except FileNotFoundError:
             raise BadInput(f"{codes}: there is no such file") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{codes}: not a file of codes; .npz, .npy, .csv or .tsv of embed is accepted") from error
+            raise BadInput(
+                f"{codes}: not a file of codes; accepted is a .npz, .npy, .csv or .tsv written by embed"
+            ) from error
     else:
-        found = dict(codes) if isinstance(codes, dict) else {"codes": np.asarray(codes)}
-    if "codes" not in found:
-        raise BadInput(f"{codes}: holds {', '.join(found)}, but no codes")
-    z = np.asarray(found["codes"])
-    if z.ndim < 2 or not len(z) or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
+        arrays = dict(codes) if isinstance(codes, dict) else {"codes": np.asarray(codes)}
+    if "codes" not in arrays:
+        raise BadInput(f"{codes}: contains {', '.join(arrays)}, but no codes")
+    values = np.asarray(arrays["codes"])
+    if values.ndim < 2 or not len(values) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         raise BadInput(f"{codes if isinstance(codes, (str, Path)) else 'codes'}: N×K finite numbers are accepted")
-    files = found.get("files", np.array([f"{i:05d}" for i in range(len(z))]))
+    files = arrays.get("files", np.array([f"{i:05d}" for i in range(len(values))]))
     paths = [PurePosixPath(str(name)) for name in np.ravel(files)]
-    if len(paths) != len(z) or any(not p.name or p.is_absolute() or ".." in p.parts for p in paths):
+    if len(paths) != len(values) or any(not p.name or p.is_absolute() or ".." in p.parts for p in paths):
         raise BadInput(
-            f"{codes if isinstance(codes, (str, Path)) else 'codes'}: each code needs one name below the folder"
+            f"{codes if isinstance(codes, (str, Path)) else 'codes'}: each code needs one relative file name"
         )
-    return {"codes": z.astype(np.float32), "files": files, "sixteen": found.get("sixteen", np.array(False))}
+    return {"codes": values.astype(np.float32), "files": files, "sixteen": arrays.get("sixteen", np.array(False))}

@@ -1,4 +1,4 @@
-"""generate and interpolate: pictures that nobody drew, from random codes and from codes in between."""
+"""generate and interpolate: decode random codes, and codes between those of two items."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def generate(
     force: bool = False,
     device: str | None = None,
 ) -> Tensor | Path:
-    """n pictures decoded from N(0, I): n×shape in [0, 1], or the path of `out`.
+    """Decode n samples from N(0, I): n×shape in [0, 1], or the path of `out`.
 
-    device: auto, cpu, cuda or mps; None: where the model is. Warns for a type that was not trained to have
-    its codes there. Raises BadInput for n below 1.
+    device: auto, cpu, cuda or mps; None: that of the model. Warns if the model has no latent prior. Raises BadInput
+    for n below 1.
     """
     if n < 1:
         raise BadInput(f"n is {n}: 1 or more is accepted")
@@ -38,12 +38,12 @@ def generate(
     if model.spec.prior is None:
         name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
         warnings.warn(
-            f"{name}: this type has no prior, so random codes will decode to what looks like nothing; "
-            "`isthmus train variational` makes one that has",
+            f"{name}: this model has no latent prior: decoded random codes will not resemble the data; "
+            "`isthmus train variational` makes a model with one",
             Note,
             stacklevel=2,
         )
-    return _written(model, model.sample(n, seed), out, force)
+    return _write_or_return(model, model.sample(n, seed), out, force)
 
 
 def interpolate(
@@ -56,34 +56,34 @@ def interpolate(
     force: bool = False,
     device: str | None = None,
 ) -> Tensor | Path:
-    """`steps` pictures on the straight line between the codes of a and b, both included.
+    """Decode `steps` codes on the straight line between those of a and b, both included.
 
-    a, b: a picture file, an array of one item, or one item of a set as in digits:7. Raises BadInput.
+    a, b: an image file, an array of one item, or one item of a data set, as in digits:7. Raises BadInput.
     """
     if steps < 2:
         raise BadInput(f"steps is {steps}: 2 or more is accepted")
     model = as_model(run, device)
     if model.spec.discrete:
-        warnings.warn("between two discrete codes there is nothing: the line leaves the codebook", Note, stacklevel=2)
-    ends = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
-    share = torch.linspace(0, 1, steps).view(-1, *[1] * (ends.dim() - 1))
-    return _written(model, model.decode(torch.lerp(ends[:1], ends[1:], share)), out, force)
+        warnings.warn("the codes are discrete: codes between two of them are not in the codebook", Note, stacklevel=2)
+    codes = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
+    weights = torch.linspace(0, 1, steps).view(-1, *[1] * (codes.dim() - 1))
+    return _write_or_return(model, model.decode(torch.lerp(codes[:1], codes[1:], weights)), out, force)
 
 
 def one_item(model: Autoencoder, source: Any) -> Tensor:
-    """1×shape in [0, 1] of a file, an array, or NAME:INDEX."""
+    """Open a file, an array, or NAME:INDEX as 1×shape in [0, 1]."""
     index = None
     if isinstance(source, str) and (match := re.fullmatch(r"(.+):(\d+)", source)) and not Path(source).exists():
         source, index = match[1], int(match[2])
     data = open_for(model, source)
     if index is None and len(data) != 1:
-        raise BadInput(f"{source}: holds {len(data)} items; name one, as in {source}:0")
+        raise BadInput(f"{source}: holds {len(data)} items; choose one, as in {source}:0")
     if index is not None and index >= len(data):
         raise BadInput(f"{source}:{index}: there are {len(data)} items, from 0 to {len(data) - 1}")
     return data.floats(np.array([index or 0]))
 
 
-def _written(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
+def _write_or_return(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
     if out is None:
         return pictures
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))

@@ -1,4 +1,4 @@
-"""reconstruct, embed and decode: what a model makes of items, in one step or in two with the code between."""
+"""reconstruct, embed and decode: apply a trained autoencoder as a whole, or its encoder or decoder only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isthmus.files import check_output
 from isthmus.inference.distributed import gather_batches, rows_of_rank, start_processes
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, open_for
 from isthmus.inference.outputs import OutputWriter, writer_for
-from isthmus.jobs.autoencoding.code_files import check_codes_name, described, read_codes, write_codes
+from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
 
 
 def reconstruct(
@@ -30,20 +30,19 @@ def reconstruct(
     force: bool = False,
     **processes: Any,
 ) -> Tensor | Path:
-    """What the model makes of `source`: N×shape in [0, 1], or, with `out`, the path of what was written.
+    """Reconstruct the items of `source`: N×shape in [0, 1], or the path of `out`.
 
-    processes: device, devices and nodes, which share what is written to `out`. Raises BadInput for a run, data or an
-    out that cannot be used.
+    processes: device, devices and nodes, for output to `out` only. Raises BadInput for an unusable run, data or out.
     """
     model = as_model(run)
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return torch.cat([model.reconstruct(x, unit=True) for _, x in chunks(data)])
-    sink, fabric = writer_for(data, out, force=force), start_processes(**processes)
+    writer, fabric = writer_for(data, out, force=force), start_processes(**processes)
     rows, model = rows_of_rank(data, fabric), model.to(fabric.device)
     with joint_failure(fabric):
         batches = (model.reconstruct(x, unit=True) for _, x in chunks(data, rows))
-        return sink.write(batches, fabric, rows.start)
+        return writer.write(batches, fabric, rows.start)
 
 
 def embed(
@@ -56,12 +55,12 @@ def embed(
     force: bool = False,
     **processes: Any,
 ) -> dict[str, np.ndarray] | Path:
-    """The codes of `source`: {"codes": N×K float32, "files": N names, "indices": N×grid where discrete, "labels": N}.
+    """Encode the items of `source`: {"codes": N×K float32, "files": N names, "indices": N×grid, "labels": N}.
 
-    labels: those of the data, or the first folder in each name, as "cats" of cats/7.png; absent where there are none.
-    Of a table they are words, and "ids" are the N texts of the column that names its rows, where there is one.
-    With `out` they are written, and the path is returned: .npz holds the arrays, .csv and .tsv a row an item, .npy the
-    codes alone. processes, errors: as reconstruct.
+    indices: of discrete codes. labels: those of the data, or the first folder in each name, as "cats" of cats/7.png;
+    strings for a table, which also has "ids", N strings, if a column names its rows. Absent if there are none.
+    With `out` the path is returned: .npz holds all arrays, .csv and .tsv one row per item, .npy the codes only.
+    processes, errors: as for reconstruct.
     """
     model = as_model(run)
     if out is not None and first_rank():
@@ -75,13 +74,13 @@ def embed(
         vectors.append(model.encode(x, unit=True).flatten(1).float())
         if discrete:
             indices.append(model.symbols(x, unit=True))
-    made: dict[str, list[Any]] = {"codes": vectors} | ({"indices": indices} if discrete else {})
+    lists: dict[str, list[Any]] = {"codes": vectors} | ({"indices": indices} if discrete else {})
     if fabric is None or out is None:
-        return described({name: torch.cat(parts) for name, parts in made.items()}, data)
+        return code_arrays({name: torch.cat(parts) for name, parts in lists.items()}, data)
     with joint_failure(fabric):
-        whole = {name: gather_batches(parts, Path(out), name, fabric) for name, parts in made.items()}
+        gathered = {name: gather_batches(parts, Path(out), name, fabric) for name, parts in lists.items()}
         if fabric.is_global_zero:
-            write_codes(out, described(whole, data))
+            write_codes(out, code_arrays(gathered, data))
         fabric.barrier()
     return Path(out)
 
@@ -94,19 +93,19 @@ def decode(
     force: bool = False,
     device: str | None = None,
 ) -> Tensor | Path:
-    """Pictures of codes N×K (an array, .npz as embed writes it, or .npy): N×shape in [0, 1], or the path of `out`.
+    """Decode codes N×K (an array, or a file written by embed, or .npy): N×shape in [0, 1], or the path of `out`.
 
-    decode(embed(x)) is reconstruct(x) to the bit. device: auto, cpu, cuda or mps; None: where the model is.
-    Raises BadInput for codes that are not this model's.
+    decode(embed(x)) equals reconstruct(x) to the bit. device: auto, cpu, cuda or mps; None: that of the model.
+    Raises BadInput for codes that do not fit the model.
     """
     model = as_model(run, device)
-    found = read_codes(codes)
-    z = torch.from_numpy(np.ascontiguousarray(found["codes"]))
-    batches: Iterator[Tensor] = (model.decode(part) for part in z.split(CHUNK))
+    stored = read_codes(codes)
+    codes_of_items = torch.from_numpy(np.ascontiguousarray(stored["codes"]))
+    batches: Iterator[Tensor] = (model.decode(part) for part in codes_of_items.split(CHUNK))
     if out is None:
         return torch.cat(list(batches))
-    names = [str(name) for name in found["files"]]
+    names = [str(name) for name in stored["files"]]
     value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
     table = model.about.get("input", {}).get("table")
-    sixteen = bool(found["sixteen"])
+    sixteen = bool(stored["sixteen"])
     return OutputWriter(out, names, range=value_range, sixteen=sixteen, force=force, table=table).write(batches)

@@ -1,4 +1,4 @@
-"""What a model makes of a photo: hidden color and the window of a DICOM are seen to here."""
+"""Applies a model to a photo, and handles color hidden by alpha and DICOM windows."""
 
 from __future__ import annotations
 
@@ -8,38 +8,42 @@ import numpy as np
 
 from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
-from isthmus.jobs.restoration.upscaling import resized
+from isthmus.jobs.restoration.upscaling import resize_cubic
 from isthmus.jobs.restoration.value_range import window_of
 from isthmus.media.hidden_color import fill_hidden, keep_hidden
 from isthmus.media.image_file import Photo
 
 
-def by_model(
-    model: Any, photo: Photo, how: RestoreOptions, *, reveals: bool = False, **keys: Any
+def apply_model(
+    model: Any, photo: Photo, options: RestoreOptions, *, reveals: bool = False, **keys: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A photo as `restored` gives it, which sees no color that alpha hides. That stays as it was, unless the result
-    `reveals` it, and so does all that the model does not change."""
-    pixels, changed = restore_array(model, fill_hidden(photo), best=how.get("best", False), range=photo.range, **keys)
+    """Apply restore_array to a photo. Color hidden by alpha is replaced first, and put back unless the result `reveals`
+    it; pixels that the model does not change stay unchanged to the bit."""
+    pixels, changed = restore_array(
+        model, fill_hidden(photo), best=options.get("best", False), range=photo.range, **keys
+    )
     pixels = pixels if changed is None else np.where(changed[..., None], pixels, photo.pixels)
     return pixels if reveals else keep_hidden(pixels, photo), changed
 
 
-def in_window(model: Any, photo: Photo, pixels: np.ndarray, how: RestoreOptions, strength: float) -> np.ndarray:
-    """What a window of a DICOM shows is denoised as it shows it, in which noise is many times as strong.
+def apply_in_window(
+    model: Any, photo: Photo, pixels: np.ndarray, options: RestoreOptions, strength: float
+) -> np.ndarray:
+    """Denoise the value range shown by the window of a DICOM separately, because noise is many times stronger in it.
 
-    The rest is `pixels`, which the whole range has given; with a named model, which may have been trained on what
-    windows show, and not on whole ranges, it stays as it was.
+    Values outside of the window are `pixels`, the result for the full range; with a model named by the user, which may
+    have been trained on windows only, they stay unchanged.
     """
     window = window_of(photo)
-    if window is None or how.get("white") is not None:
+    if window is None or options.get("white") is not None:
         return pixels
     inside = (photo.pixels > window[0]) & (photo.pixels < window[1])
-    seen = photo.replace(pixels=np.clip(photo.pixels, *np.rint(window).astype(photo.pixels.dtype)), range=window)
-    found, _ = by_model(model, seen, how, strength=strength)
-    return np.where(inside, found, pixels if how.get("model") is None else photo.pixels)
+    shown = photo.replace(pixels=np.clip(photo.pixels, *np.rint(window).astype(photo.pixels.dtype)), range=window)
+    restored, _ = apply_model(model, shown, options, strength=strength)
+    return np.where(inside, restored, pixels if options.get("model") is None else photo.pixels)
 
 
-def before(photo: Photo, after: Photo, how: RestoreOptions) -> Photo:
-    """What the result is compared with, in its size, where it is."""
-    compared = how.get("side_by_side") or how.get("truth") is not None
-    return photo.replace(pixels=resized(photo.pixels, after.size)) if compared else photo
+def comparison_image(photo: Photo, after: Photo, options: RestoreOptions) -> Photo:
+    """The input in the size of the result, if the two are compared."""
+    compared = options.get("side_by_side") or options.get("truth") is not None
+    return photo.replace(pixels=resize_cubic(photo.pixels, after.size)) if compared else photo

@@ -1,4 +1,4 @@
-"""Pictures that are no files of their own (a built-in set, an array, shards): each as a photo, and back."""
+"""Images from data sets (built-in sets, arrays, shards): conversion to photos, and of results to the stored form."""
 
 from __future__ import annotations
 
@@ -26,71 +26,71 @@ from isthmus.store import is_run
 ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"
 
 
-def is_set(source: Any) -> bool:
-    """Whether this is a built-in name (which wins over a file of that name), .npy, .npz, shards or Data."""
+def is_data_set(source: Any) -> bool:
+    """Whether this is a built-in name (which precedes a file of that name), .npy, .npz, shards or Data."""
     if not isinstance(source, (str, Path)):
         return isinstance(source, Data)
     return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
 
 
-def open_set(source: Any, model: Any = None, split: str | None = None, first: int | None = None) -> Data:
-    """The part of a set of pictures that is meant. Raises BadInput, and for items that are no pictures."""
+def open_images(source: Any, model: Any = None, split: str | None = None, first: int | None = None) -> Data:
+    """Open the selected part of a data set. Raises BadInput, also if the items are not images."""
     data = open_data(source, picture=True)
     if data is not source:
         warn_notes(data)
     if len(data.shape) != 3 or data.shape[0] not in (1, 3, 4):
-        raise BadInput(f"{source}: {kind_of_item(data.shape)}, and no pictures; {ACCEPTED_PICTURES}")
+        raise BadInput(f"{source}: {kind_of_item(data.shape)}, not images; {ACCEPTED_PICTURES}")
     return select_items(data, run_of(model), split=split, first=first)
 
 
-def named(path: Path, names: list[str], model: Any, split: str | None, first: int | None) -> list[str]:
-    """Of the pictures of a folder the names that are meant; none of them is opened. Raises BadInput."""
-    place = {"kind": "folder", "path": str(path.resolve())}
-    data = Data(torch.empty(len(names)), (), (0.0, 1.0), names, source=place)
+def select_names(path: Path, names: list[str], model: Any, split: str | None, first: int | None) -> list[str]:
+    """The selected names among the images of a folder, without opening any. Raises BadInput."""
+    rows = {"kind": "folder", "path": str(path.resolve())}
+    data = Data(torch.empty(len(names)), (), (0.0, 1.0), names, source=rows)
     return list(select_items(data, run_of(model), split=split, first=first).names)
 
 
 def run_of(model: Any) -> Autoencoder | None:
-    """What knows which part of its data it was trained on: a run, or the model of one."""
+    """The model of a run, which knows the splits of its training data; None for anything else."""
     if isinstance(model, Autoencoder):
         return model
     return as_model(model) if isinstance(model, (str, Path)) and is_run(model) else None
 
 
 def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
-    """One item, its range being 0..white, of 8 bits, or of 16 where the items are; `exact`: or floats in [0, 1]."""
+    """One item as a photo in 8 bits, or 16 for 16-bit items; `exact`: other types become floats in [0, 1]."""
     item = np.moveaxis(data.batch([row])[0].cpu().numpy(), 0, -1)
-    deep = data.dtype == torch.uint16
-    whole = np.dtype(np.uint16 if deep else np.uint8)
-    if item.dtype != whole or data.range != (0.0, 65535.0 if deep else 255.0):
+    is_16_bit = data.dtype == torch.uint16
+    integers = np.dtype(np.uint16 if is_16_bit else np.uint8)
+    if item.dtype != integers or data.range != (0.0, 65535.0 if is_16_bit else 255.0):
         item = to_unit(torch.from_numpy(item.astype(np.float32)), data.range).numpy()
-        item = item if exact else to_dtype(item, whole, full_range(whole))
+        item = item if exact else to_dtype(item, integers, full_range(integers))
     return Photo(item[..., :3], item[..., 3]) if item.shape[-1] == 4 else Photo(item)
 
 
-def written(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path:
-    """The results as one file: .npy in the numbers and the order of axes of the set; .gif; a grid as a picture."""
+def write_set(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path:
+    """Write the results to one file: .npy with the values and axes of the data set, .gif, or a grid as an image."""
     if out.suffix.lower() != ".npy":
         sink = OutputWriter(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
         return sink.write(map(as_unit, photos))
     check_output(out, force=force)
-    values = as_stored(photos, data)
+    values = to_stored_array(photos, data)
     with atomic(out) as temporary, temporary.open("wb") as file:
         np.save(file, values, allow_pickle=False)
     return out
 
 
-def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
-    """One array in the numbers and the order of axes that the set was in; of one picture that picture."""
-    whole = not data.dtype.is_floating_point
+def to_stored_array(photos: Iterator[Photo], data: Data) -> np.ndarray:
+    """Stack the results into one array with the values and axes of the data set; a single image without N axis."""
+    integers = not data.dtype.is_floating_point
     kind = np.dtype(str(data.dtype).removeprefix("torch."))
 
     def numbers(photo: Photo) -> np.ndarray:
         values = from_unit(as_unit(photo)[0], data.range).numpy()
-        return (np.rint(np.clip(values, *ends_of(data.range))) if whole else values).astype(kind)
+        return (np.rint(np.clip(values, *ends_of(data.range))) if integers else values).astype(kind)
 
     values = np.stack([numbers(photo) for photo in photos])
-    stored = data.source.get("stored", data.shape)  # of one item
+    stored = data.source.get("stored", data.shape)  # shape of one item
     if len(stored) == 2:
         values = values[:, 0]
     elif tuple(stored) != data.shape:
@@ -101,17 +101,17 @@ def as_stored(photos: Iterator[Photo], data: Data) -> np.ndarray:
 def as_unit(photo: Photo) -> Tensor:
     """1×S×H×W in [0, 1]."""
     samples = np.moveaxis(photo.samples(), -1, 0)[None]
-    highest = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
-    return torch.from_numpy(samples.astype(np.float32)) / highest
+    maximum = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
+    return torch.from_numpy(samples.astype(np.float32)) / maximum
 
 
-def reader(data: Data, exact: bool = False) -> Callable[[str], Photo]:
-    """From the name of an item to its photo. Raises BadInput for an item that breaks."""
-    place = {name: row for row, name in enumerate(data.names)}
+def photo_reader(data: Data, exact: bool = False) -> Callable[[str], Photo]:
+    """A function from the name of an item to its photo, which raises BadInput for a broken item."""
+    rows = {name: row for row, name in enumerate(data.names)}
 
     def read(name: str) -> Photo:
-        if name not in place:
+        if name not in rows:
             raise BadInput(f"{name}: there is no item of this name in {data.source.get('path', 'the set')}")
-        return photo_at(data, place[name], exact)
+        return photo_at(data, rows[name], exact)
 
     return read

@@ -1,6 +1,6 @@
-"""Holes that are deeper than the model was trained to fill: their middle is filled smoothly from their edges first.
+"""Holes deeper than the model was trained to fill: their inner part is first filled smoothly from their edges.
 
-The model sees what is known up to so many pixels away, and from nothing it makes black.
+Beyond its receptive field the model sees no known pixels, and would fill with black.
 """
 
 from __future__ import annotations
@@ -13,44 +13,45 @@ import torch
 
 from isthmus.corruptions.hole_fill import pulled
 from isthmus.errors import BadInput, Note
-from isthmus.jobs.restoration.masks import grown
+from isthmus.jobs.restoration.masks import dilated
 
-MOSTLY = 0.8  # share of a picture from which on a mask may be meant the other way round
-FAR = 0.25  # share of a picture too far from what is known, from which on the result would be a blur
-DEPTH = 20  # pixels from the edge of a hole; on boxes of 32 pixels and less the model is better than anything smooth
-
-
-def middle_of(hole: np.ndarray, reach: int | None) -> np.ndarray:
-    """H×W bool, true where a hole is deeper than DEPTH, or than the model's reach."""
-    return np.asarray(hole & ~grown(~hole, min(DEPTH, reach or DEPTH)))
+MAX_HOLE = 0.8  # share of an image above which a mask may be inverted by mistake
+MAX_DEEP = 0.25  # share of deep pixels above which the result would be mostly blur
+DEPTH = 20  # pixels from the edge of a hole; in boxes up to 32 pixels the model is better than a smooth fill
 
 
-def not_inverted(hole: np.ndarray, middle: np.ndarray, shown: str) -> None:
-    """Raise BadInput for a mask that marks what is to be kept, as far as that can be told: the hole is most of the
-    picture and its middle deep. A Note tells where it is most of it, but near to what is known, as single pixels are.
+def deep_part(hole: np.ndarray, reach: int | None) -> np.ndarray:
+    """H×W bool, true where a hole is deeper than DEPTH or the model's reach."""
+    return np.asarray(hole & ~dilated(~hole, min(DEPTH, reach or DEPTH)))
+
+
+def check_not_inverted(hole: np.ndarray, middle: np.ndarray, label: str) -> None:
+    """Raise BadInput for a mask that is probably inverted: the hole is most of the image, and mostly deep.
+
+    Only a Note if the hole is most of the image but close to known pixels, as with masks of single pixels.
     """
-    if hole.mean() <= MOSTLY:
+    if hole.mean() <= MAX_HOLE:
         return
-    told = f"{shown}: the hole is {hole.mean():.1%} of the picture"
-    if middle.mean() > FAR:
-        raise BadInput(f"{told}, most of it too far from what is known; --invert takes the rest of it as the hole")
-    warnings.warn(f"{told}; --invert takes the rest of it instead", Note, stacklevel=3)
+    text = f"{label}: the hole is {hole.mean():.1%} of the image"
+    if middle.mean() > MAX_DEEP:
+        raise BadInput(f"{text}, most of it too far from known pixels; --invert inverts the mask")
+    warnings.warn(f"{text}; --invert inverts the mask", Note, stacklevel=3)
 
 
-def bridged(pixels: np.ndarray, hole: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """H×W×C of any type with `middle` filled from outside of the hole, coarser with the distance."""
+def fill_smoothly(pixels: np.ndarray, hole: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Fill `middle` of H×W×C (any dtype) from outside of the hole, coarser with the distance."""
     rows, columns = (np.flatnonzero(middle.any(axis)) for axis in (1, 0))
-    around = DEPTH + max(np.ptp(rows), np.ptp(columns)) // 2 + 1
-    area = tuple(slice(max(0, int(one[0]) - around), int(one[-1]) + around + 1) for one in (rows, columns))
-    part, lost = pixels[area], hole[area]
-    if lost.all():  # nothing is known so near by
+    margin = DEPTH + max(np.ptp(rows), np.ptp(columns)) // 2 + 1
+    area = tuple(slice(max(0, int(one[0]) - margin), int(one[-1]) + margin + 1) for one in (rows, columns))
+    pixels_around, hole_around = pixels[area], hole[area]
+    if hole_around.all():  # no known pixels nearby
         area = (slice(None), slice(None))
-        part, lost = pixels, hole
-    known = torch.from_numpy(np.nan_to_num(part.astype(np.float32))).movedim(-1, 0)[None]
-    mask = torch.from_numpy(lost)[None, None].float()
-    found = pulled(known, mask, math.ceil(math.log2(max(lost.shape))))[0].movedim(0, -1).numpy()
+        pixels_around, hole_around = pixels, hole
+    check_options = torch.from_numpy(np.nan_to_num(pixels_around.astype(np.float32))).movedim(-1, 0)[None]
+    mask = torch.from_numpy(hole_around)[None, None].float()
+    filled = pulled(check_options, mask, math.ceil(math.log2(max(hole_around.shape))))[0].movedim(0, -1).numpy()
     if pixels.dtype.kind != "f":
-        found = np.rint(found)
+        filled = np.rint(filled)
     result = pixels.copy()
-    result[area] = np.where(middle[area][..., None], found.astype(pixels.dtype), part)
+    result[area] = np.where(middle[area][..., None], filled.astype(pixels.dtype), pixels_around)
     return result

@@ -1,8 +1,8 @@
-"""Estimates of the damage in one picture: the level and correlation of its noise, and its JPEG quality.
+"""Estimates of the degradation of an image: the level and correlation of its noise, and its JPEG quality.
 
-Both look at blocks of 8×8 in the cosine basis. Noise is everywhere, texture is not: so noise is measured where the
-low frequencies are weakest, on the higher ones, and the least of it counts. JPEG rounds the coefficients on its own
-grid of blocks to multiples of a step, many of them to 0, and on no other grid.
+Both use 8×8 blocks in the cosine basis. Noise is everywhere, but texture is not: noise is measured on the high
+frequencies of the blocks with the weakest low frequencies, as a low quantile of their energy. JPEG rounds the
+coefficients to multiples of a step, many of them to 0, on one grid of blocks only.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from isthmus.media.bit_depth import own_range
 from isthmus.media.jpeg_tables import LUMA, table
 
 SIDE = 8
-FEWEST = 100  # blocks, or coefficients, of which something can be said
-BLOCKS, FLAT, LEAST = 10_000, 0.1, 0.1  # blocks looked at; share of the flattest; quantile of their energy that counts
-EVEN, PAPER = 0.05, 0.3  # shares of exactly even blocks in a drawing: between black and white, and white ones
-COLORS, LEVELS = 256, 32  # as many a palette has; of gray as many at most, and fewer than half of those between
-LOOKED_AT = 2**16  # pixels whose colors are counted
-ALTERNATING = 0.85  # correlation below which neighbors alternate; noise that was sharpened has 0.9
-WAVES, SCREEN = 0.003, 0.8  # share of the waves of a picture that hold that much of its energy in a screen of dots
-WINDOW = 512  # pixels of a side that are looked at for them
-NORMAL = -1.2816  # that quantile of a normal distribution
-GRIDS, ALIGNED = 500, 1.2  # blocks looked at on all 64 grids; how many times as many are not 0 beside that of a JPEG
-WHOLE = 0.12  # mean distance of coefficients to a multiple of their step, in steps; 0.25 where there is no step
+FEWEST = 100  # blocks, or coefficients, needed for an estimate
+BLOCKS, FLAT, LEAST = 10_000, 0.1, 0.1  # blocks sampled; share of the flattest; quantile of their energy
+EVEN, PAPER = 0.05, 0.3  # shares of exactly constant blocks in a drawing: between black and white; white
+COLORS, LEVELS = 256, 32  # size of a palette; most gray levels, if also below half of their range
+LOOKED_AT = 2**16  # pixels sampled to count colors
+ALTERNATING = 0.85  # correlation below which neighboring pixels alternate; sharpened noise has 0.9
+WAVES, SCREEN = 0.003, 0.8  # in a halftone, 0.3 % of the frequencies hold 80 % of the energy
+WINDOW = 512  # side in pixels of the sampled window
+NORMAL = -1.2816  # the LEAST quantile of the standard normal distribution
+GRIDS, ALIGNED = 500, 1.2  # blocks sampled on all 64 grids; their nonzero coefficients, relative to the JPEG grid
+WHOLE = 0.12  # mean distance of coefficients to multiples of their step, in steps; 0.25 without quantization
 FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE))
-RINGS = [frequency == FREQUENCY for frequency in range(3, 2 * SIDE - 3)]  # of three waves and more
+RINGS = [frequency == FREQUENCY for frequency in range(3, 2 * SIDE - 3)]  # frequencies of 3 and more
 COSINE = np.cos(np.pi / SIDE * np.outer(np.arange(SIDE), np.arange(SIDE) + 0.5)) * math.sqrt(2 / SIDE)
 COSINE[0] /= math.sqrt(2)
 BT601 = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Noise(NamedTuple):
-    """sigma: standard deviation of a pixel, of 255. correlation: amplitude of its middle frequencies over that of the
-    high ones, 1 for white noise, more where neighboring pixels are alike, less where they alternate as dithering does.
-    channels: correlation of the high frequencies of two color channels, on the mean; 0 for a gray picture."""
+    """sigma: standard deviation, of 255. correlation: middle over high frequencies, 1 for white noise, more
+    if neighboring pixels are similar, less if they alternate as in dithering. channels: mean correlation of the high
+    frequencies of two color channels; 0 for a gray image."""
 
     sigma: float
     correlation: float
     channels: float = 0.0
 
 
-def noise_in(pixels: np.ndarray, range: tuple[float, float] | None = None) -> Noise | None:
-    """The noise of H×W×C of any type, of which `range` is black and white (see own_range); None below 8×8."""
+def estimate_noise(pixels: np.ndarray, range: tuple[float, float] | None = None) -> Noise | None:
+    """The noise of H×W×C (any dtype); range: black and white, by default own_range. None below 8×8 pixels."""
     height, width, channels = pixels.shape
     if min(height, width) < SIDE:
         return None
     equal = channels == 3 and bool((pixels[..., :1] == pixels).all())
     if equal:
         pixels, channels = pixels[..., :1], 1
-    step = max(1, math.isqrt(height * width // BLOCKS)) | 1  # odd, so that the blocks lie on all grids of 8×8
+    step = max(1, math.isqrt(height * width // BLOCKS)) | 1  # odd, so that the blocks cover all 8×8 grids
     blocks = sliding_window_view(pixels, (SIDE, SIDE), (0, 1))[::step, ::step]
     black, white = range or own_range(pixels)
     blocks = (blocks.reshape(-1, channels, SIDE, SIDE).astype(np.float32) - black) * (255 / ((white - black) or 1))
@@ -77,10 +77,10 @@ def _between_channels(waves: np.ndarray) -> float:
     return float((products / np.maximum(np.outer(size, size), 1e-6))[pairs].mean()) if len(high) > 1 else 0.0
 
 
-def is_drawn(pixels: np.ndarray) -> bool:
-    """Whether H×W×C is a drawing, a chart or a screenshot: noise leaves no block exactly even, but for clipped ones.
+def is_drawing(pixels: np.ndarray) -> bool:
+    """Whether H×W×C is a drawing, a chart or a screenshot: noise leaves only clipped blocks exactly constant.
 
-    Those at the darkest number of the picture are not counted, and of those at the lightest many are asked for.
+    Blocks of the darkest value are not counted, and more blocks are required at the brightest value.
     """
     blocks = sliding_window_view(pixels, (SIDE, SIDE), (0, 1))[::SIDE, ::SIDE]
     even = (blocks.min((-1, -2)) == blocks.max((-1, -2))).all(-1)
@@ -90,12 +90,12 @@ def is_drawn(pixels: np.ndarray) -> bool:
 
 
 def is_dithered(pixels: np.ndarray, noise: Noise) -> bool:
-    """Whether the noise in H×W×C is how few tones were made to look like many.
+    """Whether the noise in H×W×C is dithering or a halftone.
 
-    There are no more colors than a palette has, or neighboring pixels alternate, as error diffusion makes them, or few
-    waves prevail, as in a screen of dots or an ordered dither. Noise has none of these, also that of a sharpened photo.
+    Either there are no more colors than in a palette, or neighboring pixels alternate, as in error diffusion, or a few
+    frequencies dominate, as in a halftone or ordered dithering. Noise has none of these, even in sharpened photos.
     """
-    if noise.correlation < ALTERNATING or in_few_waves(pixels) > SCREEN:
+    if noise.correlation < ALTERNATING or spectral_concentration(pixels) > SCREEN:
         return True
     if pixels.dtype != np.uint8:
         return False
@@ -107,17 +107,17 @@ def is_dithered(pixels: np.ndarray, noise: Noise) -> bool:
     return len(colors) <= COLORS
 
 
-def in_few_waves(pixels: np.ndarray) -> float:
-    """The share of the energy of H×W×C's middle that the strongest waves hold, each beside those of its length.
+def spectral_concentration(pixels: np.ndarray) -> float:
+    """The share of energy in the strongest frequencies of the center of H×W×C, relative to frequencies of equal length.
 
-    Of noise that is 0.03, of photos seldom more than 0.1.
+    0.03 for noise, seldom above 0.1 for photos.
     """
     side = min(WINDOW, *pixels.shape[:2])
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
     seen = pixels[top : top + side, left : left + side].astype(np.float32).mean(-1)
     window = np.hanning(side)[:, None] * np.hanning(side)
     energy = np.abs(np.fft.rfft2((seen - seen.mean()) * window)) ** 2
-    length = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))  # waves a pixel
+    length = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))  # cycles per pixel
     rings = np.where((length > 0.08) & (length < 0.5), np.rint(length * 64).astype(int), 0)
     found = [energy[rings == ring] for ring in np.unique(rings[rings > 0])]
     beside = np.sort(np.concatenate([ring / max(np.median(ring), 1e-9) for ring in found]))
@@ -131,9 +131,9 @@ def expected(band: np.ndarray) -> float:
 
 
 def jpeg_quality(pixels: np.ndarray) -> int | None:
-    """The quality of the JPEG that H×W×C of uint8 went through last, also where it was cut since; None for none.
+    """The quality of the last JPEG compression of H×W×C uint8, also if it was cropped since; None without one.
 
-    As of the tables of the JPEG standard, on the luma. Above about 88 rounding to whole pixels hides the steps: None.
+    Based on the luma tables of the JPEG standard. Above about 88 the rounding of pixels hides the steps: None.
     """
     height, width, channels = pixels.shape
     rows, columns = height // SIDE - 2, width // SIDE - 2
@@ -142,8 +142,10 @@ def jpeg_quality(pixels: np.ndarray) -> int | None:
     picks = np.random.default_rng(0).permutation(rows * columns)[: 4 * GRIDS]
     windows = sliding_window_view(pixels, (2 * SIDE - 1, 2 * SIDE - 1), (0, 1))
     seen = windows[SIDE * (picks // columns), SIDE * (picks % columns)].astype(np.float32)
-    luma = (np.tensordot(seen, BT601, (1, 0)) if channels == 3 else seen[:, 0]) - 128  # as JPEG counts from gray
-    luma = luma[np.argsort(-np.ptp(luma, (1, 2)))[:GRIDS]]  # of an even block all coefficients are 0 on any grid
+    luma = (
+        np.tensordot(seen, BT601, (1, 0)) if channels == 3 else seen[:, 0]
+    ) - 128  # JPEG values are relative to gray
+    luma = luma[np.argsort(-np.ptp(luma, (1, 2)))[:GRIDS]]  # constant blocks have zero coefficients on every grid
     found = cosine(sliding_window_view(luma, (SIDE, SIDE), (1, 2)))  # N×8×8 grids×8×8
     zeros = (np.abs(found[..., FREQUENCY >= 2]) < 0.5).mean((0, 3)).ravel()
     grid = int(zeros.argmax())
@@ -153,14 +155,14 @@ def jpeg_quality(pixels: np.ndarray) -> int | None:
     sizes = np.abs(found[:, grid // SIDE, grid % SIDE][:, chosen])
     misses = [miss(sizes, table(quality, LUMA)[chosen]) for quality in range(3, 100)]
     first = next((place for place, value in enumerate(misses) if value < WHOLE), None)
-    # A finer step divides more than its own multiples, a step of nearly the same size some of them: the best nearby.
+    # Multiples of a step are also multiples of finer steps, and nearly of similar ones: take the best of the next five.
     return None if first is None else 3 + first + int(np.argmin(misses[first : first + 5]))
 
 
 def miss(sizes: np.ndarray, steps: np.ndarray) -> float:
-    """How far N×K coefficients that are not 0 are from a multiple of their K steps, on the mean, in steps."""
-    known = (sizes > steps / 2) & (steps > 1)
-    parts = (sizes / steps)[known]
+    """The mean distance of nonzero coefficients N×K to multiples of their K steps, in steps."""
+    check_options = (sizes > steps / 2) & (steps > 1)
+    parts = (sizes / steps)[check_options]
     return float(np.abs(parts - parts.round()).mean()) if len(parts) >= FEWEST // 5 else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Which pixels are to be filled: a mask as people make them, white or see-through where the hole is."""
+"""Inpainting masks: white or transparent in the hole."""
 
 from __future__ import annotations
 
@@ -18,155 +18,154 @@ from isthmus.media.image_file import Photo, read_photo
 from isthmus.media.resize import to_channels
 
 
-def partner(place: Path | str, what: str) -> Callable[[str], Path]:
-    """From the name of a picture to the file that goes with it: `place` itself, or the one of that name in a folder.
+def matching_file(path: Path | str, what: str) -> Callable[[str], Path]:
+    """A function from the name of an image to its partner file: `path` itself, or the file of that name in a folder.
 
-    Names count without suffix, so that masks/a.png goes with a.jpg. Raises BadInput where there is none.
+    Suffixes are ignored, so that masks/a.png belongs to a.jpg. The function raises BadInput if there is none.
     """
-    place = Path(place)
-    if not place.is_dir():
-        return lambda name: place
-    files = {without_suffix(file): place / file for file in find_pictures(place)[0]}
+    path = Path(path)
+    if not path.is_dir():
+        return lambda name: path
+    files = {without_suffix(file): path / file for file in find_pictures(path)[0]}
 
-    def find(name: str) -> Path:
-        key = without_suffix(name)
-        if key not in files:
-            raise BadInput(f"{name}: there is no {what} of this name in {place}")
-        return files[key]
+    def path_for(name: str) -> Path:
+        stem = without_suffix(name)
+        if stem not in files:
+            raise BadInput(f"{name}: there is no {what} of this name in {path}")
+        return files[stem]
 
-    return find
+    return path_for
 
 
 def without_suffix(name: str) -> str:
     return name if has_no_suffix(name) else str(PurePosixPath(name).with_suffix(""))
 
 
-def hole_of(mask: Photo, shown: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0) -> np.ndarray:
-    """H×W bool, true in the hole: where the mask is see-through, or, being so nowhere, above `threshold` of white.
+def hole_from_mask(
+    mask: Photo, label: str, *, threshold: float = 0.5, invert: bool = False, dilate: int = 0
+) -> np.ndarray:
+    """The hole H×W bool: the transparent pixels of the mask, or without any, those above `threshold` of white.
 
-    Of a mask with two values on one side of the threshold (0 and 1, a red stroke on black) the higher is the hole.
-    invert: the rest is the hole. dilate: the hole grows by that many pixels to each side. A Note tells where alpha or
-    the higher of two values decided: strokes on a clear layer would be the other way round. Raises BadInput for a mask
-    that is neither black nor of two values and nowhere above the threshold.
+    If a mask has two values on one side of the threshold (0 and 1, or a red stroke on black), the higher is the hole.
+    dilate: grow the hole by that many pixels. A Note reports if alpha or the higher of two values decided, since a mask
+    of strokes on a transparent layer means the opposite. Raises BadInput for a mask of more than two values, all below
+    the threshold.
     """
-    if mask.alpha is not None and (hole := unit(mask.alpha) < threshold).any():
-        told = f"{shown}: its see-through part, {hole.mean():.0%} of it, is the hole; --invert takes the rest"
-        warnings.warn(told, Note, stacklevel=3)
+    if mask.alpha is not None and (hole := as_share(mask.alpha) < threshold).any():
+        text = f"{label}: the transparent part, {hole.mean():.0%} of the mask, is the hole; --invert inverts it"
+        warnings.warn(text, Note, stacklevel=3)
     else:
         gray = to_channels(np.moveaxis(mask.pixels, -1, 0), 1)[0]
-        hole = unit(gray) > threshold
+        hole = as_share(gray) > threshold
         if not hole.any() or hole.all():
-            hole = _higher_of_two(mask.pixels.max(-1), hole, shown, threshold)
-    return grown(~hole if invert else hole, dilate)
+            hole = _higher_of_two(mask.pixels.max(-1), hole, label, threshold)
+    return dilated(~hole if invert else hole, dilate)
 
 
-def _higher_of_two(values: np.ndarray, hole: np.ndarray, shown: str, threshold: float) -> np.ndarray:
+def _higher_of_two(values: np.ndarray, hole: np.ndarray, label: str, threshold: float) -> np.ndarray:
     """The hole H×W of a mask whose values all lie on one side of the threshold; see hole_of."""
     low, high, white = int(values.min()), int(values.max()), np.iinfo(values.dtype).max
     if low < high and ((values == low) | (values == high)).all():
-        told = f"{shown}: holds {low} and {high} alone, of {white}; {high} is the hole, --invert takes {low}"
-        warnings.warn(told, Note, stacklevel=4)
+        text = f"{label}: holds only {low} and {high} of {white}; {high} is the hole, --invert makes it {low}"
+        warnings.warn(text, Note, stacklevel=4)
         return np.asarray(values == high)
     if high and not hole.any():
         raise BadInput(
-            f"{shown}: no luma is above {threshold:.0%} of white (the brightest is {high} of {white}); a mask that "
-            "is white in the hole, one of two values, or a lower threshold is accepted"
+            f"{label}: no luma is above {threshold:.0%} of white (the maximum is {high} of {white}); accepted: a mask "
+            "that is white in the hole, or has two values, or a lower threshold"
         )
     return hole
 
 
-def checked(hole: np.ndarray, photo: Photo, shown: str) -> np.ndarray:
-    """The hole of a picture; raises BadInput where it has another size, or leaves nothing to fill it from.
-
-    A Note tells where there is no hole.
-    """
+def check_hole(hole: np.ndarray, photo: Photo, label: str) -> np.ndarray:
+    """Check the hole of an image: BadInput if sizes differ or the hole is the whole image; a Note if it is empty."""
     if hole.shape != photo.size:
         (height, width), (high, wide) = hole.shape, photo.size
-        raise BadInput(f"{shown}: {width}×{height} pixels, but the picture {wide}×{high}; the same size is accepted")
+        raise BadInput(f"{label}: {width}×{height} pixels, but the image has {wide}×{high}; the same size is accepted")
     if hole.all():
-        raise BadInput(f"{shown}: the hole is the whole picture, so there is nothing to fill it from (see --invert)")
+        raise BadInput(f"{label}: the hole is the whole image, so nothing is known to fill it from (see --invert)")
     if not hole.any():
-        warnings.warn(f"{shown}: has no hole, so the picture stays as it is", Note, stacklevel=3)
+        warnings.warn(f"{label}: has no hole, so the image stays unchanged", Note, stacklevel=3)
     return hole
 
 
-def grown(hole: np.ndarray, by: int) -> np.ndarray:
-    """H×W bool, true within `by` pixels of where it was, along both sides."""
+def dilated(hole: np.ndarray, by: int) -> np.ndarray:
+    """H×W bool, dilated by a square of `by` pixels in each direction."""
     for axis in (0, 1):
-        side, done = hole.shape[axis], 0
-        while done < min(by, side):
+        length, grown_by = hole.shape[axis], 0
+        while grown_by < min(by, length):
             step = min(
-                done + 1, by - done, side
-            )  # no wider than what is there already, also at an edge: no gap is left
-            wider = hole.copy()
-            np.moveaxis(wider, axis, 0)[step:] |= np.moveaxis(hole, axis, 0)[: side - step]
-            np.moveaxis(wider, axis, 0)[: side - step] |= np.moveaxis(hole, axis, 0)[step:]
-            hole, done = wider, done + step
+                grown_by + 1, by - grown_by, length
+            )  # no wider than the mask so far, also at an edge, so that no gap is left
+            larger = hole.copy()
+            np.moveaxis(larger, axis, 0)[step:] |= np.moveaxis(hole, axis, 0)[: length - step]
+            np.moveaxis(larger, axis, 0)[: length - step] |= np.moveaxis(hole, axis, 0)[step:]
+            hole, grown_by = larger, grown_by + step
     return hole
 
 
 FRAME = re.compile(r" frame (\d+)$")
 
 
-def frame_name(film: str, number: int) -> str:
-    """Name of a frame of a film, the first one being 1: by it masks are found, and errors tell it."""
-    return f"{film} frame {number}"
+def frame_name(video: str, number: int) -> str:
+    """The name of a frame, counted from 1, as in masks and messages."""
+    return f"{video} frame {number}"
 
 
-def numbered(folder: Path) -> dict[int, Path]:
-    """The pictures in a folder by the last number in their names, moved to count from 1 where they do from 0.
+def masks_by_frame(folder: Path) -> dict[int, Path]:
+    """The images of a folder by the last number in their names, shifted to count from 1 if they count from 0.
 
-    Raises BadInput where none has a number.
+    Raises BadInput if no name has a number.
     """
     names = {name: re.findall(r"\d+", PurePosixPath(name).stem) for name in find_pictures(folder)[0]}
     files = {int(numbers[-1]): folder / name for name, numbers in names.items() if numbers}
     if not files:
-        raise BadInput(f"{folder}: no mask there has a number in its name, which would tell its frame")
+        raise BadInput(f"{folder}: no mask there has a frame number in its name")
     return {number + (0 in files): file for number, file in files.items()}
 
 
-def mask_for(mask: Any, *, folder: bool = False) -> Callable[[Photo, str], tuple[Photo, str]]:
-    """From a picture and its name to its mask and the name of that; None: the picture's own alpha is its mask.
+def mask_loader(mask: Any, *, folder: bool = False) -> Callable[[Photo, str], tuple[Photo, str]]:
+    """A function from an image and its name to its mask and the mask's name; None: the alpha of the image is its mask.
 
-    The frames of a film in a `folder` have theirs, by number, in a folder with the film's name, or one picture of that
-    name for all; a film alone has them in the folder of masks itself.
+    The masks of a video in a `folder` are numbered files in a folder with the name of the video, or one image of that
+    name for all frames; the masks of a single video are in the folder of masks itself.
     """
     if mask is None:
-        return own_alpha
+        return alpha_as_mask
     if not isinstance(mask, (str, Path)):
         return lambda photo, name: (mask_of_array(mask), "the mask")
-    find = partner(mask, "mask")
+    path_for = matching_file(mask, "mask")
 
     @cache
-    def frames(film: str) -> dict[int, Path] | None:
-        place = Path(mask) / without_suffix(film) if folder else Path(mask)
-        return numbered(place) if place.is_dir() else None
+    def frames(video: str) -> dict[int, Path] | None:
+        path = Path(mask) / without_suffix(video) if folder else Path(mask)
+        return masks_by_frame(path) if path.is_dir() else None
 
-    def of(photo: Photo, name: str) -> tuple[Photo, str]:
+    def load(photo: Photo, name: str) -> tuple[Photo, str]:
         frame = FRAME.search(name)
-        film = name[: frame.start()] if frame else name
-        files = frames(film) if frame else None
+        video = name[: frame.start()] if frame else name
+        files = frames(video) if frame else None
         if frame is None or files is None:
-            return read_photo(find(film)), str(find(film))
+            return read_photo(path_for(video)), str(path_for(video))
         path = files.get(int(frame[1]))
         return (Photo(np.zeros((*photo.size, 1), np.uint8)), name) if path is None else (read_photo(path), str(path))
 
-    return of
+    return load
 
 
-def own_alpha(photo: Photo, name: str) -> tuple[Photo, str]:
+def alpha_as_mask(photo: Photo, name: str) -> tuple[Photo, str]:
     if photo.alpha is None:
-        raise BadInput(f"{name}: has no see-through part that could be the hole; --mask names a picture of it")
-    return photo.replace(pixels=np.zeros((*photo.size, 1), np.uint8)), name  # how bright the picture is says nothing
+        raise BadInput(f"{name}: has no transparent part that could be the hole; give a mask with --mask")
+    return photo.replace(pixels=np.zeros((*photo.size, 1), np.uint8)), name  # only alpha counts
 
 
 def mask_of_array(mask: Any) -> Photo:
-    """H×W of bool, 0..1, 0..255, 0..65535 or any two values as a gray photo; high is the hole. Raises BadInput."""
+    """A mask array H×W (bool, 0..1, 0..255, 0..65535 or any two values) as a gray photo. Raises BadInput."""
     values = np.asarray(mask)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[-1]):
         values = values.squeeze(0 if values.shape[0] == 1 else -1)
     if values.ndim != 2 or values.dtype.kind not in "buif":
-        raise BadInput(f"a mask of shape {values.shape}: H×W is accepted, or the path of a picture")
+        raise BadInput(f"a mask of shape {values.shape}: H×W is accepted, or the path of an image")
     low, high = (values.min(), values.max()) if values.size else (0, 0)
     if low < high and ((values == low) | (values == high)).all():
         values, low, high = values == high, 0, 1
@@ -178,5 +177,5 @@ def mask_of_array(mask: Any) -> Photo:
     return Photo(np.rint(values.astype(np.float32) * (255 / highest)).astype(np.uint8)[..., None])
 
 
-def unit(values: np.ndarray) -> np.ndarray:
+def as_share(values: np.ndarray) -> np.ndarray:
     return values / np.float32(np.iinfo(values.dtype).max)

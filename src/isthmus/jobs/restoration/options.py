@@ -1,4 +1,4 @@
-"""What the verbs of restoration take, what they make of one picture, and the names of the files that come of it."""
+"""The options of the restoration verbs, the result for one image, and the names of its output files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from isthmus.media.image_file import Photo
 
 
 class RestoreOptions(TypedDict, total=False):
-    """What all verbs of restoration take besides their own.
+    """Options shared by all restoration verbs.
 
-    model: a shipped one by name, a run folder or a model; by default the shipped one that fits. out: a file for a file,
-    a folder for a folder. best: the mean over eight ways to turn the picture. white: the number that is white, such as
-    4095 for 12 bits in 16, instead of one that each picture tells. side_by_side: a picture of before and after, too.
-    truth: the picture, or folder of them, to compare with. split, first: of a folder or a set only that part, and of
-    that only so many. format: of the pictures in a folder, such as jpg; by default png, or what the input needs.
-    jpeg_quality: 1 to 100, 95 by default. resume: what is there is left, and the rest done. each: called with the
-    figures of each picture.
+    model: the name of a shipped model, a run folder or a model; by default a shipped model chosen by the input. out: a
+    file for a file, a folder for a folder. best: average over the eight rotations and reflections. white: the pixel
+    value of white, such as 4095 for 12 bits in 16; by default found in each image. side_by_side: also write an image of
+    before and after. truth: the ground truth, an image or a folder. split, first: select items of a folder or data set.
+    format: of the images in an output folder, such as jpg; by default png, or what the input needs. jpeg_quality: 1 to
+    100, 95 by default. resume: keep existing results. each: called with the metrics of each image.
     """
 
     model: Any
@@ -45,10 +44,9 @@ class RestoreOptions(TypedDict, total=False):
 
 @dataclass
 class RestoreResult:
-    """What became of a picture: before is what it is to be compared with, in the size of the result.
+    """The result for one image; before: the input, in the size of the result, for comparison.
 
-    untouched: whether it is the picture as it was read. border: where it was enlarged, what is left out at each edge of
-    the luma, which alone is compared then.
+    is_unchanged: the result equals the input. border: of an enlarged image, left out of its scores.
     """
 
     after: Photo
@@ -56,24 +54,26 @@ class RestoreResult:
     figures: dict[str, Any] = field(default_factory=dict)
     changed: np.ndarray | None = None  # H×W bool: the hole or the mask; None: everywhere
     border: int | None = None
-    untouched: bool = False
+    is_unchanged: bool = False
 
 
 RestoreFn = Callable[[Photo, str], RestoreResult]
 OutputPaths = tuple[str, str, str]
 
 
-def known(how: RestoreOptions) -> None:
-    """Raise TypeError for an option that there is not, BadInput for two that say the opposite."""
-    if strange := set(how) - set(RestoreOptions.__annotations__):
-        raise TypeError(f"unexpected argument {min(strange)!r}; there are {', '.join(RestoreOptions.__annotations__)}")
-    if how.get("force") and how.get("resume"):
-        raise BadInput("force writes over what is there, and resume leaves it: name one of the two")
-    check_format(how.get("out"), how.get("format"), how.get("jpeg_quality"))
+def check_options(options: RestoreOptions) -> None:
+    """Raise TypeError for an unknown option, BadInput for contradicting options."""
+    if unexpected := set(options) - set(RestoreOptions.__annotations__):
+        raise TypeError(
+            f"unexpected argument {min(unexpected)!r}; accepted are {', '.join(RestoreOptions.__annotations__)}"
+        )
+    if options.get("force") and options.get("resume"):
+        raise BadInput("force overwrites existing results and resume keeps them: give only one of them")
+    check_format(options.get("out"), options.get("format"), options.get("jpeg_quality"))
 
 
-def places_of(results: list[str], sources: list[str] | None = None) -> list[OutputPaths]:
-    """The names of each result, its mask and the two side by side, all different; sources: the names of the inputs."""
+def output_names(results: list[str], sources: list[str] | None = None) -> list[OutputPaths]:
+    """Unique file names for each result, its mask and its side-by-side image; sources: the names of the inputs."""
     ends = ("-mask.png", "-side-by-side.png")
     results = unique_names(results, sources)
     names = unique_names(results + [str(PurePosixPath(name).with_suffix("")) + end for end in ends for name in results])
@@ -81,7 +81,7 @@ def places_of(results: list[str], sources: list[str] | None = None) -> list[Outp
     return list(zip(names[:count], names[count : 2 * count], names[2 * count :], strict=True))
 
 
-def used(places: OutputPaths, how: RestoreOptions, save_mask: bool) -> list[str]:
-    """Those of the three that will be written."""
-    wanted = (True, save_mask, how.get("side_by_side"))
-    return [place for place, want in zip(places, wanted, strict=True) if want]
+def names_to_write(names: OutputPaths, options: RestoreOptions, save_mask: bool) -> list[str]:
+    """The names of the files that will be written."""
+    requested = (True, save_mask, options.get("side_by_side"))
+    return [name for name, is_wanted in zip(names, requested, strict=True) if is_wanted]

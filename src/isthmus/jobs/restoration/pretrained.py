@@ -1,4 +1,4 @@
-"""Which model does a job: the one that was named, or the shipped one that fits."""
+"""The models of a verb: the one named by the user, or shipped models."""
 
 from __future__ import annotations
 
@@ -14,66 +14,69 @@ from isthmus.recipes import RECIPES
 
 
 class PretrainedModels:
-    """The model that was named, or the shipped one that fits; each is loaded once, when it is needed, onto the device.
+    """Loads the model named by the user, or shipped models by name, each once, onto the device.
 
-    verb: the command that asks, for which the model must have been made. names: of shipped models, one of which is
-    wanted. scales, masks: whether it has to enlarge, and to take a mask.
-    Raises BadInput, before any picture is read, where there is none, or the one that was named does another job.
+    verb: the command that the model must be made for. names: of shipped models, in order of preference. scales, masks:
+    whether the model must enlarge, or take a mask.
+    Raises BadInput, before any image is read, if there is no such model or it was made for another verb.
     """
 
     def __init__(
-        self, verb: str, given: Any, device: str, *names: str, scales: bool = False, masks: bool = False
+        self, verb: str, named: Any, device: str, *names: str, scales: bool = False, masks: bool = False
     ) -> None:
         keep_freed_memory()
         self.device = named_device(device)
-        self.kept: dict[str, Any] = {}
-        self.verb, self.given, self.scales, self.masks = verb, given, scales, masks
-        if given is not None:
+        self.loaded: dict[str, Any] = {}
+        self.verb, self.named, self.scales, self.masks = verb, named, scales, masks
+        if named is not None:
             self()
         else:
-            self._shipped(*names)
+            self._first_shipped(*names)
 
     def __call__(self, *names: str) -> Any:
-        """The given one, or the first of these that is shipped."""
-        given = self.given
-        if given is None:
-            name = self._shipped(*names)
-        elif isinstance(given, (str, Path)):
-            name = str(given)
+        """The model named by the user, or the first of these that is shipped."""
+        named = self.named
+        if named is None:
+            name = self._first_shipped(*names)
+        elif isinstance(named, (str, Path)):
+            name = str(named)
         else:
-            name = type(given).__name__
-            self.kept.setdefault(name, given)
-        if name not in self.kept:
-            self.kept[name] = _loaded(name)
-        return self._fit(name, self.kept[name]).to(self.device)
+            name = type(named).__name__
+            self.loaded.setdefault(name, named)
+        if name not in self.loaded:
+            self.loaded[name] = _load(name)
+        return self._check(name, self.loaded[name]).to(self.device)
 
-    def _shipped(self, *names: str) -> str:
+    def _first_shipped(self, *names: str) -> str:
         shipped = models.names()
-        if not (found := [name for name in names if name in shipped]):
-            raise BadInput(f"no model {names[0]} is shipped yet; --model RUN names one of your own")
-        return found[0]
+        if not (available := [name for name in names if name in shipped]):
+            raise BadInput(f"no model {names[0]} is shipped yet; use a run of your own with --model RUN")
+        return available[0]
 
-    def _fit(self, name: str, model: Any) -> Any:
+    def _check(self, name: str, model: Any) -> Any:
         recipe = getattr(model, "about", {}).get("recipe")
-        if (other := command_for(recipe)) not in (None, self.verb) and (self.verb, recipe) != ("denoise", "denoising"):
-            raise BadInput(f"{name}: is a {recipe} model, for isthmus {other}, not for isthmus {self.verb}")
+        if (right_verb := command_for(recipe)) not in (None, self.verb) and (self.verb, recipe) != (
+            "denoise",
+            "denoising",
+        ):
+            raise BadInput(f"{name}: is a {recipe} model, for isthmus {right_verb}, not for isthmus {self.verb}")
         extra = getattr(getattr(model, "corruption", None), "extra", None)
         if (model.scale > 1) != self.scales:
             raise BadInput(f"{name}: enlarges ×{model.scale}" if model.scale > 1 else f"{name}: does not enlarge")
         if extra is not None and bool(extra) != self.masks:
-            raise BadInput(f"{name}: fills holes, and needs a mask" if extra else f"{name}: takes no mask")
+            raise BadInput(f"{name}: fills holes and needs a mask" if extra else f"{name}: takes no mask")
         return model
 
 
 def command_for(recipe: str | None) -> str | None:
-    """The command that uses a model of this recipe on pictures; None for a recipe that is not known here."""
+    """The command that uses a model of this recipe; None for an unknown recipe."""
     if recipe not in RECIPES:
         return None
     return find_job(RECIPES[recipe].job).verb(recipe)
 
 
-def _loaded(name: str) -> Any:
+def _load(name: str) -> Any:
     if not Path(name).is_dir() and name not in models.names():
         shipped = ", ".join(models.names()) or "none"
-        raise BadInput(f"{name}: no run folder, and no shipped model; shipped are {shipped}")
+        raise BadInput(f"{name}: neither a run folder nor a shipped model; shipped are {shipped}")
     return load_model(name)

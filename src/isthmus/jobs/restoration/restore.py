@@ -1,4 +1,4 @@
-"""denoise, unwatermark, inpaint and upscale: an array, a photo, a folder of them or a film, made good by a model."""
+"""denoise, unwatermark, inpaint and upscale: restore an array, a file, a folder, a data set or a video by a model."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ import numpy as np
 
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY
-from isthmus.jobs.restoration.apply_model import before, by_model, in_window
-from isthmus.jobs.restoration.deep_holes import bridged, middle_of, not_inverted
-from isthmus.jobs.restoration.masks import FRAME, checked, hole_of, mask_for
-from isthmus.jobs.restoration.model_choice import REAL, Choice, Choices, advice, denoiser_for, keeps_tones
+from isthmus.jobs.restoration.apply_model import apply_in_window, apply_model, comparison_image
+from isthmus.jobs.restoration.deep_holes import check_not_inverted, deep_part, fill_smoothly
+from isthmus.jobs.restoration.masks import FRAME, check_hole, hole_from_mask, mask_loader
+from isthmus.jobs.restoration.model_choice import (
+    REAL,
+    ModelChoice,
+    ModelChooser,
+    choose_denoiser,
+    keeps_tones,
+    model_warning,
+)
 from isthmus.jobs.restoration.options import RestoreOptions, RestoreResult
 from isthmus.jobs.restoration.pretrained import PretrainedModels
-from isthmus.jobs.restoration.upscaling import larger
-from isthmus.jobs.restoration.value_range import ranged
+from isthmus.jobs.restoration.upscaling import make_upscaler
+from isthmus.jobs.restoration.value_range import with_range
 from isthmus.jobs.restoration.video_runner import run_videos
 from isthmus.media.image_file import Photo
 
@@ -31,80 +38,87 @@ def denoise(
     scale: int | None = None,
     to: str | tuple[int, int] | None = None,
     upscale_model: Any = None,
-    **how: Unpack[RestoreOptions],
+    **options: Unpack[RestoreOptions],
 ) -> Any:
-    """A noisy picture becomes a clean one, whatever the strength of its noise; of a JPEG the blocks are removed.
+    """Remove noise of any strength, and JPEG artifacts.
 
-    Without `model` a look at each picture, or at a few frames of a film, chooses one of the shipped (see choice.py), or
-    none where it is clean; the figures for `each` say which and why, and so does a Note where there is no `each`.
+    Without `model` a shipped model is chosen for each image, or for a few frames of a video (see model_choice.py), or
+    none for a clean image; the metrics passed to `each` give the model and the reason, else a Note does.
 
-    source: a file, which may be a film, a folder, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8, uint16 or floats
-    in [0, 1]. how: model, out, best, side_by_side, truth, force, device, each (see How). strength: of the change,
-    x + strength · (f(x) − x). scale or to, or an upscale_model (a shipped one, a run folder or a model): what is clean
-    is enlarged, as by upscale.
+    source: a file, which may be a video, a folder, a data set, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8,
+    uint16 or floats in [0, 1]. options: see RestoreOptions. strength: share of the change, x + strength · (f(x) − x).
+    scale, to or upscale_model (a shipped model, a run folder or a model): also enlarge the result, as upscale does.
 
-    Returns the same kind of array, or the path of what was written. Raises BadInput for what cannot be used.
+    Returns the same kind of array, or the path of the output. Raises BadInput for unusable input or options.
     """
     at_least("strength", strength, 0)
-    models = PretrainedModels("denoise", how.get("model"), how.get("device", "auto"), "denoise-gray", "denoise-color")
-    named, enlarge = how.get("model") is not None, None
+    models = PretrainedModels(
+        "denoise", options.get("model"), options.get("device", "auto"), "denoise-gray", "denoise-color"
+    )
+    is_named, enlarge = options.get("model") is not None, None
     if (scale, to, upscale_model) != (None, None, None):
-        enlarge = larger(scale, to, upscale_model, how)
+        enlarge = make_upscaler(scale, to, upscale_model, options)
 
-    def cleaned(photo: Photo, choice: Choice) -> np.ndarray:
+    def cleaned(photo: Photo, choice: ModelChoice) -> np.ndarray:
         model = models(*choice.names)
-        return in_window(model, photo, by_model(model, photo, how, strength=strength)[0], how, strength)
+        return apply_in_window(
+            model, photo, apply_model(model, photo, options, strength=strength)[0], options, strength
+        )
 
-    choices = Choices(lambda photo, choice: choice.checked(photo, cleaned(photo, choice), strength))
+    choices = ModelChooser(lambda photo, choice: choice.checked(photo, cleaned(photo, choice), strength))
 
-    def work(photo: Photo, name: str) -> RestoreResult:
-        photo = ranged(photo, models() if named else None, how)
-        choice, after = denoiser_for(photo) if named else choices(photo), photo
-        if told := advice(how.get("model"), photo):
-            warnings.warn(f"{name}: {told}", Note, stacklevel=4)
-        if named or choice.names:
+    def restore(photo: Photo, name: str) -> RestoreResult:
+        photo = with_range(photo, models() if is_named else None, options)
+        choice, after = choose_denoiser(photo) if is_named else choices(photo), photo
+        if text := model_warning(options.get("model"), photo):
+            warnings.warn(f"{name}: {text}", Note, stacklevel=4)
+        if is_named or choice.names:
             pixels = cleaned(photo, choice)
-            choice = choice if named or choices.film else choices.last(choice.checked(photo, pixels, strength))
-            if named or choice.names:
+            choice = (
+                choice if is_named or choices.video else choices.replace_last(choice.checked(photo, pixels, strength))
+            )
+            if is_named or choice.names:
                 after = photo.replace(pixels=pixels, done="denoised")
         after = enlarge(after, name) if enlarge else after
-        return RestoreResult(after, before(photo, after, how), {"sigma": choice.sigma} if named else choice.figures)
+        return RestoreResult(
+            after, comparison_image(photo, after, options), {"sigma": choice.sigma} if is_named else choice.figures
+        )
 
-    result = run_videos(source, work, how, of_film=None if named else choices.of_film)
-    if how.get("each") is None:  # or else the figures of each picture say it
-        choices.tell()
+    result = run_videos(source, restore, options, video_context=None if is_named else choices.video_context)
+    if options.get("each") is None:  # else the metrics of each image give the choice
+        choices.report()
     return result
 
 
 def unwatermark(
-    source: Any, *, sure: float = MIN_PROBABILITY, save_mask: bool = False, **how: Unpack[RestoreOptions]
+    source: Any, *, sure: float = MIN_PROBABILITY, save_mask: bool = False, **options: Unpack[RestoreOptions]
 ) -> Any:
-    """A picture without the logo or the words that lie over it; experimental. Outside of the mask it stays to the bit.
+    """Remove a logo or text over an image (experimental). Pixels outside of the predicted mask stay as they were.
 
-    sure: how likely the model has to be right about a mark. Where it is less, or where marks would cover most of the
-    picture, all of it stays as it is, and a Note says so. save_mask: also where something was found: NAME-mask.png, or
-    H×W bool as a second result. Else as denoise.
+    sure: least probability of a watermark. If no region reaches it, or the mask would cover most of the image, the
+    image stays unchanged, with a Note. save_mask: also write the mask, NAME-mask.png, or return it as a second result,
+    H×W bool. The rest as for denoise.
     """
     if not 0 <= sure <= 1:
         raise BadInput(f"sure is {sure}: a probability between 0 and 1 is accepted")
-    models = PretrainedModels("unwatermark", how.get("model"), how.get("device", "auto"), "unwatermark")
+    models = PretrainedModels("unwatermark", options.get("model"), options.get("device", "auto"), "unwatermark")
 
-    def work(photo: Photo, name: str) -> RestoreResult:
-        photo = ranged(photo, models("unwatermark"), how)
-        pixels, mask = by_model(models("unwatermark"), photo, how, sure=sure)
+    def restore(photo: Photo, name: str) -> RestoreResult:
+        photo = with_range(photo, models("unwatermark"), options)
+        pixels, mask = apply_model(models("unwatermark"), photo, options, sure=sure)
         if mask is None:
             return RestoreResult(photo.replace(pixels=pixels, done="freed of a watermark"), photo)
         if not mask.any():
-            told = f"no mark is found with a probability of {sure:g}, so it stays as it is; a lower --sure finds more"
+            text = f"no watermark of probability {sure:g}, so the image stays unchanged; a lower --sure finds more"
         elif mask.mean() > MAX_SHARE:
-            told = f"{mask.mean():.0%} of it looks like a mark, which is too much to be one, so it stays as it is"
+            text = f"{mask.mean():.0%} of it looks like a watermark, which is too much, so the image stays unchanged"
         else:
             return RestoreResult(photo.replace(pixels=pixels, done="freed of a watermark"), photo, _share(mask), mask)
-        if FRAME.search(name) is None:  # of a film the figures tell it, frame by frame
-            warnings.warn(f"{name}: {told}", Note, stacklevel=4)
+        if FRAME.search(name) is None:  # for a video the metrics of the frames show it
+            warnings.warn(f"{name}: {text}", Note, stacklevel=4)
         return RestoreResult(photo, photo, _share(mask & False), mask & False)
 
-    return run_videos(source, work, how, save_mask=save_mask)
+    return run_videos(source, restore, options, save_mask=save_mask)
 
 
 def inpaint(
@@ -114,41 +128,41 @@ def inpaint(
     invert: bool = False,
     dilate: int = 0,
     threshold: float = 0.5,
-    **how: Unpack[RestoreOptions],
+    **options: Unpack[RestoreOptions],
 ) -> Any:
-    """A picture whose hole is filled; what is outside of it stays to the bit.
+    """Fill the hole of an image; pixels outside of it are unchanged to the bit.
 
-    mask: a picture for all, a folder with one for each, or an array H×W: white or see-through is the hole. The masks of
-    a film's frames are numbered, from 1 on, or from 0 where that is there; a frame without one stays as it is. Without
-    any the picture's own see-through part is the hole, which then becomes opaque. invert: the rest is the hole. dilate:
-    the hole grows by that many pixels. threshold: the share of white, or of opacity, where it begins. Else as denoise.
+    mask: one image for all, a folder with one for each, or an array H×W; white or transparent in the hole. The masks of
+    video frames are numbered from 1, or from 0 if there is a 0; a frame without a mask stays unchanged. None: the
+    transparent part of the image is the hole, and becomes opaque. invert: invert the mask. dilate: grow the hole by so
+    many pixels. threshold: share of white, or of opacity, that separates the hole. The rest as for denoise.
     """
     at_least("dilate", dilate, 0)
     if not 0 <= threshold <= 1:
         raise BadInput(f"threshold is {threshold}: a share between 0 and 1 is accepted")
-    models = PretrainedModels("inpaint", how.get("model"), how.get("device", "auto"), "inpaint", masks=True)
-    mask_of = mask_for(mask, folder=isinstance(source, (str, Path)) and Path(source).is_dir())
+    models = PretrainedModels("inpaint", options.get("model"), options.get("device", "auto"), "inpaint", masks=True)
+    mask_of = mask_loader(mask, folder=isinstance(source, (str, Path)) and Path(source).is_dir())
 
-    def work(photo: Photo, name: str) -> RestoreResult:
-        given, shown = mask_of(photo, name)
+    def restore(photo: Photo, name: str) -> RestoreResult:
+        mask_photo, label = mask_of(photo, name)
         model = models("inpaint")
-        hole = hole_of(given, shown, threshold=threshold, invert=invert, dilate=dilate)
-        hole = checked(hole, photo, shown)
+        hole = hole_from_mask(mask_photo, label, threshold=threshold, invert=invert, dilate=dilate)
+        hole = check_hole(hole, photo, label)
         if not hole.any():
             return RestoreResult(photo, photo, {"hole_share": 0.0}, hole)
-        middle = middle_of(hole, model.reach)
-        not_inverted(hole, middle, shown)
-        photo = ranged(photo, model, how)
-        if middle.any():
-            told = f"{shown}: a hole is deeper than the model fills, so its middle is smooth, without detail"
-            warnings.warn(told, Note, stacklevel=2)
-            photo = photo.replace(pixels=bridged(photo.pixels, hole, middle))
-        pixels, _ = by_model(model, photo, how, hole=hole & ~middle, reveals=mask is None)
+        deep = deep_part(hole, model.reach)
+        check_not_inverted(hole, deep, label)
+        photo = with_range(photo, model, options)
+        if deep.any():
+            text = f"{label}: a hole is deeper than the model can fill, so its inner part is smooth, without detail"
+            warnings.warn(text, Note, stacklevel=2)
+            photo = photo.replace(pixels=fill_smoothly(photo.pixels, hole, deep))
+        pixels, _ = apply_model(model, photo, options, hole=hole & ~deep, reveals=mask is None)
         alpha = photo.alpha if mask is not None else None
         after = photo.replace(pixels=pixels, alpha=alpha, done="inpainted")
         return RestoreResult(after, photo, {"hole_share": float(hole.mean())}, hole)
 
-    return run_videos(source, work, how)
+    return run_videos(source, restore, options)
 
 
 def upscale(
@@ -157,37 +171,37 @@ def upscale(
     scale: int | None = None,
     to: str | tuple[int, int] | None = None,
     deblock: bool = True,
-    **how: Unpack[RestoreOptions],
+    **options: Unpack[RestoreOptions],
 ) -> Any:
-    """A picture with more pixels: `scale` 2, 3 or 4 times as wide and high (2 by default), or `to` a size WxH.
+    """Enlarge an image by `scale` 2, 3 or 4 (2 by default), or `to` a size WxH.
 
-    deblock: the blocks of a JPEG of quality 85 or less are removed first, which enlarging would make stand out.
-    A size between is reached by a cubic from the next larger factor, one beyond 4 in several steps. With truth the
-    figures are psnr_y and ssim_y, those of the luma without a border of `scale` pixels. Else as denoise.
+    deblock: first remove the artifacts of a JPEG of quality 85 or less, which enlarging would amplify. Other sizes are
+    reduced by a bicubic filter from the next larger factor; factors above 4 take several steps. With truth the metrics
+    are psnr_y and ssim_y, of the luma without a border of `scale` pixels. The rest as for denoise.
     """
-    enlarge = larger(scale, to, how.get("model"), how)
-    deblocker = cache(lambda: PretrainedModels("denoise", None, how.get("device", "auto"), REAL)(REAL))
+    enlarge = make_upscaler(scale, to, options.get("model"), options)
+    deblocker = cache(lambda: PretrainedModels("denoise", None, options.get("device", "auto"), REAL)(REAL))
 
     def deblocked(photo: Photo) -> np.ndarray:
-        return by_model(deblocker(), photo, how)[0]
+        return apply_model(deblocker(), photo, options)[0]
 
-    def checked(photo: Photo, choice: Choice) -> Choice:
+    def checked(photo: Photo, choice: ModelChoice) -> ModelChoice:
         return choice if not choice.coded or keeps_tones(photo.pixels, deblocked(photo)) else choice.withdrawn()
 
-    choices = Choices(checked)
+    choices = ModelChooser(checked)
 
-    def work(photo: Photo, name: str) -> RestoreResult:
-        figures, seen = dict[str, Any](), photo
+    def restore(photo: Photo, name: str) -> RestoreResult:
+        figures, deblocked_photo = dict[str, Any](), photo
         if deblock and (choice := choices(photo)).names and choice.coded:
             pixels = deblocked(photo)
-            if choices.film or keeps_tones(photo.pixels, pixels):
-                seen = photo.replace(pixels=pixels)
-                figures = {"why": f"{choice.why}: its blocks are removed first, by {REAL}"}
-        after = enlarge(seen, name)
+            if choices.video or keeps_tones(photo.pixels, pixels):
+                deblocked_photo = photo.replace(pixels=pixels)
+                figures = {"why": f"{choice.why}: its artifacts are removed first, by {REAL}"}
+        after = enlarge(deblocked_photo, name)
         border = math.ceil(max(new / old for new, old in zip(after.size, photo.size, strict=True)))
-        return RestoreResult(after, before(photo, after, how), figures, border=border)
+        return RestoreResult(after, comparison_image(photo, after, options), figures, border=border)
 
-    return run_videos(source, work, how, of_film=choices.of_film if deblock else None)
+    return run_videos(source, restore, options, video_context=choices.video_context if deblock else None)
 
 
 def _share(mask: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Whether pictures that a restoration learns from as clean are noisy themselves."""
+"""Checks whether training images that are taken as clean are noisy."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from isthmus.data import Data
 from isthmus.data.base import ends_of
 from isthmus.errors import Note
-from isthmus.jobs.restoration.degradation import noise_in
+from isthmus.jobs.restoration.degradation import estimate_noise
 
-LOOKED_AT = 32  # pictures, evenly chosen
-MOST = 6.0  # of 255: the quietest quarter of clean photos, X-rays and microscope pictures has 2 at most
+MOST_IMAGES = 32  # images checked, evenly spaced
+MAX_SIGMA = 6.0  # of 255; the 25 % quantile is at most 2 for clean photos, X-rays and microscope images
 
 
 def note_noise(data: Data) -> None:
-    """Warn with a Note where even the quietest quarter of the pictures is noisy: a net then learns to keep noise."""
+    """Warn if even the least noisy quarter of the images is noisy: a network then learns to keep noise."""
     if len(data.seen) != 3 or data.paired:
         return
-    chosen = np.unique(np.linspace(0, len(data) - 1, LOOKED_AT).astype(int))
-    pictures = np.moveaxis(data.batch(chosen).numpy(), 1, -1)
-    found = [noise.sigma for picture in pictures if (noise := noise_in(picture, ends_of(data.range))) is not None]
-    if found and (sigma := float(np.percentile(found, 25))) > MOST:
+    rows = np.unique(np.linspace(0, len(data) - 1, MOST_IMAGES).astype(int))
+    images = np.moveaxis(data.batch(rows).numpy(), 1, -1)
+    levels = [noise.sigma for image in images if (noise := estimate_noise(image, ends_of(data.range))) is not None]
+    if levels and (sigma := float(np.percentile(levels, 25))) > MAX_SIGMA:
         warnings.warn(
-            f"the pictures to learn from seem noisy themselves (σ about {sigma:.0f} of 255), and a model learns to "
-            "keep what they show: use clean ones, or train denoise with --set corruption=neighbours, which needs none",
+            f"the training images seem noisy (σ about {sigma:.0f} of 255), and a model learns to keep their noise: use "
+            "clean images, or train denoise with --set corruption=neighbours, which needs none",
             Note,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""A result that is the picture as it was: then its file is copied, to the byte, where it may keep its format."""
+"""Results equal to the input: the input file is copied to the byte if it may keep its format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from isthmus.files import atomic
 from isthmus.media.dicom.reader import is_dicom
 from isthmus.media.image_file import Photo
 
-# How the files of a format begin, by the suffixes that such a file may have.
-BEGINNINGS = {
+# The first bytes of files of a format, by the suffixes of the format.
+SIGNATURES = {
     (".jpg", ".jpeg"): (b"\xff\xd8\xff",),
     (".png",): (b"\x89PNG",),
     (".tif", ".tiff"): (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -23,8 +23,8 @@ BEGINNINGS = {
 }
 
 
-def untouched(before: Photo, after: Photo) -> bool:
-    """Whether all samples are the same; one array that is the other is not looked through."""
+def is_unchanged(before: Photo, after: Photo) -> bool:
+    """Whether all samples are equal; identical array objects are not compared."""
 
     def same(old: np.ndarray | None, new: np.ndarray | None) -> bool:
         if old is None or new is None or old is new:
@@ -35,24 +35,24 @@ def untouched(before: Photo, after: Photo) -> bool:
     return all(same(old, new) for old, new in pairs)
 
 
-def copied(source: Path, out: Path) -> bool:
-    """Copy the file, whole or not at all, if it is one picture of the format that `out` names; whether it was."""
-    if not _fits(source, out):
+def copy_if_same_format(source: Path, out: Path) -> bool:
+    """Copy the file atomically if it is a single image of the format of `out`; return whether it was copied."""
+    if not _same_format(source, out):
         return False
-    copy(source, out)
+    copy_file(source, out)
     return True
 
 
-def copy(source: Path, out: Path) -> None:
+def copy_file(source: Path, out: Path) -> None:
     with atomic(out) as temporary:
         shutil.copyfile(source, temporary)
 
 
-def _fits(source: Path, out: Path) -> bool:
+def _same_format(source: Path, out: Path) -> bool:
     suffix = out.suffix.lower()
     if is_dicom(source) or suffix == ".dcm":
         return is_dicom(source) and suffix == ".dcm"
-    beginnings = next((heads for suffixes, heads in BEGINNINGS.items() if suffix in suffixes), ())
+    signatures = next((signatures for suffixes, signatures in SIGNATURES.items() if suffix in suffixes), ())
     with source.open("rb") as file:
-        begins = file.read(4).startswith(tuple(beginnings))
-    return begins and not peek(source).several
+        matches = file.read(4).startswith(tuple(signatures))
+    return matches and not peek(source).several

@@ -1,4 +1,4 @@
-"""Which numbers of a photo are 0 and 1 to the model that restores it; the result is in the same numbers."""
+"""The value range of a photo: the pixel values that are 0 and 1 to the model. Results have the same range."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ from isthmus.media.dicom.window import window_in
 from isthmus.media.image_file import Photo
 
 
-def ranged(photo: Photo, model: Any, how: RestoreOptions) -> Photo:
-    """The photo with its range: `white`, or its own (of a film), or that of a run on numbers of this type in units or
-    of more than 8 bits, or the least and greatest value of a DICOM, or what `own_range` finds, with a Note. Where
-    the file says which number is white, 0 and all of 16 bits stand for a run's 0 and white, and for what is found.
+def with_range(photo: Photo, model: Any, options: RestoreOptions) -> Photo:
+    """The photo with its range. The first that applies: `white`; the photo's own range (of a video); the range of a run
+    trained on this dtype in units or in more than 8 bits; the extremes of a DICOM; the result of own_range, with a
+    Note. If the file states its white, the photo is scaled to 16 bits already, and 0..65535 replaces the last ones.
 
-    Raises BadInput for a white that is none.
+    Raises BadInput for a white that is not above 0.
     """
-    white, dtype = how.get("white"), photo.pixels.dtype
+    white, dtype = options.get("white"), photo.pixels.dtype
     if white is not None:
         if not white > 0:
             raise BadInput(f"white is {white:g}: a number above 0 is accepted, such as 4095 for 12 bits")
         return photo.replace(range=(0.0, float(white)))
     if photo.range is not None:
         return photo
-    if (trained := range_of_run(model, dtype)) is not None:
-        if photo.stated and trained[0] == 0:
+    if (range_of_training := range_of_run(model, dtype)) is not None:
+        if photo.stated and range_of_training[0] == 0:
             return photo.replace(range=full_range(dtype))
-        own = own_range(photo.pixels)
-        if dtype == np.uint16 and trained[0] == 0 and own[1] != trained[1]:
-            values = f"values up to {int(photo.pixels.max())} for a run whose white is {trained[1]:g}"
-            warnings.warn(f"{values}; --white {own[1]:g} reads them as the run read its own", Note, stacklevel=5)
-        return photo.replace(range=trained)
+        found = own_range(photo.pixels)
+        if dtype == np.uint16 and range_of_training[0] == 0 and found[1] != range_of_training[1]:
+            values = f"values up to {int(photo.pixels.max())} for a run whose white is {range_of_training[1]:g}"
+            warnings.warn(
+                f"{values}; --white {found[1]:g} scales them as in the training of the run", Note, stacklevel=5
+            )
+        return photo.replace(range=range_of_training)
     if photo.info.dicom is not None and dtype == np.uint16:
         return photo.replace(range=(float(photo.pixels.min()), float(photo.pixels.max())))
     low, high = full_range(dtype) if photo.stated else own_range(photo.pixels)
     if dtype == np.uint16 and (low, high) != full_range(dtype):
         bits = int(high + 1).bit_length() - 1
-        told = f"{bits} bits in 16: white is read as {high:g}; --white names another"
-        warnings.warn(told, Note, stacklevel=5)
+        text = f"{bits} bits in 16: white is read as {high:g}; --white sets another"
+        warnings.warn(text, Note, stacklevel=5)
     elif (low, high) not in (full_range(dtype), (0.0, 1.0)):
-        told = f"{dtype.name} values from {low:g} to {high:g} are scaled to 0..1 for the model, and back"
-        warnings.warn(told, Note, stacklevel=5)
+        text = f"{dtype.name} values from {low:g} to {high:g} are scaled to 0..1 for the model, and back"
+        warnings.warn(text, Note, stacklevel=5)
     return photo.replace(range=(low, high))
 
 
 def range_of_run(model: Any, dtype: np.dtype) -> tuple[float, float] | None:
-    """The range of a run that was trained on numbers of this type, other than bytes and floats in 0..1; else None."""
+    """The range of a run trained on this dtype, unless it is bytes or floats in 0..1; else None."""
     like = model.about.get("input", {}) if isinstance(model, Autoencoder) else {}
     if "range" not in like or by_column(range_of(like)) or trained_type(like) != dtype.name:
         return None
@@ -62,7 +64,7 @@ def range_of_run(model: Any, dtype: np.dtype) -> tuple[float, float] | None:
 
 
 def window_of(photo: Photo) -> tuple[float, float] | None:
-    """The window of a DICOM, in the numbers of its pixels, where it shows less than they hold; else None."""
+    """The window of a DICOM in pixel values, if it is narrower than their range; else None."""
     if photo.info.dicom is None or photo.pixels.dtype != np.uint16 or photo.range is None:
         return None
     window, (low, high) = window_in(photo.info.dicom), photo.range

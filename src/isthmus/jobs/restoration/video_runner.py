@@ -1,4 +1,4 @@
-"""The verbs of restoration on a film, frame by frame: no more than a few frames are ever in memory."""
+"""Restores videos frame by frame, with only a few frames in memory."""
 
 from __future__ import annotations
 
@@ -17,118 +17,132 @@ from isthmus.inference.notes import Notes
 from isthmus.jobs.restoration import runner
 from isthmus.jobs.restoration.flicker import Flicker
 from isthmus.jobs.restoration.masks import frame_name
-from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult, known
-from isthmus.jobs.restoration.scores import judged
-from isthmus.jobs.restoration.unchanged import copy
+from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult, check_options
+from isthmus.jobs.restoration.scores import restore_and_score
+from isthmus.jobs.restoration.unchanged import copy_file
 from isthmus.media.image_file import Photo
 from isthmus.media.video.base import Film
 from isthmus.media.video.containers import VIDEOS
 from isthmus.media.video.open import check_film_name, film_like, is_video, open_video
 from isthmus.training.progress import Progress
 
-OfFilm = Callable[[Film], AbstractContextManager[None]]
+VideoContext = Callable[[Film], AbstractContextManager[None]]
 
 
 def run_videos(
-    source: Any, work: RestoreFn, how: RestoreOptions, *, save_mask: bool = False, of_film: OfFilm | None = None
+    source: Any,
+    restore: RestoreFn,
+    options: RestoreOptions,
+    *,
+    save_mask: bool = False,
+    video_context: VideoContext | None = None,
 ) -> Any:
-    """Do `work` on an array, a file, a folder or a film, and put the result where `out` says; see runner.run_images.
+    """Restore an array, a file, a folder, a data set or a video, and write the result to `out`; see runner.run_images.
 
-    of_film: entered for each film before the work on its frames begins, and left after it. A film is written to `out`,
-    which its path becomes; `each` is told the means of its figures, and those that all frames share. Raises BadInput.
+    video_context: a context manager entered while the frames of a video are restored. `each` is called with the mean
+    metrics of a video, and the values shared by all of its frames. Raises BadInput.
     """
     source = several(source, VIDEOS)
-    of_film = of_film or (lambda film: nullcontext())
+    video_context = video_context or (lambda video: nullcontext())
     if not isinstance(source, (str, Path)) or not is_video(source):
-        of_folder = partial(_in_folder, work=work, how=how, of_film=of_film)
-        return runner.run_images(source, work, how, save_mask=save_mask, film=of_folder)
-    known(how)
+        of_folder = partial(_restore_video_in_folder, restore=restore, options=options, video_context=video_context)
+        return runner.run_images(source, restore, options, save_mask=save_mask, restore_video=of_folder)
+    check_options(options)
     path = Path(source)
-    if how.get("out") is None:
-        raise BadInput(f"{path}: is a film, so name an out, a film to write to")
-    if save_mask or how.get("side_by_side"):
-        raise BadInput(f"{path}: is a film, for which neither masks nor pictures side by side are written")
+    if options.get("out") is None:
+        raise BadInput(f"{path}: is a video, so out is needed, a video to write")
+    if save_mask or options.get("side_by_side"):
+        raise BadInput(f"{path}: is a video: masks and side-by-side images are not written for videos")
     if not path.is_file():
         raise BadInput(f"{path}: no such file")
-    if how.get("split") or how.get("first"):
-        raise BadInput(f"{path}: split and first choose among those of a folder or of a set, and this is a film")
-    out = Path(str(how.get("out")))
+    if options.get("split") or options.get("first"):
+        raise BadInput(f"{path}: split and first select items of a folder or a data set, and this is a video")
+    out = Path(str(options.get("out")))
     check_film_name(out, path)
-    if how.get("resume") and out.exists():
+    if options.get("resume") and out.exists():
         return out
-    check_output(out, force=how.get("force", False))
-    _film(path, path.name, out, work, how, of_film)
+    check_output(out, force=options.get("force", False))
+    _restore_video(path, path.name, out, restore, options, video_context)
     return out
 
 
-def _in_folder(path: Path, name: str, out: Path, work: RestoreFn, how: RestoreOptions, of_film: OfFilm) -> None:
-    """A film that has `name` in a folder; so has its truth, where there is any."""
-    truth = how.get("truth")
+def _restore_video_in_folder(
+    path: Path, name: str, out: Path, restore: RestoreFn, options: RestoreOptions, video_context: VideoContext
+) -> None:
+    """Restore a video named `name` in a folder; its ground truth has the same name."""
+    truth = options.get("truth")
     if truth is not None:
         truth = Path(truth) / name if isinstance(truth, (str, Path)) else truth
-    _film(path, name, out, work, {**how, "truth": truth, "side_by_side": False}, of_film)
+    _restore_video(path, name, out, restore, {**options, "truth": truth, "side_by_side": False}, video_context)
 
 
-def _film(path: Path, name: str, out: Path, work: RestoreFn, how: RestoreOptions, of_film: OfFilm) -> None:
-    film = open_video(path)
-    with of_film(film):
-        figures = _through(film, name, work, how, out)
-    if each := how.get("each"):
+def _restore_video(
+    path: Path, name: str, out: Path, restore: RestoreFn, options: RestoreOptions, video_context: VideoContext
+) -> None:
+    video = open_video(path)
+    with video_context(video):
+        figures = _restore_frames(video, name, restore, options, out)
+    if each := options.get("each"):
         each({"file": name, **figures})
 
 
-def _through(film: Film, name: str, work: RestoreFn, how: RestoreOptions, out: Path) -> dict[str, Any]:
-    """All frames into `out`: the figures of the film."""
-    truth, untouched = _truth(how.get("truth")), True
+def _restore_frames(video: Film, name: str, restore: RestoreFn, options: RestoreOptions, out: Path) -> dict[str, Any]:
+    """Restore all frames into `out`; return the metrics of the video."""
+    truth, unchanged = _truth_frames(options.get("truth")), True
     means, notes, flicker = Means(), Notes(), {"flicker_before": Flicker(), "flicker_after": Flicker()}
-    count, began, range = 0, time.perf_counter(), film.range()
-    with Progress(film.count) as bar, film_like(film, out) as put:
-        for count, frame in enumerate(film.ranged(), 1):
-            shown, photo = frame_name(name, count), frame.photo
+    count, start, range = 0, time.perf_counter(), video.range()
+    with Progress(video.count) as bar, film_like(video, out) as write_frame:
+        for count, frame in enumerate(video.ranged(), 1):
+            frame_label, photo = frame_name(name, count), frame.photo
             with notes.caught():
-                done = _done(photo, shown, work, how, truth)
-            put(done.after, frame)
-            untouched &= done.untouched
-            means.add(done.figures)
+                result = _restore_frame(photo, frame_label, restore, options, truth)
+            write_frame(result.after, frame)
+            unchanged &= result.is_unchanged
+            means.add(result.figures)
             flicker["flicker_before"].add(photo.pixels, range)
-            flicker["flicker_after"].add(done.after.pixels, range)
-            bar.step(count, partial(_line, count, film.count, began), last=count == film.count)
+            flicker["flicker_after"].add(result.after.pixels, range)
+            bar.step(count, partial(_progress_text, count, video.count, start), last=count == video.count)
         if not count:
-            raise BadInput(f"{film.path}: holds no frames that can be read")
+            raise BadInput(f"{video.path}: has no readable frames")
     notes.close()
-    if untouched and out.suffix.lower() == film.path.suffix.lower():
-        copy(film.path, out)  # a codec would have changed it
-    height, width = done.after.size
-    found = {key: figure for key, one in flicker.items() if (figure := one.figure()) is not None}
-    seconds = time.perf_counter() - began
+    if unchanged and out.suffix.lower() == video.path.suffix.lower():
+        copy_file(video.path, out)  # encoding it again would change it
+    height, width = result.after.size
+    flicker_figures = {key: figure for key, one in flicker.items() if (figure := one.figure()) is not None}
+    seconds = time.perf_counter() - start
     size = {"width": width, "height": height, "frames": count}
-    return {**size, **means.figures(), **found, "seconds": seconds}
+    return {**size, **means.figures(), **flicker_figures, "seconds": seconds}
 
 
-def _done(
-    photo: Photo, name: str, work: RestoreFn, how: RestoreOptions, truth: Iterator[Photo] | None
+def _restore_frame(
+    photo: Photo, name: str, restore: RestoreFn, options: RestoreOptions, truth: Iterator[Photo] | None
 ) -> RestoreResult:
-    """A frame, beside the next one of the truth."""
-    own = None
-    if truth is not None and (own := next(truth, None)) is None:
+    """Restore a frame and compare it with the next frame of the ground truth."""
+    truth_frame = None
+    if truth is not None and (truth_frame := next(truth, None)) is None:
         raise BadInput(f"{name}: the truth has fewer frames")
-    return judged(work, photo, name, {**how, "each": None, "truth": None if own is None else lambda name: own})
+    return restore_and_score(
+        restore,
+        photo,
+        name,
+        {**options, "each": None, "truth": None if truth_frame is None else lambda name: truth_frame},
+    )
 
 
-def _truth(truth: Any) -> Iterator[Photo] | None:
+def _truth_frames(truth: Any) -> Iterator[Photo] | None:
     if truth is None:
         return None
     if not isinstance(truth, (str, Path)):
-        raise BadInput("the truth of a film is a film: a path is accepted")
+        raise BadInput("the truth of a video must be the path of a video")
     return (frame.photo for frame in open_video(truth).frames())
 
 
-def _line(count: int, whole: int, began: float) -> str:
-    return f"frame {count}/{whole}  {count / max(time.perf_counter() - began, 1e-9):.2g}/s"
+def _progress_text(count: int, total: int, start: float) -> str:
+    return f"frame {count}/{total}  {count / max(time.perf_counter() - start, 1e-9):.2g}/s"
 
 
 class Means:
-    """Of the figures of the frames: the means of fractions, and what else is the same in each."""
+    """Aggregates metrics over frames: the means of floats, and other values that are equal in all frames."""
 
     def __init__(self) -> None:
         self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
@@ -145,5 +159,5 @@ class Means:
                 self.others[key].add(value)
 
     def figures(self) -> dict[str, Any]:
-        same = {key: next(iter(values)) for key, values in self.others.items() if len(values) == 1}
-        return same | {key: total / count for key, (total, count) in self.sums.items()}
+        shared = {key: next(iter(values)) for key, values in self.others.items() if len(values) == 1}
+        return shared | {key: total / count for key, (total, count) in self.sums.items()}
