@@ -121,7 +121,7 @@ def test_what_is_no_set_of_pictures_is_told_in_one_line() -> None:
         ("digits", {"first": 0}, "first is 0"),
         ("digits", {"out": "a.png"}, "a.png: exists already"),
         ("digits", {"out": "a.txt"}, "unsupported output format .txt"),
-        ("x.npy", {"out": "y.npy", "side_by_side": True}, "name a folder as out"),
+        ("x.npy", {"out": "y.npy", "side_by_side": True}, "need a folder as out"),
         ("missing.npy", {}, "missing.npy: no such file"),
         ("a.png", {"split": "test"}, "this is neither"),
         (np.eye(9), {"first": 1}, "this is neither"),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media.bit_depth import full_range, own_range, rescale
 from isthmus.media.image_file import Photo
 from isthmus.media.png_tiff_writer import write_png
 from isthmus.media.resize import to_channels, to_depth
@@ -133,3 +134,10 @@ def heading(captions: Sequence[str], width: int, size: int) -> np.ndarray:
         ImageDraw.Draw(owned).text((0, size // 5), text, fill=0, font=font)
         sheet.paste(owned, (region * (width + GAP), 0))
     return np.asarray(sheet)
+
+
+def as_8_bit(photo: Photo, comparison: Photo) -> Photo:
+    """A photo in 8 bits, with the black and white of the photo that it is compared with."""
+    range = comparison.range if photo.pixels.dtype == comparison.pixels.dtype else photo.range
+    range = range or own_range(photo.pixels)
+    return photo if range == full_range(photo.pixels.dtype) else Photo(rescale(photo.pixels, range, np.dtype(np.uint8)))

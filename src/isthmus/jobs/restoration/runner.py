@@ -18,7 +18,7 @@ from isthmus.files import check_output
 from isthmus.inference.notes import Notes
 from isthmus.inference.result_names import result_name, video_result_name
 from isthmus.jobs.restoration.array_source import photos_from_array
-from isthmus.jobs.restoration.comparison import caption, write_comparison
+from isthmus.jobs.restoration.comparison import as_8_bit, caption, write_comparison
 from isthmus.jobs.restoration.dataset_source import (
     is_data_set,
     open_images,
@@ -37,8 +37,7 @@ from isthmus.jobs.restoration.options import (
     output_names,
 )
 from isthmus.jobs.restoration.scores import restore_and_score, truth_loader
-from isthmus.jobs.restoration.unchanged import copy_if_same_format
-from isthmus.media.bit_depth import full_range, own_range, rescale
+from isthmus.jobs.restoration.unchanged import copy_if_same_format, is_newer
 from isthmus.media.image_file import NOT_READ, Photo, check_name, read_photo, write_photo
 from isthmus.media.video.containers import VIDEOS
 from isthmus.media.video.open import is_video
@@ -226,12 +225,6 @@ def _write_items(
     return out
 
 
-def is_newer(source: Path, result: Path) -> bool:
-    """Whether `source` was added or changed after `result` was written."""
-    known = source.stat()
-    return max(known.st_mtime, known.st_ctime) > result.stat().st_mtime
-
-
 def _write(
     done: RestoreResult,
     folder: Path,
@@ -252,17 +245,10 @@ def _write(
         panels = [(caption("before", before), done.before), (caption("after", figures), done.after)]
         if options["truth"]:
             panels.append(("truth", options["truth"](figures["file"])))
-        write_comparison(comparison, [(words, as_bytes(photo, done.after)) for words, photo in panels])
+        write_comparison(comparison, [(words, as_8_bit(photo, done.after)) for words, photo in panels])
     copyable = done.is_unchanged and options.get("jpeg_quality") is None
     if not (copyable and source is not None and copy_if_same_format(source, result)):
         write_photo(result, done.after, options.get("jpeg_quality"))
-
-
-def as_bytes(photo: Photo, comparison: Photo) -> Photo:
-    """A photo in 8 bits, with the black and white of the photo that it is compared with."""
-    range = comparison.range if photo.pixels.dtype == comparison.pixels.dtype else photo.range
-    range = range or own_range(photo.pixels)
-    return photo if range == full_range(photo.pixels.dtype) else Photo(rescale(photo.pixels, range, np.dtype(np.uint8)))
 
 
 def _arrays(source: Any, restore: RestoreFn, options: RestoreOptions, save_mask: bool) -> Any:

@@ -56,3 +56,9 @@ def _same_format(source: Path, out: Path) -> bool:
     with source.open("rb") as file:
         matches = file.read(4).startswith(tuple(signatures))
     return matches and not peek(source).several
+
+
+def is_newer(source: Path, result: Path) -> bool:
+    """Whether `source` was added or changed after `result` was written."""
+    known = source.stat()
+    return max(known.st_mtime, known.st_ctime) > result.stat().st_mtime
