@@ -22,22 +22,22 @@ from isthmus.recipes import RECIPES
 from isthmus.training import Run
 from isthmus.types import Context, Noise, Sample
 
-SHAPES = {"gray": (1, 9, 11), "colour": (3, 10, 7), "table": (13,)}
+SHAPES = {"gray": (1, 9, 11), "color": (3, 10, 7), "table": (13,)}
 SMALL = {"widths": (24,), "channels": (8, 16), "codes": 16, "dim": 4, "k": 3, "levels": (5, 4, 3)}
 VARIANTS = [
     ("undercomplete", "gray", {"corruption": "masking:0.3+gaussian:0.1"}),
     ("deep", "table", {"norm": False}),
-    ("conv", "colour", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
+    ("conv", "color", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
     ("conv", "gray", {"code": "3x3x3"}),
-    ("denoising", "colour", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
+    ("denoising", "color", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
     ("denoise", "gray", {"corruption": "neighbours"}),
     ("sparse", "gray", {"kind": "kl", "net": "conv"}),
     ("sparse", "table", {"kind": "topk"}),
     ("contractive", "gray", {"widths": (16,)}),
     ("variational", "gray", {"net": "conv", "code": "2x3x3", "loss": "gaussian"}),
     ("quantized", "gray", {"quantizer": "fsq"}),
-    ("quantized", "colour", {"code": "7"}),
-    *[("conv", "colour", {"loss": loss}) for loss in LOSSES],
+    ("quantized", "color", {"code": "7"}),
+    *[("conv", "color", {"loss": loss}) for loss in LOSSES],
 ]
 pytestmark = pytest.mark.usefixtures("one_thread")
 TRAINING = {"epochs": 4, "batch_size": 8, "device": "cpu", "quiet": True}

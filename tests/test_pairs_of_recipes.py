@@ -63,9 +63,9 @@ def test_each_pair_learns_or_is_refused_by_name(recipe: str, items: str) -> None
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("holes", "appends a mask, which the recipe inpaint takes"),
-        ("shrink:3", "makes pictures smaller, as the recipe upscale takes them"),
-        ("neighbours", "makes 3×8×12 into 3×4×6; the recipe denoise takes any size"),
+        ("holes", "appends a mask, for the recipe inpaint alone"),
+        ("shrink:3", "makes images smaller, for the recipe upscale alone"),
+        ("neighbours", "turns 3×8×12 into 3×4×6; the recipe denoise accepts any size"),
     ],
 )
 def test_the_refusal_names_the_recipe_that_fits(text: str, says: str) -> None:

@@ -76,7 +76,7 @@ def test_a_recipe_of_another_package_is_a_recipe_and_a_broken_package_is_named(i
     assert err.count("\n") == 2
     assert "extra_broken: its recipes (extra_broken) cannot be loaded: ModuleNotFoundError" in err
     assert "extra_thief" in err
-    assert "recipe conv: there is one of this name already" in err
+    assert "recipe conv: this name is taken by" in err
 
     code, out, err = isthmus("train", "mine", "x.npy", "--set", "wide=5", "-o", "run", "--json")
     assert code == 0, err

@@ -13,7 +13,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.recipes import RECIPES
 
 SMALL: dict[str, Any] = {"channels": (8, 8), "width": 8}
-PICTURES = [name for name, recipe in RECIPES.items() if "colour" in recipe.inputs]
+PICTURES = [name for name, recipe in RECIPES.items() if "color" in recipe.inputs]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 

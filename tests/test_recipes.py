@@ -131,9 +131,9 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("denoise", {"sigma": 25, "corruption": "jpeg"}, "name one of the two"),
         ("denoise", {"corruption": "blindspot"}, "did you mean 'blind-spot'"),
         ("denoise", {"corruption": False}, "unknown corruption"),
-        ("denoise", {"corruption": "shrink:2"}, "the recipe upscale takes them"),
-        ("denoise", {"corruption": "gaussian:0.1+holes"}, "which the recipe inpaint takes"),
-        ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "mse or l1 is accepted"),
+        ("denoise", {"corruption": "shrink:2"}, "for the recipe upscale alone"),
+        ("denoise", {"corruption": "gaussian:0.1+holes"}, "for the recipe inpaint alone"),
+        ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "needs clean images; mse and l1 are accepted"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_one_line(recipe: str, keys: dict[str, object], says: str) -> None:

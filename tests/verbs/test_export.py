@@ -36,7 +36,7 @@ export: Callable[..., Path] = module.export
 pytestmark = pytest.mark.usefixtures("one_thread", "quick")
 
 PARTS = (None, "encoder", "decoder")
-SHAPES = {"gray": (1, 7, 9), "colour": (3, 6, 5), "table": (11,)}
+SHAPES = {"gray": (1, 7, 9), "color": (3, 6, 5), "table": (11,)}
 SMALL = {"code": 4, "widths": (8,), "channels": (4,), "blocks": 0, "codes": 16, "dim": 3, "k": 2, "levels": (5, 4, 3)}
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("deep", "table", {"loss": "categorical"}),
@@ -46,10 +46,10 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("sparse", "gray", {"kind": "kl", "net": "conv", "code": "3x4x5"}),
     ("contractive", "table", {}),
     ("contractive", "gray", {"widths": (6,)}),
-    ("variational", "colour", {"net": "conv", "loss": "bce"}),
+    ("variational", "color", {"net": "conv", "loss": "bce"}),
     ("quantized", "gray", {"blocks": 1}),
-    ("quantized", "colour", {"quantizer": "fsq"}),
-    ("quantized", "colour", {"code": "5"}),
+    ("quantized", "color", {"quantizer": "fsq"}),
+    ("quantized", "color", {"code": "5"}),
 ]
 
 

@@ -1,11 +1,11 @@
-"""The catalogue: each known type (later: job) as one short named sentence. A recipe is data, not a class.
+"""Recipes: each type of autoencoder and each job's network as one registered function.
 
-A recipe is a function of (shape, code, keys...) that returns an Autoencoder. Registering it puts it into the command
-line, the docs' table and the contract test. Its keyword defaults are the model's `--set` keys; the lines of its
-docstring after the first say what they mean; `training` are its defaults for fit().
+A recipe is a function of (shape, code, keys...) that returns an Autoencoder. Registering it adds it to the command
+line, to the tables of the docs and to the contract test. Its keyword arguments are the `--set` keys of the model, and
+the "key: meaning" lines of its docstring are their help; `training` holds its defaults for fit().
 """
 
-from isthmus.recipes import anomaly, regularized, restoration, types  # noqa: F401 -- importing it fills the catalogue
+from isthmus.recipes import anomaly, regularized, restoration, types  # noqa: F401 -- importing registers the recipes
 from isthmus.recipes.registry import RECIPES, Recipe, create, find, recipe
 
 __all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]

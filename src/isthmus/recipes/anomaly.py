@@ -1,4 +1,4 @@
-"""detect: a model of what is good, so that what is not stands out."""
+"""The recipe `detect`: one-class anomaly detection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.errors import BadInput, unknown
 from isthmus.objectives import Laplace, MaskedReconstruction
 from isthmus.recipes.builders import SMALL, Make, conv, either
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.registry import fitted, recipe
+from isthmus.recipes.registry import default_code, recipe
 from isthmus.recipes.restoration import unet
 from isthmus.types import Shape
 
@@ -27,8 +27,8 @@ KINDS: dict[str, Make] = {
     "contractive": partial(Contractive, weight=1.0, activate="sigmoid"),
     "variational": partial(Variational, beta=1.0, warmup=0.1),
 }
-PIXELS = 2**19  # in a batch, at most: memory stays bounded, and there are enough steps
-# Nets with skips: allowed, because what they are scored by is what they cannot have copied.
+PIXELS = 2**19  # maximum in a batch: memory stays bounded, and an epoch has enough steps
+# Networks with skips are allowed here, because the scored pixels are not in their input.
 UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
     "inpainting": lambda shape, channels: unet(
         shape, Holes("cells"), channels, (1,), 2, max(shape[1:]), Laplace(link="identity")
@@ -44,9 +44,9 @@ UNETS: dict[str, Callable[[Shape, tuple[int, ...]], Autoencoder]] = {
         norm=True,
     ),
 }
-# What they need other than the rest: steps, for a hole is seen once in a while, and what a blemish is takes long to
-# learn; no leaps, for a net without norm.
-OWN: dict[str, dict[str, Any]] = {
+# Training defaults of the networks with skips: more steps, because each pixel is hidden only now and then and defects
+# take long to learn; clipped gradients for the network without normalization.
+UNET_TRAINING: dict[str, dict[str, Any]] = {
     "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
     "repairing": {"least_steps": 10_000, "lr": 2e-3, "ema": 0.99},
 }
@@ -56,7 +56,7 @@ CELLS = (8, 16, 32)
 
 @recipe(
     "gray",
-    "colour",
+    "color",
     "table",
     job="anomaly",
     whole=256,
@@ -98,32 +98,32 @@ def detect(
     good: str = "",
     bad: str = "",
 ) -> Autoencoder:
-    """Good ones alone are learned from; what comes back worse than they do is bad.
+    """One-class anomaly detection: trained on normal samples, scored by reconstruction error.
 
-    Inpainting hides each part in turn. Repairing learns to find blemishes that are made of the picture itself. Auto is
-    repairing for pictures that are not small, unless a code or a net is asked for, and denoising for all else.
+    Inpainting hides each part of an image in turn and scores the filled pixels. Repairing learns to find and remove
+    synthetic defects. Auto is repairing for larger images, unless code or net is set, and denoising otherwise.
 
-    code: numbers between encoder and decoder, by default 32 or half the columns: few, or what is bad comes back as well
+    code: size of the code, by default 32 or half the columns; a large code reconstructs anomalies as well
     kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto
-    net: dense, conv, or auto (dense for tables and small gray pictures)
-    widths: units of the dense net's layers
-    channels: with inpainting and repairing, of each stage
-    corruption: with denoising, what the encoder sees instead of x
+    net: dense, conv, or auto (dense for tables and small gray images)
+    widths: units of the hidden layers of the dense net
+    channels: with inpainting and repairing, channels of each stage
+    corruption: with denoising, corruption of the encoder's input
     loss: bce, mse, gaussian, l1, categorical or ssim
     score: error, ssim, gradient, elbo, marks, features, mahalanobis, knn, covariance, deviation, or several with +
-    relative: yes or no: whether an error is divided by the root of what there is to rebuild
-    pool: of a map: mean, max, or worst (the mean of the worst share)
-    share: of the pixels that worst counts
-    smooth: of a map, sigma in pixels
-    k: with knn, how many neighbours
-    cells: with inpainting, sides of the squares that are hidden in turn
-    false_alarms: the share of good ones that may be called bad
-    roi: a picture of what is looked at, white; empty for everything
-    good: a folder of other good ones, best of another day: the threshold is then drawn by them, not by those held back
-    bad: a folder of known defects: the threshold is then the one of the best F1 on them and the good ones
+    relative: divide errors by the root of the input's energy: yes or no
+    pool: reduction of a map to a score: mean, max, or worst (the mean of its largest share)
+    share: with pool=worst, share of the pixels that are averaged
+    smooth: sigma in pixels of the Gaussian that smooths maps
+    k: with knn, number of neighbors
+    cells: with inpainting, sides in pixels of the squares that are hidden in turn
+    false_alarms: accepted false-positive rate
+    roi: image of the region of interest, white inside; empty for all pixels
+    good: folder of normal images, best from another day, that calibrate the threshold instead of held-back images
+    bad: folder of known defects; the threshold is then that of the best F1 on them and normal images
     """
-    model = made(shape, code, kind, net, widths, numbers(channels), corruption, loss)
-    asked = {
+    model = build(shape, code, kind, net, widths, numbers(channels), corruption, loss)
+    overrides = {
         "relative": relative,
         "score": score,
         "pool": pool,
@@ -131,14 +131,14 @@ def detect(
         "smooth": smooth,
         "cells": numbers(cells),
     }
-    settings = Settings.of(model, k=k, false_alarms=false_alarms, **asked)  # refused now, not after a training
+    settings = Settings.of(model, k=k, false_alarms=false_alarms, **overrides)  # refuse before a training, not after it
     refuse_unused(settings, k, relative, pool, share)
     if bad and false_alarms != Settings.false_alarms:
         raise BadInput(f"detect: false_alarms={false_alarms}: has no effect with bad={bad}, which sets the threshold")
     if len(shape) == 3:
         batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
         own = "repairing" if model.predicts_mask else "inpainting" if model.has_skips else ""
-        model.about["training"] = {"batch_size": batch} | OWN.get(own, {})
+        model.about["training"] = {"batch_size": batch} | UNET_TRAINING.get(own, {})
     return model
 
 
@@ -149,7 +149,7 @@ def refuse_unused(
     pool: str | None,
     share: float | None,
 ) -> None:
-    """BadInput for a choice that was made and that the score does not use."""
+    """Raise BadInput for an option that the score does not use."""
     parts = set(settings.parts)
     unused = {
         f"k={k}": (k != 1 and "knn" not in parts, "score=knn"),
@@ -165,7 +165,7 @@ def refuse_unused(
             raise BadInput(f"detect: {given}: has no effect with score={settings.score}, only with {used_with}")
 
 
-def made(
+def build(
     shape: Shape,
     code: Shape | None,
     kind: str,
@@ -180,26 +180,26 @@ def made(
         kind = "denoising" if small or code is not None or net != "auto" else "repairing"
     if kind in UNETS:
         if len(shape) != 3:
-            raise BadInput(f"kind={kind}: is of pictures, and items of shape {shape} are rows")
+            raise BadInput(f"kind={kind}: needs images, and items of shape {shape} are rows")
         if code is not None:
-            raise BadInput(f"kind={kind} and code={'x'.join(map(str, code))}: its net has skips that go past any code")
-        return chosen(UNETS[kind](shape, channels), kind=kind, net="conv")
+            raise BadInput(f"kind={kind} and code={'x'.join(map(str, code))}: its net has skips that bypass any code")
+        return with_choice(UNETS[kind](shape, channels), kind=kind, net="conv")
     if kind == "quantized":
         if len(shape) != 3:
-            raise BadInput("kind=quantized: a grid of symbols is of pictures; the other kinds take rows as well")
+            raise BadInput("kind=quantized: a grid of symbols needs images; the other kinds accept rows as well")
         grid = code or (-(-shape[1] // 8), -(-shape[2] // 8))
         model = conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
-        return chosen(model, kind=kind, net="conv")
+        return with_choice(model, kind=kind, net="conv")
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
-    strip = code or fitted((32,), shape)
-    return chosen(
+    strip = code or default_code((32,), shape)
+    return with_choice(
         either(net, shape, strip, KINDS[kind], widths=widths, loss=loss, corruption=seen, linear="no"), kind=kind
     )
 
 
-def chosen(model: Autoencoder, **keys: str) -> Autoencoder:
-    """The same, with what was chosen for keys that are auto."""
+def with_choice(model: Autoencoder, **keys: str) -> Autoencoder:
+    """Record in model.about what was with_choice for keys that are auto, and return the model."""
     model.about["chosen"] = model.about.get("chosen", {}) | keys
     return model

@@ -1,4 +1,4 @@
-"""The registry of recipes, and create(): a name and a shape become a model."""
+"""The registry of recipes, and create(), which builds a model from a name and a shape."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contracti
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named sentence: `make(shape, code, **keys)`, what it takes (`inputs`), and its training defaults.
+    """A registered builder `make(shape, code, **keys)` with the inputs it accepts and its training defaults.
 
-    job: the job that a run of it is for. cut: the side of the squares that pictures of several sizes are cut into; None
-    where they are made to fit. whole: the longest side of pictures that are kept whole; None where a part may be cut.
-    only: keys that have an effect with some values of another key alone: {"rate": ("kind", "kl")}.
+    job: the job of its runs. cut: side of the squares cut from images of mixed sizes; None where images are resized.
+    whole: longest side of images that are kept uncropped; None where images may be cropped. only: keys that have an
+    effect with certain values of another key alone: {"rate": ("kind", "kl")}.
     """
 
     name: str
@@ -48,15 +48,15 @@ class Recipe:
 
     @property
     def keys(self) -> dict[str, tuple[Any, str]]:
-        """Every key of the model: its default and its meaning."""
+        """Every key of the model with its default and meaning."""
         meanings = dict(re.findall(r"^(\w+): (.+)$", inspect.getdoc(self.make) or "", re.MULTILINE))
         parameters = list(inspect.signature(self.make).parameters.values())[1:]
         return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
 
-    def has_effect(self, key: str, beside: dict[str, Any]) -> bool:
-        """Whether the value of a key makes any difference beside those of other keys, or their defaults."""
+    def has_effect(self, key: str, others: dict[str, Any]) -> bool:
+        """Whether a key has an effect, given the values of other keys (or their defaults)."""
         other, *used_with = self.only.get(key, ("",))
-        return not other or beside.get(other, self.keys[other][0]) in used_with
+        return not other or others.get(other, self.keys[other][0]) in used_with
 
 
 Make = Callable[..., Autoencoder]
@@ -70,16 +70,15 @@ def recipe(
     only: dict[str, tuple[str, ...]] | None = None,
     **training: Any,
 ) -> Callable[[Make], Make]:
-    """Decorator: put a function into the catalogue, with its input kinds, training defaults, its job, and how
-    pictures come.
+    """Decorator: register a function as a recipe, with its inputs, job, image preparation and training defaults.
 
-    only: see Recipe. Where the function chooses the other key itself (auto), it says so in model.about["chosen"].
+    only: see Recipe. A function that resolves the other key itself (auto) records it in model.about["chosen"].
     """
 
     def register(make: Make) -> Make:
         own = RECIPES.get(make.__name__)
         if own is not None and own.make.__module__ != make.__module__:
-            raise BadInput(f"recipe {make.__name__}: there is one of this name already, in {own.make.__module__}")
+            raise BadInput(f"recipe {make.__name__}: this name is taken by {own.make.__module__}")
         RECIPES[make.__name__] = Recipe(make.__name__, make, inputs, training, job, cut, whole, only or {})
         return make
 
@@ -87,7 +86,7 @@ def recipe(
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name or alias; BadInput with the nearest name for one that is not there."""
+    """The recipe of that name or alias; raises BadInput with the nearest name for an unknown one."""
     name = ALIASES.get(name, name)
     if name not in RECIPES:
         load_plugins()
@@ -104,11 +103,11 @@ def create(
     seed: int = 0,
     **keys: Any,
 ) -> Autoencoder:
-    """The model of a recipe, with fresh weights drawn from `seed`.
+    """Create the model of a recipe, with weights initialized from `seed`.
 
-    shape: of one item, (C, H, W), or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's own.
-    Raises BadInput for an unknown recipe or key (with the nearest name), a code that cannot be, or a value of a key
-    that would have no effect beside the others.
+    shape: of one item, (C, H, W) or (D,). code: 24, "4x7x7" or (4, 7, 7); None for the recipe's default.
+    Raises BadInput for an unknown recipe or key (with the nearest name), an invalid code, or a key that has no effect
+    with the values of the others.
     """
     found = find(name)
     shape = tuple(int(side) for side in shape)
@@ -119,36 +118,36 @@ def create(
     for key in keys:
         if key not in found.keys or key == "code":
             raise unknown(f"key for {found.name}", key, set(found.keys) - {"code"})
-    keys = {key: checked(found.name, key, value, found.keys[key][0]) for key, value in keys.items()}
+    keys = {key: converted(found.name, key, value, found.keys[key][0]) for key, value in keys.items()}
     default = found.keys["code"][0]
-    size = parse_code(code) if code is not None else default and fitted(default, shape)
+    size = parse_code(code) if code is not None else default and default_code(default, shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             model = found.make(shape, size, **keys)
         except TypeError as error:
             raise BadInput(f"{found.name}: {error}") from error
-    refuse_idle(found, keys, model.about.get("chosen", {}))
+    refuse_without_effect(found, keys, model.about.get("chosen", {}))
     count, inputs = math.prod(model.code_shape), math.prod(shape)
     compresses = model.spec.compresses and not model.spec.discrete
     if count > inputs and compresses:
         warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
-    training = found.training | model.about.get("training", {})  # what a recipe says for all, and for this one
+    training = found.training | model.about.get("training", {})  # defaults of the recipe, then of this model
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": training}
     model.about["job"] = found.job
     if found.cut is not None:
-        model.about["cut"] = True  # for fit: pictures come as squares of the model's size
+        model.about["cut"] = True  # fit cuts images into squares of the model's size
     if found.whole is not None:
-        model.about["whole"] = True  # or with nothing left out
+        model.about["whole"] = True  # fit keeps images uncropped
     return model
 
 
-def refuse_idle(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) -> None:
-    """BadInput for a key that was given another value than its default, and has no effect beside the other keys.
+def refuse_without_effect(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) -> None:
+    """Raise BadInput for a key that differs from its default and has no effect with the other keys.
 
-    chosen: what the recipe chose where a key is auto.
+    chosen: values that the recipe chose for keys that are auto.
     """
     for key, (other, *used_with) in recipe.only.items():
         default = recipe.keys[key][0]
@@ -162,19 +161,19 @@ def refuse_idle(recipe: Recipe, keys: dict[str, Any], chosen: dict[str, str]) ->
             )
 
 
-def fitted(code: Shape, shape: Shape) -> Shape:
-    """A recipe's own code, for rows no more than half as many numbers as there are columns."""
+def default_code(code: Shape, shape: Shape) -> Shape:
+    """The default code of a recipe, limited for rows to half the number of columns."""
     return (min(code[0], -(-shape[0] // 2)),) if len(code) == len(shape) == 1 else code
 
 
-def checked(recipe: str, key: str, value: Any, default: Any) -> Any:
-    """The value of a key, of the same kind as its default; BadInput where it is of another."""
+def converted(recipe: str, key: str, value: Any, default: Any) -> Any:
+    """The value of a key, converted to the type of its default; raises BadInput for another type."""
     if value == "none" and default is None:
         return None
     kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
-    if type(default) is str and type(value) in (int, float):  # as --set sigma=25 is read
+    if type(default) is str and type(value) in (int, float):  # --set sigma=25 is parsed as a number
         return str(value)
-    if type(default) is str and type(value) is bool:  # as --set linear=yes is
+    if type(default) is str and type(value) is bool:  # --set linear=yes is parsed as a bool
         return "yes" if value else "no"
     wanted = kinds.get(type(default))
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool)):

@@ -1,4 +1,4 @@
-"""The types whose code has a price, or a codebook: sparse, contractive, variational and quantized."""
+"""Recipes of types with a penalty on the code or a codebook: sparse, contractive, variational and quantized."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from isthmus.errors import BadInput, at_least, unknown
 from isthmus.recipes.builders import Make, either, is_small
 from isthmus.recipes.builders import conv as conv_net
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.registry import fitted, recipe
-from isthmus.recipes.types import ANY, FEW, OF_DENSE, PICTURES, Only
+from isthmus.recipes.registry import default_code, recipe
+from isthmus.recipes.types import ANY, DENSE_ONLY, PICTURES, SMALL_DATA, Only
 from isthmus.types import Shape
 
-OF_SPARSE: Only = {"weight": ("kind", "l1", "kl"), "rate": ("kind", "kl"), "k": ("kind", "topk")}
-OF_VQ: Only = dict.fromkeys(("codes", "dim", "commitment"), ("quantizer", "vq"))
-OF_FSQ: Only = {"levels": ("quantizer", "fsq")}
-DIM = 16  # numbers in a vector of a codebook
+SPARSE_ONLY: Only = {"weight": ("kind", "l1", "kl"), "rate": ("kind", "kl"), "k": ("kind", "topk")}
+VQ_ONLY: Only = dict.fromkeys(("codes", "dim", "commitment"), ("quantizer", "vq"))
+FSQ_ONLY: Only = {"levels": ("quantizer", "fsq")}
+DIM = 16  # dimensions of a codebook vector
 
 
-@recipe(*ANY, **FEW, only=OF_DENSE | OF_SPARSE, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **SMALL_DATA, only=DENSE_ONLY | SPARSE_ONLY, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def sparse(
     shape: Shape,
     code: Shape | None = None,
@@ -36,18 +36,18 @@ def sparse(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """Many units, few at work for any one picture: each comes to stand for something.
+    """Sparse autoencoder: an overcomplete code of which few units are active for each input.
 
-    code: units, usually many: by default 256, or 512 for l1 and topk where pictures are not small
-    kind: l1 (a price on every number), kl (to a rate of activity), or topk (only the k largest stay)
-    weight: of the price, in nats; by default 0.1 for l1 and 1 for kl
-    rate: with kl, the share of pictures that a unit should be active for
-    k: with topk, how many units stay for each picture
-    net: dense, conv, or auto (dense for tables and small gray pictures)
-    widths: units of the dense net's layers before the code
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    code: units of the code, usually many; by default 256, or 512 for l1 and topk unless images are small
+    kind: l1 (L1 penalty), kl (KL divergence to a target rate of activity), or topk (the k largest units are kept)
+    weight: weight of the penalty, in nats; by default 0.1 for l1 and 1 for kl
+    rate: with kl, target share of inputs for which a unit is active
+    k: with topk, number of units kept for each input
+    net: dense, conv, or auto (dense for tables and small gray images)
+    widths: units of the hidden layers of the dense net before the code
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     kinds: dict[str, Make] = {
         "l1": partial(L1, weight=0.1 if weight is None else weight),
@@ -56,14 +56,14 @@ def sparse(
     }
     if kind not in kinds:
         raise unknown("kind of sparsity", kind, kinds)
-    signed = kind != "kl"  # a unit that is silent or at work says one sign of a component, and a sigmoid says both
-    units = code or fitted((512,) if signed and not is_small(shape) else (256,), shape)
+    signed = kind != "kl"  # a nonnegative unit encodes one sign of a component, a sigmoid unit encodes both
+    units = code or default_code((512,) if signed and not is_small(shape) else (256,), shape)
     return either(
         net, shape, units, kinds[kind], widths=widths, loss=loss, augment=augment, linear=linear, signed=signed
     )
 
 
-@recipe(*ANY, **FEW, only=OF_DENSE, epochs=50, batch_size=128, lr=1e-3, patience=5)
+@recipe(*ANY, **SMALL_DATA, only=DENSE_ONLY, epochs=50, batch_size=128, lr=1e-3, patience=5)
 def contractive(
     shape: Shape,
     code: Shape = (128,),
@@ -76,26 +76,26 @@ def contractive(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """A code that resists small changes of the picture (Rifai et al. 2011).
+    """Contractive autoencoder: penalizes the derivative of the code (Rifai et al. 2011).
 
-    code: units
-    weight: of the squared norm of the code's derivative
-    activation: of the code: sigmoid, relu, tanh or none
-    net: dense, conv, or auto (dense for tables and small gray pictures)
-    widths: units of the dense net's layers before the code; with none the norm is exact, else estimated
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    code: units of the code
+    weight: weight of the squared Frobenius norm of the Jacobian
+    activation: activation of the code: sigmoid, relu, tanh or none
+    net: dense, conv, or auto (dense for tables and small gray images)
+    widths: units of the hidden layers before the code; without any, the norm is exact, else estimated
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
 
-    def strip(features: Shape, code: Shape) -> Contractive:
+    def bottleneck(features: Shape, code: Shape) -> Contractive:
         one_layer = len(features) == 1 and not numbers(widths) and activation in ("sigmoid", "relu")
         return Contractive(features, code, weight, activation, closed=one_layer)
 
-    return either(net, shape, code, strip, widths=widths, loss=loss, augment=augment, linear=linear)
+    return either(net, shape, code, bottleneck, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
-@recipe(*ANY, **FEW, only=OF_DENSE, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **SMALL_DATA, only=DENSE_ONLY, epochs=40, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def variational(
     shape: Shape,
     code: Shape | None = None,
@@ -108,26 +108,26 @@ def variational(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """A code that is a Gaussian, so that random numbers decode to new pictures (Kingma & Welling 2014).
+    """Variational autoencoder: a Gaussian code, from which new samples are generated (Kingma & Welling 2014).
 
-    code: numbers between encoder and decoder: by default 16, or 64 where pictures are not small
-    beta: price of the code; 1 is the true ELBO, more is the beta-VAE
-    beta_warmup: share of the training over which beta rises from 0
-    net: dense, conv, or auto (dense for tables and small gray pictures)
-    widths: units of the dense net's layers
-    loss: gaussian (one learned sigma, right for gray and colour), bce (black and white), mse, l1, categorical or ssim
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    code: size of the code; by default 16, or 64 unless images are small
+    beta: weight of the KL divergence; 1 is the ELBO, a larger value a beta-VAE
+    beta_warmup: share of the training over which beta rises linearly from 0
+    net: dense, conv, or auto (dense for tables and small gray images)
+    widths: units of the hidden layers of the dense net
+    loss: gaussian (one learned sigma, for gray and color), bce (for black and white), mse, l1, categorical or ssim
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
-    strip = partial(Variational, beta=beta, warmup=beta_warmup)
-    size = code or fitted((16,) if is_small(shape) else (64,), shape)
-    return either(net, shape, size, strip, widths=widths, loss=loss, augment=augment, linear=linear)
+    bottleneck = partial(Variational, beta=beta, warmup=beta_warmup)
+    size = code or default_code((16,) if is_small(shape) else (64,), shape)
+    return either(net, shape, size, bottleneck, widths=widths, loss=loss, augment=augment, linear=linear)
 
 
 @recipe(
     *PICTURES,
-    **FEW | {"least_steps": 1500},
-    only=OF_VQ | OF_FSQ,
+    **SMALL_DATA | {"least_steps": 1500},
+    only=VQ_ONLY | FSQ_ONLY,
     epochs=30,
     batch_size=128,
     lr=1e-3,
@@ -149,19 +149,19 @@ def quantized(
     loss: str = "mse",
     augment: str = "auto",
 ) -> Autoencoder:
-    """A grid of symbols from a codebook of its own (van den Oord et al. 2017).
+    """Vector-quantized autoencoder: a grid of symbols from a codebook (van den Oord et al. 2017).
 
-    code: the grid of symbols, as in 7x7 (or 49 for a row of them); by default a quarter of each side
-    codes: vectors in the codebook
-    dim: numbers in each vector
-    quantizer: vq (a learned codebook) or fsq (a fixed lattice: Mentzer et al. 2023)
-    levels: with fsq, the levels of each number; their product is the number of codes
-    commitment: price of the distance between features and their vectors
-    channels: of each stage (each halves the grid); by default as many as reach the code's grid
+    code: grid of symbols, as in 7x7, or 49 for a sequence; by default a quarter of each side
+    codes: number of vectors in the codebook
+    dim: dimensions of each vector
+    quantizer: vq (learned codebook) or fsq (fixed lattice, Mentzer et al. 2023)
+    levels: with fsq, levels of each dimension; their product is the number of codes
+    commitment: weight of the squared distance between features and their codebook vectors
+    channels: channels of each stage (each halves the grid); by default as many stages as reach the code's grid
     blocks: residual blocks on the coarsest grid
-    norm: a LayerNorm over channels at each position
+    norm: LayerNorm over channels at each position
     loss: mse, bce, gaussian, l1, categorical or ssim
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
     """
     quantizers: dict[str, Make] = {
         "vq": partial(VQ, codes=codes, commitment=commitment),
@@ -171,7 +171,7 @@ def quantized(
         raise unknown("quantizer", quantizer, quantizers)
     grid = (-(-shape[1] // 4), -(-shape[2] // 4)) if code is None else code
     if len(grid) == 3 and dim not in (DIM, grid[0]):
-        raise BadInput(f"quantized: dim={dim} and code={'x'.join(map(str, grid))}: the code says {grid[0]} already")
+        raise BadInput(f"quantized: dim={dim} and code={'x'.join(map(str, grid))}: the code sets {grid[0]} already")
     if len(grid) < 3:
         at_least("dim", dim, 1)
         grid = (len(numbers(levels)) if quantizer == "fsq" else dim, *grid)

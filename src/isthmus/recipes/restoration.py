@@ -1,4 +1,4 @@
-"""The jobs, each named as its verb: what was damaged, and the net that mends it."""
+"""Recipes of the restoration job, each named after its verb: a corruption and a network that removes it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from isthmus.recipes.integers import numbers
 from isthmus.recipes.registry import recipe
 from isthmus.types import Shape
 
-PICTURES = ("gray", "colour")
-ANY_SHARE = "0.3-0.9"  # of pixels that are hidden
-ANY_NOISE = "0-55"  # as strong as a photo of the night
-SQUARE = 160  # pixels of a side that pictures come in: several crops, and little to read for each
-# A net without norm may leap far from where it was after a single strange batch: the gradient is bounded.
+PICTURES = ("gray", "color")
+ANY_SHARE = "0.3-0.9"  # share of hidden pixels
+ANY_NOISE = "0-55"  # 55 of 255 is about the noise of a night photo
+SQUARE = 160  # pixels of a side of stored training images: several crops each, with little to read
+# Gradients are clipped: without normalization a single unusual batch may move the weights far.
 TRAINING: dict[str, Any] = {
     "epochs": 100,
     "batch_size": 16,
@@ -48,23 +48,23 @@ def denoise(
     crop: int = 64,
     loss: str | None = None,
 ) -> Autoencoder:
-    """A noisy picture becomes a clean one, whatever the strength of the noise.
+    """Blind denoising of images: removes noise of any strength.
 
-    code: none: the skips of a U-Net go past any bottleneck
-    sigma: of the white noise it learns from, of 255: 25, or 0-55 for any in between
-    corruption: instead of white noise, such as poisson:20-500 or jpeg:10-90; neighbours where no picture is clean
-    channels: of each stage, each half as fine as the one before
-    blocks: residual blocks of each stage; one number is meant for all of them
-    fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
-    crop: side of the squares that are learned from
-    loss: l1, mse or ssim; by default l1, or mse where no picture is clean
+    code: none, because the skips of a U-Net bypass any bottleneck
+    sigma: standard deviation of the white training noise, of 255: 25, or a range such as 0-55
+    corruption: replaces white noise, as in poisson:20-500 or jpeg:10-90; neighbours learns from noisy images alone
+    channels: channels of each stage, each at half the resolution of the one before
+    blocks: residual blocks of each stage; one number applies to all stages
+    fold: side of the pixel squares folded into channels of the finest stage; 2 is four times as fast as 1
+    crop: side in pixels of the training crops
+    loss: l1, mse or ssim; by default l1, or mse when learning from noisy images alone
     """
-    pictures_only(shape)
-    no_code("denoise", code)
-    damage = damage_of(sigma, corruption, (shape[0], *(min(crop, side) for side in shape[1:])))
+    require_images(shape)
+    refuse_code("denoise", code)
+    damage = noise_or(sigma, corruption, (shape[0], *(min(crop, side) for side in shape[1:])))
     clean = damage.clean or isinstance(damage, Paired)
     if not clean and loss == "ssim":
-        raise BadInput("loss ssim: is no mean of noisy pictures; where none is clean, mse or l1 is accepted")
+        raise BadInput("loss ssim: needs clean images; mse and l1 are accepted for noisy images alone")
     loss = loss or ("l1" if clean else "mse")
     return unet(shape, damage, numbers(channels), numbers(blocks, 0), fold, crop, objective(loss, "identity"))
 
@@ -82,18 +82,18 @@ def inpaint(
     crop: int = 64,
     loss: str = "l1",
 ) -> Autoencoder:
-    """A picture with holes, which are known, becomes a whole one.
+    """Image inpainting: fills holes whose mask is known.
 
-    code: none: the skips of a U-Net go past any bottleneck
-    kinds: of hole that it learns from: pixels, lines, text, boxes
-    share: of the pixels that are hidden where they are hidden one by one: 0.5, or 0.3-0.9 for any in between
-    channels: of each stage, each half as fine as the one before
-    blocks: residual blocks of each stage; one number is meant for all of them
-    fold: pixels to each side of one place of the finest stage; 2 is four times as fast as 1
-    crop: side of the squares that are learned from
-    loss: l1, mse or ssim; of what is in the holes
+    code: none, because the skips of a U-Net bypass any bottleneck
+    kinds: kinds of training holes: pixels, lines, text, boxes
+    share: with kinds=pixels, share of hidden pixels: 0.5, or a range such as 0.3-0.9
+    channels: channels of each stage, each at half the resolution of the one before
+    blocks: residual blocks of each stage; one number applies to all stages
+    fold: side of the pixel squares folded into channels of the finest stage; 2 is four times as fast as 1
+    crop: side in pixels of the training crops
+    loss: l1, mse or ssim, inside the holes
     """
-    no_code("inpaint", code)
+    refuse_code("inpaint", code)
     if share != ANY_SHARE and "pixels" not in kinds:
         raise BadInput(f"inpaint: share={share}: has no effect with kinds={kinds}, only with kinds=pixels among them")
     return unet(
@@ -123,27 +123,27 @@ def unwatermark(
     crop: int = 160,
     loss: str = "l1",
 ) -> Autoencoder:
-    """A picture with a logo or words over it becomes the one below; what is not covered stays as it is.
+    """Watermark removal: finds logos and text over an image and reconstructs the covered pixels alone.
 
-    code: none: the skips of a U-Net go past any bottleneck
-    overlay: what is laid over: a picture with transparency, or a folder of them; empty for words and shapes alone
-    opacity: of it: 0.5, or 0.2-0.9 for any in between
-    unmarked: share of the pictures that have no mark, so that it learns to leave them as they are
-    objects: share of the pictures with opaque things drawn in that look like marks and belong there
-    ease: share of the training over which marks become faint and large; 0 where it begins with a model that finds them
-    channels: of each stage, each half as fine as the one before
-    blocks: residual blocks of each stage; one number is meant for all of them
-    fold: pixels to each side of one place of the finest stage; 4, because a mark is found from afar
-    crop: side of the squares that are learned from
-    loss: l1 or mse; of the picture under the mark, beside the cross-entropy of where it is
+    code: none, because the skips of a U-Net bypass any bottleneck
+    overlay: watermark image with transparency, or a folder of them; empty for random text and shapes
+    opacity: opacity of training watermarks: 0.5, or a range such as 0.2-0.9
+    unmarked: share of training images without a watermark, which teach the network to leave images unchanged
+    objects: share of training images with opaque objects that resemble watermarks and must be kept
+    ease: share of the training over which watermarks become fainter and larger; 0 to start from a trained model
+    channels: channels of each stage, each at half the resolution of the one before
+    blocks: residual blocks of each stage; one number applies to all stages
+    fold: side of the pixel squares folded into channels of the finest stage; 4, because watermarks need context
+    crop: side in pixels of the training crops
+    loss: l1 or mse of the covered image, in addition to the cross-entropy of the predicted mask
     """
-    no_code("unwatermark", code)
+    refuse_code("unwatermark", code)
     if loss == "ssim":
-        raise BadInput("loss ssim: compares windows, so it cannot count what is covered alone; mse and l1 can")
+        raise BadInput("loss ssim: compares windows, so it cannot weight single pixels; mse and l1 are accepted")
     mark = Watermark(
         overlay or None, strength("opacity", opacity), tell=True, ease=ease, unmarked=unmarked, objects=objects
     )
-    # An error of a seventh costs as much as not to know whether a pixel is covered: so both are learned at once.
+    # An error of 1/7 costs as much as an undecided mask pixel, so that both terms are learned at the same time.
     picture_by = Laplace(0.2, "identity") if loss == "l1" else objective(loss, "identity")
     return unet(shape, mark, numbers(channels), numbers(blocks, 0), fold, crop, MaskedReconstruction(picture_by))
 
@@ -159,17 +159,17 @@ def upscale(
     crop: int = 32,
     loss: str = "l1",
 ) -> Autoencoder:
-    """A picture gets more pixels: scale times as many to each side.
+    """Super-resolution: enlarges images by an integer factor.
 
-    code: none: nothing is to be left out
-    scale: 2, 3 or 4
-    width: channels of every layer
-    blocks: residual blocks
-    crop: side of the small squares that are learned from
+    code: none, because no information is to be dropped
+    scale: factor of enlargement: 2, 3 or 4
+    width: channels of each layer
+    blocks: number of residual blocks
+    crop: side in pixels of the low-resolution training crops
     loss: l1, mse or ssim
     """
-    pictures_only(shape)
-    no_code("upscale", code)
+    require_images(shape)
+    refuse_code("upscale", code)
     encoder = ResidualEncoder(shape, width, blocks)
     decoder = ResidualDecoder(shape[0], width, scale)
     crops = Crop(min(crop * scale, *shape[1:]))
@@ -188,10 +188,10 @@ def unet(
     compare: Objective,
     norm: bool = False,
 ) -> Autoencoder:
-    """A U-Net from what `corruption` leaves to the picture. Raises BadInput for items that are no pictures."""
-    pictures_only(shape)
+    """A U-Net that removes `corruption`. Raises BadInput for items that are no images."""
+    require_images(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    predicts_mask = corruption.tell  # where, too; for which a dark picture must not say less
+    predicts_mask = corruption.tell  # needs biases: the mask must not depend on brightness
     size = (shape[0] + corruption.extra, *shape[1:])
     encoder = UNetEncoder(size, channels, blocks, fold, bias=predicts_mask, norm=norm)
     decoder = UNetDecoder(
@@ -208,8 +208,8 @@ def unet(
     )
 
 
-def damage_of(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
-    """White noise, or else what `corruption` says. Raises BadInput for both, and for what a denoiser cannot mend."""
+def noise_or(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
+    """White noise, or the named corruption. Raises BadInput for both at once, and for corruption=none."""
     if corruption is None:
         return white_noise(sigma)
     if sigma != ANY_NOISE:
@@ -220,12 +220,12 @@ def damage_of(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
     return found
 
 
-def pictures_only(shape: Shape) -> None:
+def require_images(shape: Shape) -> None:
     if len(shape) != 3:
-        raise BadInput(f"items of shape {shape}: this job is done on pictures")
+        raise BadInput(f"items of shape {shape}: this recipe needs images")
 
 
-def no_code(recipe: str, code: Shape | None) -> None:
-    """BadInput for a code that was asked for: such a net has none."""
+def refuse_code(recipe: str, code: Shape | None) -> None:
+    """Raise BadInput for a code: a network with skips has none."""
     if code is not None:
-        raise BadInput(f"{recipe}: code {'x'.join(map(str, code))}: its net goes past any code; none is accepted")
+        raise BadInput(f"{recipe}: code {'x'.join(map(str, code))}: its network has no code; none is accepted")

@@ -1,4 +1,4 @@
-"""The types whose code costs nothing: a plain bottleneck between nets. Those with a price are in regularized.py."""
+"""Recipes of types with a plain bottleneck, whose code has no penalty; regularized.py has the others."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Plain
 from isthmus.recipes.builders import conv as conv_net
 from isthmus.recipes.builders import dense, either, is_small
-from isthmus.recipes.registry import fitted, recipe
+from isthmus.recipes.registry import default_code, recipe
 from isthmus.types import Shape
 
-PICTURES = ("gray", "colour")
+PICTURES = ("gray", "color")
 ANY = (*PICTURES, "table")
-# Few items are gone through more often, in smaller batches: benchmarks/defaults.py shows what that brings.
-FEW: dict[str, Any] = {"least_steps": 500, "least_batches": 10}
+# Small data sets get more epochs and smaller batches: benchmarks/defaults.py measures the effect.
+SMALL_DATA: dict[str, Any] = {"least_steps": 500, "least_batches": 10}
 Only = dict[str, tuple[str, ...]]
-OF_DENSE: Only = {"widths": ("net", "dense")}
+DENSE_ONLY: Only = {"widths": ("net", "dense")}
 
 
-@recipe(*ANY, **FEW, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
+@recipe(*ANY, **SMALL_DATA, epochs=50, batch_size=256, lr=1e-3, validation=0.0)
 def undercomplete(
     shape: Shape,
     code: Shape = (24,),
@@ -32,34 +32,34 @@ def undercomplete(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """The smallest of all: one layer to a few numbers, one layer back.
+    """Undercomplete autoencoder: one layer to a small code, one layer back.
 
-    code: numbers between encoder and decoder
-    activation: of the code: relu, sigmoid, tanh, silu, gelu; none makes it PCA (squared error, no sigmoid)
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
-    corruption: what the encoder sees instead of x, such as gaussian:0.3 or masking:0.25+gaussian:0.1
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    code: size of the code
+    activation: activation of the code: relu, sigmoid, tanh, silu, gelu; none makes it PCA (squared error, no sigmoid)
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
+    corruption: corruption of the encoder's input, such as gaussian:0.3 or masking:0.25+gaussian:0.1
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
-    strip = partial(Plain, activate=activation)
+    bottleneck = partial(Plain, activate=activation)
     return dense(
-        shape, code, strip, activation=activation, loss=loss, corruption=corruption, augment=augment, linear=linear
+        shape, code, bottleneck, activation=activation, loss=loss, corruption=corruption, augment=augment, linear=linear
     )
 
 
-@recipe(*ANY, **FEW, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
+@recipe(*ANY, **SMALL_DATA, epochs=40, batch_size=256, lr=2e-3, schedule="cosine", validation=0.0)
 def linear(shape: Shape, code: Shape | None = None) -> Autoencoder:
-    """No bend anywhere and squared error: it finds the subspace of PCA (Baldi & Hornik 1989).
+    """Linear autoencoder with squared error, which learns the subspace of PCA (Baldi & Hornik 1989).
 
-    code: numbers between encoder and decoder: by default 24, or 32 where pictures are not small
+    code: size of the code; by default 24, or 32 unless images are small
     """
-    size = code or fitted((24,) if is_small(shape) else (32,), shape)
+    size = code or default_code((24,) if is_small(shape) else (32,), shape)
     return dense(shape, size, Plain, activation="none")
 
 
 @recipe(
     *ANY,
-    **FEW,
+    **SMALL_DATA,
     only={"norm": ("activation", "relu", "silu", "gelu", "tanh", "sigmoid")},
     epochs=80,
     batch_size=128,
@@ -80,14 +80,14 @@ def deep(
     linear: str = "auto",
     loss: str = "mse",
 ) -> Autoencoder:
-    """Several layers down and up: a curved surface where PCA has a flat one (Hinton & Salakhutdinov 2006).
+    """Deep autoencoder: several layers down to the code and back, a nonlinear PCA (Hinton & Salakhutdinov 2006).
 
-    code: numbers between encoder and decoder
-    widths: units of the layers, from picture to code
+    code: size of the code
+    widths: units of the hidden layers, from input to code
     activation: relu, silu, gelu, tanh, sigmoid; none makes it PCA
-    norm: a LayerNorm after each hidden layer
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    norm: LayerNorm after each hidden layer
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
     if augment == "auto" and activation != "none" and len(shape) == 3 and is_small(shape):
@@ -96,7 +96,7 @@ def deep(
     return make(shape, code, Plain, widths=widths, loss=loss)
 
 
-@recipe(*PICTURES, **FEW, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
+@recipe(*PICTURES, **SMALL_DATA, epochs=30, batch_size=128, lr=2e-3, schedule="cosine", warmup=0.02)
 def conv(
     shape: Shape,
     code: Shape = (32,),
@@ -112,19 +112,19 @@ def conv(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """Convolutions: any channels, any size, and a code of numbers or a small picture of its own.
+    """Convolutional autoencoder for images of any size, with a code vector or a code grid.
 
-    code: numbers, or channels x height x width as in 4x7x7
-    channels: of each stage (each halves the grid), such as 32,64; by default as many as reach the code's grid
+    code: size of a code vector, or channels x height x width of a code grid, as in 4x7x7
+    channels: channels of each stage (each halves the grid), as in 32,64; by default as many stages as the code needs
     blocks: residual blocks on the coarsest grid
     activation: silu, relu, gelu, tanh
-    norm: a LayerNorm over channels at each position
-    down: stride (4x4 convolutions) or pool (maximum of 2x2)
-    up: upsample (nearest, then 3x3) or transpose (4x4): neither leaves a checkerboard
+    norm: LayerNorm over channels at each position
+    down: downsampling by stride (4x4 convolutions) or pool (2x2 max pooling)
+    up: upsampling by upsample (nearest, then a 3x3 convolution) or transpose (4x4 transposed convolution)
     loss: mse, bce, gaussian, l1, categorical or ssim
-    corruption: what the encoder sees instead of x, such as gaussian:0.3
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    corruption: corruption of the encoder's input, such as gaussian:0.3
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     return conv_net(
         shape,
@@ -143,7 +143,7 @@ def conv(
     )
 
 
-@recipe(*ANY, **FEW, only=OF_DENSE, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
+@recipe(*ANY, **SMALL_DATA, only=DENSE_ONLY, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
 def denoising(
     shape: Shape,
     code: Shape = (128,),
@@ -155,15 +155,15 @@ def denoising(
     augment: str = "auto",
     linear: str = "auto",
 ) -> Autoencoder:
-    """It sees a damaged picture and is compared with the clean one (Vincent et al. 2008).
+    """Denoising autoencoder: reconstructs the clean input from a corrupted one (Vincent et al. 2008).
 
-    code: numbers between encoder and decoder
-    corruption: gaussian:0.3, salt-and-pepper:0.2, masking:0.5, or several joined by +
-    net: dense, conv, or auto (dense for tables and small gray pictures)
-    widths: units of the dense net's layers
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray pictures, else mse
-    augment: zoom (a part of each picture, mirrored or not), affine (turned and shifted a little), none; or auto
-    linear: a linear path beside the net, which starts at PCA: yes, no, or auto (where pictures are not small)
+    code: size of the code
+    corruption: corruption of the input: gaussian:0.3, salt-and-pepper:0.2, masking:0.5, or several joined by +
+    net: dense, conv, or auto (dense for tables and small gray images)
+    widths: units of the hidden layers of the dense net
+    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
+    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
+    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     return either(
         net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption, augment=augment, linear=linear

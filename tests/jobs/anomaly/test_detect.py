@@ -322,7 +322,7 @@ def test_scores_of_a_code_are_refused_where_skips_go_past_it(tmp_path: Path) -> 
             isthmus.create("detect", shape=(1, 32, 32), kind=kind, code=8)
     with pytest.raises(BadInput, match="score marks: needs a network trained to find"):
         isthmus.create("detect", shape=(1, 32, 32), code=8, score="marks")
-    with pytest.raises(BadInput, match="kind=quantized: a grid of symbols is of pictures"):
+    with pytest.raises(BadInput, match="kind=quantized: a grid of symbols needs images"):
         isthmus.create("detect", shape=(32,), kind="quantized")
     with pytest.raises(BadInput, match="score ssim: needs images"):
         isthmus.create("detect", shape=(32,), score="ssim")

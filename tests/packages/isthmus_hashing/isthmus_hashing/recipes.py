@@ -9,7 +9,7 @@ from isthmus.types import Shape
 from isthmus_hashing.bottleneck import Bits
 
 
-@recipe("gray", "colour", "table", job="hashing", epochs=30)
+@recipe("gray", "color", "table", job="hashing", epochs=30)
 def binary(shape: Shape, code: Shape = (16,), *, units: int = 128) -> Autoencoder:
     """A code of bits, for search by Hamming distance.
 
