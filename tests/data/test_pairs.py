@@ -89,10 +89,10 @@ def test_a_training_on_pairs_learns_the_truth_and_goes_on(folders: tuple[Path, P
 
 def test_only_what_takes_a_corruption_learns_from_pairs(folders: tuple[Path, Path], tmp_path: Path) -> None:
     dark, clean = folders
-    with pytest.raises(BadInput, match="by denoise and denoising, not by inpaint"):
+    with pytest.raises(BadInput, match="are for denoise and denoising, not for inpaint"):
         train("inpaint", dark, truth=clean, out=tmp_path / "run")
-    with pytest.raises(BadInput, match="name one of the two"):
+    with pytest.raises(BadInput, match="give only one of them"):
         train("denoise", dark, truth=clean, out=tmp_path / "run", corruption="jpeg")
-    with pytest.raises(BadInput, match="--truth names what the data should be"):
+    with pytest.raises(BadInput, match="needs the ground truth, --truth PATH"):
         train("denoise", dark, out=tmp_path / "run", corruption="paired")
     assert not (tmp_path / "run").exists()

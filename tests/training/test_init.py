@@ -84,7 +84,7 @@ def test_another_code_size_names_what_does_not_fit(trained: dict[str, Path], dig
     weights = load(wide).state_dict()
     left = [name for name in first if first[name].shape != weights[name].shape]
     said = str(notes[0].message)
-    assert said.startswith(f"{wide}: {len(left)} of {len(first)} weights do not fit and begin anew: ")
+    assert said.startswith(f"{wide}: {len(left)} of {len(first)} weights do not match and keep their initialization: ")
     assert 0 < len(left) < len(first)
     assert all(name in said for name in left[:3])
     assert all(torch.equal(first[name], weights[name]) for name in first if name not in left)
@@ -92,7 +92,7 @@ def test_another_code_size_names_what_does_not_fit(trained: dict[str, Path], dig
 
 
 def test_the_recipe_need_not_be_the_same(trained: dict[str, Path], digits: Path, tmp_path: Path) -> None:
-    with pytest.warns(Note, match="do not fit and begin anew: bottleneck"):
+    with pytest.warns(Note, match="do not match and keep their initialization: bottleneck"):
         _, first = begun("sparse", digits, tmp_path / "run", init=trained["undercomplete"], code=7)
     assert torch.equal(
         first["decoder.layers.0.bias"], load(trained["undercomplete"]).state_dict()["decoder.layers.0.bias"]
@@ -106,7 +106,7 @@ def test_weights_of_which_none_fits_are_refused_in_one_line(
     np.save(small, np.random.default_rng(0).uniform(0, 1, (30, 5)).astype(np.float32))
     with pytest.raises(BadInput) as error:
         train("undercomplete", small, out=tmp_path / "run", init=trained["quantized"], code=2, **HOW)
-    assert str(error.value) == f"{trained['quantized']}: none of its weights fit into this model"
+    assert str(error.value) == f"{trained['quantized']}: none of its weights match this model"
     assert not (tmp_path / "run").exists()
 
 

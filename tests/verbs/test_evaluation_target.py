@@ -140,7 +140,10 @@ def test_a_run_that_knows_no_clean_picture_asks_for_one(alone: Path, digits: Any
         ({"truth": "digits", "sigma": 25}, "truth and sigma: name one"),
         ({"sigma": "strong"}, "sigma is strong: a number such as 25"),
         ({"sigma": -1}, r"sigma is -1\.0: a number from 0 up"),
-        ({"corruption": "blind-spot"}, "corruption=blind-spot: is a way to learn, and no damage"),
+        (
+            {"corruption": "blind-spot"},
+            "corruption=blind-spot: is a self-supervised training method, not a degradation",
+        ),
         ({"corruption": "holes"}, "leaves a picture and a mask, but this run takes a picture"),
         ({"corruption": "shrink:2"}, "leaves a picture 2 times smaller, but"),
         ({"corruption": "jpg"}, "did you mean 'jpeg'"),

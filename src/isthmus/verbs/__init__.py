@@ -1,1 +1,1 @@
-"""The verbs that are the same for every job: train, evaluate, compare, describe, show, export, share."""
+"""Verbs that serve every job: train, evaluate, compare, describe, show, export, hub, demo."""

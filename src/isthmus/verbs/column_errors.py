@@ -14,10 +14,10 @@ from isthmus.inference.inputs import chunks
 
 
 def column_figures(model: Autoencoder, data: Data) -> dict[str, Any]:
-    """The error of each column in its own units, beside that of the column's mean; of data of one range nothing.
+    """The error of each column in its own units; empty for data with one range for all columns.
 
-    rmse_per_column, and rmse_of_mean_per_column: roots of mean squared errors, of the reconstruction, and of the mean
-    of these items in place of each. mse_per_pixel_of_mean: that of all columns, scaled as mse_per_pixel is.
+    rmse_per_column: root mean squared error of the reconstruction. rmse_of_mean_per_column: the same for the mean of
+    these items as a constant prediction; mse_per_pixel_of_mean: over all columns, scaled like mse_per_pixel.
     """
     if not by_column(data.range):
         return {}

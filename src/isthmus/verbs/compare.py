@@ -35,13 +35,13 @@ BEST = {"bce_per_pixel": "min", "sse_per_image": "min", "psnr": "max", "ssim": "
 def compare(
     runs: Sequence[Path | str], *, out: Path | str | None = None, force: bool = False, device: str | None = None
 ) -> list[dict[str, Any]]:
-    """A row a recipe and set of options, over the test part each run recorded; with `out` also as a page.
+    """One row per recipe and set of options, measured on the recorded test split; with `out` also as a page.
 
-    Runs that differ in nothing but the seed share a row, as mean ± sd. device: for what has to be
-    measured, as evaluate has it. Raises BadInput for what is no run.
+    Runs that differ only in the seed share a row, as mean ± sd. device: for runs that are not evaluated yet, as for
+    evaluate. Raises BadInput for a path that is not a run.
     """
     if not runs:
-        raise BadInput("compare: name one run or more")
+        raise BadInput("compare: one run or more is needed")
     if out is not None:
         check_output(out, force=force)
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -69,7 +69,7 @@ def compare(
 
 
 def known_figures(run: Path, device: str | None = None) -> dict[str, Any]:
-    """The figures on the run's own test part: as recorded, or measured now."""
+    """The metrics on the run's own test split: recorded, or computed now."""
     run = Path(models.folder_for(run))
     path = run / store.METRICS
     recorded = store.read_json(path).get("evaluations", {}) if path.is_file() else {}
@@ -84,7 +84,7 @@ def read_config_data(run: Path) -> str:
 
 
 def mean_and_sd(values: Sequence[float]) -> Any:
-    """The value where there is one; else the text 'mean ± sd' (of the sample)."""
+    """A single value as it is; several as 'mean ± sd' (sample standard deviation)."""
     if len(values) == 1:
         return values[0]
     return f"{number(float(np.mean(values)))} ± {number(float(np.std(values, ddof=1)))}"

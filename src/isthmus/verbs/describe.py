@@ -1,4 +1,4 @@
-"""describe: the net as a diagram: what each word makes of its input, its weights and its cost."""
+"""describe: the network as a diagram, with shapes, weights and cost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STEPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 def describe(run: RunOrModel) -> dict[str, Any]:
     """{"recipe", "shape", "code", "weights", "operations", "layers": [{"part", "layer", "output", "weights"}]}.
 
-    operations: floating-point operations to rebuild one item. A layer is listed in the order in which it runs.
-    Raises BadInput for what is no run.
+    operations: floating-point operations to reconstruct one item. Layers are listed in execution order. Raises
+    BadInput for a path that is not a run.
     """
     model = as_model(run)
     layers: list[dict[str, Any]] = []
@@ -61,7 +61,7 @@ def _noting(layers: list[dict[str, Any]], part: str) -> Any:
 
 
 def diagram(facts: dict[str, Any]) -> str:
-    """The sentence with its sizes, as text: a line a layer, a bar as wide as the layer's numbers (log scale)."""
+    """One line of text per layer, with a bar for the size of its output (log scale)."""
     lines = [f"{'input':<12}{_size(facts['shape']):<14}{_bar(facts['shape'])}"]
     if facts["corruption"]:
         lines.append(f"{'corrupt':<12}{facts['corruption']}")

@@ -1,4 +1,4 @@
-"""evaluate: every figure of a model on data, always the same for the same run and data."""
+"""evaluate: the metrics of a model on data, deterministic for a run and data."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from isthmus.types import Context, Noise, Sample
 from isthmus.verbs.column_errors import column_figures
 from isthmus.verbs.evaluation_target import damage_for, truth_for
 
-STEEP = 256  # items whose exact Jacobian is taken: one backward pass a unit
-STEEPEST = 1024  # units up to which it is
+STEEP = 256  # items whose exact Jacobian is computed, with one backward pass per unit
+STEEPEST = 1024  # most units for which it is computed
 
 
 def evaluate(
@@ -41,17 +41,16 @@ def evaluate(
     labels: Path | str | None = None,
     device: str | None = None,
 ) -> dict[str, Any]:
-    """The figures of CLI.md for `source`, by default the data the run was trained on; means are over items.
+    """The metrics of a run on `source`, by default its training data; means over items.
 
-    Squared errors and cross-entropy are of the likelihood's mean, psnr and ssim of the picture, which is cut to [0, 1].
-    The part: `split`, else the official or recorded test part, else everything. A corruption damages the items with
-    seed 0 first, and psnr and ssim are of what was made of the damage, psnr_before and ssim_before of the damage.
+    Squared errors and cross-entropy use the mean of the likelihood; psnr and ssim use the image, clipped to [0, 1]. The
+    split is `split`, else the official or recorded test split, else all items. Items are first degraded by the run's
+    corruption with seed 0; psnr_before and ssim_before are those of the degraded items.
 
-    truth: the same items as they should be: `source` is then what life has damaged, and nothing is added to it. sigma,
-    corruption: another damage than the run's own, white noise (of 255) or as --set corruption has it. labels: for a
-    detector, a .csv of file and label for the pictures of a folder. device: auto, cpu, cuda or mps; None: where the
-    model is. Raises BadInput, also where a run that learned from noisy pictures alone, which has no damage of its own,
-    is told none of the three.
+    truth: ground truth of `source`, which then is real degraded data, without synthetic corruption. sigma, corruption:
+    white noise (of 255) or a corruption as in --set corruption, instead of the run's own. labels: for a detector: .csv
+    of file and label for a folder of images. device: auto, cpu, cuda or mps; None: that of the model. Raises BadInput,
+    also for a run trained on noisy images only without one of truth, sigma and corruption.
     """
     model = as_model(run, device)
     damage = damage_for(model, truth, sigma, corruption)
@@ -100,7 +99,7 @@ def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, tru
 
 
 def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
-    """code_size, input_size and their ratio: of numbers, or of bits where the code is discrete."""
+    """code_size, input_size and compression_factor: by numbers, or by bits for a discrete code."""
     inputs, shape = math.prod(model.shape), model.code_shape
     if model.spec.discrete:
         indices = indices_of(model)
@@ -130,7 +129,7 @@ def codes_of(model: Autoencoder) -> int:
 def item_means(
     model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None = None
 ) -> dict[str, float]:
-    """Means over items of what is measured on each: errors, likeness, and where there is a likelihood the ELBO."""
+    """Means of the metrics of items: errors, similarity, and the ELBO if there is a likelihood."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     low, high = ends_of(data.range)
@@ -142,7 +141,7 @@ def item_means(
         else:
             sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
         for name, values in per_item(model, sample, noise, level):
-            found = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # no mask, no figure
+            found = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # NaN for an empty mask
             sums[name] = sums.get(name, 0.0) + float(found.double().sum())
             counts[name] = counts.get(name, 0) + len(found)
     return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}
@@ -189,7 +188,7 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
 
 
 def code_figures(model: Autoencoder, data: Data) -> dict[str, float]:
-    """How the code is used: by its kind, active units, share of units at work, symbols in use, steepness."""
+    """Metrics of the code: active units, active fraction, codebook usage, Jacobian norm."""
     if model.spec.discrete:
         count = torch.zeros(codes_of(model), dtype=torch.long)
         for _, x in chunks(data):
@@ -223,7 +222,7 @@ def training_figures(model: Autoencoder) -> dict[str, float]:
 
 
 def remember(model: Autoencoder, key: str, figures: dict[str, Any]) -> None:
-    """Keep the figures in the run, for compare; a run that is only to be read is left as it is."""
+    """Store the metrics in the run, for compare; a shipped or read-only run is not changed."""
     assert model.path is not None
     if is_shipped(model.path):
         return

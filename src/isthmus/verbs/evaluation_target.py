@@ -1,4 +1,4 @@
-"""What the figures of a run are measured against: the truth that was named, or the data themselves before a damage."""
+"""The target of an evaluation: a ground truth, or the data before a synthetic corruption."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from isthmus.inference.inputs import name_of, open_for
 
 
 def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corruption: str | None) -> Corruption | None:
-    """What damages the items before the model sees them: what is asked for, else the run's own corruption.
+    """The corruption applied before the model: the requested one, else the run's own; None with a ground truth.
 
-    Nothing where there is a truth. Raises BadInput for two of the three, for a damage that leaves something else than
-    the model takes, and where there is none: a run that learned from noisy pictures alone knows no clean ones.
+    Raises BadInput for more than one of the three options, for a corruption whose output the model does not accept,
+    and without any for a run trained on noisy images only, whose data are not clean.
     """
     own = model.corruption
     given = {"truth": truth, "sigma": sigma, "corruption": corruption}
@@ -34,7 +34,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
     if named:
         damage = white_noise(sigma) if sigma is not None else parse_corruption(str(corruption))
         if damage is not None and not damage.clean:
-            raise BadInput(f"corruption={corruption}: is a way to learn, and no damage")
+            raise BadInput(f"corruption={corruption}: is a self-supervised training method, not a degradation")
         leaves = (0, 1) if damage is None else (damage.extra, damage.scale)
         if leaves != takes:
             raise BadInput(f"{named[0]}={given[named[0]]}: leaves {shown(*leaves)}, but this run takes {shown(*takes)}")
@@ -48,15 +48,15 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
 
 
 def shown(extra: int, scale: int) -> str:
-    """What a model takes, in words."""
+    """The input of a model, in words."""
     return ("a picture and a mask" if extra else "a picture") + (f" {scale} times smaller" if scale > 1 else "")
 
 
 def truth_for(model: Autoencoder, data: Data, truth: Any, count: int) -> Data:
-    """The items of `truth` in the order of `data`, found by their names.
+    """The items of `truth` in the order of `data`, matched by name.
 
-    count: items of which `data` are a part; items without names must be as many, and a single one may have any name.
-    Raises BadInput where that is not so, or a name is missing.
+    count: number of items of which `data` are a part; without names the counts must agree, and a single item may have
+    any name. Raises BadInput if they do not agree, or a name is missing.
     """
     clean = open_for(model, truth)
     if count == len(clean) == 1:

@@ -1,4 +1,4 @@
-"""A run as one ONNX file: the same numbers without Python, wherever an ONNX runtime is."""
+"""export: a run as one ONNX file, checked against the model in onnxruntime."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _translated(part: Part, out: Path) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter talks by warnings, by the log and on the terminal, of what a user of it can do nothing about."""
+    """Silence the exporter, whose warnings, logs and prints do not concern the user."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -135,7 +135,7 @@ def _quiet() -> Iterator[None]:
 
 @torch.no_grad()
 def _check(path: Path, part: Part, out: Path) -> None:
-    """Raise IsthmusError where onnxruntime makes other numbers of the file than the model does."""
+    """Raise IsthmusError if the outputs of onnxruntime differ from those of the model."""
     try:
         import onnxruntime
     except ImportError:
@@ -208,7 +208,7 @@ def _said(
 
 
 def _apart(made: Tensor, expected: Tensor, spared: float) -> float:
-    """The largest difference once a share is spared, in parts of the largest number where that is over 1."""
+    """The largest difference, ignoring a share of elements; relative to the largest value if that exceeds 1."""
     if made.shape != expected.shape:
         return math.inf
     differences = (made != expected).float()  # symbols are the same or not, whatever their numbers

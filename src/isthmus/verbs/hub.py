@@ -1,4 +1,4 @@
-"""A run on the Hugging Face hub, and back: what a user of the model needs, and nothing about whose data it saw."""
+"""Upload of runs to the Hugging Face Hub and download from it, without private information about the data."""
 
 from __future__ import annotations
 
@@ -105,15 +105,15 @@ def from_hub(
 
 
 def _matches(name: str, *patterns: str) -> bool:
-    """Whether this is the name of such a file of the top level, and not of a hidden one."""
+    """Whether a name matches a pattern, is at the top level and is not hidden."""
     return not name.startswith(".") and "/" not in name and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-# -- what is published --
+# -- published files --
 
 
 def _published(run: Path) -> tuple[dict[str, bytes], list[Path]]:
-    """The texts of a whole run without the paths of this machine, and the files of its weights."""
+    """The text files of a run without absolute paths, and its weight files."""
     cut: dict[str, str] = {}
     texts = {store.CONFIG: _json(_shortened(store.read_config(run), cut))}
     if (run / store.METRICS).is_file():
@@ -166,7 +166,7 @@ def _readme(texts: dict[str, bytes], repo: str) -> bytes:
 
 @contextmanager
 def _hub(repo: str, token: str | None, revision: str | None = None, writes: bool = False) -> Iterator[Any]:
-    """The API of the hub that HF_ENDPOINT names now; whatever goes wrong with it is told in one line."""
+    """The API of the hub at HF_ENDPOINT; every failure becomes a one-line BadInput."""
     try:
         from huggingface_hub import HfApi, constants
     except ImportError as error:
@@ -207,7 +207,7 @@ def _settings(ours: dict[str, Any]) -> Iterator[None]:
 
 
 def _reason(error: BaseException, endpoint: str, revision: str | None) -> str:
-    """What a person should know of an error of huggingface_hub, in one line."""
+    """A one-line explanation of an error of huggingface_hub."""
     from huggingface_hub import errors
 
     if isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError)) and error.__cause__ is not None:

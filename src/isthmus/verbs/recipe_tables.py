@@ -1,4 +1,4 @@
-"""recipes: the catalogue as rows, for the command line and the documentation alike."""
+"""recipes: the registered recipes and their keys as rows, for the command line and the documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.training import TRAINING, settle
 
 
 def list_recipes() -> list[dict[str, Any]]:
-    """A row a recipe: name, other names, what it takes, and what it is."""
+    """One row per recipe: name, alias, accepted data, summary."""
     load_plugins()
     other = {target: alias for alias, target in ALIASES.items()}
     return [
@@ -26,7 +26,7 @@ def list_recipes() -> list[dict[str, Any]]:
 
 
 def list_keys(name: str) -> list[dict[str, Any]]:
-    """A row a key of the recipe, then of its training: default and meaning. Raises BadInput for an unknown name."""
+    """One row per key of a recipe and of its training: default and meaning. Raises BadInput for an unknown name."""
     recipe = find(name)
     keys = [(key, default, meaning) for key, (default, meaning) in recipe.keys.items()]
     training = settle(recipe.training, {})
@@ -35,7 +35,7 @@ def list_keys(name: str) -> list[dict[str, Any]]:
 
 
 def as_text(value: Any) -> str:
-    """A default as one would type it."""
+    """A default as typed on the command line."""
     if isinstance(value, (tuple, list)):
         return ",".join(map(str, value))
     return "none" if value is None else str(value)

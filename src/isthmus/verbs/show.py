@@ -1,4 +1,4 @@
-"""show: what a set of data is, in figures and as a contact sheet."""
+"""show: describe a data set by numbers and a contact sheet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus.inference.inputs import name_of, warn_notes
 from isthmus.media.dicom.units import shared_units
 from isthmus.report import as_pictures, grid, write_picture
 
-SHEET, LOOKED_AT = 64, 2048  # pictures on a sheet; items whose values are measured
+SHEET, LOOKED_AT = 64, 2048  # images on a sheet; items sampled for the statistics
 
 
 def show(
@@ -35,11 +35,11 @@ def show(
     white: float | None = None,
     **table: Any,
 ) -> tuple[dict[str, Any], Image.Image]:
-    """(count, shape, range, parts ..., a contact sheet of items spread evenly over the data); written to `out`.
+    """Describe a data set: (facts, a contact sheet of evenly spaced items, also written to `out`).
 
-    lowest, highest and mean are in the numbers of the data, those of DICOM files in their own units, of which `units`
-    then tells: Hounsfield units, or stored numbers. white: the number that is white. table: how a table is read, as
-    isthmus.data.tables.Asked has it, such as missing="median". Raises BadInput for data that cannot be opened.
+    lowest, highest and mean are in the values of the data; for DICOM files in the units named by `units`: Hounsfield
+    units or stored values. white: the value of white. table: options for reading a table, as in
+    isthmus.data.tables.Asked, such as missing="median". Raises BadInput for data that cannot be opened.
     """
     if strange := set(table) - set(ASKED):
         raise unknown("key for show", min(strange), ("white", *ASKED))
@@ -50,7 +50,7 @@ def show(
     warn_notes(data)
     near = (
         len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
-    )  # shards from everywhere would be fetched
+    )  # a sample over all shards would fetch all of them
     some = data.batch(np.unique(np.linspace(0, near - 1, min(LOOKED_AT, near)).astype(int)))
     values = some.double()
     facts: dict[str, Any] = {
@@ -79,7 +79,7 @@ def show(
 
 
 def extremes(data: Data, values: Tensor) -> dict[str, Any]:
-    """What is scaled to 0..1, the least, the greatest and the mean value; of DICOM files in their own units."""
+    """The scaled range, and the lowest, highest and mean value; for DICOM files in their own units."""
     scale, ends, mean = list(ends_of(data.range)), [float(values.min()), float(values.max())], float(values.mean())
     units = None
     if data.dtype in (torch.uint8, torch.uint16) and isinstance(path := data.source.get("path"), str):
@@ -90,13 +90,13 @@ def extremes(data: Data, values: Tensor) -> dict[str, Any]:
         mean = units.of(mean)
     whole = not data.dtype.is_floating_point and all(abs(end - round(end)) < 1e-3 for end in ends)
     low, high = (round(end) if whole else end for end in ends)
-    shown = "a range a column" if by_column(data.range) else "{:.10g} to {:.10g}".format(*scale)
+    shown = "a range for each column" if by_column(data.range) else "{:.10g} to {:.10g}".format(*scale)
     named = {} if units is None else {"units": units.name}
     return {"scale": shown, "lowest": low, "highest": high, "mean": mean, **named}
 
 
 def columns_of(data: Data) -> list[str]:
-    """A line a column of a table: its name, its kind, and between which most of it lies; and what is left out."""
+    """One line per column of a table: name, kind and usual range; then the columns left out."""
     assert data.table is not None
     schema, lines, place = Schema.of(data.table), [], 0
     for column in schema.columns:

@@ -1,4 +1,4 @@
-"""train: a recipe, somebody's data, and a run folder; safe to repeat with resume, as a job queue does."""
+"""train: create the model of a recipe for a data set, train it, and write a run folder; resumable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.callbacks import Callbacks
 
-PLENTY = 10_000  # pictures that need no augmentation any more
+PLENTY = 10_000  # images above which no augmentation is needed
 
 
 def train(
@@ -40,24 +40,23 @@ def train(
     callbacks: Callbacks | None = None,
     **keys: Any,
 ) -> Run:
-    """Make the model of `recipe` for `data`, train it, and write the run folder `out`.
+    """Create the model of `recipe` for `data`, train it, and write the run folder `out`.
 
-    keys may also say how a table is read: labels, drop, keep, missing, window, stride (isthmus.data.tables.Asked).
-    size, gray: what pictures are made into; a recipe that restores cuts squares of that size out of them.
-    truth: what the data should be, by the same names or in the same order: nothing is then corrupted.
-    init: a run, or a shipped model by name, whose weights are begun with, as far as they fit.
-    callbacks: a function a moment, as fit takes them. keys: of the recipe and of the training alike.
-    resume: go on where a run is (options come from it; given ones must agree), start where none is.
-    Raises BadInput for anything that cannot be used, before a folder is made.
+    size, gray: preprocessing of images; restoration recipes crop patches of that size instead of resizing.
+    truth: ground truth with the same names or in the same order; training pairs, without synthetic corruption.
+    init: warm start from a run or a shipped model, as far as weights match. callbacks: as for fit. keys: of the recipe,
+    of the training, and of reading a table (isthmus.data.tables.Asked).
+    resume: continue an existing run with its options (given ones must agree), or start a new one.
+    Raises BadInput for unusable input or options, before a folder is created.
     """
     found, run = find(recipe), Path(out)
     if truth is not None:
         if "corruption" not in found.keys:
-            raise BadInput(f"truth: pairs of pictures are learned from by denoise and denoising, not by {found.name}")
+            raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {found.name}")
         if keys.setdefault("corruption", "paired") != "paired":
-            raise BadInput(f"truth and corruption={keys['corruption']}: name one of the two")
+            raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
     elif keys.get("corruption") == "paired" and not resume:
-        raise BadInput("corruption=paired: --truth names what the data should be")
+        raise BadInput("corruption=paired: needs the ground truth, --truth PATH")
     table = {key: keys.pop(key) for key in ASKED if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(found, keys)
     settle(found.training, training_keys)
@@ -69,7 +68,7 @@ def train(
         return resume_run(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.remove_without_config(run) if resume else None
-        check_output(run, hint="--resume goes on with it")
+        check_output(run, hint="--resume continues it")
     options = settle(found.training, training_keys)
     job = find_job(found.job)
     how = {"size": size, "gray": gray, "white": training_keys.get("white"), "table": table, "code": code}
@@ -93,7 +92,7 @@ def train(
 
 
 def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
-    """The data as the job of this recipe opens them (see Job.open), with their ground truth beside them, if any."""
+    """Open the data by the job of the recipe (see Job.open), paired with their ground truth, if any."""
     job, table = find_job(recipe.job), options.get("table")
     options = {**options, "table": Asked(**table) if table else None}
     opened = job.open(recipe, data, options)
@@ -104,24 +103,28 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:
-    """Put the weights of `run` into `model` where name and shape agree, and say what was left; return the run's name.
+    """Load the weights of `run` whose name and shape match, note the others, and return the name of the run.
 
-    Raises BadInput where nothing agrees.
+    Raises BadInput if no weights match.
     """
     weights, own = store.read_weights(models.folder_for(run)), model.state_dict()
     fitting = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
     if not fitting:
-        raise BadInput(f"{run}: none of its weights fit into this model")
+        raise BadInput(f"{run}: none of its weights match this model")
     if len(fitting) < len(own):
         left = [name for name in own if name not in fitting]
         some = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
-        warnings.warn(f"{run}: {len(left)} of {len(own)} weights do not fit and begin anew: {some}", Note, stacklevel=3)
+        warnings.warn(
+            f"{run}: {len(left)} of {len(own)} weights do not match and keep their initialization: {some}",
+            Note,
+            stacklevel=3,
+        )
     model.load_state_dict(own | fitting)
     return Path(run).name
 
 
 def sort_keys(recipe: Recipe, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys of the model and those of the training; BadInput for one that is neither."""
+    """Split keys into those of the model and those of the training; BadInput for an unknown key."""
     own = set(recipe.keys) - {"code"}
     for key in keys:
         if key not in own and key not in TRAINING:
@@ -140,13 +143,13 @@ def resume_run(
     quiet: bool,
     callbacks: Callbacks | None,
 ) -> Run:
-    """Take up the run with its own options."""
+    """Resume the run with its own options."""
     about = store.read_config(run)["about"]
     if about.get("recipe") != recipe.name:
         raise BadInput(f"{run}: is a run of {about.get('recipe')}, not of {recipe.name}")
     asked = about.get("asked", {})
     for key, value in model_keys.items():
-        value = list(value) if isinstance(value, tuple) else value  # as a file keeps it
+        value = list(value) if isinstance(value, tuple) else value  # as stored in JSON
         if asked.get(key) != value:
             raise BadInput(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
@@ -166,7 +169,7 @@ def resume_run(
 
 
 def with_parts(run: Run) -> Run:
-    """A finished run with the parts of its job fitted; the other processes of a training leave that to the first."""
+    """Fit the parts of the job, in the first process only; return the run."""
     if first_rank():
         job_of(run.model).fit_parts(run)
     attached(run.model)

@@ -1,4 +1,4 @@
-"""demo: the types of autoencoders learn handwritten digits, and one page shows what came of it."""
+"""demo: train all types of autoencoders on handwritten digits, and show the results on one page."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from isthmus.verbs.demo.bench import Bench
 
 # Each chapter: its name, its part of the work in percent, and the function that trains, measures and tells.
 CHAPTERS: tuple[tuple[str, int, Callable[[Bench, Page], None]], ...] = (
-    ("a bent line", 5, undercomplete.cloud),
+    ("a curved line", 5, undercomplete.cloud),
     ("few numbers", 10, undercomplete.digits),
     ("denoising", 12, denoising.noise),
     ("sparse", 9, wide.sparse),
     ("contractive", 14, wide.contractive),
     ("variational", 9, variational.invent),
-    ("a map of all digits", 10, variational.atlas),
+    ("a map of the digits", 10, variational.atlas),
     ("quantized", 16, quantized.words),
-    ("what does not belong", 15, strange.left_out),
+    ("anomalies", 15, strange.left_out),
 )
 
 
