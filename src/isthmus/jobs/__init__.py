@@ -1,4 +1,4 @@
-"""The registry of jobs: those below, and those that other packages bring by entry points of the group isthmus.jobs.
+"""The registry of jobs: the built-in ones, and those of other packages, by entry points of the group isthmus.jobs.
 
 An entry names a job class: `mine = "my_package.job:Mine"` (isthmus.jobs.base.Job).
 """
@@ -31,28 +31,28 @@ BUILT_IN = (
 @cache
 def built_in() -> dict[str, Job]:
     """The jobs of this package, by name."""
-    found: dict[str, Job] = {}
-    for place in BUILT_IN:
-        module, _, name = place.partition(":")
+    jobs: dict[str, Job] = {}
+    for entry in BUILT_IN:
+        module, _, name = entry.partition(":")
         job: Job = getattr(import_module(module), name)()
-        found[job.name] = job
-    return found
+        jobs[job.name] = job
+    return jobs
 
 
 @cache
 def all_jobs() -> dict[str, Job]:
-    """Every job by its name. A job of another package that takes the name of a known one is left out, with a Note."""
-    found = dict(built_in())
-    for brought in load_entry_points("isthmus.jobs"):
-        if brought.name in found:
-            warnings.warn(f"{brought.__module__}: there is a job {brought.name} already", Note, stacklevel=2)
+    """All jobs by name. A job of another package with a name that exists already is left out, with a Note."""
+    jobs = dict(built_in())
+    for job_class in load_entry_points("isthmus.jobs"):
+        if job_class.name in jobs:
+            warnings.warn(f"{job_class.__module__}: a job {job_class.name} exists already", Note, stacklevel=2)
         else:
-            found[brought.name] = brought()
-    return found
+            jobs[job_class.name] = job_class()
+    return jobs
 
 
 def find_job(name: str) -> Job:
-    """The job of that name; BadInput with the nearest name where there is none."""
+    """The job of that name; BadInput with the nearest name if there is none."""
     known = built_in() if name in built_in() else all_jobs()
     if name not in known:
         raise unknown("job", name, known)
@@ -68,15 +68,15 @@ def job_of(model: Autoencoder) -> Job:
 
 
 def verbs(known: Mapping[str, Job]) -> dict[str, str]:
-    """The module of each function that these jobs offer as isthmus.<verb>."""
+    """The module of each function isthmus.<verb> of these jobs."""
     return {verb: module for job in known.values() for verb, module in job.verbs.items()}
 
 
 def attached(model: Autoencoder) -> Autoencoder:
     """The model with the methods of the jobs, such as detect; a method refuses a model of another job by itself."""
     known = built_in() | {job.name: job for job in (job_of(model),)}
-    for name, place in ((name, place) for job in known.values() for name, place in job.methods.items()):
-        module, _, function = place.partition(":")
+    for name, entry in ((name, entry) for job in known.values() for name, entry in job.methods.items()):
+        module, _, function = entry.partition(":")
         setattr(model, name, partial(getattr(import_module(module), function), model))
     return model
 
