@@ -83,9 +83,9 @@ def test_several_for_the_functions() -> None:
     data = open_data(["in/a.png", Path("in/deep/c.png")])
     assert list(data.names) == ["a.png", "deep/c.png"]
     assert len(open_data("in/*.jpg")) == 1
-    with pytest.raises(BadInput, match="2 inputs: name an out"):
+    with pytest.raises(BadInput, match="2 inputs: out is needed"):
         package.denoise(["in/a.png", "in/b.jpg"])
-    with pytest.raises(BadInput, match="for 2 inputs a folder is written"):
+    with pytest.raises(BadInput, match="the output for 2 inputs is a folder"):
         package.denoise(["in/a.png", "in/b.jpg"], out="c.png")
 
 
@@ -104,8 +104,8 @@ def test_the_format_of_a_folder_and_the_quality_of_a_jpeg(isthmus: Any) -> None:
     assert written("w")[0] == "a.webp"
     for wrong, said in (
         (["--format", "jp"], "did you mean"),
-        (["--format", "jpg", "-o", "x.png"], "ends in .png, and format is jpg"),
-        (["--jpeg-quality", 50], "none is written"),
+        (["--format", "jpg", "-o", "x.png"], "has the suffix .png, but format is jpg"),
+        (["--jpeg-quality", 50], "applies to JPEG output only"),
         (["--jpeg-quality", 0, "--format", "jpg"], "greater than or equal to 1"),
     ):
         out = [] if "-o" in wrong else ["-o", "none"]
