@@ -15,6 +15,7 @@ from isthmus.errors import BadInput
 from isthmus.media import high_bit_depth, npy_images, tiff
 from isthmus.media.color_spaces import from_cmyk, from_lab
 from isthmus.media.dicom import reader
+from isthmus.media.file_content import head_of, open_content
 from isthmus.media.high_bit_depth import Header, Layers
 from isthmus.media.read_errors import check_size, read_error
 
@@ -221,7 +222,7 @@ def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
     # Broken and too large files are reported below, in one line each, not twice.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    image = Image.open(source, formats=FORMATS)
+    image = Image.open(open_content(source) if isinstance(source, Path) else source, formats=FORMATS)
     if image.format == "TIFF":
         image.filename = ""  # otherwise Pillow maps the file, and swaps width and height of a rotated one
     try:
@@ -233,8 +234,7 @@ def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(4096)
+    head = head_of(path)
     if not head:
         raise BadInput(f"{path}: empty file (0 bytes)")
     if head[4:12] in HEIC:

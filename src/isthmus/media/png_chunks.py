@@ -7,6 +7,8 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from isthmus.media.file_content import open_content
+
 Chunks = tuple[tuple[bytes, bytes], ...]  # (kind, data)
 COLORS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -18,7 +20,7 @@ PLAIN = {b"gAMA": struct.pack(">I", 45455), b"cHRM": struct.pack(">8I", *SRGB)}
 def read_chunks(path: Path) -> dict[bytes, list[bytes]]:
     """The chunks of a PNG that are kept, by kind, wherever in the file they are."""
     chunks: dict[bytes, list[bytes]] = {}
-    with path.open("rb") as file:
+    with open_content(path) as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)

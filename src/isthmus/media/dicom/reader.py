@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isthmus.errors import BadInput
+from isthmus.media.file_content import head_of
 from isthmus.media.high_bit_depth import Header, scaled
 
 ALTERNATIVE = "or save it as 16-bit .png or .tif first"
@@ -29,8 +30,7 @@ FIRST_TAGS = (b"\x08\0", b"\0\x08", b"\x02\0", b"\0\x02")
 def is_dicom(path: Path | str) -> bool:
     """Whether a readable file begins like a DICOM, whatever its name; a DICOMDIR, which only lists files, is none."""
     try:
-        with Path(path).open("rb") as file:
-            return starts_as_dicom(file.read(132), path) and Path(path).name != "DICOMDIR"
+        return starts_as_dicom(head_of(Path(path))[:132], path) and Path(path).name != "DICOMDIR"
     except OSError:
         return False
 
@@ -50,8 +50,7 @@ def starts_as_dicom(head: bytes, name: Path | str) -> bool:
 
 def lacks_preamble(path: Path) -> bool:
     """Whether the file begins with its data set, without the 132 bytes of the preamble."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] != b"DICM"
+    return head_of(path)[128:132] != b"DICM"
 
 
 def has_no_suffix(name: Path | str) -> bool:
