@@ -543,7 +543,7 @@ def test_someones_own_modules_are_handed_over(hub: Hub, tmp_path: Path) -> None:
     model.bottleneck = model._arguments["bottleneck"] = nn.Identity()
     model.save(tmp_path / "own")
     push_to_hub(tmp_path / "own", "me/own")
-    with pytest.raises(BadInput, match="its own encoder"):
+    with pytest.raises(BadInput, match="encoder of this run is of an unregistered class"):
         from_hub("me/own")
     assert equal(from_hub("me/own", encoder=Own(), bottleneck=nn.Identity()), model)
 
