@@ -216,7 +216,7 @@ def test_size_and_gray_of_an_array(rng) -> None:
     colour = rng.integers(0, 256, (4, 12, 16, 3), np.uint8)
     data = open_data(colour, size=6, gray=True)
     assert (data.shape, data.floats().shape, data.source["size"]) == ((1, 6, 6), (4, 1, 6, 6), [6, 6])
-    with pytest.raises(BadInput, match="rows of 9 have no size or colour"):
+    with pytest.raises(BadInput, match="rows of 9 have no size or color"):
         open_data(np.zeros((4, 9)), size=6)
 
 
@@ -226,7 +226,7 @@ def test_fingerprints_tell_arrays_apart(monkeypatch) -> None:
     assert open_data(one).source["fingerprint"] == open_data(one.copy()).source["fingerprint"]
     assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
     assert open_data(one).source["fingerprint"] != open_data(one.reshape(80, 4)).source["fingerprint"]
-    monkeypatch.setattr(arrays, "HASHED_WHOLE", 64)
+    monkeypatch.setattr(arrays, "FULLY_HASHED", 64)
     assert open_data(one).source["fingerprint"] != open_data(two).source["fingerprint"]
 
 

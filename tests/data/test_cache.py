@@ -38,7 +38,7 @@ def folder(save, rng) -> Path:
 def kept(tmp_path: Path, monkeypatch) -> Path:
     """Where the decoded pictures of a test lie; sets of any size are kept."""
     monkeypatch.setenv("ISTHMUS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "WORTH", 0)
+    monkeypatch.setattr(cache, "MIN_BYTES", 0)
     return tmp_path / "cache" / "decoded"
 
 
@@ -73,7 +73,7 @@ def pixels(data) -> torch.Tensor:
 
 def uncached(folder: Path, monkeypatch, **options) -> torch.Tensor:
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "WORTH", 2**60)
+        patch.setattr(cache, "MIN_BYTES", 2**60)
         return pixels(open_data(folder, **options))
 
 
@@ -118,7 +118,7 @@ def test_a_set_goes_to_other_processes(folder: Path, held, decodings) -> None:
 
 def test_small_sets_and_single_files_are_not_kept(folder: Path, kept: Path, monkeypatch) -> None:
     open_data(folder / "00.png")
-    monkeypatch.setattr(cache, "WORTH", COUNT * 360 + 1)
+    monkeypatch.setattr(cache, "MIN_BYTES", COUNT * 360 + 1)
     open_data(folder)
     assert not kept.exists()
 
@@ -204,7 +204,7 @@ def test_nor_are_rotten_bytes_believed_in_its_place(folder: Path, kept: Path, he
     expected = pixels(open_data(folder))
     (file,) = kept.iterdir()
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    monkeypatch.setattr(decoding, "same", lambda path, seen: False)
+    monkeypatch.setattr(decoding, "is_unchanged", lambda path, seen: False)
     assert torch.equal(pixels(open_data(folder)), expected)
 
 
@@ -423,7 +423,7 @@ def test_forked_processes_give_the_same(folder: Path, held, monkeypatch) -> None
     expected = None
     for many, worth in [(512, 2**60), (1, 2**60), (1, 0), (1, 0)]:
         monkeypatch.setattr(parallel, "MANY", many)
-        monkeypatch.setattr(cache, "WORTH", worth)
+        monkeypatch.setattr(cache, "MIN_BYTES", worth)
         data = open_data(folder, first=5)
         assert torch.equal(data.batch(range(5)), plain.batch(range(5)))
         data = open_data(folder).subset([i for i in range(20) if i != 5])

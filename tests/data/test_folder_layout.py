@@ -216,5 +216,5 @@ def test_masks_of_any_two_values_count_and_a_lossy_one_is_cut_in_the_middle(tmp_
     save(tmp_path / "none.png", 0 * truth)
     assert not read_mask([tmp_path / "none.png"]).any()
     save(tmp_path / "small.png", np.ones((4, 4)))
-    with pytest.raises(BadInput, match="another size"):
+    with pytest.raises(BadInput, match="a different size"):
         read_mask([tmp_path / "a.png", tmp_path / "small.png"])

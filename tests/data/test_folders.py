@@ -66,7 +66,7 @@ def test_mixed_sizes_get_64_and_a_note(photos: Path, save) -> None:
     data = open_data(photos)
     assert data.shape == (3, 64, 64)
     assert data.notes == [
-        "pictures of mixed sizes: each made 64×64 (shorter side, centre crop); --size chooses another"
+        "pictures of mixed sizes: each made 64×64 (shorter side, center crop); --size chooses another"
     ]
     assert open_data(photos, size=16).shape == (3, 16, 16)
     assert open_data(photos, size=16).notes == []

@@ -30,7 +30,7 @@ PARENT = os.getpid()
 def _nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few inputs are many here; no test leaves a process, an open file or a thread."""
     monkeypatch.setattr(parallel, "MANY", 2)
-    monkeypatch.setattr(parallel, "_barren", False)
+    monkeypatch.setattr(parallel, "_fork_failed", False)
     in_processes(str, range(9))  # what the library opens once and for all
     before = descriptors(), threading.active_count()
     yield

@@ -132,7 +132,7 @@ def test_the_depth_of_a_set_is_found_told_and_named(tmp_path: Path) -> None:
     assert data.notes == ["values up to 3900: taken as 12 bits, white being 4095; --set white= names another"]
     named = open_data(low, white=16383)
     assert (named.range, named.notes) == ((0, 16383), [])
-    with pytest.raises(BadInput, match="white=1: is for whole numbers"):
+    with pytest.raises(BadInput, match="white=1: applies to integers"):
         open_data(low / 4095, white=1)
 
 

@@ -103,7 +103,7 @@ def test_the_next_one_stands_in_and_each_is_named_once(data: Data) -> None:
     assert len(told) == len(BAD)
     for line, row in zip(sorted(told), BAD, strict=True):
         assert f"{row:02d}.png: broken picture (" in line
-        assert line.endswith("; the next picture stands in for it")
+        assert line.endswith("; the next picture replaces it")
         assert "\n" not in line
     assert (len(whole), whole.shape, whole.dtype, whole.names[0]) == (COUNT, data.shape, data.dtype, data.names[0])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from isthmus.data import Data, open_data
-from isthmus.data.tables import Asked
+from isthmus.data.tables import TableOptions
 from isthmus.data.tables.cells import lines_of
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput
@@ -107,10 +107,10 @@ def test_a_column_that_only_counts_is_learned_from_where_somebody_asks(tmp_path:
     rows = [(first(n), *row) for n, row in enumerate(ROWS)]
     data = table(tmp_path, "id,rpm,temp,vib", rows)
     assert any("--keep 'id' learns from it" in note for note in data.notes)
-    assert table(tmp_path, "id,rpm,temp,vib", rows, table=Asked(keep="id")).shape == (4,)
+    assert table(tmp_path, "id,rpm,temp,vib", rows, table=TableOptions(keep="id")).shape == (4,)
     named = [(f"serial {n}", *row) for n, row in enumerate(ROWS)]
     with pytest.raises(BadInput, match="keep=id: the column holds 20 different words; numbers"):
-        table(tmp_path, "id,rpm,temp,vib", named, table=Asked(keep="id"))
+        table(tmp_path, "id,rpm,temp,vib", named, table=TableOptions(keep="id"))
 
 
 def test_columns_are_matched_by_name(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_data_frame_is_a_table(tmp_path: Path) -> None:
 
 def test_labels_and_what_is_dropped_are_named(tmp_path: Path) -> None:
     rows = [(*row, "ok" if n % 3 else "bad") for n, row in enumerate(ROWS)]
-    data = table(tmp_path, HEAD + ",state", rows, table=Asked(labels="state", drop="temp"))
+    data = table(tmp_path, HEAD + ",state", rows, table=TableOptions(labels="state", drop="temp"))
     assert data.labels is not None
     assert (data.shape, data.labels.tolist()[:4]) == ((2,), [0, 1, 1, 0])
     again = table(tmp_path, HEAD + ",state", rows, like=like(data))
@@ -151,7 +151,7 @@ def test_labels_and_what_is_dropped_are_named(tmp_path: Path) -> None:
     assert (again.shape, again.labels.tolist()) == ((2,), data.labels.tolist())
     assert table(tmp_path, HEAD, like=like(data)).labels is None, "a table to be looked at needs no labels"
     with pytest.raises(BadInput, match="unknown column 'stat': did you mean 'state'"):
-        table(tmp_path, HEAD + ",state", rows, table=Asked(labels="stat"))
+        table(tmp_path, HEAD + ",state", rows, table=TableOptions(labels="stat"))
 
 
 def test_words_become_columns_of_0_and_1_and_words_again(tmp_path: Path) -> None:
@@ -173,24 +173,24 @@ def test_missing_cells_are_named_or_filled_by_a_rule(tmp_path: Path, gap: str) -
     rows[0], rows[9] = (ROWS[0][0], gap, ROWS[0][2]), (ROWS[9][0], gap, ROWS[9][2])
     with pytest.raises(BadInput, match=r"missing cells \(2 in temp\), the first in line 2, column temp"):
         table(tmp_path, rows=rows)
-    data = table(tmp_path, rows=rows, table=Asked(missing="median"))
+    data = table(tmp_path, rows=rows, table=TableOptions(missing="median"))
     assert (
         values(data)[[0, 9], 1].tolist() == [np.median([row[1] for n, row in enumerate(ROWS) if n not in (0, 9)])] * 2
     )
     later = table(tmp_path, rows=rows[:1], like=like(data))
     assert values(later)[0, 1] == values(data)[0, 1], "by what the run knows"
-    kept = table(tmp_path, rows=rows, table=Asked(missing="drop"))
+    kept = table(tmp_path, rows=rows, table=TableOptions(missing="drop"))
     assert list(kept.names)[:2] == ["00001", "00002"]
     assert len(kept) == 18
 
 
 def test_a_series_is_cut_into_windows(tmp_path: Path) -> None:
     rows = [(n % 7 + 0.5, 1000.5 * (n % 3)) for n in range(25)]
-    data = table(tmp_path, "a,b", rows, table=Asked(window=6, stride=3))
+    data = table(tmp_path, "a,b", rows, table=TableOptions(window=6, stride=3))
     assert data.shape == (12,)
     assert values(data)[1].tolist() == [row[0] for row in rows[3:9]] + [row[1] for row in rows[3:9]]
     assert list(data.names)[-2:] == ["00018-00023", "00019-00024"], "to its end"
     with pytest.raises(BadInput, match="4 rows, but a window is 6"):
         table(tmp_path, "a,b", rows[:4], like=like(data))
     with pytest.raises(BadInput, match="goes with a window"):
-        Asked(stride=3)
+        TableOptions(stride=3)

@@ -85,8 +85,8 @@ def test_a_file_comes_back_with_ids_in_any_order_crowds_and_scores(tmp_path: Pat
             {"annotations": [{"id": 3, "image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}]},
             "category 9 is not listed",
         ),
-        ({"annotations": [{"id": 3, "image_id": 1, "category_id": 1, "bbox": [0, 0]}]}, "not a file of COCO"),
-        ({"images": None}, "not a file of COCO"),
+        ({"annotations": [{"id": 3, "image_id": 1, "category_id": 1, "bbox": [0, 0]}]}, "not a COCO annotation file"),
+        ({"images": None}, "not a COCO annotation file"),
     ],
 )
 def test_what_is_no_such_file_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:

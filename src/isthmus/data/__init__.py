@@ -1,4 +1,4 @@
-"""What goes in: built-in sets, folders of pictures, arrays. One call, `open_data`; one thing back, `Data`."""
+"""Data sets: built-in names, folders of images, arrays, tables, shards. `open_data` opens all of them as `Data`."""
 
 from isthmus.data.base import MEMORY_BUDGET, Data, from_unit, to_unit
 from isthmus.data.builtin import BUILTIN, builtin_arrays, digits, fashion_mnist, is_builtin, mnist

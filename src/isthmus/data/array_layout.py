@@ -1,4 +1,4 @@
-"""Which axis of an array counts the items, and which ones are rows, columns and channels."""
+"""Layout of an array: which axis counts the items, and which axes are rows, columns and channels."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ COLORS = (3, 4)
 
 
 class Layout(NamedTuple):
-    """How to see an array as items: `single` adds a first axis, `last` moves the last one to second place."""
+    """How an array holds items. single: it is one item, without a first axis. last: the channels are the last axis."""
 
     shape: Shape
     single: bool = False
     last: bool = False
 
     def of(self, items: np.ndarray) -> np.ndarray:
-        """N×... as stored to N×shape."""
+        """N×... as stored, rearranged to N×shape."""
         return np.moveaxis(items, -1, 1) if self.last else items.reshape(len(items), *self.shape)
 
 
 def layouts(shape: Shape) -> list[Layout]:
-    """The ways an array of N×... may be meant, the likeliest first."""
+    """The possible layouts of an array N×..., the likeliest first."""
     item = shape[1:]
     if len(item) == 1:
         return [Layout(item)]
     if len(item) == 2:
         return [Layout((1, *item)), Layout(item)]
     if len(item) == 3:
-        ways = [Layout(item)]
+        candidates = [Layout(item)]
         if item[2] in CHANNELS:
             last = Layout((item[2], item[0], item[1]), last=True)
-            ways.insert(1 if item[0] in CHANNELS else 0, last)
-        return ways
+            candidates.insert(1 if item[0] in CHANNELS else 0, last)
+        return candidates
     return []
 
 
 def one_picture(shape: Shape) -> str:
-    """What an array of this shape is if it is one picture and not several, in words; else ""."""
+    """A description of an array of this shape if it is one image and not several; else ""."""
     if len(shape) == 2:
         return "one picture H×W"
     if len(shape) == 3 and shape[2] in COLORS and shape[0] not in COLORS:
@@ -57,25 +57,26 @@ def one_picture(shape: Shape) -> str:
 
 
 def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> Layout:
-    """The layout of an array of this shape, the one that fits `like` where there is one.
+    """The layout of an array of this shape, with `like` the one that fits the shape of that run.
 
-    Raises BadInput naming both shapes where none fits.
+    Raises BadInput naming both shapes if none fits.
     """
-    ways = layouts(shape)
+    candidates = layouts(shape)
     if 0 in shape:
         raise BadInput(f"{name}: holds no items (shape {times(shape)}); {ACCEPTED}")
     if like is None:
-        if not ways:
+        if not candidates:
             raise BadInput(f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {ACCEPTED}")
-        return ways[0]
+        return candidates[0]
     wanted = shape_of(like)
-    singles = [way._replace(single=True) for way in layouts((1, *shape))]
-    for way in [*ways, *singles]:
-        if way.shape == wanted:
-            return way
-    for way in [*ways, *singles]:
-        pair = sorted((way.shape, wanted), key=len)
+    candidates += [layout._replace(single=True) for layout in layouts((1, *shape))]
+    for layout in candidates:
+        if layout.shape == wanted:
+            return layout
+    for layout in candidates:
+        pair = sorted((layout.shape, wanted), key=len)
         if (len(pair[0]), len(pair[1])) == (1, 3) and pair[1][0] == 1 and math.prod(pair[0]) == math.prod(pair[1]):
-            return way
-    found = kind_of_item(ways[0].shape) if ways else f"an array of shape {times(shape) or 'one number'}"
-    raise BadInput(f"{name}: {found}, but this run takes {times(wanted)}")
+            return layout
+    plain = layouts(shape)
+    given = kind_of_item(plain[0].shape) if plain else f"an array of shape {times(shape) or 'one number'}"
+    raise BadInput(f"{name}: {given}, but this run takes {times(wanted)}")

@@ -1,4 +1,4 @@
-"""Arrays of numbers as Data: numpy, a memory map, torch, a Dataset."""
+"""Arrays as Data: numpy arrays, memory maps, tensors, Datasets."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from isthmus.media.array_values import as_numpy, check_type, chunks, scan
 from isthmus.media.bit_depth import choose_range, stored_type
 from isthmus.types import times
 
-HASHED_WHOLE = 2**28  # an array up to here goes into its fingerprint whole, of a larger one the two ends
+FULLY_HASHED = 2**28  # bytes up to which a fingerprint covers the full array; of larger ones it covers the two ends
 
 
 class Items:
-    """Somebody's Dataset (a length and numbered items) seen as an array N×item, read when asked for."""
+    """A Dataset (with a length and numbered items) as an array N×item that is read on request."""
 
     def __init__(self, dataset: Any, name: str) -> None:
         self.dataset, self.name = dataset, name
         if len(dataset) == 0:
             raise BadInput(f"{name}: holds no items")
-        one = self._item(0)
-        self.shape, self.dtype = (len(dataset), *one.shape), one.dtype
+        first = self._item(0)
+        self.shape, self.dtype = (len(dataset), *first.shape), first.dtype
         self.ndim = len(self.shape)
-        self.nbytes = len(dataset) * one.nbytes
+        self.nbytes = len(dataset) * first.nbytes
 
     def __getitem__(self, index: Any) -> np.ndarray:
         chosen = np.arange(len(self.dataset))[index]
@@ -59,7 +59,7 @@ class Items:
 
 @dataclass
 class Mapped:
-    """An array, in memory, on disk or a Dataset's, read as N×shape of one torch type."""
+    """An array in memory, on disk or of a Dataset, read as N×shape of one torch dtype."""
 
     array: Any
     layout: Layout
@@ -80,17 +80,17 @@ def open_array(
     columns: Sequence[str] | None = None,
     picture: bool = False,
 ) -> Data:
-    """An array, memory map or `Items` as Data. columns: what those of a table are called. picture: pictures are
-    expected, so an array of one is taken as that one: H×W, H×W×C or C×H×W, C of 3 or 4; source["one"] tells it.
+    """An array, memory map or `Items` as Data. columns: names of the columns of a table. picture: images are expected,
+    so an array H×W, H×W×C or C×H×W, C of 3 or 4, is one image, and source["one"] is set.
 
-    Raises BadInput for a shape or type that cannot be meant, no items, or any NaN or infinite value.
+    Raises BadInput for a shape or dtype that is not accepted, no items, or any NaN or infinite value.
     """
     check_type(array.dtype, name)
     notes: list[str] = []
     if like is not None and isinstance(array, np.ndarray):
         array = framed(array, like, notes)
-    if picture and (meant := one_picture(tuple(array.shape))):
-        notes.append(f"{name}: {times(array.shape)} is read as {meant}")
+    if picture and (description := one_picture(tuple(array.shape))):
+        notes.append(f"{name}: {times(array.shape)} is read as {description}")
         array, source = array[None], {**source, "one": True}
     layout = choose_layout(tuple(array.shape), like, name)
     if layout.single:
@@ -125,23 +125,23 @@ def open_array(
 
 
 def rows_of_a_table(array: Any, layout: Layout) -> bool:
-    """Whether these may be rows whose columns are of several kinds: of bytes and bits they are flat pictures."""
+    """Whether the items may be rows with columns of different kinds; rows of bytes or booleans are flat images."""
     return len(layout.shape) == 1 and array.dtype.kind in "uif" and array.dtype != np.uint8
 
 
 def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:
-    """Anything with a length and items that are arrays, tensors or PIL pictures, or tuples that begin so."""
+    """A Dataset: it has a length and items that are arrays, tensors or PIL images, or tuples that begin with one."""
     name = type(dataset).__name__
     labels = next((getattr(dataset, key) for key in ("targets", "labels") if hasattr(dataset, key)), None)
     source = {"kind": "dataset", "name": name}
     items: Any = Items(dataset, name)
     if items.nbytes <= base.MEMORY_BUDGET:
-        items = items[:]  # asked for once: a Dataset may be slow, or give something else each time
+        items = items[:]  # read once: a Dataset may be slow or random
     return open_array(items, name=name, source=source, like=like, labels=labels)
 
 
 def as_labels(labels: Any, count: int) -> np.ndarray | None:
-    """Labels as N integers, or None where they are something else than one whole number an item."""
+    """Labels as N integers; None if they are anything else than one integer per item."""
     with suppress(ValueError, TypeError):
         array = as_numpy(labels)
         if array.shape in ((count,), (count, 1)) and array.dtype.kind in "uib":
@@ -150,14 +150,14 @@ def as_labels(labels: Any, count: int) -> np.ndarray | None:
 
 
 def fingerprint(array: Any) -> str:
-    """sha256 over shape, type and bytes; of an array too large to be worth it, the first and last items."""
+    """sha256 of shape, dtype and bytes; of a large array only the first and last items."""
     digest = hashlib.sha256(f"{tuple(array.shape)} {array.dtype.str}".encode())
     count = array.shape[0]
-    if array.nbytes <= HASHED_WHOLE:
+    if array.nbytes <= FULLY_HASHED:
         for _, chunk in chunks(array):
             digest.update(np.ascontiguousarray(chunk).data)
     else:
-        ends = max(1, HASHED_WHOLE * count // array.nbytes // 2)
+        ends = max(1, FULLY_HASHED * count // array.nbytes // 2)
         for part in (array[:ends], array[max(ends, count - ends) :]):
             digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A set of items as stored, and the one rule that turns stored numbers into [0, 1]."""
+"""Data, a set of items with their stored values, and the scaling of stored values to [0, 1]."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from torch import Tensor
 from isthmus.errors import BadInput
 from isthmus.types import Shape, times
 
-MEMORY_BUDGET = 2**30  # bytes: a set up to here is held whole, a larger one is read a batch at a time
+MEMORY_BUDGET = 2**30  # bytes: a set up to this size is kept in memory, a larger one is read a batch at a time
 
-Bound = float | tuple[float, ...]  # one for all numbers of an item, or one for each of them
+Bound = float | tuple[float, ...]  # one for all values of an item, or one for each column
 Range = tuple[Bound, Bound]
 Indices = Sequence[int] | np.ndarray | Tensor
 
 
 def to_unit(x: Tensor, range: Range) -> Tensor:
-    """N×shape of stored numbers as float32, `range` = (lo, hi) going to (0, 1). What lies outside stays outside."""
+    """N×shape of stored values as float32, `range` = (lo, hi) scaled to (0, 1), without clipping."""
     low, width = offset_and_width(x, range)
-    if not isinstance(low, Tensor) and not low:  # bytes become float as they are divided, in one pass
+    if not isinstance(low, Tensor) and not low:  # bytes are converted and divided in one pass
         return (x if x.dtype == torch.uint8 else x.to(torch.float32)) / width
     return (x.to(torch.float32) - low) / width
 
 
 def from_unit(x: Tensor, range: Range) -> Tensor:
-    """The inverse of `to_unit`, still float: (0, 1) going to (lo, hi)."""
+    """The inverse of `to_unit`, as floats: (0, 1) scaled to (lo, hi)."""
     low, width = offset_and_width(x, range)
     return x * width + low
 
 
 def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | float]:
-    """lo and hi − lo (1 where the two are equal): two numbers, or two tensors of the shape of one item of x."""
+    """lo and hi − lo (1 if they are equal): two numbers, or two tensors of the shape of one item of x."""
     low, high = range
     if isinstance(low, tuple) and isinstance(high, tuple):
         widths = [(top - bottom) or 1.0 for bottom, top in zip(low, high, strict=True)]
@@ -48,13 +48,13 @@ def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | 
 
 
 def kind_of_item(shape: Sequence[int]) -> str:
-    """'pictures of 3×32×32', 'rows of 784', 'sequences of 6×24': a shape in the words of its reader."""
-    word = {1: "rows", 2: "sequences", 3: "pictures"}.get(len(shape), "items")
-    return f"{word} of {times(shape)}"
+    """A shape in words: 'pictures of 3×32×32', 'rows of 784', 'sequences of 6×24'."""
+    kind = {1: "rows", 2: "sequences", 3: "pictures"}.get(len(shape), "items")
+    return f"{kind} of {times(shape)}"
 
 
 class LazyArray(Protocol):
-    """Items that are read when asked for: a map of a file, pictures on disk, somebody's Dataset."""
+    """Items that are read on request: a memory map, images on disk, a Dataset."""
 
     @property
     def dtype(self) -> torch.dtype: ...
@@ -64,7 +64,7 @@ class LazyArray(Protocol):
 
 
 class Numbered(Sequence[str]):
-    """The names of items that have none: their numbers, '00017', made when read."""
+    """Names of unnamed items: their numbers as text, '00017', formatted on access."""
 
     def __init__(self, numbers: np.ndarray | range, width: int = 5) -> None:
         self.numbers, self.width = numbers, width
@@ -84,16 +84,16 @@ class Numbered(Sequence[str]):
 
 @dataclass
 class Data:
-    """N items of one shape: `items` is one tensor N×..., or something lazy; `rows` makes it a view of some.
+    """N items of one shape: `items` is a tensor N×... or a LazyArray; `rows` selects some of them.
 
     shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
     range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
-    names: one an item. labels: N integers, or None. parts: the official splits as index arrays.
-    pictures: of squares cut out of pictures, which one each is of; those of one stay in one part.
-    table: of a table its schema as plain JSON: columns, words, labels, what is left out. ids: N texts, as its column of
-    names calls the rows.
-    paired: whether an item is two, what is damaged and what it should be, one after the other along the first axis.
-    skipped: (name, reason) of broken files. notes: plain sentences to tell the user. source: plain JSON.
+    names: one per item. labels: N integers, or None. parts: the official splits as index arrays.
+    pictures: for patches, the number of the image of each; the patches of an image stay in one part.
+    table: the schema of a table as plain JSON: columns, categories, labels, omitted columns. ids: N texts, the names of
+    its rows.
+    paired: whether an item is a degraded image and its ground truth, concatenated along the first axis.
+    skipped: (name, reason) of broken files. notes: sentences for the user. source: plain JSON.
     """
 
     items: Tensor | LazyArray
@@ -124,18 +124,18 @@ class Data:
 
     @property
     def seen(self) -> Shape:
-        """The shape that a model is given: of an item, or of the first of the two in it."""
+        """The shape of the network input: of an item, or of the degraded image of a pair."""
         return (self.shape[0] // 2, *self.shape[1:]) if self.paired else self.shape
 
     @property
     def in_memory(self) -> bool:
-        """Whether all of it is small enough to be held: then `to(device)` makes it one tensor there."""
+        """Whether it fits in memory, so that `to(device)` may make it one tensor there."""
         return isinstance(self.items, Tensor) or self.nbytes <= MEMORY_BUDGET
 
     def batch(self, indices: Indices) -> Tensor:
-        """N×shape in the stored type, where the items lie. A list, array or tensor of N indices, or a mask.
+        """N×shape in the stored dtype, on the device of the items, for N indices (list, array, tensor) or a mask.
 
-        Raises IndexError past the end, and BadInput for a file that breaks when it is read.
+        Raises IndexError past the end, and BadInput for a file that cannot be read.
         """
         if isinstance(self.items, Tensor):
             return self._pick(self.items, indices)
@@ -145,10 +145,10 @@ class Data:
         return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(-1, *self.shape)
 
     def _positions(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Negative numbers and masks made plain, without an array as long as the data, which may be very long."""
+        """Negative indices and masks as plain indices, avoiding an array as long as the data if possible."""
         index = _index_array(indices)
         if index.dtype == bool or (index < 0).any() or index.max(initial=-1) >= len(self):
-            return np.arange(len(self))[index]  # raises IndexError for what is not there
+            return np.arange(len(self))[index]  # raises IndexError past the end
         return index
 
     def _pick(self, items: Tensor, indices: Indices) -> Tensor:
@@ -164,17 +164,17 @@ class Data:
         return picked.reshape(-1, *self.shape)
 
     def floats(self, indices: Indices | None = None) -> Tensor:
-        """N×shape float32 scaled to [0, 1] by `range`; all items when no indices are given."""
+        """N×shape float32 scaled to [0, 1] by `range`; all items without indices."""
         return to_unit(self.batch(np.arange(len(self)) if indices is None else indices), self.range)
 
     def subset(self, indices: Indices) -> Data:
-        """A view of some items, in that order; names, labels and parts follow, nothing is copied."""
+        """A view of some items, in that order, with their names, labels and parts; nothing is copied."""
         if isinstance(indices, Tensor):
             indices = indices.cpu().numpy()
         chosen = self._positions(indices)
         rows = chosen if self.rows is None else self.rows[chosen]
         if isinstance(self.names, Numbered):
-            numbers = self.names.numbers  # an array of them all is as long as the data: none is made in vain
+            numbers = self.names.numbers  # not made an array if avoidable: that would be as long as the data
             taken = (
                 chosen if isinstance(numbers, range) and numbers == range(len(self)) else np.asarray(numbers)[chosen]
             )
@@ -188,16 +188,16 @@ class Data:
         return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures, ids=ids)
 
     def to(self, device: torch.device | str) -> Data:
-        """The same set as one tensor on `device` (reads all of it, so ask `in_memory` first)."""
+        """The same set as one tensor on `device` (reads all items, so check `in_memory` first)."""
         items = self.items
         if not isinstance(items, Tensor) or self.rows is not None:
             items = self.batch(np.arange(len(self)))
         return replace(self, items=items.to(device), rows=None)
 
-    def seen_as(self, shape: Shape) -> Data:
-        """The same numbers with items of another shape: (784,) as (1, 28, 28) and back.
+    def reshaped(self, shape: Shape) -> Data:
+        """The same values with items of another shape: (784,) as (1, 28, 28) and back.
 
-        Raises BadInput where one does not hold as many numbers as the other, or the order would be a guess.
+        Raises BadInput if the sizes differ or the order of values would be ambiguous.
         """
         if shape in (self.shape, self.seen):
             return self
@@ -230,11 +230,11 @@ def range_of(like: Mapping[str, Any]) -> Range:
 
 
 def ends_of(range: Range) -> tuple[float, float]:
-    """The least low and the greatest high, where one pair of numbers is asked for."""
+    """The least low and the greatest high, as one pair of numbers."""
     low, high = range
     return min(low) if isinstance(low, tuple) else low, max(high) if isinstance(high, tuple) else high
 
 
 def by_column(range: Range) -> bool:
-    """Whether each column of a row has a low and a high of its own."""
+    """Whether each column of a row has its own low and high."""
     return isinstance(range[0], tuple)

@@ -1,4 +1,4 @@
-"""The sets that have a name: digits from scikit-learn, mnist and fashion-mnist from their original files."""
+"""Built-in data sets: digits from scikit-learn, mnist and fashion-mnist from their original files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-# (bytes, sha256) of NAMES.gz, taken from files whose md5 is the one that the authors published.
+# (bytes, sha256) of NAMES.gz, from files with the md5 that the authors published.
 FILES = {
     "mnist": (
         (9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
@@ -65,13 +65,13 @@ def digits() -> Data:
 def mnist(progress: Progress | None = None) -> Data:
     """70,000 handwritten digits 1×28×28 uint8 with labels: 60,000 to train on, then 10,000 to test.
 
-    From ISTHMUS_DATA, else from the cache, else downloaded. Raises BadInput where none of them has it.
+    From ISTHMUS_DATA, else from the cache, else downloaded. Raises BadInput if none of them has it.
     """
     return _idx_set("mnist", progress)
 
 
 def fashion_mnist(progress: Progress | None = None) -> Data:
-    """70,000 pictures of clothes 1×28×28, in everything else like mnist."""
+    """70,000 images of clothes 1×28×28, otherwise like mnist."""
     return _idx_set("fashion-mnist", progress)
 
 
@@ -79,21 +79,21 @@ BUILTIN: dict[str, Callable[[], Data]] = {"digits": digits, "mnist": mnist, "fas
 
 
 def is_builtin(name: object) -> bool:
-    """Whether `name` is a built-in set; underscores and capitals are forgiven (fashion_mnist, MNIST)."""
+    """Whether `name` is a built-in set; underscores and capitals are accepted (fashion_mnist, MNIST)."""
     return isinstance(name, str) and _canonical(name) in BUILTIN
 
 
 def open_builtin(name: str) -> Data:
-    """Raises BadInput for a name that is none, with the nearest one that is."""
+    """Open a built-in set. Raises BadInput for an unknown name, with the nearest known one."""
     if not is_builtin(name):
         raise unknown("data set", name, BUILTIN)
     return BUILTIN[_canonical(name)]()
 
 
 def builtin_arrays(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(x_train, x_test) of a built-in set, each N×H×W uint8 over the full 0..255.
+    """(x_train, x_test) of a built-in set, each N×H×W uint8 in 0..255.
 
-    Also digits, whose own 0..16 would look almost black to whoever takes uint8 for what it says.
+    Also digits, whose original values 0..16 would be almost black as uint8.
     """
     data = open_builtin(name)
     white = int(ends_of(data.range)[1])
@@ -111,8 +111,7 @@ def _idx_set(name: str, progress: Progress | None) -> Data:
     x_train, y_train, x_test, y_test = [read_idx(path) for path in paths]
     images = np.concatenate([x_train, x_test])[:, None]
     parts = {"train": np.arange(len(x_train)), "test": np.arange(len(x_train), len(images))}
-    together = "".join(sha for _, sha in FILES[name])
-    fingerprint = hashlib.sha256(together.encode()).hexdigest()
+    fingerprint = hashlib.sha256("".join(sha for _, sha in FILES[name]).encode()).hexdigest()
     return _named(name, images, np.concatenate([y_train, y_test]), parts, (0.0, 255.0), fingerprint)
 
 
@@ -124,7 +123,7 @@ def _named(
     values: tuple[float, float],
     fingerprint: str,
 ) -> Data:
-    kind = "uint8" if values[1] == 255 else "int64"  # 0..16 is no share of 255, as uint8 is read
+    kind = "uint8" if values[1] == 255 else "int64"  # uint8 would mean a white of 255, not 16
     source = {"kind": "builtin", "name": name, "fingerprint": fingerprint, "count": len(images), "dtype": kind}
     return Data(
         items=torch.from_numpy(images),
@@ -138,7 +137,7 @@ def _named(
 
 
 def _locate(name: str, index: int, progress: Progress | None) -> Path:
-    """The checked .gz: the user's own under ISTHMUS_DATA, else the cached one, else a download."""
+    """The verified .gz: from ISTHMUS_DATA, else from the cache, else downloaded."""
     filename = NAMES[index] + ".gz"
     size, sha256 = FILES[name][index]
     own = os.environ.get("ISTHMUS_DATA")
@@ -154,7 +153,7 @@ def _locate(name: str, index: int, progress: Progress | None) -> Path:
     if path.is_file():
         if path.stat().st_size == size and checksum(path) == sha256:
             return path
-        path.unlink()  # ours, so ours to fetch again
+        path.unlink()  # damaged in the cache, so fetched again
     try:
         return fetch([mirror + filename for mirror in MIRRORS[name]], path, sha256=sha256, size=size, progress=progress)
     except BadInput as error:
@@ -163,7 +162,7 @@ def _locate(name: str, index: int, progress: Progress | None) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The uint8 array in a gzipped idx file. Raises BadInput where its header and its length do not agree."""
+    """The uint8 array in a gzipped idx file. Raises BadInput if header and length do not agree."""
     try:
         with gzip.open(path) as file:
             head = file.read(4)
@@ -175,6 +174,6 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path}: broken gzip file") from error
     if len(dims) != head[3] or len(data) != count:
-        held = "more" if len(data) > count else len(data)
-        raise BadInput(f"{path}: its header says {count} bytes, but it holds {held}")
+        actual = "more" if len(data) > count else len(data)
+        raise BadInput(f"{path}: its header says {count} bytes, but it holds {actual}")
     return np.frombuffer(data, np.uint8).reshape(dims).copy()

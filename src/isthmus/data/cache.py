@@ -1,11 +1,11 @@
-"""Decoded pictures on disk, so that a folder is decoded once. One file a set, which is safe to delete at any time.
+"""Cache of decoded images on disk: one file per data set, which can be deleted at any time.
 
-    ISTHMUS_CACHE/decoded/KEY.items:  what it holds, as JSON | one CRC-32 an item, 0 where it is not there yet | items
+    ISTHMUS_CACHE/decoded/KEY.items:  header as JSON | one CRC-32 per item, 0 for an item not written yet | items
 
-One file, for two could come apart. An item is written first and its CRC then, and an item is believed only if the two
-agree: so a process that is killed, a full disk and rotten bytes cost a decoding and nothing else, and any number of
-threads and processes fill one file without locks, because under one key they all write the same. Only a file that is
-whole is mapped: a map of one that lacks something ends in a signal where the disk is full, a read or write in an error.
+One file, because two could get out of step. An item is written before its CRC, and it is used only if the two agree:
+so a killed process, a full disk and corrupt bytes cost a decoding and nothing else, and any number of threads and
+processes fill one file without locks, because under one key they all write the same. Only a complete file is mapped:
+on a full disk an access to a missing part of a map ends in a signal, a read or write in an error.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ import numpy as np
 from isthmus.data.download import cache_folder
 from isthmus.errors import BadInput, Note
 
-FORMAT = 2  # to be raised whenever a picture is read or fitted to other numbers than before
-WORTH = 2**24  # bytes: below, decoding again is as fast as one can see
-BOUND = 20.0  # GB
+FORMAT = 2  # to be incremented whenever images are decoded or resized to other values than before
+MIN_BYTES = 2**24  # smaller sets are decoded again in no noticeable time
+DEFAULT_LIMIT = 20.0  # GB
 REMOVED = "it was removed"
-HEAD = 4096  # bytes of the head, and of every multiple that the items begin at
+HEAD = 4096  # bytes of the header; the items begin at a multiple of it
 
 
 @dataclass
 class Decoded:
-    """The file of a set: `count` items of one shape and type, some of which are there."""
+    """The cache file of a set: `count` items of one shape and dtype, some of which are written."""
 
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype
     count: int
-    lost: str = ""  # why nothing is written any more
-    checked: np.ndarray = field(init=False)  # items whose bytes this process has seen agree with their CRC
+    failure: str = ""  # why nothing is written any more
+    checked: np.ndarray = field(init=False)  # items whose CRC this process has verified
 
     def __post_init__(self) -> None:
         self.checked = np.zeros(self.count, bool)
@@ -54,123 +54,123 @@ class Decoded:
         facts = {"isthmus": "decoded pictures", "format": FORMAT, "shape": list(self.shape), "dtype": self.dtype.str}
         self.head = json.dumps({**facts, "count": self.count}).encode().ljust(HEAD)
 
-    def take(self, places: Sequence[int], rows: Sequence[np.ndarray]) -> list[int]:
-        """Fill `rows`, one a place, with what is there; return the positions of what is not."""
+    def read(self, indices: Sequence[int], rows: Sequence[np.ndarray]) -> list[int]:
+        """Read the items at `indices` into `rows`; return the positions in `indices` of missing items."""
         missing: list[int] = []
         try:
             with _opened(self.path, os.O_RDONLY) as file:
-                for position, place in enumerate(places):
-                    if not self._get(file, place, rows[position]):
+                for position, index in enumerate(indices):
+                    if not self._read_item(file, index, rows[position]):
                         missing.append(position)
         except OSError as error:
-            self.lose(error)
-            return list(range(len(places)))
+            self.disable(error)
+            return list(range(len(indices)))
         return missing
 
-    def _get(self, file: int, place: int, row: np.ndarray) -> bool:
-        code = os.pread(file, 4, HEAD + 4 * place)  # even of an item that is known: the file may have been made again
-        if code in (b"", bytes(4)) or os.preadv(file, [row.data], self.first + place * self.size) != self.size:
+    def _read_item(self, file: int, index: int, row: np.ndarray) -> bool:
+        code = os.pread(file, 4, HEAD + 4 * index)  # also of a checked item: the file may have been created anew
+        if code in (b"", bytes(4)) or os.preadv(file, [row.data], self.first + index * self.size) != self.size:
             return False
-        if not self.checked[place]:
-            self.checked[place] = code == _crc(row)
-        return bool(self.checked[place])
+        if not self.checked[index]:
+            self.checked[index] = code == _crc(row)
+        return bool(self.checked[index])
 
-    def keep(self, place: int, item: np.ndarray | None) -> None:
-        """Write an item, for `take` of any process to find; None: see to it that there is none."""
-        if self.lost:
+    def write(self, index: int, item: np.ndarray | None) -> None:
+        """Write an item, for `read` of any process; None: mark it as missing."""
+        if self.failure:
             return
         try:
             with _opened(self.path, os.O_WRONLY) as file:
-                if item is not None and os.pwrite(file, item.data, self.first + place * self.size) != self.size:
+                if item is not None and os.pwrite(file, item.data, self.first + index * self.size) != self.size:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.pwrite(file, bytes(4) if item is None else _crc(item), HEAD + 4 * place)
+                os.pwrite(file, bytes(4) if item is None else _crc(item), HEAD + 4 * index)
         except OSError as error:
-            self.lose(error)
+            self.disable(error)
 
-    def absent(self) -> np.ndarray:
-        """The places that nobody has written yet."""
+    def missing(self) -> np.ndarray:
+        """Indices of the items that are not written yet."""
         try:
             with _opened(self.path, os.O_RDONLY) as file:
                 codes = np.frombuffer(os.pread(file, 4 * self.count, HEAD).ljust(4 * self.count, b"\0"), np.uint32)
         except OSError as error:
-            self.lose(error)
+            self.disable(error)
             return np.arange(self.count)
         return np.flatnonzero(codes == 0)
 
-    def mapped(self, but: Container[int]) -> np.ndarray | None:
-        """All items as one array, where all are there `but` some. What is written to it stays in this process."""
-        if any(place not in but for place in self.absent()):
+    def mapped(self, broken: Container[int]) -> np.ndarray | None:
+        """All items as a copy-on-write memory map; None if any is missing, except `broken` ones."""
+        if any(index not in broken for index in self.missing()):
             return None
         try:
             return np.memmap(self.path, self.dtype, "c", self.first, (self.count, *self.shape))
         except (OSError, ValueError) as error:
-            self.lose(error)
+            self.disable(error)
             return None
 
-    def lose(self, why: Exception | str) -> None:
-        """Go on without writing, and say so once. On a full disk the file makes room: a checkpoint needs it more."""
-        full = isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT)
-        if isinstance(why, OSError):
-            why = REMOVED if why.errno == errno.ENOENT else (why.strerror or str(why)).lower()
-        reason = str(why)
-        if not self.lost:
-            self.lost = reason
-            told = f"{self.path}: decoded pictures cannot be kept ({reason}), and are decoded again when needed"
-            warnings.warn(told, Note, stacklevel=2)
+    def disable(self, cause: Exception | str) -> None:
+        """Stop writing, with one Note. On a full disk the file is removed: a checkpoint needs the space more."""
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(cause, OSError):
+            cause = REMOVED if cause.errno == errno.ENOENT else (cause.strerror or str(cause)).lower()
+        reason = str(cause)
+        if not self.failure:
+            self.failure = reason
+            message = f"{self.path}: decoded pictures cannot be kept ({reason}), and are decoded again when needed"
+            warnings.warn(message, Note, stacklevel=2)
         if full:
             with suppress(OSError):
                 self.path.unlink()
 
 
 def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes: list[str]) -> Decoded | None:
-    """The file of a set, made where there is none that agrees, after the least recently used others made room.
+    """The cache file of a set, reused or created, after the least recently used files are removed to make room.
 
-    None where the set is larger than the cache may be, with a note, or where nothing can be written, with a warning.
-    Raises BadInput for an ISTHMUS_CACHE_GB that is no number.
+    None if the set exceeds the size of the cache, with a note, or if nothing can be written, with a warning. Raises
+    BadInput for an ISTHMUS_CACHE_GB that is not a number.
     """
-    allowed = _allowed()
+    allowed = _limit()
     try:
         folder = cache_folder() / "decoded"
-    except RuntimeError:  # somebody without a home folder
+    except RuntimeError:  # a user without a home folder
         return None
     if not hasattr(os, "preadv"):
         return None
     decoded = Decoded(folder / f"{key}.{FORMAT}.items", shape, dtype, count)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = {path: status for path in folder.iterdir() if (status := _file(path))}
-        free = shutil.disk_usage(folder).free + sum(status.st_blocks * 512 for status in held.values())
+        files = {path: status for path in folder.iterdir() if (status := _file(path))}
+        free = shutil.disk_usage(folder).free + sum(status.st_blocks * 512 for status in files.values())
         most = min(allowed, free // 2)
         if decoded.nbytes > most:
             decoded.path.unlink(missing_ok=True)
-            whose = "half of the free disk" if most < allowed else "ISTHMUS_CACHE_GB"
+            limit = "half of the free disk" if most < allowed else "ISTHMUS_CACHE_GB"
             notes.append(
                 f"{decoded.nbytes / 1e9:.3g} GB of decoded pictures are more than the cache may hold "
-                f"({most / 1e9:.3g} GB, {whose}): every epoch decodes them again"
+                f"({most / 1e9:.3g} GB, {limit}): every epoch decodes them again"
             )
             return None
-        held.pop(decoded.path, None)
-        total = decoded.nbytes + sum(status.st_size for status in held.values())
-        for path in sorted(held, key=lambda path: held[path].st_mtime):
+        files.pop(decoded.path, None)
+        total = decoded.nbytes + sum(status.st_size for status in files.values())
+        for path in sorted(files, key=lambda path: files[path].st_mtime):
             if total > most:
                 path.unlink(missing_ok=True)
-                total -= held[path].st_size
-        _make_or_take_up(decoded)
+                total -= files[path].st_size
+        _create_or_reuse(decoded)
     except OSError as error:
-        decoded.lose(error)
+        decoded.disable(error)
         return None
     return decoded
 
 
-def _make_or_take_up(decoded: Decoded) -> None:
+def _create_or_reuse(decoded: Decoded) -> None:
     with suppress(FileNotFoundError), _opened(decoded.path, os.O_RDONLY) as file:
         if os.fstat(file).st_size == decoded.nbytes and os.pread(file, HEAD, 0) == decoded.head:
-            os.utime(decoded.path)  # used just now
+            os.utime(decoded.path)  # marks it as recently used
             return
     file, temporary = tempfile.mkstemp(dir=decoded.path.parent)
     try:
         os.write(file, decoded.head)
-        os.ftruncate(file, decoded.nbytes)  # the size is claimed at once, the disk is taken as items come
+        os.ftruncate(file, decoded.nbytes)  # a sparse file: disk space is allocated as items are written
         os.replace(temporary, decoded.path)
     except OSError:
         os.unlink(temporary)
@@ -179,9 +179,9 @@ def _make_or_take_up(decoded: Decoded) -> None:
         os.close(file)
 
 
-def _allowed() -> float:
-    """Bytes, by ISTHMUS_CACHE_GB."""
-    text = os.environ.get("ISTHMUS_CACHE_GB") or str(BOUND)
+def _limit() -> float:
+    """Maximum size of the cache in bytes, by ISTHMUS_CACHE_GB."""
+    text = os.environ.get("ISTHMUS_CACHE_GB") or str(DEFAULT_LIMIT)
     try:
         gigabytes = float(text)
     except ValueError:
@@ -192,14 +192,14 @@ def _allowed() -> float:
 
 
 def _file(path: Path) -> os.stat_result | None:
-    with suppress(OSError):  # another process has just removed it
+    with suppress(OSError):  # another process may have removed it
         return status if stat.S_ISREG((status := path.stat()).st_mode) else None
     return None
 
 
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    """Opened for each use: a file that was removed is noticed, and its disk is free at once."""
+    """Opened for each use, so that a removed file is noticed, and its disk space is freed at once."""
     file = os.open(path, flags | os.O_CLOEXEC)
     try:
         yield file

@@ -1,4 +1,4 @@
-"""Former name of isthmus.media.coco."""
+"""Deprecated name of isthmus.media.coco."""
 
 from isthmus.renamed import former
 

@@ -1,4 +1,4 @@
-"""The scale of rows of numbers: one range for all columns, or one for each of them."""
+"""Value ranges of tables: one range for all columns, or one per column."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from isthmus.data.base import Range
 
-TAIL = 0.01  # of the rows, at each end of a column, lie outside of its range
-SPANNED = 0.1  # of the range of all columns, at least, is spanned by a column of a series
-MOST = 100_000  # rows that are looked at; of more, evenly spread ones
-NAMED = 5  # columns in a note
+TAIL = 0.01  # fraction of the values of a column below its range, and above it
+SPANNED = 0.1  # a column of a series spans at least this fraction of the range of all columns
+MAX_ROWS = 100_000  # rows, evenly spaced, from which ranges are computed
+NAMED = 5  # columns named in a note
 
 
 def ranges_of(rows: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """A low and a high for each column of N×D: all but the lowest and the highest hundredth of its values lie between.
+    """(lows, highs) of the columns of N×D: the 1 % and 99 % quantiles.
 
-    So a wrong reading in a thousand changes nothing; what lies outside goes below 0 or above 1. A column that differs
-    in fewer rows than that has its least and greatest value. A constant has its value in the middle and itself as
-    width, so that it means .5 and a change of it counts in parts of it.
+    So one outlier in a thousand changes nothing; it is scaled below 0 or above 1. A column that varies in fewer rows
+    has its minimum and maximum. The range of a constant column is centered on its value and as wide as its magnitude,
+    so that it is scaled to .5 and changes count relative to it.
     """
     rows = evenly(rows)
     low, high = np.quantile(rows, (TAIL, 1 - TAIL), axis=0)
@@ -32,10 +32,10 @@ def ranges_of(rows: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def share_one(rows: np.ndarray, names: Sequence[str] | None = None) -> bool:
-    """Whether the columns of N×D are of one kind, as in a series or a flat picture, and so have one range.
+    """Whether the columns of N×D are of one kind, as in a series or a flat image, and so share one range.
 
-    They are where they have no names, or the same name with other numbers (pixel0, pixel1), and of those that vary
-    nine in ten span a tenth or more of the range of all of them.
+    They are if they have no names, or the same name with different numbers (pixel0, pixel1), and nine in ten of the
+    varying columns span a tenth or more of the range of all columns.
     """
     if names is not None and len({re.sub(r"\d+", "", name) for name in names}) > 1:
         return False
@@ -46,14 +46,14 @@ def share_one(rows: np.ndarray, names: Sequence[str] | None = None) -> bool:
 
 
 def range_by_column(rows: np.ndarray, names: Sequence[str] | None, notes: list[str]) -> Range:
-    """`ranges_of` the columns, with a note that says so and names those that are constant."""
+    """`ranges_of` the columns, with notes that say so and name the constant columns."""
     constant = np.flatnonzero(np.ptp(evenly(rows), axis=0) == 0)
     notes.append(f"{rows.shape[1]} columns, each scaled by itself: 98 % of its values become 0 to 1")
     if len(constant):
-        told = ", ".join(str(place + 1) if names is None else names[place] for place in constant[:NAMED])
-        notes.append(f"constant columns: {told}{' ...' if len(constant) > NAMED else ''}")
+        listed = ", ".join(str(index + 1) if names is None else names[index] for index in constant[:NAMED])
+        notes.append(f"constant columns: {listed}{' ...' if len(constant) > NAMED else ''}")
     return ranges_of(rows)
 
 
 def evenly(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows[:: -(-len(rows) // MOST)], dtype=np.float64)
+    return np.asarray(rows[:: -(-len(rows) // MAX_ROWS)], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""One file from the first mirror that has it: resumed where it was cut, trusted only by its checksum."""
+"""Download of a file from the first working mirror, resumable and verified by its checksum."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from isthmus.files import cannot_write
 
 BLOCK = 2**17
 TIMEOUT = 20.0  # seconds without a byte
-TRIES = 3  # a mirror, as long as each brings something
+TRIES = 3  # requests per mirror, as long as each makes progress
 
-Progress = Callable[[int, int], None]  # (bytes so far, bytes in all)
+Progress = Callable[[int, int], None]  # (bytes so far, total bytes)
 
 
 def cache_folder() -> Path:
-    """ISTHMUS_CACHE, or XDG_CACHE_HOME/isthmus, or ~/.cache/isthmus; not made here."""
+    """ISTHMUS_CACHE, or XDG_CACHE_HOME/isthmus, or ~/.cache/isthmus; not created here."""
     if own := os.environ.get("ISTHMUS_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isthmus"
@@ -36,16 +36,16 @@ def checksum(path: Path) -> str:
 
 
 def fetch(urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: Progress | None = None) -> Path:
-    """Download `path` from the first of `urls` that gives `size` bytes of this sha256.
+    """Download `path` from the first of `urls` that sends `size` bytes of this sha256.
 
-    `path` appears only whole. What a cut connection left in `path`.part is gone on from, now or in a later
-    run; wrong bytes are deleted and the next mirror is asked. `progress` is called with (bytes so far, size);
-    by default a line goes to stderr.
+    `path` is written atomically. A lost connection is resumed from `path`.part, now or in a later run; wrong bytes are
+    deleted and the next mirror is tried. `progress` is called with (bytes so far, size); by default one line is
+    printed to stderr.
 
-    Raises BadInput with what each mirror said.
+    Raises BadInput with the error of each mirror.
     """
     part = path.with_name(path.name + ".part")
-    said: list[str] = []
+    errors: list[str] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,12 +60,12 @@ def fetch(urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: 
                 return path
             part.unlink()
             reason = "wrong checksum"
-        said.append(f"{urlsplit(url).netloc}: {reason}")
-    raise BadInput(f"{path.name}: cannot be downloaded ({'; '.join(said)})")
+        errors.append(f"{urlsplit(url).netloc}: {reason}")
+    raise BadInput(f"{path.name}: cannot be downloaded ({'; '.join(errors)})")
 
 
 def _from_mirror(url: str, part: Path, size: int, progress: Progress | None) -> str:
-    """Fill `part` up to `size` bytes. Returns '' when that is done, else why not."""
+    """Fill `part` up to `size` bytes. Returns '' on success, else the reason."""
     reason = ""
     for _ in range(TRIES):
         before = part.stat().st_size if part.exists() else 0
@@ -75,11 +75,11 @@ def _from_mirror(url: str, part: Path, size: int, progress: Progress | None) -> 
         if before == size:
             return ""
         try:
-            reason = _go_on(url, part, before, size, progress)
+            reason = _request(url, part, before, size, progress)
         except urllib.error.HTTPError as error:
             return f"HTTP {error.code}"
         except (OSError, http.client.HTTPException) as error:
-            reason = _why(error)
+            reason = _reason(error)
         after = part.stat().st_size if part.exists() else 0
         if after == size:
             return ""
@@ -89,15 +89,15 @@ def _from_mirror(url: str, part: Path, size: int, progress: Progress | None) -> 
     return reason or "sent nothing"
 
 
-def _go_on(url: str, part: Path, start: int, size: int, progress: Progress | None) -> str:
-    """One request for what is missing. Returns why nothing was taken, or ''."""
+def _request(url: str, part: Path, start: int, size: int, progress: Progress | None) -> str:
+    """Request the missing bytes once. Returns the reason if the response is not usable, else ''."""
     request = urllib.request.Request(url, headers={"User-Agent": "isthmus"})
     if start:
         request.add_header("Range", f"bytes={start}-")
     with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         resumed = response.status == 206
         if resumed and not str(response.headers.get("Content-Range", "")).startswith(f"bytes {start}-"):
-            return "resumed at another place than asked"
+            return "resumed at another offset than requested"
         length = response.headers.get("Content-Length")
         if length and int(length) != size - (start if resumed else 0):
             return f"has another file ({length} bytes)"
@@ -115,6 +115,6 @@ def _go_on(url: str, part: Path, start: int, size: int, progress: Progress | Non
     return ""
 
 
-def _why(error: Any) -> str:
+def _reason(error: Any) -> str:
     reason = getattr(error, "reason", None) or error
     return str(getattr(reason, "strerror", None) or reason or type(reason).__name__).lower()

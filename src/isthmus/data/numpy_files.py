@@ -1,4 +1,4 @@
-"""Numpy's files as Data: .npy read from the disk as needed, .npz unpacked. Nothing is ever unpickled."""
+"""Numpy files as Data: .npy memory-mapped, .npz unpacked. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from isthmus.types import times
 
 KEYS = ("x", "images", "data", "x_train", "arr_0")
 LABELS = ("y", "labels", "y_train")
-NPZ_LIMIT = 2**34  # a key of an .npz is unpacked into memory: a few bytes on disk could be any size there
+NPZ_LIMIT = 2**34  # bytes: a key of an .npz is unpacked into memory, and a few bytes on disk may expand to any size
 
 
 def open_file(path: Path, like: Mapping[str, Any] | None = None, picture: bool = False) -> Data:
-    """A .npy or .npz file. Nothing is unpickled, so nothing in it can run. picture: as open_array."""
+    """Open a .npy or .npz file. Nothing is unpickled, so no code in it can run. picture: as in open_array."""
     array, labels = _load(path)
     source = {"kind": "file", "path": str(path.resolve())}
     return open_array(array, name=str(path), source=source, like=like, labels=labels, picture=picture)
@@ -51,7 +51,7 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _header_check(path: Path) -> None:
-    """Refuse objects and empty arrays by the header: mapping them fails with words that explain nothing."""
+    """Refuse objects and empty arrays by the header: mapping them fails with unclear messages."""
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -66,8 +66,9 @@ def _from_npz(path: Path, archive: Any, sizes: Mapping[str, int]) -> tuple[np.nd
     known = [key for key in KEYS if key in keys]
     others = [key for key in keys if key not in LABELS]
     if not known and len(others) != 1:
-        held = f"it holds {', '.join(keys)}" if keys else "it is empty"
-        raise BadInput(f"{path}: which array is the data? {held}; accepted is one array, or a key of {', '.join(KEYS)}")
+        contents = f"it holds {', '.join(keys)}" if keys else "it is empty"
+        accepted = f"accepted is one array, or a key of {', '.join(KEYS)}"
+        raise BadInput(f"{path}: which array is the data? {contents}; {accepted}")
     key = known[0] if known else others[0]
     if sizes.get(key, 0) > NPZ_LIMIT:
         raise BadInput(f"{path}: {key} is too large to unpack; save it as .npy, which is read from the disk")

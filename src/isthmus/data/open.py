@@ -1,4 +1,4 @@
-"""open_data: whatever somebody calls data, opened."""
+"""open_data: opens files, folders, built-in names, arrays, tables and Datasets as Data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from isthmus.data.base import Data, kind_of_item, shape_of
 from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
 from isthmus.data.folders import open_pictures
 from isthmus.data.numpy_files import open_file
-from isthmus.data.selection import Selection, several
+from isthmus.data.selection import Selection, select_files
 from isthmus.data.shards import is_shards, open_shards
-from isthmus.data.tables import ASKED, TABLES, Asked, open_frame, open_table
+from isthmus.data.tables import OPTIONS, TABLES, TableOptions, open_frame, open_table
 from isthmus.errors import BadInput
 from isthmus.media import resize
 from isthmus.media.array_values import as_numpy
@@ -41,34 +41,29 @@ def open_data(
     cut: int | None = None,
     whole: int | None = None,
     white: float | None = None,
-    table: Asked | None = None,
+    table: TableOptions | None = None,
     largest: int | None = None,
     picture: bool = False,
 ) -> Data:
-    """Open a built-in name, a folder, a picture, .npy, .npz, .csv, an array, a tensor or a Dataset; Data is
-    returned as is.
+    """Open a built-in name, folder, image, .npy, .npz, .csv, array, tensor or Dataset; Data is returned unchanged.
 
-    size: pictures become size×size. gray: True makes them gray. first: only the first items. cut: a folder of pictures
-    of several sizes, or larger ones, is cut into squares of that side instead of being made to fit. whole: pictures of
-    a folder are made to fit with nothing left out, and no side longer than that where no size is named. largest:
-    pictures from files of one size become smaller where a side is longer than that and no size is named. white: the
-    number that is white in whole numbers, such as 4095 for 12 bits in 16, instead of one that is found in the data.
-    table: of a .csv, what is asked of its columns and rows.
-    like: {"shape", "range"} of a trained run, which the data is made to fit: pictures from files are
-    converted, arrays must have its shape. `floats()` of the result is then what that run takes, whatever type
-    the numbers have. A built-in name wins over a folder of that name; write ./mnist for the folder.
+    size: images are resized to size×size. gray: True converts them to gray. first: only the first items. cut, whole,
+    largest: of image folders, see open_pictures. white: the white level of integers, such as 4095 for 12 bits in 16,
+    instead of the inferred one. table: options of a .csv. picture: of a .npy or .npz file, images are expected, see
+    open_array.
+    like: {"shape", "range"} of a trained run, to which the data is adapted: image files are converted, arrays must have
+    its shape. `floats()` of the result is then the input of that run, whatever the stored dtype. A built-in name takes
+    precedence over a folder of that name; write ./mnist for the folder.
 
-    picture: of a .npy or .npz file, pictures are expected, see open_array.
-
-    Raises BadInput, one line that names what was given, what is wrong with it and what is accepted.
+    Raises BadInput, one line that names the input, what is wrong with it and what is accepted.
     """
     for name, value in (("size", size), ("first", first), ("cut", cut), ("whole", whole), ("largest", largest)):
         if value is not None and value < 1:
             raise BadInput(f"{name} {value}: it must be at least 1")
-    source = several(source)
+    source = select_files(source)
     if isinstance(source, Selection):
-        how: dict[str, Any] = {"gray": gray, "like": like, "first": first, "cut": cut, "whole": whole}
-        data = open_pictures(source.folder, names=source.names, size=size, largest=largest, **how)
+        options: dict[str, Any] = {"gray": gray, "like": like, "first": first, "cut": cut, "whole": whole}
+        data = open_pictures(source.folder, names=source.names, size=size, largest=largest, **options)
         data = replace(data, source={**data.source, "kind": "files"})
     elif isinstance(source, (str, os.PathLike)):
         data = _open_path(os.fspath(source), size, gray, like, first, cut, whole, table, largest, picture)
@@ -83,9 +78,11 @@ def open_data(
     else:
         raise BadInput(f"data of type {type(source).__name__}; {ACCEPTED}, an array, a tensor or a Dataset")
     if like is not None:
-        data = data.seen_as(shape_of(like))
+        data = data.reshaped(shape_of(like))
     elif table is not None and data.table is None:
-        raise BadInput(f"{data.source.get('path', 'data')}: {', '.join(ASKED)} are options of a table, such as a .csv")
+        raise BadInput(
+            f"{data.source.get('path', 'data')}: {', '.join(OPTIONS)} are options of a table, such as a .csv"
+        )
     elif size is not None or gray:
         data = _conformed(data, size, gray)
     if white is not None:
@@ -97,10 +94,10 @@ def open_data(
 
 
 def with_white(data: Data, white: float) -> Data:
-    """The same set, 0..white being 0..1. Raises BadInput for a set of other numbers than whole ones from 0 on."""
+    """The same set with 0..white scaled to 0..1. Raises BadInput for values that are not integers from 0 on."""
     if data.dtype.is_floating_point:
-        raise BadInput(f"white={white:g}: is for whole numbers from 0 on, and this data holds others")
-    notes = [note for note in data.notes if WHITE not in note]  # which told what was found
+        raise BadInput(f"white={white:g}: applies to integers from 0 on, and this data holds other values")
+    notes = [note for note in data.notes if WHITE not in note]  # notes on the inferred white level
     return replace(data, range=(0.0, float(white)), notes=notes)
 
 
@@ -112,7 +109,7 @@ def _open_path(
     first: int | None,
     cut: int | None,
     whole: int | None,
-    table: Asked | None,
+    table: TableOptions | None,
     largest: int | None,
     picture: bool,
 ) -> Data:
@@ -147,7 +144,7 @@ def _open_path(
 
 @dataclass
 class Conformed:
-    """Pictures of an opened set, resized or made gray as they are read."""
+    """Images of an opened set, resized or converted to gray on reading."""
 
     data: Data
     shape: tuple[int, int, int]
@@ -164,11 +161,9 @@ class Conformed:
 
 
 def _conformed(data: Data, size: int | None, gray: bool | None) -> Data:
-    """`data` with pictures of size×size, or gray; itself where they are so, as those from files are."""
+    """`data` with images of size×size, or gray; `data` itself if they are so already."""
     if len(data.shape) != 3:
-        raise BadInput(
-            f"{data.source.get('path', 'data')}: {kind_of_item(data.shape)} have no size or colour to choose"
-        )
+        raise BadInput(f"{data.source.get('path', 'data')}: {kind_of_item(data.shape)} have no size or color to choose")
     channels, height, width = data.shape
     shape = (1 if gray and channels in (3, 4) else channels, size or height, size or width)
     if shape == data.shape:
@@ -179,5 +174,5 @@ def _conformed(data: Data, size: int | None, gray: bool | None) -> Data:
 
 
 def is_folder(data: Any) -> bool:
-    """Whether `data` names a folder, and no built-in set."""
+    """Whether `data` is the path of a folder and not a built-in name."""
     return isinstance(data, (str, os.PathLike)) and not is_builtin(data) and Path(data).is_dir()

@@ -1,4 +1,4 @@
-"""Pairs: what is damaged and what it should be, of the same name in two places, as one set."""
+"""Pairs of degraded images and their ground truth, matched by name, as one set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.errors import BadInput
 
 @dataclass
 class Pairs:
-    """Items of one set, each followed by its partner, `rows` of the other, along the first axis."""
+    """Items of two sets, concatenated along the first axis."""
 
     data: Data
     truth: Data
@@ -30,11 +30,11 @@ class Pairs:
 
 
 def paired(data: Data, truth: Data) -> Data:
-    """`data` with its truth: items of 2C channels, first what is damaged. Names, parts and range are those of `data`.
+    """`data` with its ground truth: items of 2C channels, the degraded image first. Names, parts and range of `data`.
 
-    truth: opened like `data`. Raises BadInput where an item has no partner of its name, or one of another size or type.
+    truth: opened like `data`. Raises BadInput if an item has no truth of its name, or one of another size or dtype.
     """
-    if data.dtype == truth.dtype == torch.uint16:  # the depth that holds both
+    if data.dtype == truth.dtype == torch.uint16:  # the larger bit depth
         shared = max(data.range, truth.range)
         data, truth = replace(data, range=shared), replace(truth, range=shared)
     if (data.shape, data.range) != (truth.shape, truth.range):
@@ -43,7 +43,7 @@ def paired(data: Data, truth: Data) -> Data:
         )
         raise BadInput(f"{one}, but their truth is {other}")
     partner = truth.subset(by_name(data, truth))
-    whole = replace(
+    pairs = replace(
         data,
         items=Pairs(data, partner),
         shape=(2 * data.shape[0], *data.shape[1:]),
@@ -53,28 +53,28 @@ def paired(data: Data, truth: Data) -> Data:
         skipped=data.skipped + truth.skipped,
         source={**data.source, "truth": truth.source},
     )
-    return whole.to("cpu") if data.in_memory else whole
+    return pairs.to("cpu") if data.in_memory else pairs
 
 
 def by_name(data: Data, truth: Data) -> np.ndarray:
-    """The rows of `truth` that are of the items of `data`: by name, without suffix where that one is not there.
+    """The rows of `truth` for the items of `data`: by name, else by name without suffix.
 
-    Items without names are of the same number, in the same order. Raises BadInput where one has no partner.
+    Items without names are matched in order, and must be as many. Raises BadInput for an item without ground truth.
     """
-    where = truth.source.get("path") or truth.source.get("name", "the truth")
+    source = truth.source.get("path") or truth.source.get("name", "the truth")
     if isinstance(data.names, Numbered):
         if len(truth) != len(data):
-            raise BadInput(f"{where}: {len(truth)} items for {len(data)}; as many are accepted")
+            raise BadInput(f"{source}: {len(truth)} items for {len(data)}; as many are accepted")
         return np.arange(len(data))
-    place = {bare(name): row for row, name in enumerate(truth.names)}
-    place |= {name: row for row, name in enumerate(truth.names)}
-    rows: Sequence[int | None] = [place.get(name, place.get(bare(name))) for name in data.names]
+    row_of = {without_suffix(name): row for row, name in enumerate(truth.names)}
+    row_of |= {name: row for row, name in enumerate(truth.names)}
+    rows: Sequence[int | None] = [row_of.get(name, row_of.get(without_suffix(name))) for name in data.names]
     if None in rows:
         name = data.names[rows.index(None)]
-        raise BadInput(f"{where}: holds no truth of {name}" + (", or one of another size" if "#" in name else ""))
+        raise BadInput(f"{source}: holds no truth of {name}" + (", or one of another size" if "#" in name else ""))
     return np.array(rows)
 
 
-def bare(name: str) -> str:
-    """more/a.jpg -> more/a; a square of a picture, as in a.jpg#0,64, stays that one."""
+def without_suffix(name: str) -> str:
+    """more/a.jpg -> more/a; a patch keeps its position: a.jpg#0,64 -> a#0,64."""
     return re.sub(r"\.\w+(?=#|$)", "", name)

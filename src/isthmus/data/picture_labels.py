@@ -1,4 +1,4 @@
-"""Labels of the pictures of a folder in a table of their own: file, label."""
+"""Labels of the test images of a folder from a .csv of file and label."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NORMAL_LABELS = ("0", "0.0", "false", "negative")  # besides the names of normal
 
 
 def labeled_by(folder: Path, table: Path) -> AnomalyFolders:
-    """What `inspected` says of the folder, but with the pictures judged, and their kinds, that a .csv lists.
+    """`anomaly_folders` of the folder, with the test images and their kinds from a .csv.
 
     A row is a file's name, relative to the folder, and its label: good, ok, normal, free, 0 or false, else a kind of
-    defect (1: anomalous). A first row that names no file is a header; `;` separates as well as `,`. Pictures without a
-    row are not judged. Raises BadInput for a file that is not there, and for a row without a label.
+    defect (1: anomalous). A first row that names no file is a header; the delimiter is `,` or `;`. Images without a row
+    are not tested. Raises BadInput for a missing file, and for a row without a label.
     """
-    found = anomaly_folders(folder)
-    masks = {one.path: one.masks for one in found.judged}
+    layout = anomaly_folders(folder)
+    masks = {one.path: one.masks for one in layout.judged}
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -41,7 +41,7 @@ def labeled_by(folder: Path, table: Path) -> AnomalyFolders:
     if not kinds:
         raise BadInput(f"{table}: has no rows of file and label")
     judged = [LabeledImages(folder / name, kind, masks.get(folder / name, ())) for name, kind in sorted(kinds.items())]
-    return replace(found, judged=judged)
+    return replace(layout, judged=judged)
 
 
 def kind_of(label: str) -> str:

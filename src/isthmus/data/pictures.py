@@ -1,4 +1,4 @@
-"""Former name of isthmus.media.image_reader."""
+"""Deprecated name of isthmus.media.image_reader."""
 
 from isthmus.renamed import former
 

@@ -1,8 +1,8 @@
-"""What an array means: which axes count items, rows, columns and channels, and which numbers are black and white.
+"""Preprocessing of the input of a trained run: layout of arrays, value range, conversion of single images.
 
-One rule for training, for every verb, for `load(run)` in Python and on the command line. For a trained run it follows
-from what the run was trained on and from the type of the numbers alone, never from their values: so an item means the
-same alone as in any batch. docs/data.md has the rule as a table.
+One rule for training, for every verb, for `load(run)` in Python and on the command line. For a trained run it depends
+only on its training data and on the dtype, never on the values: so an item is treated equally alone and in any batch.
+docs/data.md has the rule as a table.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from isthmus.media.npy_images import CHANNELS
 from isthmus.media.resize import fit, to_depth, to_white
 from isthmus.types import Shape, times
 
-LONGEST = 4  # as many times as long as wide an array H×W is one picture, and not rows, to a run of pictures
-OWN = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # the white of the types that have one of their own
+MAX_ASPECT = 4  # up to this aspect ratio an array H×W is one image, not rows, for a run on images
+OWN_WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # white of the dtypes that have one of their own
 
 
 def is_picture(shape: Shape) -> bool:
@@ -37,13 +37,13 @@ def is_picture(shape: Shape) -> bool:
 
 
 def prepared(x: Any, like: Mapping[str, Any], name: str = "input") -> Tensor:
-    """Anything array-like, or the path of a picture -> float32 N×shape in the units of a run, [0, 1] for its range.
+    """Anything array-like, or the path of an image -> float32 N×shape, the range of a run scaled to [0, 1].
 
-    like: what the run was trained on (`about["input"]`): shape, range, and the type of its numbers. Without a range
-    floats are in [0, 1] already. Pictures of another size, N×C×H×W, are left in that size, for nets that take any; one
-    picture (a path, or H×W, H×W×C, C×H×W of 8 or 16 bits) is made to fit as the pictures of a folder are.
+    like: description of the training data (`about["input"]`): shape, range, dtype. Without a range, floats are in
+    [0, 1] already. Images N×C×H×W of another size keep their size, for nets that take any; one image (a path, or H×W,
+    H×W×C, C×H×W of 8 or 16 bits) is resized like the images of a folder.
 
-    Raises BadInput, one line, for what does not fit, and warns with a Note where the reading is a judgement.
+    Raises BadInput, one line, for input that does not fit, and warns with a Note if the interpretation is ambiguous.
     """
     if isinstance(x, (str, os.PathLike)):
         return _of_file(Path(x), like)
@@ -67,9 +67,9 @@ def prepared(x: Any, like: Mapping[str, Any], name: str = "input") -> Tensor:
 
 
 def range_like(dtype: np.dtype, span: Span, like: Mapping[str, Any], name: str, notes: list[str]) -> Range:
-    """`range_for`, after a look at the values: notes are added, and BadInput raised where they cannot be meant so."""
+    """`range_for`, then a check of the values: adds notes, and raises BadInput for values that cannot be of it."""
     data_range = range_for(dtype, like)
-    notes += judged(dtype, span, data_range, like, name)
+    notes += check_values(dtype, span, data_range, like, name)
     return data_range
 
 
@@ -77,24 +77,24 @@ def range_like(dtype: np.dtype, span: Span, like: Mapping[str, Any], name: str, 
 
 
 def range_for(dtype: np.dtype, like: Mapping[str, Any]) -> Range:
-    """The numbers of this type that mean 0 and 1 for a run: by the type and the run alone.
+    """The values of a dtype that are scaled to 0 and 1 for a run, by the dtype and the run only.
 
-    Numbers of the type that the run was trained on, numbers in units (Hounsfield, counts, the columns of a table), and
-    types that have no white of their own: the run's range. Else the white of the type: 1 for bool and floats, 255 for
+    For the dtype of the training data, for a run on values in units (Hounsfield, counts, columns of a table), and for a
+    dtype without a white of its own: the run's range. Else 0 to the white of the dtype: 1 for bool and floats, 255 for
     uint8, 65535 for uint16.
     """
     if "range" not in like:
-        return (0.0, OWN.get(dtype.name, 1.0))
+        return (0.0, OWN_WHITE.get(dtype.name, 1.0))
     run = range_of(like)
     if not on_a_standard_scale(like) or dtype.name == trained_type(like):
         return run
     if dtype.kind == "f":
-        return (0.0, 1.0)  # floats of another width than those of the run are the same numbers: 0..1 both
-    return (0.0, OWN[dtype.name]) if dtype.name in OWN else run
+        return (0.0, 1.0)  # floats of another precision than the run's hold the same values: 0..1
+    return (0.0, OWN_WHITE[dtype.name]) if dtype.name in OWN_WHITE else run
 
 
 def trained_type(like: Mapping[str, Any]) -> str:
-    """The type of the numbers that a run was trained on, as numpy calls it; found by the range where none is kept."""
+    """Numpy's name of the dtype that a run was trained on; inferred from the range if it was not stored."""
     if "dtype" in like:
         return str(like["dtype"])
     _, high = ends_of(range_of(like))
@@ -104,15 +104,15 @@ def trained_type(like: Mapping[str, Any]) -> str:
 
 
 def on_a_standard_scale(like: Mapping[str, Any]) -> bool:
-    """Whether a run's numbers are shares of white, from 0 on: whole numbers, or floats in [0, 1]; else units."""
+    """Whether a run's values are relative to white, from 0 on: integers, or floats in [0, 1]; else in units."""
     low, high = ends_of(range_of(like))
     if by_column(range_of(like)) or low != 0:
         return False
     return high == 1 or not like.get("float", high not in (*WHITES, 16.0))
 
 
-def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, Any], name: str) -> list[str]:
-    """What is to be told of numbers read in `data_range`. Raises BadInput where they cannot have been meant so."""
+def check_values(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, Any], name: str) -> list[str]:
+    """Notes about values interpreted in `data_range`. Raises BadInput for values that cannot be of that range."""
     known, white = "range" in like, ends_of(data_range)[1]
     if by_column(data_range) or (not known and dtype.kind == "f"):
         return []
@@ -131,9 +131,9 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
         raise BadInput(
             f"{name}: {dtype.name} values from {span.low:g} to {span.high:g}, but {on}; accepted are {accepted}"
         )
-    if known and not own and dtype.name in OWN and data_range != (low, high):
+    if known and not own and dtype.name in OWN_WHITE and data_range != (low, high):
         if dtype.name == "uint8" and (trained.startswith("float") or span.high > high):
-            return []  # a share of 255, as everyone has it, and they cannot be the run's own numbers
+            return []  # the usual meaning of uint8, and they cannot be in the run's own range
         return [
             f"{dtype.name} values up to {span.high:g} are read as shares of {white:g}; "
             f"this run was trained on {trained} in {low:g}..{high:g}"
@@ -142,9 +142,9 @@ def judged(dtype: np.dtype, span: Span, data_range: Range, like: Mapping[str, An
 
 
 def outside(span: Span, data_range: Range, dtype: np.dtype | None = None) -> list[str]:
-    """A note where values lie outside of what a run was trained on; none where they do not.
+    """A note if values are outside of the range that a run was trained on; else [].
 
-    dtype: that of the numbers in files. Of uint16 that stay below the white of fewer bits a note says so too.
+    dtype: of files. A note is also given for uint16 values below the white of fewer bits.
     """
     low, high = ends_of(data_range)
     if low <= span.low and span.high <= high:
@@ -160,14 +160,14 @@ def outside(span: Span, data_range: Range, dtype: np.dtype | None = None) -> lis
     ]
 
 
-# -- one picture --
+# -- one image --
 
 
 def framed(array: np.ndarray, like: Mapping[str, Any], notes: list[str]) -> np.ndarray:
-    """One picture that is not of the run's shape, made to fit as a file is, 1×C×H×W of the same type; else the array.
+    """One image that is not of the run's shape, resized like a file to 1×C×H×W of the same dtype; else the array.
 
-    H×W×C, C×H×W or H×W of 8 or 16 bits; of the run's own size any type, gray or color.
-    Rows and sets of pictures stay as they are.
+    Accepts H×W×C, C×H×W or H×W of 8 or 16 bits; in the run's own size any dtype, gray or color. Rows and sets of
+    images are returned unchanged.
     """
     shape = shape_of(like)
     if not is_picture(shape) or array.ndim not in (2, 3) or 0 in array.shape:
@@ -175,30 +175,30 @@ def framed(array: np.ndarray, like: Mapping[str, Any], notes: list[str]) -> np.n
     if array.shape in (shape, (*shape[1:], shape[0])) or (array.shape == shape[1:] and shape[0] == 1):
         return array
     if array.shape[-1] == np.prod(shape) or (array.ndim == 3 and shape[0] == 1 and array.shape[1:] == shape[1:]):
-        return array  # a row of numbers an item, or one gray picture after another
+        return array  # rows, or a set of gray images
     picture = array.astype(np.uint8) * np.uint8(255) if array.dtype == bool else array
     if picture.ndim == 3 and picture.shape[-1] in CHANNELS and picture.shape[0] not in CHANNELS:
         picture = picture.transpose(2, 0, 1)
     picture = picture[None] if picture.ndim == 2 else picture
     if picture.shape[0] not in CHANNELS or shape[0] not in (1, 3):
         return array
-    one = array.ndim == 3 or like.get("whole") or max(array.shape) <= LONGEST * min(array.shape)
+    one = array.ndim == 3 or like.get("whole") or max(array.shape) <= MAX_ASPECT * min(array.shape)
     if picture.shape[1:] != shape[1:]:
         if array.dtype.name not in ("uint8", "uint16") or not one:
             return array
         if array.ndim == 2:
             notes.append(f"{times(array.shape)} is read as one picture, as this run takes {times(shape)}")
-    if len(picture) == 4:  # transparency over white, as in the pictures of a folder
+    if len(picture) == 4:  # transparency is composited over white, as in the images of a folder
         picture = flattened(picture)
     if len(picture) != shape[0]:
-        words = {1: "gray", 3: "color"}
-        notes.append(f"one {words[len(picture)]} picture is made {words[shape[0]]}, as this run takes {times(shape)}")
+        kinds = {1: "gray", 3: "color"}
+        notes.append(f"one {kinds[len(picture)]} picture is made {kinds[shape[0]]}, as this run takes {times(shape)}")
     fitted = fit(np.ascontiguousarray(picture), shape, picture.dtype, stretch=bool(like.get("whole")))  # type: ignore[arg-type]
     return fitted[None]
 
 
 def flattened(picture: np.ndarray) -> np.ndarray:
-    """4×H×W, the last of which is alpha, laid over white: 3×H×W of the same type."""
+    """4×H×W, color and alpha, composited over white: 3×H×W of the same dtype."""
     if picture.dtype.kind == "f":
         return np.asarray(picture[:3] * picture[3:] + (1 - picture[3:]))
     samples = to_depth(np.moveaxis(picture, 0, -1), np.dtype(np.uint16))
@@ -206,7 +206,7 @@ def flattened(picture: np.ndarray) -> np.ndarray:
 
 
 def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
-    """1×C×H×W of a picture file, scaled as the pictures of a folder are."""
+    """1×C×H×W of an image file, resized and scaled like the images of a folder."""
     header, shape = peek(path), shape_of(like)
     if not is_picture(shape):
         raise BadInput(f"{path}: is a picture, but this run takes {times(shape)}")
@@ -223,10 +223,10 @@ def _of_file(path: Path, like: Mapping[str, Any]) -> Tensor:
 
 
 def file_numbers(like: Mapping[str, Any], deep: bool, units: bool = False) -> tuple[torch.dtype, Range]:
-    """The type that picture files become for a run, and the numbers that mean 0 and 1 in it.
+    """(dtype of decoded image files for a run, the values of it that are scaled to 0 and 1).
 
-    deep: whether a file has more than 8 bits, which decides only for a run that was not trained on whole numbers.
-    units: whether all files are of numbers that have no white; so they are read for a new run, and for one on such.
+    deep: whether a file has more than 8 bits, which matters only for a run that was not trained on integers.
+    units: whether all files hold values without a white level, which a new run, and a run on such values, keeps.
     """
     if units and ("range" not in like or not on_a_standard_scale(like)):
         return torch.float32, range_of(like) if "range" in like else (0.0, 1.0)

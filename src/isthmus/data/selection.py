@@ -1,4 +1,4 @@
-"""Several inputs, or a pattern such as photos/*.jpg: the pictures of one folder that are meant."""
+"""Selection of images by a list of paths or a pattern such as photos/*.jpg."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.media.image_reader import is_picture_name
 
 @dataclass(frozen=True)
 class Selection:
-    """Some pictures below a folder, by their names relative to it."""
+    """Images below a folder, by their relative names."""
 
     folder: Path
     names: list[str]
@@ -29,12 +29,11 @@ class Selection:
         return f"{len(self.names)} files in {self.folder}"
 
 
-def several(source: Any, also: Sequence[str] = ()) -> Any:
-    """A Selection for a list of paths, or for a pattern; the one path of a list of one; anything else as it is.
+def select_files(source: Any, also: Sequence[str] = ()) -> Any:
+    """A Selection for a list of paths or a pattern; the path for a list of one; any other source unchanged.
 
-    A folder among several stands for the pictures in it. The names are relative to the folder that all have in common.
-    also: suffixes of files that count as pictures here.
-    Raises BadInput for a path that is not there, a pattern that matches nothing, and where there is no picture.
+    A folder in a list stands for its images. Names are relative to the common folder. also: further suffixes that count
+    as images. Raises BadInput for a missing path, a pattern that matches nothing, and if there are no images.
     """
     if isinstance(source, (str, Path)):
         if not _is_pattern(str(source)):
@@ -43,15 +42,15 @@ def several(source: Any, also: Sequence[str] = ()) -> Any:
     elif not isinstance(source, (list, tuple)) or not source or not all(isinstance(s, (str, Path)) for s in source):
         return source
     elif len(source) == 1:
-        return several(source[0], also)
+        return select_files(source[0], also)
     paths = list(dict.fromkeys(os.path.abspath(path) for one in source for path in _matches(str(one))))
     pictures = list(dict.fromkeys(picture for path in paths for picture in _pictures(path, also)))
     others = [path for path in paths if not os.path.isdir(path) and path not in pictures]
     if not pictures:
         raise BadInput(f"{len(paths)} inputs, and none is a picture; several are accepted where they are pictures")
     if others:
-        told = ", ".join(map(os.path.basename, others[:3])) + (", …" if len(others) > 3 else "")
-        warnings.warn(f"{len(others)} of {len(paths)} inputs left out, because they are no pictures: {told}", Note, 3)
+        names = ", ".join(map(os.path.basename, others[:3])) + (", …" if len(others) > 3 else "")
+        warnings.warn(f"{len(others)} of {len(paths)} inputs left out, because they are no pictures: {names}", Note, 3)
     folder = Path(os.path.commonpath([os.path.dirname(picture) for picture in pictures]))
     return Selection(folder, [Path(picture).relative_to(folder).as_posix() for picture in pictures])
 
@@ -61,10 +60,10 @@ def _is_pattern(text: str) -> bool:
 
 
 def _matches(text: str) -> list[str]:
-    """What is meant by one argument: itself, or what the pattern matches, sorted."""
+    """The path itself, or the sorted matches of a pattern."""
     if _is_pattern(text):
-        if found := sorted(glob(text, recursive=True)):
-            return found
+        if matches := sorted(glob(text, recursive=True)):
+            return matches
         raise BadInput(f"{text}: matches no file")
     if not os.path.exists(text):
         raise BadInput(f"{text}: no such file or folder")

@@ -1,4 +1,4 @@
-"""Pictures of a folder packed into shards, which isthmus.data.shards reads."""
+"""Writing of the images of a folder as shards."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from isthmus.files import atomic, check_output
 
 
 def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000) -> Path:
-    """Pack the pictures of a folder, in an order drawn once, into `out`/shard-00000.tar ... and index.json.
+    """Pack the images of a folder, in a random order, into `out`/shard-00000.tar ... and index.json.
 
-    In an order drawn once, so that a shard holds some of everything and may be read as one piece. Masks among the
-    pictures are left out, with a note. Returns `out`; raises BadInput where it exists or the folder holds no pictures.
+    The order is random, so that each shard is a representative sample and may be read in one piece. Masks among the
+    images are left out, with a note. Returns `out`; raises BadInput if it exists or the folder holds no images.
     """
     names, _ = find_pictures(Path(folder))
     if not names:
@@ -34,14 +34,14 @@ def write_shards(folder: Path | str, out: Path | str, *, per_shard: int = 10_000
         warnings.warn(note, Note, stacklevel=2)
     out = check_output(out)
     names = [names[i] for i in np.random.RandomState(0).permutation(len(names))]
-    told = []
+    shards = []
     for first in range(0, len(names), per_shard):
         path = out / f"shard-{first // per_shard:05d}.tar"
         with atomic(path) as temporary, tarfile.open(temporary, "w") as tar:
             for name in names[first : first + per_shard]:
                 tar.add(Path(folder, name), arcname=name, recursive=False)
         count = len(names[first : first + per_shard])
-        told.append({"name": path.name, "count": count, "bytes": path.stat().st_size, "sha256": checksum(path)})
+        shards.append({"name": path.name, "count": count, "bytes": path.stat().st_size, "sha256": checksum(path)})
     with atomic(out / INDEX) as temporary:
-        temporary.write_text(json.dumps({"format": 1, "shards": told}, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps({"format": 1, "shards": shards}, indent=1), encoding="utf-8")
     return out

@@ -1,4 +1,4 @@
-"""Pictures that turn out to be broken when they are read: all of a batch are named; in a training others stand in."""
+"""Corrupt images detected while reading: all of a batch are reported; in a training the next image replaces each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isthmus.data.base import Data, LazyArray
 from isthmus.data.parallel import in_threads
 from isthmus.errors import BadInput, Note
 
-TRIES = 16  # pictures in a row that are broken: then it is not they that are broken
-NAMED = 20  # of more it is only said that there are more
+TRIES = 16  # corrupt images in a row after which the error is raised: the cause is then not single files
+NAMED = 20  # maximum number of corrupt images named in notes
 
 
 class CorruptFiles(BadInput):
-    """Pictures that cannot be read: why, by their position in what was asked for. Its one line is of the first."""
+    """Images that cannot be read; reasons: by their position in the request. The message is the first reason."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         super().__init__(reasons[min(reasons)])
@@ -27,7 +27,7 @@ class CorruptFiles(BadInput):
 
 
 def decode_each(decode: Callable[[int], None], positions: Sequence[int]) -> None:
-    """Call `decode` with each position, in threads. Raises Broken with all for which it raised BadInput."""
+    """Call `decode` with each position, in threads. Raises CorruptFiles with all positions that raised BadInput."""
 
     def attempt(position: int) -> str:
         try:
@@ -36,68 +36,68 @@ def decode_each(decode: Callable[[int], None], positions: Sequence[int]) -> None
             return str(error)
         return ""
 
-    told = zip(positions, in_threads(attempt, positions), strict=True)
-    if reasons := {position: reason for position, reason in told if reason}:
+    results = zip(positions, in_threads(attempt, positions), strict=True)
+    if reasons := {position: reason for position, reason in results if reason}:
         raise CorruptFiles(reasons)
 
 
 def skipping_corrupt(data: Data) -> Data:
-    """The same set, in which the next picture stands in for one that cannot be read, which is named once (a Note).
+    """The same set, with each unreadable image replaced by the next one and named once in a Note.
 
-    For a training, which should not end for one picture of millions. It is the next one of this set, so give it the
-    part that is learned from: nothing of another part is read. It follows from the files alone, so that all ranks and
-    a resumed run have the same. Where TRIES pictures in a row cannot be read, BadInput is raised as ever.
+    For a training, which should not end for one image of millions. The next image is taken from this set, so pass the
+    training part: no image of another part is read. The choice depends on the files only, so all ranks and a resumed
+    run make the same one. If TRIES images in a row cannot be read, BadInput is raised.
     """
     if isinstance(data.items, Tensor):
         return data
-    return replace(data, items=StandIns(data.items, range(len(data)) if data.rows is None else data.rows))
+    return replace(data, items=WithReplacements(data.items, range(len(data)) if data.rows is None else data.rows))
 
 
-class StandIns:
-    """Lazy items, of which those at `rows`, ascending, are asked for."""
+class WithReplacements:
+    """Lazy items at `rows` (ascending), with a replacement for each unreadable one."""
 
     def __init__(self, items: LazyArray, rows: np.ndarray | range) -> None:
         self.items, self.rows = items, rows
-        self.instead: dict[int, int] = {}  # which row is read for one that is broken
+        self.replacement: dict[int, int] = {}  # row that is read in place of a corrupt one
         self.named: set[int] = vars(items).setdefault("named", set())  # by any part of the set
         if hasattr(items, "starts"):
-            self.starts = items.starts  # by which others know that it is of shards
+            self.starts = items.starts  # marks a set of shards, see `shards_of`
 
     @property
     def dtype(self) -> torch.dtype:
         return self.items.dtype
 
     def read(self, indices: np.ndarray) -> Tensor:
-        """N×shape. Raises BadInput where the stand-ins cannot be read either."""
-        found: dict[int, str] = {}
+        """N×shape. Raises BadInput if the replacements cannot be read either."""
+        reasons: dict[int, str] = {}
         for _ in range(TRIES):
             rows = indices
-            if self.instead:
-                rows = np.array([self.instead.get(row, row) for row in indices.tolist()], np.int64)
+            if self.replacement:
+                rows = np.array([self.replacement.get(row, row) for row in indices.tolist()], np.int64)
             try:
                 items = self.items.read(rows)
             except CorruptFiles as error:
                 last = error
                 for position, reason in error.reasons.items():
                     row = int(indices[position])
-                    if row not in self.instead:
-                        found[row] = reason
-                    self.instead[row] = self.after(int(rows[position]))
+                    if row not in self.replacement:
+                        reasons[row] = reason
+                    self.replacement[row] = self.after(int(rows[position]))
             else:
-                self.name(found)
+                self.report(reasons)
                 return items
         raise last
 
     def after(self, row: int) -> int:
-        """The next row, and after the last one the first."""
-        place = row if isinstance(self.rows, range) else int(np.searchsorted(self.rows, row))
-        return int(self.rows[(place + 1) % len(self.rows)])
+        """The next row, cyclically."""
+        index = row if isinstance(self.rows, range) else int(np.searchsorted(self.rows, row))
+        return int(self.rows[(index + 1) % len(self.rows)])
 
-    def name(self, found: Mapping[int, str]) -> None:
-        """Only when others could be read: where none can, it is not the pictures that are broken."""
-        for row in sorted(found.keys() - self.named):
+    def report(self, reasons: Mapping[int, str]) -> None:
+        """Name corrupt images in Notes; called once replacements are read, as otherwise files are not the cause."""
+        for row in sorted(reasons.keys() - self.named):
             self.named.add(row)
             if len(self.named) <= NAMED:
-                warnings.warn(f"{found[row]}; the next picture stands in for it", Note, stacklevel=2)
+                warnings.warn(f"{reasons[row]}; the next picture replaces it", Note, stacklevel=2)
             elif len(self.named) == NAMED + 1:
                 warnings.warn("more pictures cannot be read, and are not named", Note, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Which items are learned from, which are for choosing, and which are kept for the last run."""
+"""Split of a set into training, validation and test parts, and its record in a run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from isthmus.data.base import Data, Numbered
 from isthmus.errors import BadInput
 
-MANY_SHARDS = 10  # from which on whole shards are held back, instead of items
+MANY_SHARDS = 10  # from which on full shards are held out instead of single items
 
 
 def permutation(seed: int, count: int) -> np.ndarray:
-    """One order for one (seed, count), for ever: of numpy's streams only RandomState's is frozen."""
+    """A fixed order for (seed, count): RandomState is the only stream that numpy guarantees not to change."""
     return np.random.RandomState(seed % 2**32).permutation(count)
 
 
 def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: float = 0.1) -> dict[str, np.ndarray]:
-    """Sorted index arrays 'train', 'validation' and 'test' that together hold every item once.
+    """Sorted index arrays 'train', 'validation' and 'test' that together contain every item once.
 
-    Official parts are kept: only the training part is cut, for the validation. Otherwise by a permutation of
-    the seed. From three items on, a fraction above 0 gets one item at least; the training part is never
-    empty. Of many shards, and of pictures cut into squares, whole ones are held back.
+    Official parts are kept: the validation part is then taken from the training part. Otherwise the split follows a
+    permutation by the seed. From three items on, a fraction above 0 yields at least one item; the training part is
+    never empty. Of many shards, and of images cut into patches, full shards and images are held out.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
     """
@@ -39,7 +39,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
         homes, few = (shards_of(data), MANY_SHARDS) if data.pictures is None else (data.pictures, 2)
         if homes is None or len(kinds := np.flatnonzero(np.bincount(homes))) < few:
             return _drawn(seed, count, validation, test)
-        # A shard is read as one piece, and one picture knows what its other squares show: each is of one part.
+        # Shards are read in one piece, and patches of one image overlap: each belongs to one part.
         pieces = _drawn(seed, len(kinds), validation, test)
         return {part: np.flatnonzero(np.isin(homes, kinds[chosen])) for part, chosen in pieces.items()}
 
@@ -54,7 +54,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
 
 
 def shards_of(data: Data) -> np.ndarray | None:
-    """The number of the shard that each item lies in; None for items that each lie by themselves."""
+    """The number of the shard of each item; None for a set that is not of shards."""
     starts = getattr(data.items, "starts", None)
     if starts is None:
         return None
@@ -71,7 +71,7 @@ def _drawn(seed: int, count: int, validation: float, test: float) -> dict[str, n
 
 
 def _share(fraction: float, count: int, keep: int) -> int:
-    """How many of `count` items a fraction is: at least one where there are three, and never all."""
+    """The number of items in a fraction of `count`: at least one of three or more, and at most count − keep."""
     least = 1 if fraction > 0 and count >= 3 else 0
     return max(0, min(max(round(fraction * count), least), count - keep))
 
@@ -85,15 +85,15 @@ def _sorted(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict
 
 
 def record_parts(data: Data, parts: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The parts as JSON: names where items have them, for files come and go; else row numbers such as "0-4 7 9-12"."""
+    """The parts as JSON: item names, which are robust against added files; else row numbers such as "0-4 7 9-12"."""
     if isinstance(data.names, Numbered):
         return {part: _ranges(rows) for part, rows in parts.items()}
     return {part: [data.names[row] for row in rows] for part, rows in parts.items()}
 
 
 def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The index arrays that `record_parts` wrote, as far as the items are still there."""
-    place = {} if isinstance(data.names, Numbered) else {name: row for row, name in enumerate(data.names)}
+    """The index arrays that `record_parts` wrote, without items that are missing now."""
+    row_of = {} if isinstance(data.names, Numbered) else {name: row for row, name in enumerate(data.names)}
     parts = {}
     for part, kept in recorded.items():
         if isinstance(kept, str):
@@ -101,7 +101,7 @@ def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]
             runs = [np.arange(first, min(last + 1, len(data))) for first, last in ends]
             rows: Any = np.concatenate(runs) if runs else []
         else:
-            rows = [place[name] for name in kept if name in place]
+            rows = [row_of[name] for name in kept if name in row_of]
         parts[part] = np.array(rows, dtype=np.int64)
     return parts
 

@@ -40,8 +40,8 @@ class Job:
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         """Open the training data of `recipe`.
 
-        options: size, gray, white, table (isthmus.data.tables.Asked or None), code, keys (of the recipe) and training
-        (the resolved training options). Raises BadInput for data that the job cannot be trained on.
+        options: size, gray, white, table (isthmus.data.tables.TableOptions or None), code, keys (of the recipe) and
+        training (the resolved training options). Raises BadInput for data that the job cannot be trained on.
         """
         from isthmus.data import open_data
         from isthmus.data.folders import MIXED_SIZE

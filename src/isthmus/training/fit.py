@@ -57,7 +57,7 @@ def fit(
     cut = min(sides) if sides and about.get("cut") else None  # a recipe that restores learns from squares
     whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
     data = open_data(data, like=about.get("input"), cut=cut, whole=whole, white=options["white"])
-    data = data.seen_as(shape) if isinstance(shape, tuple) else data
+    data = data.reshaped(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
         replace_child(module, "objective", module.objective.unbounded())
     run = Path(out) if out is not None else None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus.data import Data, anomaly_folders, is_builtin, open_data, shards_of
 from isthmus.data.base import by_column, ends_of
-from isthmus.data.tables import ASKED, Asked
+from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import unknown
 from isthmus.files import check_output
@@ -39,13 +39,13 @@ def show(
 
     lowest, highest and mean are in the values of the data; for DICOM files in the units named by `units`: Hounsfield
     units or stored values. white: the value of white. table: options for reading a table, as in
-    isthmus.data.tables.Asked, such as missing="median". Raises BadInput for data that cannot be opened.
+    isthmus.data.tables.TableOptions, such as missing="median". Raises BadInput for data that cannot be opened.
     """
-    if strange := set(table) - set(ASKED):
-        raise unknown("key for show", min(strange), ("white", *ASKED))
+    if strange := set(table) - set(OPTIONS):
+        raise unknown("key for show", min(strange), ("white", *OPTIONS))
     if out is not None:
         check_output(out, force=force)
-    asked = Asked(**table) if table else None
+    asked = TableOptions(**table) if table else None
     data = open_data(source, size=size, gray=gray, first=first, white=white, table=asked)
     warn_notes(data)
     near = (

@@ -11,7 +11,7 @@ from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, paired
 from isthmus.data.base import by_column
-from isthmus.data.tables import ASKED, Asked
+from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.files import check_output
@@ -45,7 +45,7 @@ def train(
     size, gray: preprocessing of images; restoration recipes crop patches of that size instead of resizing.
     truth: ground truth with the same names or in the same order; training pairs, without synthetic corruption.
     init: warm start from a run or a shipped model, as far as weights match. callbacks: as for fit. keys: of the recipe,
-    of the training, and of reading a table (isthmus.data.tables.Asked).
+    of the training, and of reading a table (isthmus.data.tables.TableOptions).
     resume: continue an existing run with its options (given ones must agree), or start a new one.
     Raises BadInput for unusable input or options, before a folder is created.
     """
@@ -57,7 +57,7 @@ def train(
             raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
     elif keys.get("corruption") == "paired" and not resume:
         raise BadInput("corruption=paired: needs the ground truth, --truth PATH")
-    table = {key: keys.pop(key) for key in ASKED if keys.get(key) is not None}
+    table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(found, keys)
     settle(found.training, training_keys)
     if resume and store.is_run(run):
@@ -94,7 +94,7 @@ def train(
 def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
     """Open the data by the job of the recipe (see Job.open), paired with their ground truth, if any."""
     job, table = find_job(recipe.job), options.get("table")
-    options = {**options, "table": Asked(**table) if table else None}
+    options = {**options, "table": TableOptions(**table) if table else None}
     opened = job.open(recipe, data, options)
     if truth is None:
         return opened

@@ -1,4 +1,4 @@
-"""Tables in text as Data: a row an item, or a window of rows; a column a number, a word, a label, or left out."""
+"""Text tables (.csv) as Data: an item is a row or a window of rows; columns are numbers, categories or labels."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ import numpy as np
 from isthmus.data.arrays import open_array
 from isthmus.data.base import Data, Numbered, Range
 from isthmus.data.column_ranges import range_by_column
-from isthmus.data.tables.cells import Read, expanded, read_cells, windows_of
+from isthmus.data.tables.cells import Cells, one_hot, read_cells, windows_of
 from isthmus.data.tables.reader import called, open_sheet
-from isthmus.data.tables.schema import COUNTS, Schema, matched, place_of_ids, schema_of
+from isthmus.data.tables.schema import COUNTS, Schema, id_column, match_columns, schema_of
 from isthmus.errors import BadInput, at_least, unknown
 
-__all__ = ["TABLES", "Asked", "open_frame", "open_table"]
+__all__ = ["TABLES", "TableOptions", "open_frame", "open_table"]
 
 TABLES = (".csv", ".tsv", ".txt")
 RULES = ("median", "drop")
-UNSAID = ("dropped", "empty")  # reasons to leave a column out
-NAMED = 5  # in a note
+SILENT = ("dropped", "empty")  # reasons to omit a column without a note
+NAMED = 5  # names in a note
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What can be asked of a table: the column of labels, columns to leave out, and columns to keep that look as if
-    they only count (names, or numbers from 1 on), what is done about missing cells (median, drop), the label of the
-    rows that are learned from, and windows of a series. A run keeps it in its schema."""
+class TableOptions:
+    """Options of a table, which a run keeps in its schema.
+
+    labels: the column of labels. drop: columns to omit. keep: columns to keep that would be omitted as counters or time
+    stamps. drop and keep hold names, or numbers from 1 on. missing: treatment of missing cells (median, drop). normal:
+    the label of the training rows. window, stride: windows of a series.
+    """
 
     labels: str | None = None
     drop: str | Sequence[str] = ()
@@ -49,70 +52,71 @@ class Asked:
             raise BadInput(f"stride {self.stride}: goes with a window, the number of rows in an item")
 
 
-def names_of(some: str | Sequence[str]) -> list[str]:
-    return [some] if isinstance(some, str) else list(map(str, some))
+def names_of(columns: str | Sequence[str]) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(map(str, columns))
 
 
-ASKED = tuple(one.name for one in fields(Asked))
+OPTIONS = tuple(one.name for one in fields(TableOptions))
 
 
-def open_table(path: Path, like: Mapping[str, Any] | None = None, asked: Asked | None = None) -> Data:
-    """A .csv (.tsv, .txt) as Data, whose `table` is the schema in plain JSON, which `like` brings from a run.
+def open_table(path: Path, like: Mapping[str, Any] | None = None, options: TableOptions | None = None) -> Data:
+    """A .csv (.tsv, .txt) as Data, with the schema as plain JSON in `table`; `like` brings the schema of a run.
 
-    Raises BadInput for a file that is no table, for missing cells without a rule, and for other columns than the run's.
+    Raises BadInput for a file that is not a table, for missing cells without a rule, and for other columns than the
+    run's.
     """
     notes: list[str] = []
     sheet = open_sheet(path)
     kept = like.get("table") if like is not None else None
     if kept is not None:
         schema = Schema.of(kept)
-        places, label = matched(schema, sheet, notes)
+        indices, label = match_columns(schema, sheet, notes)
     else:
-        asked = asked or Asked()
-        schema = schema_of(sheet, asked.labels, names_of(asked.drop), names_of(asked.keep))
-        schema.missing, schema.normal, schema.window = asked.missing, str(asked.normal), asked.window
-        schema.stride = asked.stride or asked.window
-        names = sheet.names or [f"column {place + 1}" for place in range(sheet.width)]
-        places = [names.index(column.name) for column in schema.columns]
+        options = options or TableOptions()
+        schema = schema_of(sheet, options.labels, names_of(options.drop), names_of(options.keep))
+        schema.missing, schema.normal, schema.window = options.missing, str(options.normal), options.window
+        schema.stride = options.stride or options.window
+        names = sheet.names or [f"column {index + 1}" for index in range(sheet.width)]
+        indices = [names.index(column.name) for column in schema.columns]
         label = None if schema.label is None else names.index(schema.label.name)
-        notes += told_of(schema, path)
+        notes += schema_notes(schema, path)
     if sheet.units is not None:
         notes.append(f"{path.name}: the line below the names is taken as units")
-    read = read_cells(sheet, schema, places, label, grow=kept is None, id=place_of_ids(schema, sheet))
-    for (column, word), line in list(read.strange.items())[:NAMED]:
+    cells = read_cells(sheet, schema, indices, label, grow=kept is None, id=id_column(schema, sheet))
+    for (column, word), line in list(cells.unknown.items())[:NAMED]:
         notes.append(f"{path.name}: line {line}, {called(column)}: {word!r} is unknown to this run, as no word at all")
-    numbers = filled(read, schema, path, notes, measure=kept is None)
+    numbers = fill_missing(cells, schema, path, notes, measure=kept is None)
     if schema.normal and kept is None:
-        numbers = only_normal(read, schema, numbers, path, notes)
-    rows = expanded(read.values, schema)
+        numbers = only_normal(cells, schema, numbers, path, notes)
+    rows = one_hot(cells.values, schema)
     source = {"kind": "file", "path": str(path.resolve())}
     columns = schema.headings if schema.named else None
     if schema.window:
         return windowed(rows, schema, path, notes, source, like)
-    data = open_array(rows, name=str(path), source=source, like=like, labels=read.labels, columns=columns)
-    numbered = Numbered(numbers)  # of their file, of which some rows may be left out
+    data = open_array(rows, name=str(path), source=source, like=like, labels=cells.labels, columns=columns)
+    numbered = Numbered(numbers)  # numbers in the file, of which some rows may be omitted
     named = [*numbered] if schema.normal else numbered
-    data = replace(data, names=named, notes=notes + data.notes, table=schema.json(), ids=read.ids)
-    return replace(data, range=words_from_0_to_1(data.range, schema)) if like is None else data
+    data = replace(data, names=named, notes=notes + data.notes, table=schema.json(), ids=cells.ids)
+    return replace(data, range=with_category_ranges(data.range, schema)) if like is None else data
 
 
-def open_frame(frame: Any, like: Mapping[str, Any] | None = None, asked: Asked | None = None) -> Data:
-    """A DataFrame (pandas, or what writes itself by to_csv) as the table that it is as a .csv, without its index."""
+def open_frame(frame: Any, like: Mapping[str, Any] | None = None, options: TableOptions | None = None) -> Data:
+    """A DataFrame (of pandas, or any object with to_csv), without its index, opened like its .csv."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / type(frame).__name__
         frame.to_csv(path, index=False)
-        data = open_table(path, like, asked)
+        data = open_table(path, like, options)
     source = {key: value for key, value in data.source.items() if key != "path"}
     return replace(data, source=source | {"kind": "array", "name": type(frame).__name__})
 
 
-def told_of(schema: Schema, path: Path) -> list[str]:
-    """What a new table was taken for, in a note each."""
+def schema_notes(schema: Schema, path: Path) -> list[str]:
+    """Notes on the inferred schema of a new table."""
     notes = [
         f"{path.name}: {called(name)} is left out: {why}"
         + (f"; --keep '{name}' learns from it" if why in COUNTS else "")
         for name, why in schema.left.items()
-        if why not in UNSAID
+        if why not in SILENT
     ]
     if schema.label is not None:
         notes.append(f"{path.name}: {called(schema.label.name)} is taken as labels")
@@ -124,53 +128,55 @@ def told_of(schema: Schema, path: Path) -> list[str]:
     return notes
 
 
-def filled(read: Read, schema: Schema, path: Path, notes: list[str], measure: bool) -> np.ndarray:
-    """Fill the missing cells of `read`, or leave their rows out, as the schema says; return the numbers of the rows.
+def fill_missing(cells: Cells, schema: Schema, path: Path, notes: list[str], measure: bool) -> np.ndarray:
+    """Fill missing cells, or omit their rows, according to the schema; returns the numbers of the remaining rows.
 
-    measure: take what fills them from these rows, and keep it. Raises BadInput that names the first of them.
+    measure: compute the fill values from these rows into the schema. Without a rule, raises BadInput that names the
+    first missing cell.
     """
-    gaps, count = np.isnan(read.values), len(read.values)
+    gaps, count = np.isnan(cells.values), len(cells.values)
     if measure:
-        for place, column in enumerate(schema.columns):
-            known = read.values[~gaps[:, place], place]
+        for index, column in enumerate(schema.columns):
+            known = cells.values[~gaps[:, index], index]
             if column.kind == "number":
                 column.fill = float(np.median(known)) if len(known) else 0.0
             elif len(known):
                 column.fill = float(np.bincount(known.astype(int)).argmax())
     if not gaps.any():
         return np.arange(count)
-    row, place = (int(each[0]) for each in np.nonzero(gaps))
-    lost = {column.name: int(number) for column, number in zip(schema.columns, gaps.sum(0), strict=True) if number}
-    told = ", ".join(f"{number} in {name}" for name, number in list(lost.items())[:NAMED])
-    told += f" and {sum(list(lost.values())[NAMED:])} in {len(lost) - NAMED} more columns" if len(lost) > NAMED else ""
+    row, index = (int(each[0]) for each in np.nonzero(gaps))
+    counts = {column.name: int(number) for column, number in zip(schema.columns, gaps.sum(0), strict=True) if number}
+    missing = ", ".join(f"{number} in {name}" for name, number in list(counts.items())[:NAMED])
+    if len(counts) > NAMED:
+        missing += f" and {sum(list(counts.values())[NAMED:])} in {len(counts) - NAMED} more columns"
     if not schema.missing:
-        where = f"line {read.lines[row]}, {called(schema.columns[place].name)}"
-        how = "trained with --set missing=median or missing=drop" if not measure else "--set missing=median or drop"
+        first = f"line {cells.lines[row]}, {called(schema.columns[index].name)}"
+        rule = "trained with --set missing=median or missing=drop" if not measure else "--set missing=median or drop"
         raise BadInput(
-            f"{path}: missing cells ({told}), the first in {where}: {how} is accepted, which fills in the "
-            "median of the column (the commonest word of categories) or leaves the row out"
+            f"{path}: missing cells ({missing}), the first in {first}: {rule} is accepted, which fills in the "
+            "median of the column (the most frequent category) or leaves the row out"
         )
     if schema.missing == "median":
-        read.values[gaps] = np.broadcast_to([column.fill for column in schema.columns], gaps.shape)[gaps]
-        notes.append(f"{path.name}: missing cells filled with the median of their column: {told}")
+        cells.values[gaps] = np.broadcast_to([column.fill for column in schema.columns], gaps.shape)[gaps]
+        notes.append(f"{path.name}: missing cells filled with the median of their column: {missing}")
         return np.arange(count)
     kept = np.flatnonzero(~gaps.any(1))
     if not len(kept):
         raise BadInput(f"{path}: a cell is missing in every row, so missing=drop leaves none; median is accepted")
-    notes.append(f"{path.name}: {count - len(kept)} rows with missing cells left out: {told}")
-    read.keep(kept)
+    notes.append(f"{path.name}: {count - len(kept)} rows with missing cells left out: {missing}")
+    cells.select(kept)
     return kept
 
 
-def only_normal(read: Read, schema: Schema, numbers: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
-    """Leave only the rows of the normal label; return their numbers. Raises BadInput where there is no such label."""
-    if schema.label is None or read.labels is None:
+def only_normal(cells: Cells, schema: Schema, numbers: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
+    """Select the rows with the normal label; returns their numbers. Raises BadInput if there is no such label."""
+    if schema.label is None or cells.labels is None:
         raise BadInput(f"{path}: normal={schema.normal}: --labels names the column of the labels")
     if schema.normal not in schema.label.values:
         raise unknown(f"label in {called(schema.label.name)}", schema.normal, schema.label.values)
-    kept = np.flatnonzero(read.labels == schema.label.values.index(schema.normal))
+    kept = np.flatnonzero(cells.labels == schema.label.values.index(schema.normal))
     notes.append(f"{path.name}: {len(kept)} of {len(numbers)} rows are {schema.normal}: the others are left out")
-    read.keep(kept)
+    cells.select(kept)
     return numbers[kept]
 
 
@@ -182,7 +188,7 @@ def windowed(
     source: dict[str, Any],
     like: Mapping[str, Any] | None,
 ) -> Data:
-    """Windows of a series as items, a column after the other; each is called by its first and last row."""
+    """Windows of a series as items, one column after the other; names are the first and the last row of each."""
     window = schema.window
     if len(rows) < window:
         raise BadInput(f"{path}: {len(rows)} rows, but a window is {window}; as many rows or more are accepted")
@@ -192,19 +198,19 @@ def windowed(
         low, high = range_by_column(rows, schema.headings if schema.named else None, notes)
         assert isinstance(low, tuple)
         assert isinstance(high, tuple)
-        low, high = words_from_0_to_1((low, high), schema)  # type: ignore[assignment]
+        low, high = with_category_ranges((low, high), schema)  # type: ignore[assignment]
         data.range = tuple(np.repeat(low, window).tolist()), tuple(np.repeat(high, window).tolist())
         data.notes = []
     names = [f"{start:05d}-{start + window - 1:05d}" for start in starts]
-    # Windows overlap: those of one stretch stay in one part.
-    stretches = starts // (10 * window)
-    return replace(data, names=names, pictures=stretches, notes=notes + data.notes, table=schema.json())
+    # Windows overlap, so the windows of one section of the series stay in one part.
+    sections = starts // (10 * window)
+    return replace(data, names=names, pictures=sections, notes=notes + data.notes, table=schema.json())
 
 
-def words_from_0_to_1(known: Range, schema: Schema) -> Range:
-    """The ranges, where columns have some of their own, but words, which stay 0 and 1 however rare they are."""
+def with_category_ranges(known: Range, schema: Schema) -> Range:
+    """Ranges per column with categories kept at 0..1, however rare they are; one common range is returned unchanged."""
     if not isinstance(known[0], tuple) or not isinstance(known[1], tuple):
         return known
-    words = [column.kind != "number" for column in schema.columns for _ in range(column.width)]
-    low = tuple(0.0 if word else value for word, value in zip(words, known[0], strict=True))
-    return low, tuple(1.0 if word else value for word, value in zip(words, known[1], strict=True))
+    categories = [column.kind != "number" for column in schema.columns for _ in range(column.width)]
+    low = tuple(0.0 if category else value for category, value in zip(categories, known[0], strict=True))
+    return low, tuple(1.0 if category else value for category, value in zip(categories, known[1], strict=True))

@@ -1,4 +1,4 @@
-"""The text of a table: how its cells are apart, how its numbers are written, and which lines are no rows."""
+"""Reading of text tables: delimiter, encoding, number format, column names and units are inferred from the file."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pathlib import Path
 from isthmus.errors import BadInput
 
 ACCEPTED = "accepted are rows of as many cells each, apart by , ; | tab or spaces, with or without a line of names"
-MARKS = ("\t", ";", "|", ",")  # in this order, because of "1,5;2,5" the commas are decimal
+DELIMITERS = ("\t", ";", "|", ",")  # in this order, because in "1,5;2,5" the commas are decimal
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "--", "#n/a", "inf", "-inf", "infinity", "-infinity"}
-SAMPLE, LOOKED_AT = 1000, 100_000  # rows and cells, at most, that are looked at before any is read
-Cells = list[str]
+SAMPLE_ROWS, SAMPLE_CELLS = 1000, 100_000  # maximum sample from which the format is inferred
+Row = list[str]
 
 
 @dataclass(frozen=True)
-class Writing:
-    """How a file is written. mark: between cells, "" for spaces. decimal: "." or ",". thousands: what groups digits."""
+class Dialect:
+    """Text format of a table. delimiter: "" for spaces. decimal: "." or ",". thousands: pattern of digit separators."""
 
     encoding: str
-    mark: str
+    delimiter: str
     decimal: str
     thousands: str
 
     def number(self, cell: str) -> float:
-        """The number in a cell, NaN where it is missing; raises ValueError for anything else."""
+        """The number in a cell, NaN if it is missing; raises ValueError for other text."""
         text = cell.strip()
         if self.decimal == ".":
             try:
@@ -43,7 +43,7 @@ class Writing:
         return float(text.replace(",", ".") if self.decimal == "," else text)
 
     def is_number(self, cell: str) -> bool:
-        """Whether there is a number in it; nothing is none."""
+        """Whether a cell holds a number; a missing cell does not."""
         if is_missing(cell):
             return False
         try:
@@ -55,15 +55,15 @@ class Writing:
 
 @dataclass
 class Sheet:
-    """A table whose rows are still to be read. names: of the columns, None where the file has no line of them.
+    """A table whose rows are not read yet. names: of the columns, None if the file has no header.
 
-    sample: the first rows. units: of the columns, where a line below the names has them.
+    sample: the first rows. units: of the columns, if the line below the names has them.
     """
 
     path: Path
-    writing: Writing
+    dialect: Dialect
     names: list[str] | None
-    sample: list[Cells]
+    sample: list[Row]
     units: list[str] | None
     skipped: int  # records before the first row
 
@@ -71,22 +71,22 @@ class Sheet:
     def width(self) -> int:
         return len(self.sample[0])
 
-    def rows(self) -> Iterator[tuple[int, Cells]]:
-        """The line and the cells of each row. Raises BadInput for one of another number of cells."""
-        for line, cells in itertools.islice(records(self.path, self.writing), self.skipped, None):
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """(line number, cells) of each row. Raises BadInput for a row with another number of cells."""
+        for line, cells in itertools.islice(records(self.path, self.dialect), self.skipped, None):
             if len(cells) != self.width:
                 raise BadInput(f"{self.path}: {len(cells)} cells in line {line} and {self.width} before; {ACCEPTED}")
             yield line, cells
 
 
 def open_sheet(path: Path) -> Sheet:
-    """Look at the first rows of a file. Raises BadInput where they are no table."""
+    """Infer the format of a file from its first rows. Raises BadInput if they are not a table."""
     encoding = encoding_of(path)
     lines = [line for line in first_lines(path, encoding) if line.strip() and not line.startswith("#")]
     if not lines:
         raise BadInput(f"{path}: holds no rows; {ACCEPTED}")
-    plain = Writing(encoding, mark_of(lines), ".", "")
-    count = max(100, min(SAMPLE, LOOKED_AT // (lines[0].count(plain.mark or " ") + 1)))
+    plain = Dialect(encoding, delimiter_of(lines), ".", "")
+    count = max(100, min(SAMPLE_ROWS, SAMPLE_CELLS // (lines[0].count(plain.delimiter or " ") + 1)))
     first = [cells for _, cells in itertools.islice(records(path, plain), count)]
     width = len(first[-1])
     if len(first) > 1 and len(first[0]) == width - 1 and all(len(cells) == width for cells in first[1:]):
@@ -96,25 +96,25 @@ def open_sheet(path: Path) -> Sheet:
             raise BadInput(
                 f"{path}: {len(first[0])} cells in the first row and {len(cells)} in row {number}; {ACCEPTED}"
             )
-    decimal, thousands = digits_of(first)
-    writing = Writing(encoding, plain.mark, decimal, thousands)
-    names, rows = named(first, writing)
-    units = rows[0] if names is not None and is_units(rows, writing) else None
+    decimal, thousands = number_format(first)
+    dialect = Dialect(encoding, plain.delimiter, decimal, thousands)
+    names, rows = split_header(first, dialect)
+    units = rows[0] if names is not None and is_units(rows, dialect) else None
     rows = rows[1:] if units is not None else rows
     if not rows:
         raise BadInput(f"{path}: holds no rows; {ACCEPTED}")
-    return Sheet(path, writing, names, rows, units, (names is not None) + (units is not None))
+    return Sheet(path, dialect, names, rows, units, (names is not None) + (units is not None))
 
 
-def records(path: Path, writing: Writing) -> Iterator[tuple[int, Cells]]:
-    """(last line, cells) of each record that is not empty and no comment."""
-    with path.open(encoding=writing.encoding, newline="") as file:
-        if not writing.mark:
+def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Row]]:
+    """(last line number, cells) of each record that is neither empty nor a comment."""
+    with path.open(encoding=dialect.encoding, newline="") as file:
+        if not dialect.delimiter:
             for line, text in enumerate(file, 1):
                 if text.strip() and not text.startswith("#"):
                     yield line, [cell.strip('"') for cell in text.split()]
             return
-        reader = csv.reader(file, delimiter=writing.mark, skipinitialspace=True)
+        reader = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True)
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
@@ -124,7 +124,7 @@ def records(path: Path, writing: Writing) -> Iterator[tuple[int, Cells]]:
 
 
 def encoding_of(path: Path) -> str:
-    """UTF-8 (with or without a mark), UTF-16 with one, else that of older Windows. Raises BadInput for no text."""
+    """UTF-8 (with or without a BOM), UTF-16 with a BOM, else Windows-1252. Raises BadInput for a binary file."""
     with path.open("rb") as file:
         if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return "utf-16"
@@ -144,19 +144,19 @@ def first_lines(path: Path, encoding: str) -> list[str]:
         return [line for _ in range(100) if (line := file.readline(2**24))]
 
 
-def mark_of(lines: Sequence[str]) -> str:
-    """What stands between cells: the first of MARKS that cuts most lines into as many, else spaces."""
+def delimiter_of(lines: Sequence[str]) -> str:
+    """The delimiter: the first of DELIMITERS that cuts most lines into equally many cells, else "" for spaces."""
     best, most = "", 0.0
-    for mark in MARKS:
-        counts = [len(cells) for cells in csv.reader(lines, delimiter=mark, skipinitialspace=True) if cells]
+    for delimiter in DELIMITERS:
+        counts = [len(cells) for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if cells]
         count, often = Counter(counts).most_common(1)[0]
         if count > 1 and often / len(counts) >= 0.5 and often / len(counts) > most:
-            best, most = mark, often / len(counts)
+            best, most = delimiter, often / len(counts)
     return best
 
 
-def digits_of(rows: Sequence[Cells]) -> tuple[str, str]:
-    """(the decimal mark, a pattern of what groups digits), by how all cells are written."""
+def number_format(rows: Sequence[Row]) -> tuple[str, str]:
+    """(decimal mark, pattern of digit separators), inferred from all cells."""
     cells = [cell.strip() for row in rows for cell in row]
     dots = any(re.fullmatch(r"[-+]?\d*\.\d+(e[-+]?\d+)?", cell, re.I) and not grouped(cell, ".") for cell in cells)
     commas = any(re.fullmatch(r"[-+]?\d*,\d+(e[-+]?\d+)?", cell, re.I) and not grouped(cell, ",") for cell in cells)
@@ -165,64 +165,64 @@ def digits_of(rows: Sequence[Cells]) -> tuple[str, str]:
         return ",", r"[. '\u00a0\u202f]"
     twice = any(re.fullmatch(r"[-+]?\d{1,3}(,\d{3}){2,}(\.\d+)?", cell) for cell in cells)  # 1,234,567
     if not dots and not twice and any(grouped(cell, ",") for cell in cells):
-        return ",", r"[ '\u00a0\u202f]"  # 20,123 in every cell: of a file without a single dot a decimal comma
+        return ",", r"[ '\u00a0\u202f]"  # like 20,123 in every cell: without a single dot, the comma is decimal
     return ".", r"[, '\u00a0\u202f]"
 
 
-def grouped(cell: str, mark: str) -> bool:
-    """Whether the mark may group digits: 1,234 but not 1,23 and not 0,123."""
-    return bool(re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}({re.escape(mark)}\d{{3}})+", cell))
+def grouped(cell: str, delimiter: str) -> bool:
+    """Whether the mark may separate thousands: 1,234 but not 1,23 and not 0,123."""
+    return bool(re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}({re.escape(delimiter)}\d{{3}})+", cell))
 
 
-def named(rows: list[Cells], writing: Writing) -> tuple[list[str] | None, list[Cells]]:
-    """(the names in the first row, the rows below), or (None, all rows) where it is a row like the others."""
+def split_header(rows: list[Row], dialect: Dialect) -> tuple[list[str] | None, list[Row]]:
+    """(the names in the first row, the rows below), or (None, all rows) if the first row is not a header."""
     top, below = rows[0], rows[1:]
     if not below:
-        return (None, rows) if any(map(writing.is_number, top)) else (top, [])
-    numeric = numeric_columns(below, writing)
+        return (None, rows) if any(map(dialect.is_number, top)) else (top, [])
+    numeric = numeric_columns(below, dialect)
     counted = [cell.strip() for cell in top if cell.strip()]
     whole = [int(cell) for cell in counted if cell.isdigit()]
     numbered = len(whole) == len(counted) >= 3 and whole in (list(range(len(whole))), list(range(1, len(whole) + 1)))
-    if numbered and [cell.strip() for cell in below[0]] != top:  # as pandas names columns that have no names
+    if numbered and [cell.strip() for cell in below[0]] != top:  # numbers, by which pandas names unnamed columns
         return unique(top), below
     if numeric:
-        odd = [place for place in numeric if not writing.is_number(top[place]) and not is_missing(top[place])]
-        # one odd cell is a slip of the pen, unless nothing in the row is a number
-        head = odd and (len(odd) > 1 or not any(map(writing.is_number, top)))
+        odd = [index for index in numeric if not dialect.is_number(top[index]) and not is_missing(top[index])]
+        # A single cell that is not a number is a typing error, unless the row has no number at all.
+        head = odd and (len(odd) > 1 or not any(map(dialect.is_number, top)))
         return (unique(top), below) if head else (None, rows)
-    others = all(top[place] not in {row[place] for row in below} for place in range(len(top)))
+    others = all(top[index] not in {row[index] for row in below} for index in range(len(top)))
     return (unique(top), below) if others else (None, rows)
 
 
-def numeric_columns(rows: Sequence[Cells], writing: Writing) -> list[int]:
-    """The columns in which at least half of what is not missing is a number."""
-    found = []
-    for place in range(len(rows[0])):
-        cells = [row[place] for row in rows if not is_missing(row[place])]
-        if cells and 2 * sum(map(writing.is_number, cells)) >= len(cells):
-            found.append(place)
-    return found
+def numeric_columns(rows: Sequence[Row], dialect: Dialect) -> list[int]:
+    """Indices of the columns in which at least half of the cells that are not missing are numbers."""
+    columns = []
+    for index in range(len(rows[0])):
+        cells = [row[index] for row in rows if not is_missing(row[index])]
+        if cells and 2 * sum(map(dialect.is_number, cells)) >= len(cells):
+            columns.append(index)
+    return columns
 
 
-def is_units(rows: list[Cells], writing: Writing) -> bool:
-    """Whether the first row has words where all others have numbers."""
+def is_units(rows: list[Row], dialect: Dialect) -> bool:
+    """Whether the first row has words in the columns in which the others have numbers."""
     if len(rows) < 2:
         return False
-    cells = [rows[0][place] for place in numeric_columns(rows[1:], writing)]
-    return bool(cells) and not any(map(writing.is_number, cells)) and not all(map(is_missing, cells))
+    cells = [rows[0][index] for index in numeric_columns(rows[1:], dialect)]
+    return bool(cells) and not any(map(dialect.is_number, cells)) and not all(map(is_missing, cells))
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Names without spaces around them, one for each column: an empty one is called by its place."""
-    found: list[str] = []
-    for place, name in enumerate(names, 1):
-        name = name.strip() or f"column {place}"
-        found.append(name if name not in found else f"{name} ({place})")
-    return found
+    """Stripped, unique names of all columns: an empty name becomes its number."""
+    result: list[str] = []
+    for index, name in enumerate(names, 1):
+        name = name.strip() or f"column {index}"
+        result.append(name if name not in result else f"{name} ({index})")
+    return result
 
 
 def called(name: str) -> str:
-    """A column in a sentence."""
+    """The name of a column in a message."""
     return name if name.startswith("column ") else f"column {name}"
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus.data.selection import several
+from isthmus.data.selection import select_files
 from isthmus.errors import BadInput
 from isthmus.files import check_output
 from isthmus.inference.notes import Notes
@@ -42,7 +42,7 @@ def run_videos(
     video_context: a context manager entered while the frames of a video are restored. `each` is called with the mean
     metrics of a video, and the values shared by all of its frames. Raises BadInput.
     """
-    source = several(source, VIDEOS)
+    source = select_files(source, VIDEOS)
     video_context = video_context or (lambda video: nullcontext())
     if not isinstance(source, (str, Path)) or not is_video(source):
         of_folder = partial(_restore_video_in_folder, restore=restore, options=options, video_context=video_context)
