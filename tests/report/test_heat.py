@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isthmus.report.heat import LINE, heated, rim
+from isthmus.report.heat import LINE, contour, heated
 
 RAMP = np.arange(256, dtype=np.uint8)[None].repeat(8, 0)
 
@@ -27,12 +27,12 @@ def test_a_contour_goes_around_the_mask() -> None:
     mask[2:7, :5] = True
     hot = np.asarray(heated(np.zeros((10, 12), np.uint8), np.zeros((10, 12)), 1.0, 2.0, mask).convert("RGB"))
     line = (hot == LINE).all(2)
-    assert (line == rim(mask, 1)).all()
+    assert (line == contour(mask, 1)).all()
     assert line[1, :5].all()
     assert line[7, :5].all()
     assert line[2:7, 5].all()
     assert line.sum() == 15
-    assert rim(mask, 2).sum() == 30
+    assert contour(mask, 2).sum() == 30
 
 
 @pytest.mark.parametrize("values", [np.full((4, 4), np.nan), np.full((4, 4), np.inf), np.zeros((4, 4))])

@@ -1,4 +1,4 @@
-"""Every figure the project quotes, computed here and checked in the tests against a library that has it too."""
+"""Metrics of images, codes and rankings, each checked in the tests against a library that has it too."""
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
 from isthmus.metrics.pictures import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane

@@ -1,4 +1,4 @@
-"""What a code is like: how much of it is used, how steep it is, what subspace it spans."""
+"""Metrics of codes: active units, codebook use, norm of the encoder's Jacobian, angles between subspaces."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def active_units(means: Tensor) -> int:
 
 
 def perplexity(count: Tensor) -> tuple[float, float]:
-    """(share of the symbols in use, exp of the entropy of their use) from how often each of them was met."""
+    """(fraction of the symbols in use, perplexity: exp of the entropy of their use) from the count of each symbol."""
     share = count.double() / count.sum()
     entropy = -(share[share > 0] * share[share > 0].log()).sum()
     return float((share > 0).double().mean()), float(entropy.exp())
 
 
 def jacobian_norm(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """‖∂z/∂x‖_F of each of the N items, exact: one backward pass a unit of the code."""
+    """‖∂z/∂x‖_F of each of the N items, exact: one backward pass per unit of the code."""
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         z = encode(x).flatten(1)
@@ -37,6 +37,6 @@ def subspace_angles(a: Tensor, b: Tensor) -> Tensor:
     qa, qb = torch.linalg.qr(a.double())[0], torch.linalg.qr(b.double())[0]
     if qa.shape[1] < qb.shape[1]:
         qa, qb = qb, qa
-    # The sine, from what is left of one subspace after projection on the other, is exact where cosines are not.
+    # The sine, from the residual of one subspace after projection on the other, is exact where cosines are not.
     sines = torch.linalg.svdvals(qb - qa @ (qa.T @ qb)).clamp(max=1)
     return torch.rad2deg(torch.asin(sines))

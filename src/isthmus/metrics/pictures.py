@@ -1,4 +1,4 @@
-"""How far a picture is from the truth, an item at a time: [N] for pictures N×C×H×W (or tables N×D) in [0, 1]."""
+"""Image quality metrics, one value per item [N]: of images N×C×H×W (or rows N×D) in [0, 1] and their ground truth."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def squared_error(picture: Tensor, truth: Tensor) -> Tensor:
 
 
 def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """−10 log₁₀ of the mean squared error, in dB with peak 1; infinite where the two are equal.
+    """−10 log₁₀ of the mean squared error, in dB with peak 1; infinite for equal images.
 
-    mask: N×1×H×W, not 0 at the positions that count; an item with no such position is NaN.
+    mask: N×1×H×W, not 0 at the positions that count; NaN for an item without any.
     """
     error = (picture - truth).square()
     if mask is None:
@@ -25,9 +25,9 @@ def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def luma(picture: Tensor) -> Tensor:
-    """N×1×H×W: BT.601's Y of N×3×H×W as video has it, black 16/255 and white 235/255.
+    """N×1×H×W: BT.601's Y of N×3×H×W in video range, black 16/255 and white 235/255.
 
-    A gray picture is its own Y, as the published tables of super-resolution have it.
+    A gray image is its own Y, as in the published tables of super-resolution.
     """
     if picture.shape[1] == 1:
         return picture
@@ -36,31 +36,31 @@ def luma(picture: Tensor) -> Tensor:
 
 
 def y_plane(picture: Tensor, border: int = 0) -> Tensor:
-    """N×1×h×w: the luma, rounded to 8 bits, without `border` pixels at each edge: what super-resolution compares."""
+    """N×1×h×w: the luma, rounded to 8 bits, without `border` pixels at each edge, as super-resolution compares it."""
     inner = slice(border, -border or None)
     return (luma(picture)[..., inner, inner] * 255).round() / 255
 
 
 def psnr_y(picture: Tensor, truth: Tensor, border: int = 0) -> Tensor:
-    """PSNR of the luma alone, as y_plane has it: what super-resolution quotes, with as many pixels of border as scale.
+    """PSNR of `y_plane`, as reported in super-resolution, with a border as wide as the scale.
 
-    The range [16, 235] alone is worth 1.3 dB beside PSNR on gray, and the border some .1.
+    The range [16, 235] alone raises it by 1.3 dB over PSNR on gray, and the border by about .1.
     """
     return psnr(y_plane(picture, border), y_plane(truth, border))
 
 
 def ssim_y(picture: Tensor, truth: Tensor, border: int = 0) -> Tensor:
-    """SSIM of the luma alone, as psnr_y."""
+    """SSIM of `y_plane`, like psnr_y."""
     return ssim(y_plane(picture, border), y_plane(truth, border))
 
 
 def ssim(picture: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004): Gaussian window σ 1.5, 11 wide or the largest odd width that fits.
 
-    Mean over the positions where the window lies inside the picture, then over channels; as scikit-image's with
+    Mean over the positions with the full window inside the image, then over channels; equal to scikit-image's with
     gaussian_weights, use_sample_covariance=False and data_range=1.
     """
-    size = min(11, *(side - (side % 2 == 0) for side in picture.shape[-2:]))
+    size = min(11, *(length - (length % 2 == 0) for length in picture.shape[-2:]))
     offsets = torch.arange(size, dtype=picture.dtype, device=picture.device) - size // 2
     window = torch.exp(-offsets.square() / (2 * 1.5**2))
     window = window / window.sum()

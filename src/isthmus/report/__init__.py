@@ -1,4 +1,4 @@
-"""What a person sees: pictures, charts, tables, and one page that holds them all and needs nothing else."""
+"""Output for people: images, charts, tables, and self-contained HTML pages."""
 
 from isthmus.report import charts
 from isthmus.report.page import Page

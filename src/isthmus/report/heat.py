@@ -1,4 +1,4 @@
-"""A map of numbers as colors over the picture that it is of."""
+"""Heatmap of an anomaly map over its image."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from PIL import Image
 
 from isthmus.report.pictures import Array
 
-HEATS, GRAYS = 10, 14  # colors, each over so many grays; where nothing is colored there are the rest of 256, less LINE
-LINE = (0, 255, 255)  # of the contour: the color that is furthest from all of the heat's
+HEATS, GRAYS = 10, 14  # heat colors, and gray levels under each; uncolored pixels have the rest of 256, less LINE
+LINE = (0, 255, 255)  # color of the contour: the furthest from all heat colors
 CLEAR = 256 - HEATS * GRAYS - 1
 
 
 def heated(gray: Array, values: Array, normal: float, hottest: float, mask: Array | None = None) -> Image.Image:
-    """A picture, H×W uint8, with H×W numbers over it as colors, and the contour of the mask, H×W bool.
+    """An image, H×W uint8, with H×W values over it as colors, and the contour of the mask, H×W bool.
 
-    Up to `normal` there is no color; from there on it becomes denser and brighter up to `hottest`. NaN is hottest. Of
-    256 colors in all: the file is a third as large as in full color, and packed in a tenth of the time.
+    Values up to `normal` have no color; above, color becomes denser and brighter up to `hottest`. NaN is hottest. With
+    256 colors the file is a third as large as in full color, and compressed in a tenth of the time.
     """
     scale = HEATS / max(hottest - normal, 1e-12)
     heat = np.nan_to_num(np.ceil((values - normal) * scale), nan=HEATS).clip(0, HEATS).astype(np.uint16)
     index, palette = tables()
     pixels = index.take(heat * 256 + gray)
     if mask is not None and mask.any():
-        pixels[rim(mask, max(1, min(mask.shape) // 300))] = 255
+        pixels[contour(mask, max(1, min(mask.shape) // 300))] = 255
     hot = Image.fromarray(pixels)
     hot.putpalette(palette)
     return hot
 
 
-def rim(mask: Array, width: int) -> Array:
-    """H×W bool: the pixels around a mask, at most so far from it, so that nothing in it is hidden."""
+def contour(mask: Array, width: int) -> Array:
+    """H×W bool: the pixels outside of a mask, up to `width` away, so that no pixel in it is hidden."""
     around, (height, across) = np.pad(mask, width), mask.shape
     shifted = [
         around[width + down : width + down + height, width + right : width + right + across]
@@ -43,7 +43,7 @@ def rim(mask: Array, width: int) -> Array:
 
 @lru_cache(maxsize=1)
 def tables() -> tuple[Array, bytes]:
-    """(which color is shown, by heat · 256 + gray; the colors, red, green and blue of each)."""
+    """(index of the color by heat · 256 + gray, palette of 256 RGB colors)."""
     from matplotlib import colormaps
 
     heat, gray = np.divmod(np.arange(256 * (HEATS + 1)), 256)

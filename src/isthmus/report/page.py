@@ -1,4 +1,4 @@
-"""One HTML page that a person wants to read, and that needs no other file and no network."""
+"""Page: a self-contained HTML page of text, images, charts and tables, without other files or network access."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from isthmus.report.pictures import data_uri
 from isthmus.report.svg import with_prefix
 from isthmus.report.text import Row, column, columns, is_number, number, winners
 
-Shown = Image.Image | Sequence[Image.Image] | str  # a picture, or several, or a chart as an inline <svg>
-MEASURE = 680  # pixels: what is wider than the lines of text may stand out on both sides of them
+Shown = Image.Image | Sequence[Image.Image] | str  # an image, several images, or a chart as an inline <svg>
+TEXT_WIDTH = 680  # pixels: wider images extend beyond the text on the left and right
 
 SKELETON = """<!DOCTYPE html>
 <html lang="{lang}">
@@ -45,7 +45,7 @@ SKELETON = """<!DOCTYPE html>
 
 
 class Page:
-    """Parts are shown in the order in which they are added; `write` makes the file.
+    """Parts are shown in the order in which they are added; `write` writes the file.
 
     Every text is escaped. An empty line in it starts a new paragraph, and `backticks` are code.
     """
@@ -56,7 +56,7 @@ class Page:
         self._charts = 0
 
     def section(self, heading: str, text: str = "") -> None:
-        """A heading, and the paragraphs under it."""
+        """Add a heading with paragraphs under it."""
         anchor = re.sub(r"\W+", "-", heading.lower()).strip("-") or "section"
         taken = {name for name, _, _ in self._sections} | {"theme"}
         fresh = next(a for n in range(1, len(taken) + 2) if (a := f"{anchor}-{n}" if n > 1 else anchor) not in taken)
@@ -67,37 +67,37 @@ class Page:
         self._add(_paragraphs(text))
 
     def picture(self, image: Image.Image, caption: str = "", alt: str | None = None) -> None:
-        """A picture with sharp pixels; `alt`, else the caption, tells those who cannot see what it shows."""
-        self._add(_figure(_img(image, caption if alt is None else alt), caption, wide=image.width > MEASURE))
+        """Add an image with sharp pixels; alt: its text alternative, by default the caption."""
+        self._add(_figure(_img(image, caption if alt is None else alt), caption, wide=image.width > TEXT_WIDTH))
 
     def chart(self, svg: str, caption: str = "") -> None:
-        """What a function of `isthmus.report.charts` returned."""
+        """Add a chart of `isthmus.report.charts`."""
         self._add(_figure(self._svg(svg, caption), caption))
 
     def side_by_side(self, items: Sequence[tuple[Shown, str]]) -> None:
-        """Pictures (or several that belong together) or charts with their captions, in columns as there is room for."""
+        """Add images (or groups of images) or charts with their captions, in as many columns as fit."""
 
-        def content(what: Shown, caption: str) -> str:
-            if isinstance(what, Image.Image):
-                return _img(what, caption)
-            if isinstance(what, str):
-                return self._svg(what, caption)
-            return '<div class="together">' + "".join(_img(one, caption) for one in what) + "</div>"
+        def content(item: Shown, caption: str) -> str:
+            if isinstance(item, Image.Image):
+                return _img(item, caption)
+            if isinstance(item, str):
+                return self._svg(item, caption)
+            return '<div class="together">' + "".join(_img(one, caption) for one in item) + "</div>"
 
-        shown = [_figure(content(what, caption), caption) for what, caption in items]
+        shown = [_figure(content(item, caption), caption) for item, caption in items]
         self._add('<div class="beside wide">\n' + "\n".join(shown) + "\n</div>")
 
     def table(self, rows: Sequence[Row], caption: str = "", best: Mapping[str, str] | None = None) -> None:
-        """A line a row; figures stand to the right, and the `best` ("min" or "max") of a column is bold."""
+        """Add a table; numbers are right-aligned, and the `best` ("min" or "max") of a column is bold."""
         names = columns(rows)
         values = [[row.get(name) for row in rows] for name in names]
-        sides = ["figure" if any(map(is_number, v)) else "" for v in values]
-        won = [winners(v, (best or {}).get(name)) for name, v in zip(names, values, strict=True)]
+        classes = ["figure" if any(map(is_number, v)) else "" for v in values]
+        bold = [winners(v, (best or {}).get(name)) for name, v in zip(names, values, strict=True)]
         texts = [column(v) for v in values]
-        head = "".join(_cell("th", escape(n), side) for n, side in zip(names, sides, strict=True))
+        head = "".join(_cell("th", escape(n), kind) for n, kind in zip(names, classes, strict=True))
         body = "\n".join(
             "<tr>"
-            + "".join(_cell("td", _strong(texts[c][r], r in won[c]), sides[c]) for c in range(len(names)))
+            + "".join(_cell("td", _strong(texts[c][r], r in bold[c]), classes[c]) for c in range(len(names)))
             + "</tr>"
             for r in range(len(rows))
         )
@@ -109,16 +109,16 @@ class Page:
         )
 
     def code(self, text: str) -> None:
-        """A block to be copied: one click selects the whole of it, and a button copies it."""
+        """Add a code block; one click selects all of it, and a button copies it."""
         self._add(f'<div class="code"><pre><code>{escape(text.strip())}</code></pre></div>')
 
     def figures(self, values: Mapping[str, Any]) -> None:
-        """A line of large figures: {"psnr": "22.1 dB", "code": 24}."""
+        """Add a line of key figures: {"psnr": "22.1 dB", "code": 24}."""
         items = (f"<div><dt>{_line(k)}</dt><dd>{escape(number(v))}</dd></div>" for k, v in values.items())
         self._add('<dl class="figures">\n' + "\n".join(items) + "\n</dl>")
 
     def html(self) -> str:
-        """The whole page."""
+        """The page as HTML."""
         headed = [(anchor, heading) for anchor, heading, _ in self._sections if anchor]
         links = "\n".join(f'<li><a href="#{a}">{escape(h)}</a></li>' for a, h in headed)
         contents = f'<nav aria-label="Contents">\n<ol>\n{links}\n</ol>\n</nav>\n' if len(headed) > 3 else ""
@@ -134,7 +134,7 @@ class Page:
         )
 
     def write(self, path: Path | str) -> Path:
-        """Write the page, whole or not at all. Raises BadInput where it cannot be written."""
+        """Write the page atomically. Raises BadInput if it cannot be written."""
         html = self.html()
         with atomic(path) as temporary:
             temporary.write_text(html, encoding="utf-8")
@@ -145,7 +145,7 @@ class Page:
             self._sections[-1][2].append(part)
 
     def _svg(self, svg: str, caption: str) -> str:
-        self._charts += 1  # the same chart may be shown twice, so the page gives each its own prefix
+        self._charts += 1  # the same chart may be added twice, so each gets its own prefix
         svg = with_prefix(svg, f"f{self._charts}").replace(' xmlns="http://www.w3.org/2000/svg"', "")
         return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(caption or "chart")}" ', 1)
 

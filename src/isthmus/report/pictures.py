@@ -1,4 +1,4 @@
-"""Arrays become pictures, and pictures become files."""
+"""Conversion of arrays to images, tiles of images, and writing of image files and GIFs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic
 
 Array = np.ndarray[Any, np.dtype[Any]]
-TILE, FRAME = 72, 256  # the largest side, in screen pixels, that small things are enlarged to
+TILE, FRAME = 72, 256  # maximum height or width, in pixels, to which small images are enlarged
 PILLOW: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG", "optimize": True},
     ".jpg": {"format": "JPEG", "quality": 95},
@@ -27,19 +27,18 @@ PILLOW: dict[str, dict[str, Any]] = {
     ".webp": {"format": "WEBP", "quality": 95},
     ".bmp": {"format": "BMP"},
 }
-SMALL = 2**16  # pixels of a picture that is worth being packed well
-# No search for what comes again, of which pictures have little: as small as level 1, in half the time.
-QUICK: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_HUFFMAN_ONLY}
+SMALL = 2**16  # pixels: smaller images are compressed better, as it costs little
+# Huffman coding without a search for repetitions, of which images have few: as small as level 1, in half the time.
+FAST_PNG: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_HUFFMAN_ONLY}
 OPAQUE = {".jpg", ".jpeg", ".bmp"}
 TIFF = (".tif", ".tiff")
 
 
 def to_image(picture: Any) -> Image.Image:
-    """An H×W or C×H×W array or tensor as an 8-bit picture, gray or RGB; a picture stays as it is.
+    """An H×W or C×H×W array or tensor as an 8-bit PIL image, gray or RGB; a PIL image is returned unchanged.
 
-    Float is taken in [0, 1] and clipped (NaN is black); uint8, uint16 and bool in their own range. One
-    channel is gray, three are RGB; of four or more the first three are shown, of two the mean. Raises
-    BadInput.
+    Floats in [0, 1] are clipped (NaN is black); uint8, uint16 and bool have their own range. One channel is gray, three
+    are RGB; of four or more the first three are used, of two the mean. Raises BadInput.
     """
     if isinstance(picture, Image.Image):
         return picture
@@ -48,9 +47,9 @@ def to_image(picture: Any) -> Image.Image:
 
 
 def as_pictures(items: Any) -> Array:
-    """A batch as N×C×H×W. N×C×H×W stays, N×H×W gets one channel, and N×D, which is no picture, is drawn:
+    """A batch N×C×H×W, N×H×W or N×D as images N×C×H×W.
 
-    as a square where D is a square number (784 is 28×28), else as a strip one pixel high. Raises BadInput.
+    A row of D becomes a square if D is a square number (784: 28×28), else a strip one pixel high. Raises BadInput.
     """
     batch = _array(items)
     if batch.ndim == 4:
@@ -59,17 +58,17 @@ def as_pictures(items: Any) -> Array:
         return batch[:, None]
     if batch.ndim != 2:
         raise BadInput(f"a batch of shape {batch.shape} cannot be drawn; N×C×H×W, N×H×W or N×D can")
-    side = math.isqrt(batch.shape[1])
-    height, width = (side, side) if side * side == batch.shape[1] else (1, batch.shape[1])
+    root = math.isqrt(batch.shape[1])
+    height, width = (root, root) if root * root == batch.shape[1] else (1, batch.shape[1])
     return batch.reshape(-1, 1, height, width)
 
 
 def grid(pictures: Any, *, columns: int | None = None, scale: int | None = None, gap: int = 2) -> Image.Image:
-    """A batch (see `as_pictures`) or a list of pictures as tiles, `gap` pixels apart on a transparent ground.
+    """A batch (see `as_pictures`) or a list of images as tiles, `gap` pixels apart on a transparent background.
 
-    Tiles are enlarged by a whole factor, so that pixels stay sharp, and never shrunk: by `scale`, or to
-    at most 72 pixels a side. In a list of unequal sizes the small ones are enlarged as far as they fit, and
-    centred. The result is RGBA. Raises BadInput where there is nothing to draw.
+    Tiles are enlarged by an integer factor, so that pixels stay sharp: by `scale`, or to at most 72×72 pixels; they are
+    never downsized. In a list of unequal sizes small tiles are enlarged as far as they fit, and centered. The result is
+    RGBA. Raises BadInput without images.
     """
     tiles = _images(pictures)
     if not tiles:
@@ -89,7 +88,7 @@ def grid(pictures: Any, *, columns: int | None = None, scale: int | None = None,
 
 
 def rows(*lines: Any, scale: int | None = None, gap: int = 2) -> Image.Image:
-    """Lines of N pictures, one under the other: originals over their reconstructions. Raises BadInput."""
+    """Rows of N images, one under the other, such as originals over their reconstructions. Raises BadInput."""
     stacked = [_images(line) for line in lines]
     lengths = {len(line) for line in stacked}
     if len(lengths) != 1:
@@ -98,12 +97,12 @@ def rows(*lines: Any, scale: int | None = None, gap: int = 2) -> Image.Image:
 
 
 def enlarge(image: Image.Image, scale: int) -> Image.Image:
-    """The picture with every pixel as a square of `scale` × `scale`."""
+    """The image with every pixel repeated `scale` × `scale` times."""
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
 def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
-    """Write what `to_image` takes, whole or not at all; 16 bits as .png or .tif. Raises BadInput."""
+    """Write an image that `to_image` accepts, atomically; 16 bits as .png or .tif. Raises BadInput."""
     path = Path(path)
     suffix = path.suffix.lower()
     accepted = {8: [*PILLOW, *TIFF], 16: [".png", *TIFF]}.get(bits, [])
@@ -120,9 +119,9 @@ def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
 
 
 def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None) -> Path:
-    """Write what `to_image` takes as frames of an endless film, enlarged to at most 256 pixels.
+    """Write images that `to_image` accepts as frames of an endless animation, enlarged to at most 256×256 pixels.
 
-    Raises BadInput where there are none, or of unequal size, or the file cannot be written.
+    Raises BadInput without frames, for frames of unequal size, and if the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
@@ -133,7 +132,7 @@ def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, s
     scale = scale or max(1, FRAME // max(images[0].size))
     first, *others = [enlarge(image, scale) for image in images]
     with atomic(path) as temporary:
-        # Each frame is wiped before the next, or a transparent ground would keep the last one's pixels.
+        # Each frame is cleared before the next: transparent pixels would show the frame before.
         first.save(
             temporary,
             format="GIF",
@@ -147,19 +146,19 @@ def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, s
 
 
 def data_uri(image: Image.Image) -> str:
-    """The picture as a PNG that stands inside a page."""
+    """The image as a PNG data URI."""
     if image.mode == "RGBA":
         pixels = np.asarray(image)
         if (pixels[..., :1] == pixels[..., 1:3]).all():
             image = image.convert("LA")  # gray tiles need half the channels
     buffer = io.BytesIO()
     small = image.width * image.height < SMALL
-    image.save(buffer, **(PILLOW[".png"] if small else QUICK))  # well packed, 512×256 would take 150 ms
+    image.save(buffer, **(PILLOW[".png"] if small else FAST_PNG))  # with full compression, 512×256 take 150 ms
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _array(items: Any) -> Array:
-    if hasattr(items, "detach"):  # a tensor that has a gradient, or lives on a GPU, is not an array yet
+    if hasattr(items, "detach"):  # a tensor, maybe with a gradient or on a GPU
         items = items.detach().cpu()
         items = items.float() if items.is_floating_point() else items  # NumPy has no bfloat16
     return np.asarray(items)
@@ -186,12 +185,12 @@ def _unit(picture: Any) -> Array:
 
 
 def _images(pictures: Any) -> list[Image.Image]:
-    alone = isinstance(pictures, (list, tuple)) or not hasattr(pictures, "ndim")
-    return [to_image(picture) for picture in (pictures if alone else as_pictures(pictures))]
+    is_list = isinstance(pictures, (list, tuple)) or not hasattr(pictures, "ndim")
+    return [to_image(picture) for picture in (pictures if is_list else as_pictures(pictures))]
 
 
 def _flat(image: Image.Image, suffix: str) -> Image.Image:
-    """On white where the format knows no transparency."""
+    """The image, composited over white if the format has no transparency."""
     if suffix not in OPAQUE or image.mode in ("L", "RGB"):
         return image
     image = image.convert("RGBA")
@@ -200,7 +199,7 @@ def _flat(image: Image.Image, suffix: str) -> Image.Image:
 
 
 def _write_exact(path: Path, pixels: Array, suffix: str) -> None:
-    """H×W or H×W×3 through libraries that keep all 16 bits: Pillow makes 16-bit colour 8-bit."""
+    """Write H×W or H×W×3 by libraries that keep all 16 bits: Pillow reduces 16-bit color to 8 bits."""
     gray = pixels.ndim == 2
     if suffix in TIFF:
         tifffile.imwrite(path, pixels, photometric="minisblack" if gray else "rgb", compression="zlib", metadata=None)

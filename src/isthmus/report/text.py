@@ -1,4 +1,4 @@
-"""Figures for people: as many digits as they can use, and no 1e-05."""
+"""Formatting of numbers and tables for people: significant digits only, and no 1e-05."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(x: Any) -> str:
-    """A figure in at most four significant digits: 22.13, 0.0123, 1.2 × 10⁻⁶; – where there is none.
+    """A number with at most four significant digits: 22.13, 0.0123, 1.2 × 10⁻⁶; – for None and NaN.
 
-    Whole numbers are exact. What is neither a number nor None is returned as str(x).
+    Integers are exact. Any other object is returned as str(x).
     """
     if x is None:
         return ABSENT
@@ -50,9 +50,9 @@ def columns(rows: Sequence[Row]) -> list[str]:
 
 
 def column(values: Sequence[Any]) -> list[str]:
-    """The figures of one column with the same number of decimals, so that they can be compared by eye.
+    """The numbers of one column with equal decimals, so that they are easy to compare.
 
-    Where they differ so much that the small ones would lose their digits, each is written by `number` alone.
+    If they differ so much that small ones would lose their digits, each is formatted by `number`.
     """
     sizes = [abs(float(v)) for v in values if is_number(v) and math.isfinite(v) and v]
     floats = any(is_number(v) and not isinstance(v, Integral) for v in values)
@@ -67,7 +67,7 @@ def column(values: Sequence[Any]) -> list[str]:
 
 
 def winners(values: Sequence[Any], aim: str | None) -> set[int]:
-    """Where the best figure ("min" or "max") of a column stands; ties all win, none if all are equal."""
+    """Indices of the best numbers ("min" or "max") of a column, with ties; none if all are equal."""
     figures = {i: float(v) for i, v in enumerate(values) if is_number(v) and math.isfinite(v)}
     if aim is None or len(set(figures.values())) < 2:
         return set()
@@ -76,7 +76,7 @@ def winners(values: Sequence[Any], aim: str | None) -> set[int]:
 
 
 def table(rows: Sequence[Row], best: Mapping[str, str] | None = None) -> Table:
-    """The rows as a table that `rich` prints: figures to the right, the best of a column bold."""
+    """The rows as a table for `rich`: numbers right-aligned, the best of a column bold."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -88,7 +88,7 @@ def table(rows: Sequence[Row], best: Mapping[str, str] | None = None) -> Table:
         won, texts = winners(values, (best or {}).get(name)), column(values)
         figures = any(map(is_number, values))
         words = texts if figures else [word for text in texts for word in text.split()]
-        least = max(map(len, [*words, *name.split()]), default=1)  # narrower, figures and names would be cut
+        least = max(map(len, [*words, *name.split()]), default=1)  # in narrower columns numbers and names would be cut
         justify: Literal["left", "right"] = "right" if figures else "left"
         drawn.add_column(name, justify=justify, no_wrap=figures, min_width=least, overflow="fold")
         body.append([Text(t, "bold" if i in won else "") for i, t in enumerate(texts)])
@@ -98,4 +98,4 @@ def table(rows: Sequence[Row], best: Mapping[str, str] | None = None) -> Table:
 
 
 def _minus(text: str) -> str:
-    return text.replace("-", "−")  # as wide as a figure, so that columns stay in line
+    return text.replace("-", "−")  # as wide as a digit, so that columns are aligned

@@ -23,7 +23,7 @@ from isthmus.inference.outputs import unique_names
 from isthmus.media.coco import Annotated, Region, write_coco
 from isthmus.report import as_pictures
 from isthmus.report.heat import heated
-from isthmus.report.pictures import QUICK, to_image
+from isthmus.report.pictures import FAST_PNG, to_image
 
 SHOWN = 24  # worst images on the page
 THUMB = 384  # longer side in pixels of an image on the page
@@ -101,7 +101,7 @@ class Heatmaps:
             full_size = resize_map(values, height, width, self.stretched)
             mask = full_size > edge if bad else np.zeros(full_size.shape, bool)
             heat = heated(gray, full_size, self.normal, HOTTEST * edge, mask)
-            self.write("heatmaps", file, lambda path: heat.save(path, **QUICK))
+            self.write("heatmaps", file, lambda path: heat.save(path, **FAST_PNG))
             regions = self.save(file, full_size, mask)
             panels = [thumbnail(image), thumbnail(heat)]
         return (caption[0], panels, caption[1]), Annotated(name, height, width, regions)
