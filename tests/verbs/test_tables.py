@@ -56,7 +56,7 @@ def test_a_detector_learns_from_one_label_and_is_judged_by_all(tmp_path: Path) -
     rows[::4, 2] *= 1.5
     lines = [",".join([*map(str, row), "worn" if n % 4 == 0 else "ok"]) for n, row in enumerate(rows)]
     (tmp_path / "all.csv").write_text("rpm,temp,vib,state\n" + "\n".join(lines))
-    with pytest.warns(Note, match="several labels"), pytest.raises(BadInput, match="none is held back"):
+    with pytest.warns(Note, match="several labels"), pytest.raises(BadInput, match="no item is held back"):
         isthmus.train("detect", tmp_path / "all.csv", out=tmp_path / "no", labels="state", validation=0.0, test=0.0)
     how: dict[str, Any] = {"epochs": 150, "least_steps": 0, "quiet": True}
     run = isthmus.train("detect", tmp_path / "all.csv", out=tmp_path / "run", labels="state", normal="ok", **how)

@@ -123,8 +123,8 @@ def test_what_is_no_set_of_pictures_is_told_in_one_line() -> None:
         ("digits", {"out": "a.txt"}, "unsupported output format .txt"),
         ("x.npy", {"out": "y.npy", "side_by_side": True}, "need a folder as out"),
         ("missing.npy", {}, "missing.npy: no such file"),
-        ("a.png", {"split": "test"}, "this is neither"),
-        (np.eye(9), {"first": 1}, "this is neither"),
+        ("a.png", {"split": "test"}, "the input is neither"),
+        (np.eye(9), {"first": 1}, "the input is neither"),
     ]
     for source, keys, says in cases:
         with pytest.raises(BadInput, match=says) as error:
