@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from isthmus.media.high_bit_depth import Header, Layers
 from isthmus.types import times
 
 CHANNELS = (1, 3, 4)
+PARSING = threading.Lock()  # numpy parses headers by ast, which fails in several threads at once (CPython gh-106905)
 MAGIC = b"\x93NUMPY"
 PLAIN = ("bool", "uint8", "uint16")  # dtypes with a white level of their own
 ACCEPTED = "accepted is one picture, H×W, H×W×C or C×H×W (C of 1, 3 or 4)"
@@ -69,12 +71,14 @@ def _mapped(path: Path) -> tuple[np.ndarray, Stored]:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
+            with PARSING:
+                shape, _, dtype = read(file)
         check_type(dtype, str(path))
         stored = Stored(_axes(shape, path), dtype)
         if "C" in stored.axes and shape[stored.axes.index("C")] == 4 and dtype.name not in PLAIN:
             raise BadInput(f"{path}: 4 channels are color and alpha, of 8 or 16 bits, and these are {dtype.name}")
-        return np.load(path, mmap_mode="r", allow_pickle=False), stored
+        with PARSING:
+            return np.load(path, mmap_mode="r", allow_pickle=False), stored
     except BadInput:
         raise
     except (ValueError, EOFError, OSError) as error:
