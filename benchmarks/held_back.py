@@ -24,13 +24,12 @@ import torch
 
 from isthmus import load, metrics, store
 from isthmus.bicubic import shrink
-from isthmus.files import atomic
-from isthmus.models import CARD, FOLDER, folder_of
+from isthmus.models import folder_of
 from overlap import LEARNED
 from restoring import damage
 from restoring.contest import Net, Pictures, each, in_bytes, psnr, restored
 from restoring.harmless import held_back
-from train_models import GPU_PLANS, described
+from train_models import GPU_PLANS, ship
 
 Case = Callable[[np.ndarray, int], np.ndarray]
 
@@ -112,40 +111,13 @@ def unpacked(run: Path, folder: Path) -> Path:
 
 
 def packed(name: str, run: Path, told: dict[str, Any], better: dict[str, Any]) -> None:
-    """The run as the shipped model of that name, with a card."""
-    plan, folder = GPU_PLANS[name], FOLDER / name
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.half() for key, value in store.read_weights(run).items()}
-    config = store.read_config(run)
-    config["about"].pop("data", None)  # a path of the machine it was trained on
-    for place in (config["about"].get("options", {}), config["about"].get("asked", {}), config["model"]["corruption"]):
-        if "overlay" in place:
-            place["overlay"] = "logos" if isinstance(place["overlay"], str) else ["logos"]
-    store.write_tensors(folder / store.WEIGHTS, weights)
-    store.write_json(folder / store.CONFIG, config)
+    """The run as the shipped model of that name, with what benchmarks/gpu.py told of its training."""
     row = told["rows"][0]
     with (run / store.HISTORY).open() as file:
         epochs = sum(1 for _ in csv.DictReader(file))
-    card = {
-        "name": name,
-        "use": plan.use,
-        "recipe": plan.recipe,
-        "data": described(plan),
-        "licence": plan.licence,
-        "begun_from": plan.init,
-        "weights": sum(value.numel() for value in weights.values()),
-        "options": config["about"]["options"],
-        "training": config["about"]["training"],
-        "epochs": epochs,
-        "steps": row["steps"],
-        "seconds": row["seconds"],
-        "machine": told["machine"],
-        "date": told.get("date", time.strftime("%Y-%m-%d")),
-        "held_back": better,
-        "figures": {},
-    }
-    with atomic(folder / CARD) as path:
-        path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    known = {"epochs": epochs, **{key: row[key] for key in ("steps", "seconds")}, "machine": told["machine"]}
+    known |= {"date": told.get("date", time.strftime("%Y-%m-%d")), "held_back": better}
+    ship(name, run, GPU_PLANS[name], known)
 
 
 def main() -> None:

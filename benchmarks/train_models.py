@@ -318,13 +318,27 @@ def described(plan: Plan) -> str:
 
 
 def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
-    """The run as a shipped model. Rounding to half precision costs less than a hundredth of a dB."""
+    """The run as a shipped model, trained on this machine in so many seconds."""
+    about, history = store.read_config(run)["about"], (run / store.HISTORY).read_text().splitlines()
+    steps = round((len(history) - 1) * about["data"].get("count", 0) / about["training"]["batch_size"])
+    known = {"steps": steps, "seconds": round(seconds), "machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    return ship(name, run, plan, known)
+
+
+def ship(name: str, run: Path, plan: Plan, known: dict[str, Any]) -> Path:
+    """Weights in half precision, config and card. Rounding costs less than a hundredth of a dB.
+
+    known: steps, seconds, machine and date of the training, and what else the card has to say.
+    """
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half() for key, value in store.read_weights(run).items()}
+    config = store.read_config(run)
+    config["about"].pop("data", None)  # a path of the machine it was trained on
+    for place in (config["about"].get("options", {}), config["about"].get("asked", {}), config["model"]["corruption"]):
+        if "overlay" in place:
+            place["overlay"] = "logos" if isinstance(place["overlay"], str) else ["logos"]
     store.write_tensors(folder / store.WEIGHTS, weights)
-    config, history = store.read_config(run), (run / store.HISTORY).read_text().splitlines()
-    pictures = config["about"].pop("data").get("count", 0)  # the rest of it is a path of the machine it was trained on
     store.write_json(folder / store.CONFIG, config)
     card = {
         "name": name,
@@ -336,10 +350,7 @@ def pack(name: str, run: Path, plan: Plan, seconds: float) -> Path:
         "weights": sum(value.numel() for value in weights.values()),
         "options": config["about"]["options"],
         "training": config["about"]["training"],
-        "steps": round((len(history) - 1) * pictures / config["about"]["training"]["batch_size"]),
-        "seconds": round(seconds),
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
+        **known,
         "figures": {},
     }
     with atomic(folder / CARD) as path:

@@ -183,7 +183,7 @@ class Autoencoder(nn.Module):
 
     @property
     def spec(self) -> Spec:
-        """What the model can do, as its parts declare it now: parts may be exchanged."""
+        """The capabilities of the model, as its parts declare them now: parts may be exchanged."""
         return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption)
 
     @property

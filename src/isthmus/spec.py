@@ -1,4 +1,4 @@
-"""What a model can do, as its parts declare it: asked in one place, so that nothing else probes for attributes."""
+"""The capabilities of a model, as its parts declare them: read in one place, so that nothing else probes for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isthmus.types import Shape
 
 @dataclass(frozen=True)
 class Spec:
-    """The declarations of a model's parts; a module of someone's own that declares nothing has the defaults below.
+    """The declarations of a model's parts; a module from elsewhere that declares nothing has the defaults below.
 
     any_size: images of any height and width go in. stride: a tile of an image must begin at a multiple of it to be seen
     as the whole image is. reach: pixels of the input to each side on which one pixel of the output depends; None where
@@ -21,13 +21,12 @@ class Spec:
     mask_channels: channels of the network's input beside those of the image, which hold a mask. predicts_mask: the last
     channel of the output is a mask. clean_target: the target of the training is the image as it should be.
     compresses: the code is meant to be smaller than the item. discrete: the code is a grid of symbols, each one of
-    `codes`. discontinuous: a
-    small change of the input may make a large one of the code (rounding, selection). prior: "normal" where the penalty
-    pulls codes to N(0, I), else None. active_above: the value above which a unit counts as active,
-    where units can be silent. code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a
-    negative log-likelihood, so the loss of a variational model is an ELBO.
-    cross_entropy: that of a Bernoulli variable. fitted_start: the model is of use before the
-    first step, because start() fits a linear path.
+    `codes`. discontinuous: a small change of the input may make a large one of the code (rounding, selection). prior:
+    "normal" where the penalty pulls codes to N(0, I), else None. active_above: the value above which a unit counts as
+    active, where units can be silent. max_active: the most units that are active for one item, where that is limited.
+    code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a negative log-likelihood, so
+    the loss of a variational model is an ELBO. cross_entropy: it is that of a Bernoulli variable. fitted_start: the
+    model is of use before the first step, because start() fits a linear path.
     """
 
     any_size: bool = True
@@ -43,6 +42,7 @@ class Spec:
     prior: str | None = None
     discontinuous: bool = False
     active_above: float | None = None
+    max_active: int | None = None
     code_shape: Shape | None = None
     likelihood: bool = False
     cross_entropy: bool = False
@@ -76,6 +76,7 @@ class Spec:
             prior=_declared(bottleneck, "prior", None),
             discontinuous=_declared(bottleneck, "discontinuous", False),
             active_above=_declared(bottleneck, "active_above", None),
+            max_active=_declared(bottleneck, "k", None),
             code_shape=_declared(bottleneck, "code_shape", None),
             likelihood=_declared(objective, "likelihood", False),
             cross_entropy=_declared(objective, "cross_entropy", False),

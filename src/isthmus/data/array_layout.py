@@ -18,7 +18,7 @@ COLORS = (3, 4)
 
 
 class Layout(NamedTuple):
-    """How an array holds items. single: it is one item, without a first axis. last: the channels are the last axis."""
+    """The layout of the items of an array. single: one item, without a first axis. last: channels are the last axis."""
 
     shape: Shape
     single: bool = False

@@ -268,7 +268,7 @@ def nothing_in(shown: str, others: Counter[str]) -> BadInput:
 
 
 def changed(data: Data, before: Mapping[str, Any], parts: Mapping[str, Any]) -> str | None:
-    """How a set differs from the set with source `before` and `record_parts` `parts`; None: it does not.
+    """The differences of a set from the set with source `before` and `record_parts` `parts`; None without any.
 
     One line: files that are gone, broken or new, by name; else that their contents have changed.
     """

@@ -34,11 +34,13 @@ def watermark_regions(probability: np.ndarray, sure: float = MIN_PROBABILITY) ->
     return np.asarray(counts[regions])
 
 
-def removed_regions(mask: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def removed_regions(
+    mask: np.ndarray, before: np.ndarray, after: np.ndarray, max_edges: float | None = None
+) -> np.ndarray:
     """The regions of a watermark mask H×W whose outlines the removal has flattened; before, after: H×W×C.
 
     A removed watermark takes its edges with it. An object of the image that was taken for a watermark keeps its edges,
-    or gets new ones. MAX_EDGES was chosen by benchmarks/restoring/harmless.py.
+    or gets new ones. max_edges: instead of MAX_EDGES, which was chosen by benchmarks/restoring/harmless.py.
     """
     from scipy import ndimage
 
@@ -54,7 +56,7 @@ def removed_regions(mask: np.ndarray, before: np.ndarray, after: np.ndarray) -> 
         band = ndimage.binary_dilation(region, iterations=BAND) & ~ndimage.binary_erosion(region, iterations=BAND)
         pasted = np.where(region[..., None], after[window], before[window])
         was, now = (float(gradient(image)[band].mean()) for image in (before[window], pasted))
-        if now <= MAX_EDGES * was:
+        if now <= (MAX_EDGES if max_edges is None else max_edges) * was:
             kept[window] |= region
     return kept
 

@@ -74,10 +74,10 @@ def verbs(known: Mapping[str, Job]) -> dict[str, str]:
 
 def attached(model: Autoencoder) -> Autoencoder:
     """The model with the methods of the jobs, such as detect; a method refuses a model of another job by itself."""
-    known = built_in() | {job.name: job for job in (job_of(model),)}
-    for name, entry in ((name, entry) for job in known.values() for name, entry in job.methods.items()):
-        module, _, function = entry.partition(":")
-        setattr(model, name, partial(getattr(import_module(module), function), model))
+    for job in [*built_in().values(), job_of(model)]:
+        for name, entry in job.methods.items():
+            module, _, function = entry.partition(":")
+            setattr(model, name, partial(getattr(import_module(module), function), model))
     return model
 
 

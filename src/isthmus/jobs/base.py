@@ -37,11 +37,18 @@ class Job:
         """The command that uses a run of `recipe`."""
         return next(iter(self.verbs))
 
+    def image_size(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> int | None:
+        """The size that images are resized to where none was asked for; None for the default.
+
+        options: those of open, and code, keys (of the recipe) and training (the resolved training options).
+        """
+        return None
+
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         """Open the training data of `recipe`.
 
-        options: size, gray, white, table (isthmus.data.tables.TableOptions or None), code, keys (of the recipe) and
-        training (the resolved training options). Raises BadInput for data that the job cannot be trained on.
+        options: size, gray, white and table (isthmus.data.tables.TableOptions or None). Raises BadInput for data that
+        the job cannot be trained on.
         """
         from isthmus.data import open_data
         from isthmus.data.folders import MIXED_SIZE

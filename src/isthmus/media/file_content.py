@@ -10,14 +10,24 @@ from typing import BinaryIO
 
 HEAD = 4096  # bytes by which the type of a file is known
 LARGEST = 2**25  # bytes of a file that is kept; a larger one is opened each time
-_last = threading.local()
+
+
+class _Last(threading.local):
+    """Key and bytes of the last file of a thread: all of them, or only the head."""
+
+    key: tuple[str, int, int, int] | None = None
+    data = b""
+    complete = False
+
+
+_last = _Last()
 
 
 def head_of(path: Path) -> bytes:
     """The first HEAD bytes of a file, or all of a smaller one. Raises OSError."""
     key = _key(path)
-    if key is not None and getattr(_last, "key", None) == key:
-        return bytes(_last.data[:HEAD])
+    if key is not None and _last.key == key:
+        return _last.data[:HEAD]
     with path.open("rb") as file:
         head = file.read(HEAD)
     if key is not None:
@@ -30,7 +40,7 @@ def open_content(path: Path) -> BinaryIO:
     key = _key(path)
     if key is None or key[-1] > LARGEST:
         return path.open("rb")
-    if getattr(_last, "key", None) != key or not _last.complete:
+    if _last.key != key or not _last.complete:
         _last.key, _last.data, _last.complete = key, path.read_bytes(), True
     return io.BytesIO(_last.data)
 

@@ -47,7 +47,7 @@ def compare_with_baselines(
         if sample.target[:, : held.shape[1]].shape != held.shape or not model.corruption.clean:
             return {}
     numbers = min(math.prod(model.code_shape), len(fitted) - 1)
-    numbers = min(numbers, getattr(model.bottleneck, "k", numbers))
+    numbers = min(numbers, model.spec.max_active or numbers)
     alone = model.spec.discrete or model.has_skips or numbers >= held[0].numel()
     principal = Principal(fitted, 0 if alone else numbers)
     made = {"model": rebuilt(model, sample, held), "mean": principal.mean.expand(len(held), -1)}

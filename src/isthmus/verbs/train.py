@@ -59,7 +59,7 @@ def train(
         raise BadInput("corruption=paired: needs the ground truth, --truth PATH")
     table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(found, keys)
-    settle(found.training, training_keys)
+    options = settle(found.training, training_keys)
     if resume and store.is_run(run):
         given: dict[str, Any] = {
             key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None
@@ -69,11 +69,11 @@ def train(
     if first_rank():
         store.remove_without_config(run) if resume else None
         check_output(run, hint="--resume continues it")
-    options = settle(found.training, training_keys)
     job = find_job(found.job)
-    how = {"size": size, "gray": gray, "white": training_keys.get("white"), "table": table, "code": code}
-    opened = opened_for(found, data, truth, {**how, "keys": model_keys, "training": options})
-    size = opened.source.pop("side", size)
+    how = {"gray": gray, "white": training_keys.get("white"), "table": TableOptions(**table) if table else None}
+    if size is None:
+        size = job.image_size(found, data, {**how, "code": code, "keys": model_keys, "training": options})
+    opened = opened_for(found, data, truth, {**how, "size": size})
     warn_notes(opened)
     if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
         model_keys.setdefault("augment", "none")
@@ -93,13 +93,12 @@ def train(
 
 def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
     """Open the data by the job of the recipe (see Job.open), paired with their ground truth, if any."""
-    job, table = find_job(recipe.job), options.get("table")
-    options = {**options, "table": TableOptions(**table) if table else None}
+    job = find_job(recipe.job)
     opened = job.open(recipe, data, options)
     if truth is None:
         return opened
-    options |= {"gray": len(opened.shape) == 3 and opened.shape[0] == 1, "table": None}
-    return paired(opened, job.open(recipe, truth, options))
+    gray = len(opened.shape) == 3 and opened.shape[0] == 1
+    return paired(opened, job.open(recipe, truth, {**options, "gray": gray, "table": None}))
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:
@@ -156,8 +155,8 @@ def resume_run(
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table")}
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
-    white, table = about["training"].get("white"), asked.get("table")
-    how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": white, "table": table}
+    how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": about["training"].get("white")}
+    how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
     opened = opened_for(recipe, data, truth, how)
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)

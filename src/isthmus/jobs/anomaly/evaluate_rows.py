@@ -13,7 +13,7 @@ from isthmus.data.tables.schema import Schema
 from isthmus.inference.inputs import is_training_data, parts_of
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector_part import detector_of
-from isthmus.jobs.anomaly.evaluate import separation
+from isthmus.jobs.anomaly.evaluate_images import separation
 
 
 def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:

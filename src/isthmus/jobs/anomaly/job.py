@@ -24,6 +24,11 @@ class AnomalyDetection(Job):
     commands = "isthmus.jobs.anomaly.commands"
     methods: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detector_part:detect_items"}
 
+    def image_size(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> int | None:
+        from isthmus.jobs.anomaly.training_data import affordable_size
+
+        return affordable_size(recipe, data, options)
+
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         from isthmus.jobs.anomaly.training_data import open_normal
 
@@ -61,7 +66,7 @@ class AnomalyDetection(Job):
         return detector_of(model)
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        from isthmus.jobs.anomaly.metrics import evaluate
+        from isthmus.jobs.anomaly.evaluate import evaluate
 
         return evaluate(model, source, options)
 

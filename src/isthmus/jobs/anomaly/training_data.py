@@ -19,34 +19,28 @@ from isthmus.recipes import Recipe
 
 
 def open_normal(recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
-    """Open the normal items of `data`; images uncropped and as large as the time budget allows."""
+    """Open the normal items of `data`, images uncropped."""
+    how: dict[str, Any] = {key: options.get(key) for key in ("gray", "size")}
+    how |= {"whole": recipe.whole, "largest": MIXED_SIZE}
+    source = anomaly_folders(Path(data)).open(**how) if is_folder(data) else data
+    return open_data(source, white=options.get("white"), table=options.get("table"), **how)
 
-    def open_with(size: int | None) -> Data:
-        options_of_data: dict[str, Any] = {
-            "gray": options.get("gray"),
-            "size": size,
-            "whole": recipe.whole,
-            "largest": MIXED_SIZE,
-        }
-        source = anomaly_folders(Path(data)).open(**options_of_data) if is_folder(data) else data
-        return open_data(source, white=options.get("white"), table=options.get("table"), **options_of_data)
 
-    size, training = options.get("size"), options.get("training", {})
-    data_set = open_with(size)
-    if training.get("budget") is None or size is not None or not is_folder(data):
-        return data_set
-    size = side_within(
-        recipe, training["budget"], data_set.seen, options.get("code"), options.get("keys", {}), training
-    )
-    if size is None:
-        return data_set
-    data_set = open_with(size)
-    data_set.notes.append(
-        f"images are resized to {size}×{size}, so that this budget suffices to train on enough of them; --size N "
-        "chooses another size"
-    )
-    data_set.source["side"] = size  # stored like --size, so that a resumed training does not choose again
-    return data_set
+def affordable_size(recipe: Recipe, data: Any, options: Mapping[str, Any]) -> int | None:
+    """The size of images of a folder of which a time budget suffices to train on enough; None if their own is."""
+    training = options["training"]
+    if training["budget"] is None or not is_folder(data):
+        return None
+    shape = open_normal(recipe, data, options).seen
+    size = side_within(recipe, training["budget"], shape, options["code"], options["keys"], training)
+    if size is not None:
+        warnings.warn(
+            f"images are resized to {size}×{size}, so that this budget suffices to train on enough of them; --size N "
+            "chooses another size",
+            Note,
+            stacklevel=2,
+        )
+    return size
 
 
 def note_labels(data: Data) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import models
-from isthmus.autoencoder import load_model
+from isthmus.autoencoder import Autoencoder, load_model
 from isthmus.distributed import keep_freed_memory, named_device
 from isthmus.errors import BadInput
 from isthmus.jobs import find_job
@@ -54,17 +54,17 @@ class PretrainedModels:
         return available[0]
 
     def _check(self, name: str, model: Any) -> Any:
-        recipe = getattr(model, "about", {}).get("recipe")
+        spec = model.spec if isinstance(model, Autoencoder) else None  # a network of someone's own declares nothing
+        recipe = model.about.get("recipe") if isinstance(model, Autoencoder) else None
         if (right_verb := command_for(recipe)) not in (None, self.verb) and (self.verb, recipe) != (
             "denoise",
             "denoising",
         ):
             raise BadInput(f"{name}: is a {recipe} model, for isthmus {right_verb}, not for isthmus {self.verb}")
-        extra = getattr(getattr(model, "corruption", None), "extra", None)
         if (model.scale > 1) != self.scales:
             raise BadInput(f"{name}: enlarges ×{model.scale}" if model.scale > 1 else f"{name}: does not enlarge")
-        if extra is not None and bool(extra) != self.masks:
-            raise BadInput(f"{name}: fills holes and needs a mask" if extra else f"{name}: takes no mask")
+        if spec is not None and bool(spec.mask_channels) != self.masks:
+            raise BadInput(f"{name}: takes no mask" if self.masks else f"{name}: fills holes and needs a mask")
         return model
 
 

@@ -1,1 +1,0 @@
-"""A trained model at a job: run it, score it, show it. Every verb of the command line is one function here."""
