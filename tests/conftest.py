@@ -15,7 +15,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from isthmus import create, fit
-from isthmus.inference import mask_regions
 
 KINDS: dict[str, dict[str, Any]] = {
     "undercomplete": {"code": 5},
@@ -148,9 +147,3 @@ def save(tmp_path: Path) -> Save:
         return path
 
     return to_file
-
-
-@pytest.fixture
-def any_edges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watermark is believed whatever its removal makes of the edges, as that of a stand-in on noise."""
-    monkeypatch.setattr(mask_regions, "MAX_EDGES", 1e9)

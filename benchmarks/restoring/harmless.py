@@ -17,13 +17,12 @@ from PIL import Image
 
 from isthmus import metrics
 from isthmus.inference.image import net_for_channels
-from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, removed_regions, watermark_regions
+from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, watermark_regions
 from restoring import damage, marks
 from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
 
 CAP = 60.0  # dB, of a picture that comes back as it was
 CHOICES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
-EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1e9)  # the last one: every outline is believed
 LOGOS = slice(64, 72)
 SETS = ("kodak24", "bsd68", "samples")
 # Those of scikit-image that are pictures, and lie in its wheel.
@@ -64,10 +63,7 @@ def harmless(contest: Contest) -> None:
 
 
 def sure(contest: Contest) -> None:
-    """How sure the model has to be, and how much of an outline may stay: on training pictures, with and without marks.
-
-    First CHOICES of probability whatever the outlines, then EDGES at the probability that is shipped.
-    """
+    """The lowest of CHOICES that leaves all pictures of training sets alone that have no mark."""
     began = time.perf_counter()
     truths = contest.few([x for x, _ in held_back()])
     logos = [Image.open(path).convert("RGBA") for path in files("logos_cc0")[LOGOS]]
@@ -79,17 +75,16 @@ def sure(contest: Contest) -> None:
             marked[kind] = [
                 (x / 255, *raw(net, x / 255), truth / 255, mask) for (x, mask), truth in zip(made, truths, strict=True)
             ]
-        tried = [(choice, EDGES[-1]) for choice in CHOICES] + [(MIN_PROBABILITY, edges) for edges in EDGES[:-1]]
-        for choice, edges in tried:
-            figures = _of_unmarked([unmarked(decided(x, y, odds, choice, edges), x) for x, y, odds, *_ in clean])
+        for choice in CHOICES:
+            figures = _of_unmarked([unmarked(decided(x, y, odds, choice), x) for x, y, odds, *_ in clean])
             for kind, ones in marked.items():
-                gains = [gain(decided(x, y, odds, choice, edges), x, truth, mask) for x, y, odds, truth, mask in ones]
+                gains = [gain(decided(x, y, odds, choice), x, truth, mask) for x, y, odds, truth, mask in ones]
                 figures |= {f"{kind}_{key}": value for key, value in _of_marked(gains).items()}
-            contest.add(label, sure=choice, edges=edges, **figures)
+            contest.add(label, sure=choice, **figures)
+    contest.carded.clear()  # a choice, and no figure of the model
     contest.end(
         "the last 40 of bsd400_color and the last 2 of photos_cc (shrunk to 512 pixels of the shorter side), and the "
-        "logos 65 to 72 by file name; figures as in restoration-harmless, by how sure the model has to be, and by the "
-        "share of the gradient along an outline that its removal may leave (edges; 1e9: any)",
+        "logos 65 to 72 by file name; figures as in restoration-harmless, by how sure the model has to be",
         time.perf_counter() - began,
     )
 
@@ -125,10 +120,9 @@ def raw(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return in_bytes(y[:-1]), y[-1]
 
 
-def decided(x: np.ndarray, y: np.ndarray, odds: np.ndarray, sure: float, edges: float | None = None) -> np.ndarray:
+def decided(x: np.ndarray, y: np.ndarray, odds: np.ndarray, sure: float) -> np.ndarray:
     """As isthmus.unwatermark decides."""
     mask = watermark_regions(odds, sure)
-    mask = removed_regions(mask, x.transpose(1, 2, 0), y.transpose(1, 2, 0), edges)
     return x if mask.mean() > MAX_SHARE else np.where(mask, y, x)
 
 

@@ -37,7 +37,6 @@ def test_identical_pictures_count_as_the_cap_and_gains_in_the_mask_alone() -> No
     assert harmless.gain(np.where(mask, x, x + 1) + 0.1, x + 0.1, x, mask) == pytest.approx(0)
 
 
-@pytest.mark.usefixtures("any_edges")
 def test_what_is_decided_is_what_the_verb_decides() -> None:
     x, odds = PICTURE / 255, np.zeros((120, 160))
     odds[10:20, 10:30] = 0.8

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isthmus.bicubic import enlarge
 from isthmus.errors import BadInput
-from isthmus.inference.mask_regions import MIN_PROBABILITY, REGION_PROBABILITY, removed_regions, watermark_regions
+from isthmus.inference.mask_regions import MIN_PROBABILITY, REGION_PROBABILITY, watermark_regions
 from isthmus.inference.tiles import TILE, apply_tiled, grid
 from isthmus.layers import mirror_to
 from isthmus.media.bit_depth import full_range
@@ -93,8 +93,6 @@ def restore_array(
             range=range,
         )
     changed = hole.copy() if hole is not None else None if probability is None else watermark_regions(probability, sure)
-    if hole is None and changed is not None and sure > 0 and strength == 1:
-        changed = removed_regions(changed, pixels, result)
     if changed is not None:
         np.copyto(result, pixels, where=~changed[..., None])
     return result, changed

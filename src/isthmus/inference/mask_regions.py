@@ -6,12 +6,10 @@ import numpy as np
 
 COVERED = 0.5  # probability above which a pixel counts as covered
 REGION_PROBABILITY = 0.3  # of each pixel of a region; low, because letters have soft edges
-MIN_PROBABILITY = 0.65  # of MIN_PIXELS pixels of a region; chosen by benchmarks/restoring/harmless.py
+MIN_PROBABILITY = 0.7  # of MIN_PIXELS pixels of a region; chosen by benchmarks/restoring/harmless.py
 MIN_PIXELS = 8
 MAX_HALF_WIDTH = 8  # pixels from the middle of a stroke to its edge; coins and eyes are thicker, print is not
 THICK_POWER = 3.32  # thicker regions need probability 1 − (1 − p)^3.32: 0.99 instead of 0.75
-MAX_EDGES = 0.7  # of the gradient along a region's outline that removing a watermark leaves at most
-BAND = 3  # pixels to each side of an outline
 MAX_SHARE = 0.6  # of an image: a larger mask is a mistake, since a watermark leaves the image visible
 
 
@@ -32,38 +30,3 @@ def watermark_regions(probability: np.ndarray, sure: float = MIN_PROBABILITY) ->
     counts = np.where(thick, certain, likely) >= min(MIN_PIXELS, probability.size)
     counts[0] = False
     return np.asarray(counts[regions])
-
-
-def removed_regions(
-    mask: np.ndarray, before: np.ndarray, after: np.ndarray, max_edges: float | None = None
-) -> np.ndarray:
-    """The regions of a watermark mask H×W whose outlines the removal has flattened; before, after: H×W×C.
-
-    A removed watermark takes its edges with it. An object of the image that was taken for a watermark keeps its edges,
-    or gets new ones. max_edges: instead of MAX_EDGES, which was chosen by benchmarks/restoring/harmless.py.
-    """
-    from scipy import ndimage
-
-    regions, _ = ndimage.label(mask, np.ones((3, 3)))
-    kept = np.zeros_like(mask)
-    for number, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
-        margin = 2 * BAND
-        window = (
-            slice(max(0, rows.start - margin), rows.stop + margin),
-            slice(max(0, columns.start - margin), columns.stop + margin),
-        )
-        region = regions[window] == number
-        band = ndimage.binary_dilation(region, iterations=BAND) & ~ndimage.binary_erosion(region, iterations=BAND)
-        pasted = np.where(region[..., None], after[window], before[window])
-        was, now = (float(gradient(image)[band].mean()) for image in (before[window], pasted))
-        if now <= (MAX_EDGES if max_edges is None else max_edges) * was:
-            kept[window] |= region
-    return kept
-
-
-def gradient(image: np.ndarray) -> np.ndarray:
-    """The magnitude of the Sobel gradient of the channel mean, H×W."""
-    from scipy import ndimage
-
-    gray = image.astype(np.float32).mean(-1)
-    return np.hypot(ndimage.sobel(gray, 0), ndimage.sobel(gray, 1))

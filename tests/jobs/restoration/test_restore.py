@@ -387,7 +387,6 @@ def test_hidden_color_is_that_of_the_nearest_visible_pixels() -> None:
 # -- watermarks --
 
 
-@pytest.mark.usefixtures("any_edges")
 def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
     """Nothing, single pixels, a region that the net doubts, and more than a mark can cover."""
     odds = np.zeros((30, 40))
@@ -429,7 +428,6 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
         mended(odds, sure=2)
 
 
-@pytest.mark.usefixtures("any_edges")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_outside_of_the_found_mask_stays_to_the_bit(channels: int) -> None:
     x = RANDOM.integers(0, 250, (30, 40, 3), dtype=np.uint8)
@@ -623,7 +621,6 @@ def test_results_that_lie_in_the_folder_are_not_restored_again(folder: Path) -> 
     assert np.array_equal(read_photo(folder / "clean/a.png").pixels, 255 - read_photo(folder / "a.png").pixels)
 
 
-@pytest.mark.usefixtures("any_edges")
 def test_masks_and_sheets_never_write_over_a_picture() -> None:
     write_photo("in/a.png", Photo(noise(5, 5, 3)))
     write_photo("in/a-mask.png", Photo(noise(5, 5, 3)))
