@@ -38,6 +38,7 @@ LANES = {
     "test_shard_order": "distributed",
     "test_contract": "contract",
     "test_extending": "contract",
+    "test_plugins": "contract",
     "test_idle_options": "contract",
     "test_pairs_of_recipes": "contract",
     "test_export": "contract",
