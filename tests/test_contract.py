@@ -14,10 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
+import isthmus
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput
+from isthmus.jobs import job_of
 from isthmus.objectives import LOSSES
+from isthmus.plugins import load_plugins
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
 from isthmus.types import Context, Noise, Sample
@@ -39,6 +42,7 @@ VARIANTS = [
     ("quantized", "color", {"code": "7"}),
     *[("conv", "color", {"loss": loss}) for loss in LOSSES],
 ]
+load_plugins()  # recipes of installed packages owe the same
 pytestmark = pytest.mark.usefixtures("one_thread")
 TRAINING = {"epochs": 4, "batch_size": 8, "device": "cpu", "quiet": True}
 
@@ -251,6 +255,18 @@ def test_the_run_folder_is_whole_and_names_no_python_module(case: Case) -> None:
     assert "isthmus." not in config
     assert "torch" not in config
     assert "__" not in config
+
+
+def test_a_verb_of_another_job_refuses_the_run_and_names_the_right_one(case: Case) -> None:
+    run = case.resumed.path
+    own = job_of(case.resumed.model).verb(case.recipe)
+    if own != "detect":
+        with pytest.raises(BadInput, match="isthmus train detect"):
+            isthmus.detect(run, case.x)
+    for verb in ("denoise", "upscale", "unwatermark"):
+        if verb not in (own, case.recipe) and (case.recipe, verb) != ("denoising", "denoise"):
+            with pytest.raises(BadInput, match=f"for isthmus {own}, not for isthmus {verb}"):
+                getattr(isthmus, verb)(case.x[0].numpy(), model=run)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

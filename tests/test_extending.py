@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,15 @@ model = isthmus.create("binary", shape=(1, 8, 8), code=5)
 assert model.symbols([[[0.5] * 8] * 8], unit=True).shape == (1, 5)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_its_recipe_keeps_the_contract_of_recipes(site: Path) -> None:
+    contract = Path(__file__).parent / "test_contract.py"
+    paths = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(site)])
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "binary", str(contract)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
 
 
 def test_the_page_shows_the_files_of_the_package() -> None:
