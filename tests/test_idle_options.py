@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from isthmus import Autoencoder, create
-from isthmus.detection import Settings
 from isthmus.errors import BadInput, Note
+from isthmus.jobs.anomaly.recipes import CODED_KINDS, UNETS
+from isthmus.jobs.anomaly.settings import Settings
 from isthmus.recipes import RECIPES
-from isthmus.recipes.anomaly import CODED_KINDS, UNETS
 from isthmus.registry import config_of
 
 LARGE, SMALL, ROWS = (3, 24, 24), (1, 12, 12), (12,)

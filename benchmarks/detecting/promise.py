@@ -15,8 +15,8 @@ import torch
 import isthmus
 from common import write
 from isthmus.data import open_data
-from isthmus.detection import Detector, Settings
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.settings import Settings
 
 SCORES = ("ssim", "error+mahalanobis", "error+ssim+knn")
 ASKED = ((9, 0.1), (19, 0.05), (49, 0.02), (199, 0.05), (199, 0.01))  # calibration items, promised

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
-from isthmus.detection.synthetic_defects import blank, chip, crack, spot
+from isthmus.jobs.anomaly.synthetic_defects import blank, chip, crack, spot
 
 Random = np.random.Generator
 Way = Callable[[np.ndarray, Random], np.ndarray]

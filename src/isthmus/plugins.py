@@ -9,19 +9,32 @@ In the package's pyproject.toml:
     mine = "my_package.job:Mine"
 
 An entry of isthmus.recipes names a module whose import registers recipes (isthmus.recipes.recipe) and modules
-(isthmus.registry.register); one of isthmus.jobs names a class (isthmus.jobs.base.Job).
+(isthmus.registry.register); one of isthmus.jobs names a class (isthmus.jobs.base.Job). The built-in jobs register the
+modules of their recipes here as well, so recipes/ imports no job.
 """
 
 from __future__ import annotations
 
 import warnings
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from isthmus.errors import Note
 
 _loaded: list[bool] = []
+_job_recipes: list[str] = []
+
+
+def add_job_recipes(module: str) -> None:
+    """Register the module of a built-in job whose import registers recipes; it is imported with isthmus.recipes."""
+    _job_recipes.append(module)
+
+
+def load_job_recipes() -> None:
+    for module in _job_recipes:
+        import_module(module)
 
 
 def load_plugins() -> None:

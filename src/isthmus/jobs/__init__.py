@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.errors import Note, unknown
 from isthmus.jobs.base import Job
-from isthmus.plugins import load_entry_points
+from isthmus.plugins import add_job_recipes, load_entry_points
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,12 +30,14 @@ BUILT_IN = (
 
 @cache
 def built_in() -> dict[str, Job]:
-    """The jobs of this package, by name."""
+    """The jobs of this package, by name; registers their recipes."""
     jobs: dict[str, Job] = {}
     for entry in BUILT_IN:
         module, _, name = entry.partition(":")
         job: Job = getattr(import_module(module), name)()
         jobs[job.name] = job
+        if job.recipes:
+            add_job_recipes(job.recipes)
     return jobs
 
 

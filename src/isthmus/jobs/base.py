@@ -23,7 +23,8 @@ class Job:
 
     name: stored in recipes and runs. title: of the job's section in `isthmus --help`. verbs: the functions of the job
     and the modules that define them; each is available as isthmus.<verb>, and the first is the main use of a run.
-    commands: the module whose import adds commands to isthmus.cli.app.app. methods: "module:function" of each extra
+    commands: the module whose import adds commands to isthmus.cli.app.app. recipes: of a built-in job, the module whose
+    import registers its recipes; another package names it by an entry point. methods: "module:function" of each extra
     method of a loaded run of this job; the function takes the model as its first argument.
     """
 
@@ -31,6 +32,7 @@ class Job:
     title: ClassVar[str] = "Other jobs"
     verbs: ClassVar[Mapping[str, str]]
     commands: ClassVar[str]
+    recipes: ClassVar[str] = ""
     methods: ClassVar[Mapping[str, str]] = {}
 
     def verb(self, recipe: str) -> str:

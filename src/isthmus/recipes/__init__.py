@@ -5,7 +5,10 @@ line, to the tables of the docs and to the contract test. Its keyword arguments 
 the "key: meaning" lines of its docstring are their help; `training` holds its defaults for fit().
 """
 
-from isthmus.recipes import anomaly, regularized, restoration, types  # noqa: F401 -- importing registers the recipes
+from isthmus.plugins import load_job_recipes
+from isthmus.recipes import regularized, types  # noqa: F401 -- importing registers the recipes
 from isthmus.recipes.registry import RECIPES, Recipe, create, find, recipe
+
+load_job_recipes()
 
 __all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]

@@ -1,4 +1,4 @@
-"""Builders shared by the recipes: a bottleneck between two dense or convolutional networks."""
+"""Builders shared by the recipes: a bottleneck between two dense or convolutional networks, and a U-Net."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.bottlenecks import Bottleneck
-from isthmus.corruptions import augmentation
+from isthmus.bottlenecks import Bottleneck, Identity
+from isthmus.corruptions import Corruption, Crop, augmentation
 from isthmus.errors import BadInput, at_least, unknown
 from isthmus.networks import (
     ConvDecoder,
@@ -17,8 +17,10 @@ from isthmus.networks import (
     DenseEncoder,
     LinearPathDecoder,
     LinearPathEncoder,
+    UNetDecoder,
+    UNetEncoder,
 )
-from isthmus.objectives import objective
+from isthmus.objectives import Objective, objective
 from isthmus.recipes.corruption_check import corruption_for
 from isthmus.recipes.integers import numbers
 from isthmus.types import Shape
@@ -174,3 +176,38 @@ def either(
     model = (dense if net == "dense" else conv)(shape, code, make_bottleneck, **keys)
     model.about["chosen"] = {"net": net}
     return model
+
+
+def unet(
+    shape: Shape,
+    corruption: Corruption,
+    channels: tuple[int, ...],
+    blocks: tuple[int, ...],
+    fold: int,
+    crop: int,
+    compare: Objective,
+    norm: bool = False,
+) -> Autoencoder:
+    """A U-Net that removes `corruption`. Raises BadInput for items that are no images."""
+    require_images(shape)
+    blocks = blocks * len(channels) if len(blocks) == 1 else blocks
+    predicts_mask = corruption.tell  # needs biases: the mask must not depend on brightness
+    size = (shape[0] + corruption.extra, *shape[1:])
+    encoder = UNetEncoder(size, channels, blocks, fold, bias=predicts_mask, norm=norm)
+    decoder = UNetDecoder(
+        shape[0] + predicts_mask,
+        channels[::-1],
+        blocks[-2::-1],
+        fold,
+        bias=predicts_mask,
+        predicts_mask=predicts_mask,
+        norm=norm,
+    )
+    return Autoencoder(
+        shape, encoder, Identity(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
+    )
+
+
+def require_images(shape: Shape) -> None:
+    if len(shape) != 3:
+        raise BadInput(f"items of shape {shape}: this recipe needs images")

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 import isthmus
-from isthmus.detection import Detector, Settings
-from isthmus.detection.self_check import best_score
 from isthmus.errors import Note
 from isthmus.jobs.anomaly import affordable_size
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.self_check import best_score
+from isthmus.jobs.anomaly.settings import Settings
 from isthmus.recipes import find
 from isthmus.training import settle
 

@@ -13,15 +13,16 @@ from PIL import Image
 
 import isthmus
 from isthmus.data import open_data
-from isthmus.detection import Detector, Settings, calibration_warnings
-from isthmus.detection.anomaly_maps import MAPS, blurred, pooled
-from isthmus.detection.distances import NearestNeighbors
-from isthmus.detection.model_outputs import filled_in, model_outputs
-from isthmus.detection.scorer import OUTLIER
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import open_for
+from isthmus.jobs.anomaly.anomaly_maps import MAPS, blurred, pooled
 from isthmus.jobs.anomaly.calibrate import calibrate
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.distances import NearestNeighbors
+from isthmus.jobs.anomaly.model_outputs import filled_in, model_outputs
+from isthmus.jobs.anomaly.reliability import calibration_warnings
+from isthmus.jobs.anomaly.scorer import OUTLIER
+from isthmus.jobs.anomaly.settings import Settings
 
 
 @pytest.fixture(scope="module")

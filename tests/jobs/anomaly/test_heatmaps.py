@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from isthmus.data import open_data
-from isthmus.detection import Detector, Finding, Settings
 from isthmus.errors import BadInput
 from isthmus.jobs.anomaly.detect import white_of
+from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.finding import Finding
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, SavedOutputs, resize_map
+from isthmus.jobs.anomaly.settings import Settings
 from isthmus.media.coco import read_coco
 from isthmus.report.heat import LINE
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
 from isthmus.data import Data, open_data, read_picture, resize
-from isthmus.detection import Detector, Settings, calibration_warnings
-from isthmus.detection.quantiles import binomial_interval
-from isthmus.detection.self_check import best_score, pictures_for, self_check
-from isthmus.detection.settings import CANDIDATES
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import warn_notes
-from isthmus.jobs.anomaly.detector_part import NAME
+from isthmus.jobs.anomaly.detector import NAME, Detector
+from isthmus.jobs.anomaly.quantiles import binomial_interval
+from isthmus.jobs.anomaly.reliability import warn_of_calibration
+from isthmus.jobs.anomaly.self_check import best_score, pictures_for, self_check
+from isthmus.jobs.anomaly.settings import CANDIDATES, Settings
 
 UNMEASURED = (
     "validation=0: the threshold is calibrated on the test split, so no normal items are left to measure its "
@@ -103,11 +103,6 @@ def calibration_facts(model: Autoencoder, detector: Detector, data: Data, test: 
         facts |= {"false_alarm_rate": count_above / len(test), "false_alarm_rate_between": between}
         facts |= {"measured_on_good": len(test)}
     return facts
-
-
-def warn_of_calibration(detector: Detector, false_alarms: float | None = None) -> None:
-    for warning in calibration_warnings(detector, false_alarms):
-        warnings.warn(warning, Note, stacklevel=3)
 
 
 @dataclass(frozen=True)

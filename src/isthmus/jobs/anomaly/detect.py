@@ -14,16 +14,15 @@ from torch import Tensor
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
 from isthmus.data.base import ends_of
-from isthmus.detection import FILE, Detector, Finding, calibration_warnings
-from isthmus.detection.self_check import in_words
-from isthmus.detection.settings import checked_rate
 from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
-from isthmus.jobs.anomaly.calibrate import warn_of_calibration
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import FILE, detector_of
+from isthmus.jobs.anomaly.finding import Finding
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, SavedOutputs, Worst
 from isthmus.jobs.anomaly.odd_columns import OddColumns
+from isthmus.jobs.anomaly.reliability import calibration_warnings, threshold_in_words, warn_of_calibration
+from isthmus.jobs.anomaly.settings import checked_rate
 from isthmus.report import Page, charts
 
 COLUMNS = ("file", "score", "threshold", "verdict", "ratio", "why")
@@ -155,8 +154,8 @@ def page(
     for warning in calibration_warnings(detector, false_alarms):
         report.text(capitalized(warning) + ".")
     report.text(threshold_in_words(detector, false_alarms))
-    if detector.check is not None:
-        report.text(capitalized(in_words(detector.check)) + ".")
+    if summary := detector.summary():
+        report.text(capitalized(summary) + ".")
     scores = np.array([row["score"] for row in rows if "score" in row])
     report.section("Scores")
     series = {"these items": scores, "calibration set (normal)": detector.good.numpy()}
@@ -169,24 +168,3 @@ def page(
 
 def capitalized(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def threshold_in_words(detector: Detector, false_alarms: float | None) -> str:
-    """The origin of the threshold, its bound on the false-positive rate, and the uncertainty."""
-    bound, (low, high), count = (
-        detector.fpr_bound(false_alarms),
-        detector.fpr_interval(false_alarms),
-        len(detector.good),
-    )
-    interval = f"{low:.1%} to {high:.1%} (95 % interval from {count} normal items that were not trained on)"
-    if bound is None:
-        text = (
-            "The threshold has the best F1 on the given defects and the calibration set, without a bound on the "
-            f"false-positive rate, which is {interval}."
-        )
-    else:
-        text = (
-            "The threshold is calibrated on normal items: averaged over calibration sets, the false-positive rate is "
-            f"at most {bound:.1%}; with this calibration set it is {interval}."
-        )
-    return f"{text} Scores are in standard deviations of normal items."

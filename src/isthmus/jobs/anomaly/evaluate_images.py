@@ -19,8 +19,9 @@ from isthmus.data.folder_layout import UNLABELED, AnomalyFolders, LabeledImages
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of
-from isthmus.jobs.anomaly.calibrate import Batches, warn_of_calibration
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.calibrate import Batches
+from isthmus.jobs.anomaly.detector import detector_of
+from isthmus.jobs.anomaly.reliability import warn_of_calibration
 
 AT_ONCE = 32  # images read and scored together
 CALIBRATED = (

@@ -16,10 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from isthmus.data import Data, peek, read_picture
-from isthmus.detection import Detector, Finding
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.inference.outputs import unique_names
+from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.finding import Finding
 from isthmus.media.coco import Annotated, Region, write_coco
 from isthmus.report import as_pictures
 from isthmus.report.heat import heated

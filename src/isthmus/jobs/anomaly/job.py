@@ -22,7 +22,8 @@ class AnomalyDetection(Job):
     title = "Detect"
     verbs: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detect"}
     commands = "isthmus.jobs.anomaly.commands"
-    methods: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detector_part:detect_items"}
+    recipes = "isthmus.jobs.anomaly.recipes"
+    methods: ClassVar[Mapping[str, str]] = {"detect": "isthmus.jobs.anomaly.detector:detect_items"}
 
     def image_size(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> int | None:
         from isthmus.jobs.anomaly.training_data import affordable_size
@@ -61,7 +62,7 @@ class AnomalyDetection(Job):
             run.plot().write(run.path / store.PAGE)  # now with the self-check
 
     def part(self, model: Autoencoder) -> Any:
-        from isthmus.jobs.anomaly.detector_part import detector_of
+        from isthmus.jobs.anomaly.detector import detector_of
 
         return detector_of(model)
 

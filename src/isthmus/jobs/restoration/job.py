@@ -23,6 +23,7 @@ class Restoration(Job):
         ("denoise", "unwatermark", "inpaint", "upscale"), "isthmus.jobs.restoration.restore"
     )
     commands = "isthmus.jobs.restoration.commands"
+    recipes = "isthmus.jobs.restoration.recipes"
 
     def verb(self, recipe: str) -> str:
         return recipe

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus.detection.anomaly_maps import MAPS, POOLS
-from isthmus.detection.distances import ROW_DISTANCES
 from isthmus.errors import BadInput, unknown
+from isthmus.jobs.anomaly.anomaly_maps import MAPS, POOLS
+from isthmus.jobs.anomaly.distances import ROW_DISTANCES
 
 CODE_SCORES = ("mahalanobis", "knn")
 MASK_SCORES = ("marks", "features")  # of a network trained to predict defect masks

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 import isthmus
-from isthmus.detection import Detector
-from isthmus.detection.distances import Deviation
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.distances import Deviation
 
 
 def test_deviation_standardizes_each_column_and_floors_the_spread_of_a_constant_one() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import isthmus
-from isthmus.detection import Detector, Settings
-from isthmus.detection.distances import PatchDistance
 from isthmus.errors import BadInput
+from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.distances import PatchDistance
+from isthmus.jobs.anomaly.settings import Settings
 
 SIDE = 32
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import isthmus
-from isthmus.detection import Detector, Settings
-from isthmus.detection.region import Region
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.region import Region
+from isthmus.jobs.anomaly.settings import Settings
 
 SIDE = 24
 CODED = ["error", "ssim", "gradient", "knn", "mahalanobis", "error+ssim+knn"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from isthmus.detection.anomaly_maps import blurred
+from isthmus.jobs.anomaly.anomaly_maps import blurred
 
 FADE = 4.0  # pixels over which the fill outside the region fades from its edge to the mean image
 

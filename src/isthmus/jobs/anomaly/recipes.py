@@ -10,14 +10,12 @@ from typing import Any
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
 from isthmus.corruptions import Holes, SyntheticDefect
-from isthmus.detection import Settings
-from isthmus.detection.settings import MAP_SCORES, RELATIVE
 from isthmus.errors import BadInput, unknown
+from isthmus.jobs.anomaly.settings import MAP_SCORES, RELATIVE, Settings
 from isthmus.objectives import Laplace, MaskedReconstruction
-from isthmus.recipes.builders import SMALL, Make, conv, either
+from isthmus.recipes.builders import SMALL, Make, conv, either, unet
 from isthmus.recipes.integers import numbers
 from isthmus.recipes.registry import default_code, recipe
-from isthmus.recipes.restoration import unet
 from isthmus.types import Shape
 
 KINDS: dict[str, Make] = {

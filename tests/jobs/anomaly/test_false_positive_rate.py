@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import isthmus
-from isthmus.detection import Detector, Settings
-from isthmus.detection.distances import Mahalanobis, NearestNeighbors
-from isthmus.detection.quantiles import binomial_interval, conformal_threshold, threshold_interval
+from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.distances import Mahalanobis, NearestNeighbors
+from isthmus.jobs.anomaly.quantiles import binomial_interval, conformal_threshold, threshold_interval
+from isthmus.jobs.anomaly.settings import Settings
 
 ROWS, TIMES, UNSEEN = 12, 120, 300
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.detection.anomaly_maps import MAPS, blurred, pooled
-from isthmus.detection.distances import (
+from isthmus.jobs.anomaly.anomaly_maps import MAPS, blurred, pooled
+from isthmus.jobs.anomaly.distances import (
     ROW_DISTANCES,
     STATISTICS,
     ImageStatistics,
@@ -20,9 +20,9 @@ from isthmus.detection.distances import (
     NearestNeighbors,
     PatchDistance,
 )
-from isthmus.detection.model_outputs import ModelOutputs, model_outputs, passes
-from isthmus.detection.region import Region
-from isthmus.detection.settings import CODE_SCORES, RELATIVE, Settings
+from isthmus.jobs.anomaly.model_outputs import ModelOutputs, model_outputs, passes
+from isthmus.jobs.anomaly.region import Region
+from isthmus.jobs.anomaly.settings import CODE_SCORES, RELATIVE, Settings
 
 BATCH_VALUES = 2**20  # values of items scored together: 16 images of 256×256
 OUTLIER = 6.0  # z-score of global image statistics above which an image is out of distribution

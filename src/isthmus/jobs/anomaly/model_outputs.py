@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from isthmus.detection.settings import Settings
+from isthmus.jobs.anomaly.settings import Settings
 from isthmus.types import Context, Sample
 
 GRID = 2  # one of 2×2 cells is hidden at a time, so that a hidden cell has known neighbors on all four sides

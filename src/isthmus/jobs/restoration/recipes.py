@@ -10,8 +10,9 @@ from isthmus.bottlenecks import Identity
 from isthmus.corruptions import Corruption, Crop, Downsample, Holes, Paired, Watermark, white_noise
 from isthmus.corruptions.base import strength
 from isthmus.errors import BadInput
-from isthmus.networks import ResidualDecoder, ResidualEncoder, UNetDecoder, UNetEncoder
-from isthmus.objectives import Laplace, MaskedReconstruction, Objective, objective
+from isthmus.networks import ResidualDecoder, ResidualEncoder
+from isthmus.objectives import Laplace, MaskedReconstruction, objective
+from isthmus.recipes.builders import require_images, unet
 from isthmus.recipes.corruption_check import corruption_for
 from isthmus.recipes.integers import numbers
 from isthmus.recipes.registry import recipe
@@ -178,36 +179,6 @@ def upscale(
     )
 
 
-def unet(
-    shape: Shape,
-    corruption: Corruption,
-    channels: tuple[int, ...],
-    blocks: tuple[int, ...],
-    fold: int,
-    crop: int,
-    compare: Objective,
-    norm: bool = False,
-) -> Autoencoder:
-    """A U-Net that removes `corruption`. Raises BadInput for items that are no images."""
-    require_images(shape)
-    blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    predicts_mask = corruption.tell  # needs biases: the mask must not depend on brightness
-    size = (shape[0] + corruption.extra, *shape[1:])
-    encoder = UNetEncoder(size, channels, blocks, fold, bias=predicts_mask, norm=norm)
-    decoder = UNetDecoder(
-        shape[0] + predicts_mask,
-        channels[::-1],
-        blocks[-2::-1],
-        fold,
-        bias=predicts_mask,
-        predicts_mask=predicts_mask,
-        norm=norm,
-    )
-    return Autoencoder(
-        shape, encoder, Identity(encoder.out_shape), decoder, compare, corruption, Crop(min(crop, *shape[1:]))
-    )
-
-
 def noise_or(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
     """White noise, or the named corruption. Raises BadInput for both at once, and for corruption=none."""
     if corruption is None:
@@ -218,11 +189,6 @@ def noise_or(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
     if found is None:
         raise BadInput(f"corruption={corruption}: leaves nothing to learn; gaussian:0.1 or jpeg:10-90 is accepted")
     return found
-
-
-def require_images(shape: Shape) -> None:
-    if len(shape) != 3:
-        raise BadInput(f"items of shape {shape}: this recipe needs images")
 
 
 def refuse_code(recipe: str, code: Shape | None) -> None:

@@ -13,10 +13,11 @@ from PIL import Image
 
 import isthmus
 from isthmus.cli import main
-from isthmus.detection import Detector, Settings, calibration_warnings
-from isthmus.detection.self_check import in_words, pictures_for, self_check
-from isthmus.detection.synthetic_defects import DEFECTS, synthesized
-from isthmus.jobs.anomaly.detector_part import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
+from isthmus.jobs.anomaly.reliability import calibration_warnings
+from isthmus.jobs.anomaly.self_check import pictures_for, self_check
+from isthmus.jobs.anomaly.settings import Settings
+from isthmus.jobs.anomaly.synthetic_defects import DEFECTS, synthesized
 
 
 def parts(count: int, seed: int, side: int = 32) -> np.ndarray:
@@ -61,7 +62,6 @@ def test_the_expected_auroc_is_printed_and_on_the_page(tmp_path: Path, capsys: p
     assert set(check["per_kind"]) == set(DEFECTS)
     assert check["auroc"] == pytest.approx(np.mean(list(check["per_kind"].values())))
     assert check["auroc"] > 0.7
-    assert in_words(check) == line
     assert line in (tmp_path / "run/index.html").read_text()
     isthmus.detect(tmp_path / "run", tmp_path / "good", out=tmp_path / "report")
     assert line[1:] in (tmp_path / "report/index.html").read_text()

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.detection.detector import Detector
-from isthmus.detection.model_outputs import passes
-from isthmus.detection.synthetic_defects import DEFECTS, synthesized
+from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.model_outputs import passes
+from isthmus.jobs.anomaly.synthetic_defects import DEFECTS, synthesized
 from isthmus.metrics import auroc
 
 BUDGET = 2**22  # values that the network processes in total: a few seconds
@@ -63,12 +63,3 @@ def with_defects(model: Any, detector: Detector, x: Tensor) -> dict[str, Tensor]
     times = -(-min(LEAST, pictures_for(model, detector)) // len(x))
     made = synthesized(x.repeat(times, *[1] * (x.dim() - 1)).cpu().numpy(), roi=roi)
     return {kind: torch.from_numpy(pictures) for kind, pictures in made.items()}
-
-
-def in_words(check: dict[str, Any]) -> str:
-    """One line of text."""
-    kinds = ", ".join(f"{kind} {value:.2f}" for kind, value in check["per_kind"].items())
-    return (
-        f"self-check: AUROC {check['auroc']:.2f} on synthesized defects of {check['pictures']} of your own normal "
-        f"pictures ({kinds}); real defects may be easier or harder"
-    )

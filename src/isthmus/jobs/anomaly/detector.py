@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from isthmus import store
-from isthmus.detection.distances import (
+from isthmus.autoencoder import Autoencoder
+from isthmus.errors import BadInput
+from isthmus.jobs.anomaly.distances import (
     ROW_DISTANCES,
     STATISTICS,
     ImageStatistics,
@@ -20,16 +22,15 @@ from isthmus.detection.distances import (
     NearestNeighbors,
     PatchDistance,
 )
-from isthmus.detection.finding import Finding
-from isthmus.detection.model_outputs import passes
-from isthmus.detection.quantiles import conformal_threshold, threshold_interval
-from isthmus.detection.region import Region
-from isthmus.detection.scorer import LEAST, Scorer, logarithm, split_batches
-from isthmus.detection.settings import Settings, checked_rate
-from isthmus.errors import BadInput
+from isthmus.jobs.anomaly.finding import Finding
+from isthmus.jobs.anomaly.model_outputs import passes
+from isthmus.jobs.anomaly.quantiles import conformal_threshold, threshold_interval
+from isthmus.jobs.anomaly.region import Region
+from isthmus.jobs.anomaly.scorer import LEAST, Scorer, logarithm, split_batches
+from isthmus.jobs.anomaly.settings import Settings, checked_rate
 from isthmus.metrics import best_f1
 
-FILE = "detector.safetensors"
+NAME, FILE = "detector", "detector.safetensors"  # of the part, and of its file in a run
 # Attributes beside the tensors, with their keys in the header of the file.
 HEADER = {
     "level": "level",
@@ -127,7 +128,7 @@ class Detector(Scorer):
 
     def threshold(self, false_alarms: float | None = None) -> float:
         """The score that at most a share `false_alarms` of normal items exceeds, or the highest calibration score where
-        the set is too small for that rate (see calibration_warnings.py). Without `false_alarms`: `defect_threshold`
+        the set is too small for that rate (see reliability.py). Without `false_alarms`: `defect_threshold`
         where known defects have set it, else the threshold for the rate in the settings.
         """
         if false_alarms is None and self.defect_threshold is not None:
@@ -167,10 +168,14 @@ class Detector(Scorer):
         return min(int((self.good > self.threshold(false_alarms)).sum()), len(self.good) - 1)
 
     def summary(self) -> str | None:
-        """One line of how well it finds synthesized defects of normal pictures; None where that was not measured."""
-        from isthmus.detection.self_check import in_words
-
-        return None if self.check is None else in_words(self.check)
+        """The result of the self-check in one line; None if there is none."""
+        if self.check is None:
+            return None
+        kinds = ", ".join(f"{kind} {value:.2f}" for kind, value in self.check["per_kind"].items())
+        return (
+            f"self-check: AUROC {self.check['auroc']:.2f} on synthesized defects of {self.check['pictures']} of your "
+            f"own normal pictures ({kinds}); real defects may be easier or harder"
+        )
 
     def save(self, run: Path) -> None:
         """Write the detector into a run folder."""
@@ -208,3 +213,25 @@ class Detector(Scorer):
             return cls(settings, distances, places, normal, good, region=region, peaks=peaks, **attributes)
         except (TypeError, KeyError) as error:
             raise BadInput(f"{run / FILE}: not a detector of this version ({error})") from error
+
+
+def detector_of(model: Autoencoder) -> Detector | None:
+    """The detector of a model, read from its run folder on first access; None if it has none."""
+    if NAME not in model.parts and model.path is not None and (model.path / FILE).is_file():
+        model.parts[NAME] = Detector.load(model.path)
+    return model.parts.get(NAME)
+
+
+def detect_items(model: Autoencoder, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
+    """Scores, verdicts and maps of N items, or of one, by the detector of a model.
+
+    x: as Autoencoder.tensor takes it; unit: floats in [0, 1]. false_alarms: the accepted false-positive rate; None for
+    the run's own. Raises BadInput without a detector, and for NaN or infinite values.
+    """
+    detector = detector_of(model)
+    if detector is None:
+        raise BadInput("this model has no detector: isthmus train detect makes a run with one")
+    items = model.tensor(x, unit)
+    if not items.isfinite().all():
+        raise BadInput("input: holds NaN or infinite values; accepted are finite numbers")
+    return detector(model, items, false_alarms)
