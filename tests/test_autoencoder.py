@@ -1,4 +1,4 @@
-"""The sentence with anyone's own words in it, and what a broken run folder says."""
+"""Autoencoders of unregistered modules, and errors of broken run folders."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_arrays_of_every_make_are_taken() -> None:
     assert model.reconstruct(X[:0]).shape[0] == 0
 
 
-def test_whole_numbers_are_scaled_by_the_range_that_the_model_was_trained_on() -> None:
+def test_integers_are_scaled_by_the_range_of_the_training_data() -> None:
     data = (X * 16).round().to(torch.uint8).numpy()
     data.flat[0] = 16
     model = tiny()
@@ -220,7 +220,7 @@ def test_samples_follow_from_their_seed() -> None:
     assert not torch.equal(model.sample(5, seed=1), model.sample(5, seed=2))
 
 
-def test_symbols_are_those_of_a_discrete_code_only() -> None:
+def test_only_a_discrete_code_has_symbols() -> None:
     model = create("quantized", shape=(1, 8, 8), codes=8, dim=3, channels=(8, 8))
     symbols = model.symbols(torch.rand(3, 1, 8, 8))
     assert symbols is not None

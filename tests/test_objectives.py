@@ -114,7 +114,7 @@ def test_structural_is_what_ssim_lacks_for_every_value() -> None:
 
 
 @pytest.mark.parametrize("compare", [Bernoulli(), Gaussian(), Laplace()])
-def test_a_weight_of_two_counts_twice_and_of_nothing_not_at_all(compare: object) -> None:
+def test_weights_two_and_zero_count_twice_and_not(compare: object) -> None:
     plain = compare.loss(Y, TARGET)
     assert torch.allclose(compare.loss(Y, TARGET, 2.0), 2 * plain)
     half = torch.zeros_like(TARGET)
@@ -147,13 +147,13 @@ def test_a_sigma_that_cannot_be_is_refused(sigma: object) -> None:
 
 
 def test_ssim_of_a_table_is_refused() -> None:
-    with pytest.raises(BadInput, match="pictures, not tables"):
+    with pytest.raises(BadInput, match="images, not tables"):
         Structural().loss(torch.rand(2, 5), torch.rand(2, 5))
 
 
 def test_ssim_of_some_pixels_alone_is_refused() -> None:
     x = torch.rand(2, 1, 12, 12)
-    with pytest.raises(BadInput, match="cannot count some of the pixels"):
+    with pytest.raises(BadInput, match="cannot weight single pixels"):
         Structural().loss(x, x, torch.ones(2, 1, 12, 12))
 
 
@@ -177,7 +177,7 @@ def test_where_counts_the_same_however_little_is_covered() -> None:
 
 
 @pytest.mark.parametrize("loss", ["bce", "mse", "gaussian", "l1"])
-def test_of_a_table_nothing_is_cut(loss: str) -> None:
+def test_tables_are_not_clipped(loss: str) -> None:
     free = objective(loss).unbounded()
     far = torch.tensor([[7.0, -3.0]])
     assert free.picture(far).tolist() == far.tolist()

@@ -1,4 +1,4 @@
-"""The sentence itself: corrupt, encode, bottleneck, decode, compare."""
+"""The model of all types: corrupt, encode, bottleneck, decode, compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the words
+from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the classes
 from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.corruptions import Corruption
 from isthmus.data import prepared
@@ -26,19 +26,18 @@ from isthmus.registry import build, register
 from isthmus.spec import Spec
 from isthmus.types import Code, Context, Losses, Noise, Sample, Shape
 
-CHUNK = 256  # items a pass when a model is used: memory stays bounded, and every verb meets the same batches
+CHUNK = 256  # items in one pass at inference: memory is bounded, and all verbs use the same batches
 
 
 @register
 class Autoencoder(nn.Module):
-    """Any autoencoder of any type, said as one sentence.
+    """An autoencoder of any type.
 
-    shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be anyone's own
-    nn.Module: an encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips,
-    where there are some).
+    shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be any nn.Module: an
+    encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips, if there are any).
 
-    `about` says in plain JSON how it came to be: recipe, options, input (shape, range, gray), data, training; `path`
-    is the run folder it was loaded from or trained into.
+    about: the origin of the model in plain JSON: recipe, options, input (shape, range, gray), data, training. path: the
+    run folder it was loaded from or trained into.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Autoencoder(nn.Module):
         self.objective, self.corruption, self.augment = objective, corruption, augment
         self.about: dict[str, Any] = {}
         self.path: Path | None = None
-        self.parts: dict[str, Any] = {}  # fitted after the training, by name (isthmus.jobs.base.Job.part)
+        self.parts: dict[str, Any] = {}  # fitted after training, by name (isthmus.jobs.base.Job.part)
 
     def __repr__(self) -> str:
         """One line; print(model.encoder) shows the layers."""
@@ -66,25 +65,25 @@ class Autoencoder(nn.Module):
         return f"Autoencoder({self.about.get('recipe', 'own')}, {sizes}, {weights:,} weights)"
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
-        """The losses of a batch, each [N] in nats. Corruption and sampling happen where ctx.noise is given."""
+        """The losses of a batch, each [N] in nats. Without ctx.noise nothing is corrupted or sampled."""
         sample = sample if sample.corrupted else self.corrupted(sample, ctx)
         y, code = self.predict(sample, ctx)
-        # Losses are float32 whatever the net is; to switch off what is off takes time at every step.
+        # Losses are float32 at any precision; a context that is not needed takes time at every step.
         mixed = torch.is_autocast_enabled(y.device.type)
         with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
         losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
-        # For people: a crop and a whole picture, which training and validation may see, are alike in this alone.
+        # To print: a crop and a full image, as training and validation may have them, compare in this loss only.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
         if not self.training and self.spec.clean_target:
-            # Of a validation people read the error, whatever the loss is; where no target is clean there is none.
+            # The error is printed for any loss; without a clean target there is none.
             wanted = sample.target[:, : self.shape[0]]
             error = self.objective.picture(y.detach())[:, : self.shape[0]] - wanted
             losses.stats["mse_per_value"] = error.square().flatten(1).mean(1)
         return losses
 
     def corrupted(self, sample: Sample, ctx: Context) -> Sample:
-        """The batch as the encoder meets it: augmented in a training, corrupted where ctx.noise is given."""
+        """The batch, augmented in training mode, and corrupted if ctx.noise is given."""
         if self.augment is not None and self.training:
             sample = self.augment(sample, ctx)
         if self.corruption is not None and ctx.noise is not None:
@@ -92,7 +91,7 @@ class Autoencoder(nn.Module):
         return sample
 
     def predict(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
-        """encode, bottleneck, decode: the likelihood's parameters y and the code, for an x̃ that is ready."""
+        """encode, bottleneck, decode: the parameters y of the likelihood and the code, for sample.x = x̃."""
         h, skips = self._features(sample.x)
         context = ctx.replace(x=sample.x, encode=lambda x: self._features(x)[0], condition=sample.condition)
         code = self._code(h, context)
@@ -112,23 +111,23 @@ class Autoencoder(nn.Module):
         return code if isinstance(code, Code) else Code(code, no_penalty(code))
 
     def _decoded(self, z: Tensor, skips: list[Tensor] | None, size: Shape | None = None) -> Tensor:
-        # A code from a file lies otherwise in memory than one from the encoder; a convolution would round otherwise.
+        # A code from a file may have other strides than one of the encoder, and a convolution then rounds differently.
         z = z.flatten(1).unflatten(1, z.shape[1:])
         if skips is not None:
-            return self.decoder(z, skips)  # skips[0] is x̃, so it knows the size
+            return self.decoder(z, skips)  # skips[0] is x̃, which has the size
         y = self.decoder(z)
-        # The encoder padded the picture to its stride; what it added is cut off again. Only then: even a cut of
-        # nothing copies the gradient on its way back.
+        # The encoder padded the image to its stride; the padding is cut off. Only then: even an empty cut copies the
+        # gradient.
         cut = size is not None and len(size) == 3 and (torch.compiler.is_exporting() or y.shape[-2:] != size[-2:])
         return y[..., : size[-2], : size[-1]] if size and cut else y
 
-    # -- using it: arrays or tensors in, tensors on the CPU out; nothing is corrupted, nothing is drawn --
+    # -- inference: arrays or tensors in, tensors on the CPU out; nothing is corrupted or drawn --
 
     @torch.no_grad()
     def encode(self, x: Any, unit: bool = False) -> Tensor:
-        """The code people embed with (a VAE's mean): N×shape -> N×code_shape. Raises BadInput for another shape.
+        """The codes (of a VAE: the means) of N×shape, as N×code_shape. Raises BadInput for another shape.
 
-        x: in the numbers of the training data (see `tensor`), or in [0, 1] where `unit` says so.
+        x: values of the training data (see `tensor`), or, with `unit`, in [0, 1].
         """
 
         def once(part: Tensor) -> Tensor:
@@ -139,9 +138,12 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, z: Any, size: Shape | None = None) -> Tensor:
-        """Codes N×code_shape (or flat, N×K) -> pictures N×shape in [0, 1]; `size` for a code grid of another size."""
+        """Codes N×code_shape (or flat, N×K) -> items N×shape in [0, 1]. size: (C, H, W), for a grid of another size.
+
+        Raises BadInput for a model with skips, and for another shape.
+        """
         if self.has_skips:
-            raise BadInput("a code alone does not decode here: this net hands the decoder skips from the encoder too")
+            raise BadInput("this model cannot decode a code alone: its decoder also takes skips from the encoder")
         z = torch.as_tensor(np.asarray(z) if not isinstance(z, Tensor) else z).float()
         expected = self.spec.code_shape or tuple(z.shape[1:])
         if z.dim() == 2 and z.shape[1] == math.prod(expected):
@@ -152,9 +154,9 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Any, unit: bool = False) -> Tensor:
-        """What the model makes of x: N×shape -> N×shape in [0, 1], the same bits as decode(encode(x)).
+        """The reconstruction N×shape of x in [0, 1], equal to decode(encode(x)) to the bit.
 
-        `scale` times as large, where the model enlarges.
+        `scale` times as large, if the model enlarges. Raises BadInput for another shape.
         """
 
         def once(part: Tensor) -> Tensor:
@@ -168,14 +170,14 @@ class Autoencoder(nn.Module):
         return self._chunks(once, self.tensor(x, unit))
 
     def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
-        """x̃ for a picture that life has damaged: nothing is added to the damage, only what is known of it (a mask)."""
+        """Network input for a real degraded image: no synthetic corruption, but a mask that the network takes."""
         return self.corruption.prepare_input(x, **side) if self.corruption is not None else x
 
     @torch.no_grad()
     def restore(self, x: Tensor, **side: Tensor) -> Tensor:
-        """N×C×H×W in [0, 1], of any size -> what the model makes of it, `scale` times as large, where x lies.
+        """N×C×H×W in [0, 1], of any size -> the restored images, `scale` times as large, on the device of x.
 
-        side: what is known of the damage, as the corruption's `given` takes it (mask=N×1×H×W, 1 in the hole).
+        side: further inputs of the corruption's `prepare_input` (mask=N×1×H×W, 1 in the hole).
         """
         seen = self.prepare_input(x, **side)
         y, _ = self.predict(Sample(seen, seen, condition=side), Context())
@@ -183,31 +185,31 @@ class Autoencoder(nn.Module):
 
     @property
     def spec(self) -> Spec:
-        """The capabilities of the model, as its parts declare them now: parts may be exchanged."""
+        """The capabilities of the model, as its present parts declare them."""
         return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption)
 
     @property
     def scale(self) -> int:
-        """How many times as large the output is as the input, in each direction."""
+        """Output size / input size, in each direction."""
         return self.spec.scale
 
     @property
     def predicts_mask(self) -> bool:
-        """Whether the last channel of the output is a mask, that of the damage which the model found."""
+        """Whether the last channel of the output is the predicted mask of the damage."""
         return self.spec.predicts_mask
 
     @property
     def stride(self) -> int:
-        """Where a tile of a picture must begin to be seen as the whole picture is: at a multiple of this."""
+        """Tiles of an image must begin at multiples of this, or their output differs from that of the image."""
         return self.spec.stride
 
     @property
     def reach(self) -> int | None:
-        """Pixels of the input to each side on which one pixel of the output depends; None where it is all of them."""
+        """Pixels of the input to each side on which one pixel of the output depends; None for all."""
         return self.spec.reach
 
     def symbols(self, x: Any, unit: bool = False) -> Tensor | None:
-        """The indices N×grid of a discrete code, or None where the code is not discrete."""
+        """The indices N×grid of a discrete code, or None if the code is not discrete."""
         if not self.spec.discrete:
             return None
 
@@ -220,17 +222,17 @@ class Autoencoder(nn.Module):
             return self._chunks(once, self.tensor(x, unit))
 
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
-        """n new pictures decoded from N(0, I); they look like something only where `prior` is "normal"."""
+        """n new items decoded from N(0, I); they resemble the data only if spec.prior is "normal"."""
         return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
 
     @property
     def code_shape(self) -> Shape:
-        """The shape of one code; for someone's own bottleneck, found by encoding one black item."""
+        """The shape of one code; if the bottleneck does not declare it, that of an encoded item of zeros."""
         return self.spec.code_shape or tuple(self.encode(torch.zeros(1, *self.shape)).shape[1:])
 
     @cached_property
     def has_skips(self) -> bool:
-        """Whether the encoder hands the decoder more than the code; found by a look at one black item."""
+        """Whether the decoder also takes skips from the encoder; determined with an item of zeros."""
         with torch.no_grad():
             return self._features(self.prepare_input(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
 
@@ -239,27 +241,27 @@ class Autoencoder(nn.Module):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def tensor(self, x: Any, unit: bool = False) -> Tensor:
-        """Anything array-like, or one picture's path -> float32 N×shape in [0, 1], as isthmus.data.prepared reads it.
+        """An array, or the path of an image -> float32 N×shape in [0, 1], by isthmus.data.prepared.
 
-        That is by what the model was trained on; an untrained one takes uint8, uint16, bool and floats in [0, 1].
-        unit: x is floats in [0, 1] already, whatever the training data were.
+        Values are scaled like the training data; an untrained model takes uint8, uint16, bool and floats in [0, 1].
+        unit: x is floats in [0, 1], whatever the training data were.
         """
-        if unit and isinstance(x, Tensor) and x.shape[1:] == self.shape:  # stays where it lies
+        if unit and isinstance(x, Tensor) and x.shape[1:] == self.shape:  # stays on its device
             return x.float()
         return prepared(x, {"shape": self.shape} if unit else self.read_as())
 
     def read_as(self) -> dict[str, Any]:
-        """What the model was trained on, by which `prepared` and `open_data` (as `like`) read numbers for it."""
+        """The preprocessing of the run, for `prepared` and for `open_data` (as `like`)."""
         return {**self.about.get("input", {}), "shape": list(self.shape)}
 
     def _chunks(self, function: Any, items: Tensor) -> Tensor:
         parts = [function(part.to(self.device)).cpu() for part in items.split(CHUNK)]
         return torch.cat(parts) if parts else items.new_zeros(0)
 
-    # -- before, between and after training --
+    # -- training --
 
     def start(self, samples: Iterable[Sample]) -> None:
-        """Look at samples before the first step, once: PCA for a linear path, k-means for a codebook, the mean."""
+        """Initialize from samples before the first step: linear path by PCA, codebook by k-means, mean color."""
         with torch.no_grad():
             if isinstance(self.encoder, networks.LinearPathEncoder):
                 start_at_pca(self.encoder, self.bottleneck, self.decoder, self.objective, self.augment, samples)
@@ -271,16 +273,16 @@ class Autoencoder(nn.Module):
                 start_at_mean(self.decoder, self.objective, mean)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
-        """Hand the bottleneck what it asked to have added up over the whole batch."""
+        """Pass the sums over the global batch to the bottleneck."""
         if isinstance(self.bottleneck, Bottleneck):
             self.bottleneck.after_step(sums)
 
     def save(self, path: Path | str, force: bool = False) -> Path:
-        """Write a run folder of config.json and model.safetensors.
+        """Write a run folder with config.json and model.safetensors.
 
-        Raises BadInput where it cannot be written, or is there already (`force` writes over it).
+        Raises BadInput if it cannot be written or exists (`force` overwrites it).
         """
-        path = check_output(path, force=force, hint="force=True writes over it")
+        path = check_output(path, force=force, hint="force=True overwrites it")
         write_config(path, self)
         store.write_tensors(path / store.WEIGHTS, self.state_dict())
         return path
@@ -291,10 +293,10 @@ def _size(shape: Any) -> str:
 
 
 def load_model(run: Path | str, **own: nn.Module) -> Autoencoder:
-    """The trained model of a run folder, the same numbers bit for bit, or the shipped model of that name.
+    """The trained model of a run folder, equal to the bit, or the shipped model of that name.
 
-    own: someone's own modules by their place (encoder=..., bottleneck=..., decoder=...), of the shape they had.
-    Raises BadInput where a part of the run is missing or does not fit.
+    own: unregistered modules of the run by their argument (encoder=..., bottleneck=..., decoder=...).
+    Raises BadInput if a file of the run is missing or does not fit.
     """
     run = models.folder_for(run)
     config = store.read_config(run)
@@ -309,7 +311,7 @@ def load_model(run: Path | str, **own: nn.Module) -> Autoencoder:
         [about, *(about.get(key, {}) for key in ("input", "data", "training"))] if isinstance(about, dict) else [None]
     )
     if not all(isinstance(part, dict) for part in parts):
-        raise BadInput(f"{run}: config.json does not say how the model came to be")
+        raise BadInput(f"{run}: config.json holds no valid description of the training (about)")
     if not isinstance(model, nn.Module):
         raise BadInput(f"{run}: config.json describes no model")
     load_weights(model, store.read_weights(run), run)

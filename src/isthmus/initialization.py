@@ -1,4 +1,4 @@
-"""Weights before the first step: a linear path at PCA, the last layer at the mean of the data."""
+"""Initialization from data: the linear path by PCA, the bias of the last layer by the mean color."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from isthmus.networks import LinearPathDecoder, LinearPathEncoder, Principal
 from isthmus.objectives import Objective
 from isthmus.types import Context, Noise, Sample
 
-VIEWS = 3000  # items that PCA is fitted on, where an augmentation makes several of each
-MOST = 2**28  # numbers of all of them together, 1 GB
-LOOKED_AT = 512  # items that tell the mean, where nobody else looks at more
+VIEWS = 3000  # augmented items that PCA is fitted on
+MOST = 2**28  # numbers in all items together, 1 GB
+MEAN_ITEMS = 512  # items for the mean, if the bottleneck reads no more
 
 
 def start_at_pca(
@@ -26,11 +26,11 @@ def start_at_pca(
     augment: nn.Module | None,
     samples: Iterable[Sample],
 ) -> None:
-    """The linear path becomes PCA of the samples, seen as a training sees them; the net beside it adds nothing."""
+    """Set the linear path to PCA of the augmented samples; the nonlinear path adds 0 at first."""
     assert isinstance(decoder, LinearPathDecoder)
     assert isinstance(bottleneck, Bottleneck)
-    seen = torch.cat([sample.target for sample in views(list(samples), augment)])
-    principal = Principal(seen, encoder.components)
+    targets = torch.cat([sample.target for sample in views(list(samples), augment)])
+    principal = Principal(targets, encoder.components)
     encoder.start(principal)
     back = bottleneck.start_linear(encoder.features, principal.deviation, principal.residual)
     decoder.start(principal, *back)
@@ -38,21 +38,21 @@ def start_at_pca(
 
 
 def views(samples: list[Sample], augment: Any) -> list[Sample]:
-    """The samples, or, where there is an augmentation, as many views of each as make about VIEWS items."""
+    """The samples; with an augmentation, so many views of each that they are about VIEWS items."""
     count = sum(len(sample.x) for sample in samples)
     most = max(2, MOST // samples[0].target[0].numel())
     if augment is None or count > most:
         return samples[: max(1, most * len(samples) // count)]
-    found = []
+    result = []
     for view in range(max(1, round(min(VIEWS, most) / count))):
         for sample in samples:
             noise = Noise(0, -1 - view, len(sample.x), device=sample.x.device)
-            found.append(augment(sample, Context(noise, progress=0.0)))
-    return found
+            result.append(augment(sample, Context(noise, progress=0.0)))
+    return result
 
 
 class MeanOf:
-    """Samples to go through once, and the mean of each channel of the targets that were gone through."""
+    """An iterator over samples that adds up the mean of each channel of their targets."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self.samples, self.total, self.values = iter(samples), torch.zeros(()), 0
@@ -64,17 +64,17 @@ class MeanOf:
             yield sample
 
     def channels(self) -> Tensor:
-        """[C]; of LOOKED_AT items at least, where there are so many."""
+        """[C], the means of the samples read so far; of at least MEAN_ITEMS items, if there are so many."""
         seen = 0
         for sample in self if not self.values else ():
             seen += len(sample.x)
-            if seen >= LOOKED_AT:
+            if seen >= MEAN_ITEMS:
                 break
         return self.total / max(1, self.values)
 
 
 def start_at_mean(decoder: nn.Module, objective: Objective, mean: MeanOf) -> None:
-    """The bias of the last layer, where it has one number a channel, becomes the mean of the data."""
+    """Set the bias of the last layer, if it has one number for each channel, to the mean of the data."""
     layers = [layer for layer in decoder.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
     if not layers or layers[-1].bias is None or objective.channels != 1:
         return

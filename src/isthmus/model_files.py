@@ -12,7 +12,7 @@ from isthmus.registry import config_of
 
 
 def write_config(path: Path, model: nn.Module) -> None:
-    """The part of a run that is known before training: what the model is, and how it came to be."""
+    """The part of a run that is known before training: the model, its data and options."""
     config = {"format": store.FORMAT, "model": config_of(model), "about": getattr(model, "about", {})}
     store.write_json(path / store.CONFIG, config)
 

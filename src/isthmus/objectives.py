@@ -1,9 +1,6 @@
-"""'compare': the decoder's numbers are the parameters of a likelihood over the target.
+"""compare(y, target): the output of the decoder holds the parameters of a likelihood over the target.
 
-One scale: `loss` sums over an item, in nats, so β = 1 is the true ELBO. `mean` is the expected target, `picture` the
-same cut to [0, 1]. `channels` is how many numbers the decoder must give for each value of the target; `density` is
-true where the likelihood is of a continuous value, whose nats depend on the unit it is measured in. `likelihood` is
-false for a loss whose scale nobody has fitted to the data (mse, l1) or that is no −log p (ssim): it bounds no evidence.
+A loss is the sum over an item, in nats, so β = 1 is the true ELBO.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from isthmus.errors import BadInput, unknown
 from isthmus.metrics import ssim
 from isthmus.registry import register
 
-LEAST = 0.02  # of a picture: what covers less does not count as much
+LEAST = 0.02  # share of an image, below which a covered area counts less
 LINKS = ("sigmoid", "identity", "free")
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -32,10 +29,13 @@ def _per_item(values: Tensor, weight: Tensor | float) -> Tensor:
 
 
 class Objective(nn.Module):
-    """Base: loss(y, target, weight) -> [N], mean(y), picture(y).
+    """Base: loss(y, target, weight) -> [N]; mean(y), the expected target; picture(y), the mean clipped to [0, 1].
 
-    link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" does not (PCA), and the picture is
-    cut to it; with "free" nothing is cut, because the values of a table may lie anywhere.
+    link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" does not (PCA), so the picture is
+    clipped; with "free" nothing is clipped, because the values of a table may lie anywhere.
+    channels: numbers that the decoder returns for each value of the target. density: whether the likelihood is of a
+    continuous value, so that its nats depend on the unit. likelihood: false for a loss whose scale is not fitted to the
+    data (mse, l1) or that is no −log p (ssim), so that it is no bound of the evidence.
     """
 
     channels = 1
@@ -53,7 +53,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def start(self, residual: float) -> None:
-        """Know before the first step what the squared error of one number is to begin with."""
+        """Initialize from `residual`, the squared error of a number before the first step."""
 
     def mean(self, y: Tensor) -> Tensor:
         return torch.sigmoid(y) if self.link == "sigmoid" else y
@@ -62,16 +62,16 @@ class Objective(nn.Module):
         return self.mean(y) if self.link == "free" else self.mean(y).clamp(0, 1)
 
     def unbounded(self) -> Objective:
-        """The same for targets that may lie outside of [0, 1]; raises BadInput where there is no such thing."""
+        """The same objective for targets outside of [0, 1]. Raises BadInput if there is none."""
         raise BadInput(
-            f"loss {type(self).__name__.lower()}: compares values in 0..1; of a table mse, gaussian and l1 do"
+            f"loss {type(self).__name__.lower()}: compares values in 0..1; a table takes mse, gaussian or l1"
         )
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ softplus(y) − y·t of each row N×D, in as few passes over y as can be; kept for the gradient is σ(y) − t.
+    """Σ softplus(y) − y·t of each row N×D, in few passes over y; σ(y) − t is saved for the gradient.
 
-    Two threads wait for each other at the end of every pass, which for small nets costs more than the arithmetic.
+    Threads wait for each other at the end of every pass, which for small nets costs more than the arithmetic.
     """
 
     @staticmethod
@@ -89,12 +89,12 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (slope,) = ctx.saved_tensors
-        return slope.mul_(gradients[0][:, None]), None  # in place: torch refuses a second backward by itself
+        return slope.mul_(gradients[0][:, None]), None  # in place: torch refuses a second backward
 
 
 @register
 class Bernoulli(Objective):
-    """y = logits; −log p = softplus(y) − y·target, also for targets between 0 and 1, as is custom."""
+    """y = logits; −log p = softplus(y) − y·target, also for targets between 0 and 1, as is usual."""
 
     cross_entropy = True
 
@@ -115,8 +115,8 @@ class Bernoulli(Objective):
 class Gaussian(Objective):
     """A normal likelihood around the mean.
 
-    sigma: a number (√½ makes the loss the squared error plus a constant), "learned" for one σ fitted to the whole
-    data (Rybkin et al. 2021), or "pixel" for a σ at each value, which the decoder gives with the mean.
+    sigma: a number (√½ makes the loss the squared error plus a constant), "learned" for one σ fitted to the data
+    (Rybkin et al. 2021), or "pixel" for a σ of each value, which the decoder returns with the mean.
     """
 
     density = True
@@ -125,11 +125,11 @@ class Gaussian(Objective):
         super().__init__(link)
         self.sigma, self.likelihood = sigma, isinstance(sigma, str)
         if sigma == "learned":
-            self.log_sigma = nn.Parameter(torch.tensor([-2.0]))  # about what a fair model leaves of a picture
+            self.log_sigma = nn.Parameter(torch.tensor([-2.0]))  # about the error of a fair model
         elif sigma == "pixel":
             self.channels = 2
         elif not isinstance(sigma, (int, float)) or sigma <= 0:
-            raise BadInput(f"sigma is {sigma!r}: a number over 0, 'learned' or 'pixel' is accepted")
+            raise BadInput(f"sigma is {sigma!r}: a number above 0, 'learned' or 'pixel' is accepted")
 
     def start(self, residual: float) -> None:
         if self.sigma == "learned":
@@ -146,7 +146,7 @@ class Gaussian(Objective):
             log_sigma = self.log_sigma
         else:
             log_sigma = torch.tensor(math.log(float(self.sigma)), device=y.device)
-        # σ below e⁻⁶, less than half a step of 8 bits, would only count the digits of the file format.
+        # A σ below e⁻⁶, less than half a step of 8 bits, would only model the rounding of the file format.
         log_sigma = -6 + F.softplus(log_sigma + 6) if isinstance(self.sigma, str) else log_sigma
         error = (target - self.mean(y)) * torch.exp(-log_sigma)
         return _per_item(0.5 * error.square() + log_sigma + HALF_LOG_2PI, weight)
@@ -157,7 +157,7 @@ class Gaussian(Objective):
 
 @register
 class Laplace(Objective):
-    """|target − mean| / scale + log(2·scale): the L1 loss, for sharper edges than the squared error gives."""
+    """|target − mean| / scale + log(2·scale): the L1 loss, with sharper edges than the squared error."""
 
     density = True
     likelihood = False
@@ -176,7 +176,7 @@ class Laplace(Objective):
 
 @register
 class Categorical(Objective):
-    """A probability for each of `levels` values (256: the pixel's own), y = N×(levels·C)×... logits."""
+    """A probability for each of `levels` values (256: of 8 bits), y = N×(levels·C)×... logits."""
 
     def __init__(self, levels: int = 256) -> None:
         super().__init__("identity")
@@ -196,7 +196,7 @@ class Categorical(Objective):
 
 @register
 class Structural(Objective):
-    """(1 − SSIM) times the number of values: likeness as the eye sees it; no likelihood, so no ELBO."""
+    """(1 − SSIM) times the number of values: structural similarity; no likelihood, so no ELBO."""
 
     likelihood = False
 
@@ -205,20 +205,21 @@ class Structural(Objective):
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         if y.dim() != 4:
-            raise BadInput("loss ssim: compares pictures, not tables")
+            raise BadInput("loss ssim: compares images, not tables")
         if isinstance(weight, Tensor):
-            raise BadInput("loss ssim: compares windows, so it cannot count some of the pixels alone; mse and l1 can")
+            raise BadInput("loss ssim: compares windows, so it cannot weight single pixels; mse and l1 are accepted")
         return (1 - ssim(self.mean(y.float()), target)) * target[0].numel()
 
 
 @register
 class MaskedReconstruction(Objective):
-    """The last of N×(C+1)×H×W is how likely a pixel is covered (a logit; the target's is how much it is, over 0 where
-    it is at all), the others are the picture, compared by `picture_by`; each with its own −log p.
+    """An image and the mask of its covered pixels: y is N×(C+1)×H×W, the image and last the logit of the mask.
 
-    Where nothing covers it a pixel is handed back as it came, so there the picture counts only by `outside`: without
-    that a net learns to leave everything as it is, because most of it is. even: likewise for where it is, what is
-    covered and what is not count the same, however small the one is; the logit is then no longer that of a share.
+    The loss is the −log p of the image by `picture_by`, plus that of the mask. The target's last channel is the opacity
+    of the cover, above 0 in the mask. Pixels outside of the mask keep their input values, so in the loss of the image
+    they have the weight `outside`: with 1, a net learns to copy its input, because most pixels are not covered.
+    even: in the loss of the mask, covered and uncovered pixels weigh the same in total, however small the mask; the
+    logit is then no longer that of a probability.
     """
 
     likelihood = False
@@ -229,12 +230,12 @@ class MaskedReconstruction(Objective):
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         covered = (target[:, -1:] > 0).to(target.dtype)
-        counts = weight * (self.outside + (1 - self.outside) * covered)
-        where = F.binary_cross_entropy_with_logits(y[:, -1:].float(), covered, reduction="none")
+        weights = weight * (self.outside + (1 - self.outside) * covered)
+        mask_loss = F.binary_cross_entropy_with_logits(y[:, -1:].float(), covered, reduction="none")
         if self.even:
             share = covered.mean((1, 2, 3), keepdim=True)
-            where = where * 0.5 * (covered / (share + LEAST) + (1 - covered) / (1 - share + LEAST))
-        return self.picture_by.loss(y[:, :-1], target[:, :-1], counts) + _per_item(where, weight)
+            mask_loss = mask_loss * 0.5 * (covered / (share + LEAST) + (1 - covered) / (1 - share + LEAST))
+        return self.picture_by.loss(y[:, :-1], target[:, :-1], weights) + _per_item(mask_loss, weight)
 
     def mean(self, y: Tensor) -> Tensor:
         return torch.cat([self.picture_by.mean(y[:, :-1]), torch.sigmoid(y[:, -1:])], 1)
@@ -251,7 +252,7 @@ LOSSES: dict[str, Callable[[str], Objective]] = {
 
 
 def objective(loss: str, link: str = "sigmoid") -> Objective:
-    """The objective that --loss names; raises BadInput with the nearest name for one that is not there."""
+    """The objective of that --loss; raises BadInput with the nearest name for an unknown one."""
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     return LOSSES[loss](link)

@@ -53,7 +53,7 @@ def test_a_small_picture_and_a_short_wait_tell_nothing(
 def test_the_time_left_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "ESTIMATE_AFTER", 0.001)
     isthmus.denoise(LARGE, model=StandIn())
-    assert "in all, until" in capsys.readouterr().err
+    assert "in total, until" in capsys.readouterr().err
 
 
 def test_a_film_has_one_bar_alone(

@@ -1,4 +1,4 @@
-"""A net of a few numbers, so that what a training does to it can be followed by hand."""
+"""A net of a few numbers, so that its training can be computed by hand."""
 
 from __future__ import annotations
 

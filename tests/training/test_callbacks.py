@@ -1,4 +1,4 @@
-"""Who looks on: a function a moment, the loggers, and history.csv."""
+"""Callbacks, loggers and history.csv."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput
 from isthmus.training import Run, Training, loop
-from isthmus.training.callbacks import MOMENTS
+from isthmus.training.callbacks import EVENTS
 from isthmus.training.meters import Meters
 from isthmus.training.progress import line_of
 from isthmus.types import Losses
@@ -44,34 +44,34 @@ def rows(path: Path) -> list[dict[str, float]]:
 # -- callbacks --
 
 
-def test_every_moment_comes_in_its_turn(table: np.ndarray, tmp_path: Path) -> None:
+def test_events_come_in_order(table: np.ndarray, tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
 
-    def note(moment: str) -> Any:
-        return lambda training: told.append((moment, training.step))
+    def note(event: str) -> Any:
+        return lambda training: told.append((event, training.step))
 
-    fit(model(), table, out=tmp_path / "run", callbacks={moment: note(moment) for moment in MOMENTS}, **HOW)
+    fit(model(), table, out=tmp_path / "run", callbacks={event: note(event) for event in EVENTS}, **HOW)
     expected = [("checkpoint", 0), ("start", 0)]
     for epoch in range(3):
         expected += [("step", 4 * epoch + step) for step in (1, 2, 3, 4)] + [("epoch", 4 * epoch + 4)]
     assert told == [*expected, ("checkpoint", 12), ("end", 12)]
 
 
-def test_what_a_callback_may_read_is_there_at_every_moment(table: np.ndarray, tmp_path: Path) -> None:
-    met: dict[str, list[Any]] = {moment: [] for moment in MOMENTS}
+def test_attributes_for_callbacks_exist_at_every_event(table: np.ndarray, tmp_path: Path) -> None:
+    met: dict[str, list[Any]] = {event: [] for event in EVENTS}
 
-    def look(moment: str) -> Any:
+    def look(event: str) -> Any:
         def at(training: Training) -> None:
             assert training.module is module
             assert len(training.data) == 40
             assert training.options["lr"] == 0.01
             assert (training.out, training.steps) == (tmp_path / "run", 12)
-            met[moment].append((len(training.history), training.tally.means()["loss"], training.finished))
+            met[event].append((len(training.history), training.meters.means()["loss"], training.finished))
 
         return at
 
     module = model()
-    run = fit(module, table, out=tmp_path / "run", callbacks={moment: look(moment) for moment in MOMENTS}, **HOW)
+    run = fit(module, table, out=tmp_path / "run", callbacks={event: look(event) for event in EVENTS}, **HOW)
     assert [seen for seen, _, _ in met["epoch"]] == [1, 2, 3]
     assert [seen for seen, _, _ in met["step"]] == [0] * 4 + [1] * 4 + [2] * 4
     assert [loss for _, loss, _ in met["step"]][3::4] == [row["loss"] for row in run.history]
@@ -79,20 +79,20 @@ def test_what_a_callback_may_read_is_there_at_every_moment(table: np.ndarray, tm
     assert met["start"] == [(0, 0, "")]
 
 
-def test_at_the_end_the_run_is_whole(table: np.ndarray, tmp_path: Path) -> None:
+def test_the_run_is_complete_at_the_end_event(table: np.ndarray, tmp_path: Path) -> None:
     codes: list[torch.Tensor] = []
     ends = {"end": lambda training: codes.append(load(tmp_path / "run").encode(table))}
     run = fit(model(), table, out=tmp_path / "run", callbacks=ends, **HOW)
     assert torch.equal(codes[0], run.model.encode(table))
 
 
-@pytest.mark.parametrize("moment", ["step", "epoch"])
-def test_a_callback_ends_a_training_by_saying_why(moment: str, table: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("event", ["step", "epoch"])
+def test_a_callback_ends_a_training_by_saying_why(event: str, table: np.ndarray, tmp_path: Path) -> None:
     def enough(training: Training) -> None:
         if training.step == 4:
             training.finished = "good enough"
 
-    run = fit(model(), table, out=tmp_path / "run", callbacks={moment: enough}, **HOW)
+    run = fit(model(), table, out=tmp_path / "run", callbacks={event: enough}, **HOW)
     assert run.finished == "good enough"
     assert len(run.history) == 1
     again = fit(model(), table, out=tmp_path / "run", resume=True, **HOW)
@@ -129,12 +129,12 @@ def test_what_a_callback_raises_leaves_a_run_that_resumes(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"callbacks": {"epochs": print}}, "unknown moment of a training 'epochs': did you mean 'epoch'?"),
+        ({"callbacks": {"epochs": print}}, "unknown event of a training 'epochs': did you mean 'epoch'?"),
         ({"log": "tensorbord"}, "unknown logger 'tensorbord': did you mean 'tensorboard'?"),
         ({"log": "csv+nothing"}, "unknown logger 'nothing': there are: csv, mlflow, tensorboard, wandb"),
     ],
 )
-def test_a_moment_or_a_logger_that_is_not_there_is_told_in_one_line(
+def test_an_unknown_event_or_logger_is_refused_in_one_line(
     given: dict[str, Any], says: str, table: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput) as error:
@@ -150,7 +150,9 @@ def test_a_moment_or_a_logger_that_is_not_there_is_told_in_one_line(
 def test_a_logger_that_is_not_installed_names_its_extra(name: str, table: np.ndarray, tmp_path: Path) -> None:
     if find_spec(name) and find_spec("pytorch_lightning"):
         pytest.skip(f"{name} is installed")
-    with pytest.raises(BadInput, match=rf"^log={name}: needs what pip install 'isthmus\[{name}\]' brings$"):
+    with pytest.raises(
+        BadInput, match=rf"^log={name}: a package is missing; pip install 'isthmus\[{name}\]' installs it$"
+    ):
         fit(model(), table, out=tmp_path / "run", log=name, **HOW)
     assert not (tmp_path / "run").exists()
 
@@ -172,16 +174,16 @@ def must_tell(run: Run) -> None:
         assert told[name] == wanted, name
 
 
-def test_tensorboard_is_told_the_history(table: np.ndarray, tmp_path: Path) -> None:
+def test_tensorboard_logs_the_history(table: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     must_tell(fit(model(), table, out=tmp_path / "run", log="tensorboard+csv", **HOW))
     assert len(rows(tmp_path / "run" / "history.csv")) == 3
 
 
-def test_tensorboard_is_told_of_the_steps_of_a_long_epoch(table: np.ndarray, tmp_path: Path) -> None:
+def test_tensorboard_logs_steps_within_a_long_epoch(table: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     losses: dict[int, float] = {}
-    listen = {"step": lambda training: losses.update({training.step: training.tally.means()["loss"]})}
+    listen = {"step": lambda training: losses.update({training.step: training.meters.means()["loss"]})}
     how = HOW | {"batch_size": 1, "epochs": 4}
     fit(model(), table, out=tmp_path / "run", log="tensorboard", callbacks=listen, **how)
     told = scalars(tmp_path / "run")
@@ -201,7 +203,7 @@ def test_tensorboard_goes_on_when_the_run_does(table: np.ndarray, tmp_path: Path
 # -- history.csv --
 
 
-def test_history_is_a_whole_file_after_every_epoch(table: np.ndarray, tmp_path: Path) -> None:
+def test_history_is_a_complete_file_after_every_epoch(table: np.ndarray, tmp_path: Path) -> None:
     found: list[list[dict[str, float]]] = []
     history: list[list[dict[str, float]]] = []
 
@@ -230,10 +232,10 @@ def test_on_resume_the_history_goes_on(at: int, table: np.ndarray, tmp_path: Pat
 
 
 def test_the_line_counts_what_has_not_been_added_up_yet() -> None:
-    tally = Meters()
-    tally.add(Losses({"reconstruction": torch.full((8,), 2.0), "penalty": torch.zeros(8)}), 8)
-    tally.seconds = 0.5
-    at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, tally=tally)
+    meters = Meters()
+    meters.add(Losses({"reconstruction": torch.full((8,), 2.0), "penalty": torch.zeros(8)}), 8)
+    meters.seconds = 0.5
+    at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, meters=meters)
     assert line_of(cast(Any, at)) == "epoch 1/3  16/s  loss 2"
     at.history, at.data = (
         [{"validation_loss": -3098.6, "validation_mse_per_value": 0.01}],

@@ -20,7 +20,7 @@ from isthmus.errors import BadInput
 from isthmus.metrics import psnr
 from isthmus.networks import LinearPathEncoder, Principal
 from isthmus.training import time_budget
-from isthmus.training.baselines import verdict
+from isthmus.training.baselines import improving, verdict
 from isthmus.types import Context, Noise, Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -130,36 +130,61 @@ def test_a_budget_is_spent_on_steps_and_not_on_a_few_large_batches(monkeypatch: 
     assert options["batch_size"] == time_budget.LEAST_BATCH
 
 
+MEAN, PCA = {"psnr": 14.0, "mse_per_pixel": 0.04}, {"psnr": 19.0, "mse_per_pixel": 0.0126}
+
+
 @pytest.mark.parametrize(
-    ("figures", "steps", "says"),
+    ("error", "steps", "kept", "improving", "text"),
     [
         (
-            {"psnr": 20.0, "mse_per_pixel": 0.01},
+            0.01,
             1000,
+            3,
+            True,
             "20.00 dB on the validation part; the mean of all items 13.98 dB, PCA with 8 numbers 19.00 dB",
         ),
-        ({"psnr": 18.0, "mse_per_pixel": 0.016}, 1000, "Below PCA: train longer"),
-        ({"psnr": 20.0, "mse_per_pixel": 0.01, "kept": 0}, 1000, "No epoch was better than the start"),
-        ({"psnr": 14.0, "mse_per_pixel": 0.04}, 1000, "No better than the mean"),
-        ({"psnr": 20.0, "mse_per_pixel": 0.01}, 3, "3 steps are too few to judge a model by"),
+        (0.016, 1000, 3, True, "Worse than PCA: train longer"),
+        (0.016, 1000, 3, False, "Worse than PCA: add training data, or try another --code"),
+        (
+            0.016,
+            1000,
+            0,
+            True,
+            "Worse than PCA. No epoch improved on the initial weights, which are PCA: add training data",
+        ),
+        (0.01, 1000, 0, True, "No epoch improved on the initial weights, which are PCA: add training data"),
+        (0.01, 3, 0, True, "No epoch improved on the initial weights, which are PCA: add training data"),
+        (0.04, 1000, 3, True, "No better than the mean: train longer"),
+        (0.01, 3, 3, True, "3 steps are too few to judge a model by: train longer"),
+        (0.01, 3, 3, False, "PCA with 8 numbers 19.00 dB"),
     ],
 )
-def test_the_line_beside_pca_says_what_to_try(figures: dict[str, Any], steps: int, says: str) -> None:
-    mean, pca = {"psnr": 14.0, "mse_per_pixel": 0.04}, {"psnr": 19.0, "mse_per_pixel": 0.0126}
-    kept = figures.pop("kept", 3)
-    line = verdict({"part": "validation", "mean": mean, "pca": pca, "numbers": 8, **figures}, steps, kept)
-    assert says in line
-    assert ("train longer" in line) == (figures["psnr"] < 19)
+def test_verdict_advises_longer_training_only_while_it_improves(
+    error: float, steps: int, kept: int, improving: bool, text: str
+) -> None:
+    figures = {"part": "validation", "psnr": 1.0, "mse_per_pixel": error, "mean": MEAN, "pca": PCA, "numbers": 8}
+    line = verdict(figures, steps, kept, improving)
+    assert text in line
+    assert ("train longer" in line) == ("train longer" in text)
+    assert not ("train longer" in line and "training data" in line)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"), [([3, 2, 1], True), ([1], True), ([3, 1, 2], False), ([1] + [2] * 9, False)]
+)
+def test_a_training_improves_if_its_lowest_loss_is_at_the_end(losses: list[float], expected: bool) -> None:
+    assert improving([{"loss": 9.0, "validation_loss": loss} for loss in losses]) == expected
+    assert improving([{"loss": loss} for loss in losses]) == expected
 
 
 @pytest.mark.parametrize("kind", ["repairing", "inpainting", "denoising"])
-def test_a_detector_stands_beside_baselines_too(kind: str, tmp_path: Path) -> None:
+def test_a_detector_is_compared_with_baselines(kind: str, tmp_path: Path) -> None:
     x = blobs(40, 40)[:, :1]
     small: dict[str, Any] = {"channels": (8, 8)} if kind != "denoising" else {"code": 4}
     run = isthmus.train("detect", x, out=tmp_path / "run", kind=kind, epochs=1, quiet=True, **small)
     beside = store.read_json(run.path / store.METRICS)["beside"]
     assert beside["mean"]["psnr"] > 5
-    other = {"repairing": "the corrupted input as it is", "inpainting": "as it is", "denoising": "PCA with 4 numbers"}
+    other = {"repairing": "the corrupted input itself", "inpainting": "input itself", "denoising": "PCA with 4 numbers"}
     assert other[kind] in beside["verdict"]
     assert "too few to judge" not in beside["verdict"], "which the detector's own note says"
 

@@ -1,4 +1,4 @@
-"""The short form of benchmarks/kill.py: killed at a random moment, a folder loads, and the run goes on bit for bit."""
+"""The short form of benchmarks/kill.py: killed at a random moment, a folder loads, and the run resumes to the bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a killed process is forked from a warm one")
-def test_a_killed_training_loads_and_goes_on_as_if_nothing_had_been() -> None:
+def test_a_killed_training_loads_and_resumes_to_the_bit() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "--trials", "4"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])

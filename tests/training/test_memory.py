@@ -1,4 +1,4 @@
-"""Where memory does not suffice for a batch: fewer items at once, the same result, said once. Nor need a set fit in."""
+"""Out of memory, a batch is passed in parts, with the same result. Nor need a data set fit into memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus import create, fit
 from isthmus.autoencoder import Autoencoder
 from isthmus.recipes import RECIPES
 from isthmus.training import Run
-from isthmus.training.step import lacks_memory
+from isthmus.training.step import out_of_memory
 from isthmus.types import Context, Losses, Sample
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -95,7 +95,7 @@ def test_every_recipe_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_micro_batches_give_what_the_whole_batch_gives(kind: str, digits: np.ndarray) -> None:
+def test_micro_batches_equal_the_full_batch(kind: str, digits: np.ndarray) -> None:
     whole = fit(model(kind), digits, quiet=True, **HOW)
     parted = model(kind)
     sizes = narrow(parted, 16)
@@ -116,8 +116,8 @@ def test_without_memory_a_batch_is_halved_until_it_fits(
     assert max(sizes[2:]) == 4  # found once, kept for good
     told = [line for line in capfd.readouterr().err.splitlines() if "memory" in line]
     assert told == [
-        "memory does not suffice for 16 items at once: 8 from now on, the same result",
-        "memory does not suffice for 8 items at once: 4 from now on, the same result",
+        "out of memory with 16 items at once: 8 from now on, with the same result",
+        "out of memory with 8 items at once: 4 from now on, with the same result",
     ]
     assert far(run, whole) < 1e-5
 
@@ -163,7 +163,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(digits: np.ndarray) -> 
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         fit(module, digits, quiet=True, **HOW)
     assert sizes == [16]
-    assert not lacks_memory(ValueError("the memory of 1990"))
+    assert not out_of_memory(ValueError("the memory of 1990"))
 
 
 def stopped_at(step: int, module: Autoencoder, how: Callable[[], None]) -> Autoencoder:

@@ -97,7 +97,7 @@ class Line(torch.nn.Module):
 how = {"devices": 2, "device": "cpu", "batch_size": 8, "validation": 0.0, "test": 0.0, "quiet": True}
 def late(training):
     if argument["clocks"] and os.environ["RANK"] == "0":
-        training.judge.began -= 100.0
+        training.early_stopping.began -= 100.0
 for name, more in argument["runs"].items():
     try:
         data = np.random.default_rng(0).uniform(0, 1, (40, 4)).astype(np.float32)
@@ -244,7 +244,7 @@ def test_ranks_agree_on_the_end_though_their_clocks_do_not(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("spoil", [float("nan"), float("inf")])
-def test_a_loss_that_breaks_on_one_rank_stops_both_with_the_last_good_weights(spoil: float, tmp_path: Path) -> None:
+def test_a_nan_loss_on_one_rank_stops_both_with_the_last_finite_weights(spoil: float, tmp_path: Path) -> None:
     runs = {"plain": {"epochs": 5}, "clipped": {"clip": 1.0}, "mean": {"ema": 0.9}, "fsdp": {"strategy": "fsdp"}}
     argument = {"out": str(tmp_path) + "/", "spoil": spoil, "clocks": False, "runs": runs}
     pair = Pair(ONE_FAILS, argument, tmp_path / "said")
@@ -253,7 +253,7 @@ def test_a_loss_that_breaks_on_one_rank_stops_both_with_the_last_good_weights(sp
     assert pair.said(1)[0].splitlines() == lines
     assert len(lines) == len(runs)
     for name, line in zip(runs, lines, strict=True):
-        assert line.startswith("Diverged step 6: the reconstruction is no number any more"), (name, line)
+        assert line.startswith("Diverged step 6: the reconstruction is NaN or infinite"), (name, line)
         assert json.loads((tmp_path / name / "metrics.json").read_text())["status"] == "diverged"
         assert len(rows(tmp_path / name)) == 1
         assert all(tensor.isfinite().all() for tensor in store.read_weights(tmp_path / name).values())
@@ -331,7 +331,7 @@ def test_ctrl_c_stops_both_between_two_steps_and_two_go_on(
     must_equal(run, tmp_path / "whole", but=stopped // 5)
 
 
-def test_the_epoch_in_which_two_were_stopped_is_told_whole(digits: Path, tmp_path: Path) -> None:
+def test_the_history_of_a_resumed_epoch_covers_both_ranks(digits: Path, tmp_path: Path) -> None:
     """Each rank counts its own share of an epoch; a checkpoint in the middle of one holds all of it."""
     runs = []
     for name, how in (("run", {"stop": 7}), ("run", {"resume": True}), ("whole", {})):

@@ -1,4 +1,4 @@
-"""A training that was stopped goes on as if it had never been; anything that would make it another is refused."""
+"""A resumed training equals an uninterrupted one; changes that would alter its result are refused."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_ctrl_c_is_again_what_it_was_after_a_training(table: np.ndarray, tmp_pat
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_resume_starts_where_nothing_is_there(table: np.ndarray, tmp_path: Path) -> None:
+def test_resume_without_a_run_starts_one(table: np.ndarray, tmp_path: Path) -> None:
     whole = fit(model(), table, **RECIPE)
     assert same(fit(model(), table, out=tmp_path / "run", resume=True, **RECIPE), whole)
     (tmp_path / "empty").mkdir()
@@ -263,7 +263,7 @@ def test_a_broken_newest_checkpoint_gives_way_to_the_one_before(table: np.ndarra
     assert same(resumed, whole)
 
 
-def test_a_run_without_one_whole_checkpoint_says_so_in_one_line(table: np.ndarray, tmp_path: Path) -> None:
+def test_a_run_without_valid_checkpoint_is_refused_in_one_line(table: np.ndarray, tmp_path: Path) -> None:
     stop(tmp_path / "run", table)
     for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
         checkpoint.write_bytes(b"broken")

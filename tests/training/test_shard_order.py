@@ -26,7 +26,7 @@ from isthmus.data import shards as module
 from isthmus.data.base import Numbered
 from isthmus.data.shards import Shards
 from isthmus.training import settle
-from isthmus.training.batches import LANES, MIXED, batches, order, shard_order
+from isthmus.training.batches import LANES, SHUFFLED, batches, order, shard_order
 from isthmus.training.loop import Training
 from isthmus.verbs.show import show
 
@@ -135,7 +135,7 @@ def test_few_shards_are_open_at_a_time(counts: list[int], size: int) -> None:
     change = np.zeros(len(shards) + 1, int)
     np.add.at(change, first, 1)
     np.add.at(change, last + 1, -1)
-    assert np.cumsum(change)[:even].max() <= LANES * MIXED
+    assert np.cumsum(change)[:even].max() <= LANES * SHUFFLED
 
 
 @pytest.mark.parametrize("counts", [COUNTS["even"], COUNTS["uneven"]], ids=["even", "uneven"])
@@ -230,7 +230,7 @@ def test_thousands_of_shards_are_dealt_at_once() -> None:
 @pytest.mark.parametrize(
     "counts", [COUNTS["even"], COUNTS["uneven"], COUNTS["one giant"]], ids=["even", "uneven", "giant"]
 )
-def test_parts_hold_whole_shards_and_are_written_short(counts: list[int]) -> None:
+def test_parts_consist_of_complete_shards_and_are_written_short(counts: list[int]) -> None:
     data = plain(counts)
     parts = choose_parts(data, validation=0.1, test=0.05)
     assert np.array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(sum(counts)))
@@ -258,7 +258,7 @@ def test_a_part_is_learned_from_shard_by_shard(lazily: None) -> None:
 
 
 @pytest.mark.parametrize(("shards", "of_whole"), [(9, False), (10, True)])
-def test_from_ten_on_shards_are_held_back_whole(shards: int, of_whole: bool) -> None:
+def test_ten_shards_or_more_are_split_by_shard(shards: int, of_whole: bool) -> None:
     counts = [30] * shards
     parts = choose_parts(plain(counts), validation=0.1, test=0.1)
     assert of_whole != bool(set(homes(counts)[parts["train"]]) & set(homes(counts)[parts["test"]]))

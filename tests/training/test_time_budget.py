@@ -1,4 +1,4 @@
-"""--budget: as many epochs as fit into a time, and then nothing but a training of that many epochs."""
+"""--budget: the epochs that fit into a time; the training equals one with that number of epochs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def step_of(run: Path) -> int:
 
 def until(step: int) -> dict[str, Any]:
     """Callbacks that end a training after `step` steps, as the clock ended another one."""
-    return {"step": lambda training: setattr(training.judge, "budget", 0.0) if training.step == step else None}
+    return {"step": lambda training: setattr(training.early_stopping, "budget", 0.0) if training.step == step else None}
 
 
 def waits(seconds: float) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_the_codebook_is_as_it_was_too(tmp_path: Path) -> None:
     assert same(run, fit(quantized(), "digits", epochs=found, callbacks=until(step_of(tmp_path / "run")), **how))
 
 
-def test_a_stopped_run_goes_on_to_the_epochs_that_were_found(table: np.ndarray, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_planned_epochs(table: np.ndarray, tmp_path: Path) -> None:
     def stop(training: Training) -> None:
         if training.step == 6:
             os.kill(os.getpid(), signal.SIGINT)
@@ -114,16 +114,14 @@ def test_another_budget_is_another_run(table: np.ndarray, tmp_path: Path) -> Non
 def test_more_than_fifty_times_the_epochs_is_not_trained_however_much_time_there_is(
     table: np.ndarray, tmp_path: Path
 ) -> None:
-    with pytest.warns(Note, match=r"budget: .* of 2\.0 h are used, for 100 epochs: more of the same teaches little"):
+    with pytest.warns(Note, match=r"budget: .* of 2\.0 h suffice for 100 epochs; more epochs improve little"):
         run = fit(model(), table, out=tmp_path / "run", budget="2h", epochs=2, **HOW)
     assert epochs_of(tmp_path / "run") == 100
     assert (len(run.history), run.finished) == (100, "done")
 
 
-def test_few_epochs_are_no_whole_ones_so_that_the_budget_is_spent(
-    table: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time_budget, "EVEN", 10**9)  # as if every epoch took seconds
+def test_few_planned_epochs_may_be_a_fraction(table: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_budget, "ROUND_FROM", 10**9)  # as if every epoch took seconds
     found = fit(model(), table, budget=0.5, **LONG).model.about["training"]["epochs"]
     assert found > 3
     assert found != int(found)
@@ -132,7 +130,7 @@ def test_few_epochs_are_no_whole_ones_so_that_the_budget_is_spent(
 def test_a_machine_that_becomes_slow_trains_fewer_epochs_with_the_rate_that_goes_with_them(
     table: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_budget, "PACE_OF", 0.2)
+    monkeypatch.setattr(time_budget, "REPLAN_EVERY", 0.2)
     how = LONG | {"schedule": "cosine", "out": tmp_path / "run"}
     run = fit(model(), table, budget=2.0, callbacks=waits(0.02), **how)
     assert epochs_of(tmp_path / "run") < 60
@@ -144,8 +142,8 @@ def test_a_machine_that_becomes_slow_trains_fewer_epochs_with_the_rate_that_goes
 def test_where_the_steps_are_faster_than_planned_more_of_them_spend_the_budget(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_budget, "PACE_OF", 0.1)
-    monkeypatch.setattr(time_budget, "SHARE", 0.1)  # as if the machine had been busy when they were planned
+    monkeypatch.setattr(time_budget, "REPLAN_EVERY", 0.1)
+    monkeypatch.setattr(time_budget, "PLANNED_SHARE", 0.1)  # as if the machine had been busy when they were planned
     began = time.perf_counter()
     fit(model(), table, budget=2.0, **LONG | {"schedule": "cosine"})
     assert time.perf_counter() - began > 1.4
@@ -153,7 +151,7 @@ def test_where_the_steps_are_faster_than_planned_more_of_them_spend_the_budget(
 
 def test_a_training_that_is_done_well_before_its_budget_says_why(table: np.ndarray) -> None:
     def faster(training: Training) -> None:
-        training.judge.budget *= 100  # as if the steps took next to none of the time that was measured
+        training.early_stopping.budget *= 100  # as if the steps took next to none of the time that was measured
 
     with pytest.warns(Note, match=r"done .* before the budget is spent: the steps took less time than the first ones"):
         fit(model(), table, budget=0.5, callbacks={"start": faster}, **LONG)

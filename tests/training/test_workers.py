@@ -31,7 +31,7 @@ def same(a: Run, b: Run) -> bool:
 
 
 @pytest.mark.parametrize("recipe", ["denoise", "denoising"])
-def test_workers_change_nothing_of_what_comes_out(recipe: str) -> None:
+def test_workers_do_not_change_the_result(recipe: str) -> None:
     assert same(trained(recipe), trained(recipe, workers=2))
 
 
@@ -50,7 +50,7 @@ def test_a_run_that_ctrl_c_stopped_goes_on_to_the_same_weights(tmp_path: Path) -
     assert same(trained(), fit(again, PICTURES, out=tmp_path / "run", resume=True, **OPTIONS | {"workers": 1}))
 
 
-def test_a_module_that_corrupts_nothing_has_its_batches_read_alone() -> None:
+def test_workers_only_read_for_a_module_without_corruption() -> None:
     class Own(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

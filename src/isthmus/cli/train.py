@@ -145,14 +145,14 @@ def train(
                 "run": str(out),
                 "status": run.finished,
                 **run.metrics,
-                "beside": run.beside or None,
+                "beside": run.baselines or None,
                 **({"self_check": check} if check else {}),
             }
         )
     else:
         print_lines({"status": run.finished, **run.readable})
-        if run.beside:
-            print(run.beside["verdict"])
+        if run.baselines:
+            print(run.baselines["verdict"])
         if run.self_check:
             print(run.self_check)
         steps = job_of(run.model).next_steps(run.model, find(recipe).name, out, data, truth)

@@ -1,4 +1,4 @@
-"""fit(): the only loop, through which every model of every type and job is trained."""
+"""fit(): the training loop of every model of every type and job."""
 
 from isthmus.training.fit import fit
 from isthmus.training.loop import Training

@@ -1,4 +1,4 @@
-"""Which items a step sees: the order of an epoch, this rank's rows of each batch, and the next ones read ahead."""
+"""The batches of a training: the order of an epoch, the rows of this rank, and reading ahead."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from isthmus.types import Sample
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-AHEAD = 3  # batches read while the one before is learned from
-LANES = 64  # shards open at a time, over all ranks: a power of two, as numbers of ranks mostly are
-MIXED = 4  # shards of a lane that are shuffled together
+AHEAD = 3  # batches that are read in advance
+LANES = 64  # shards open at a time, over all ranks: a power of two, as the number of ranks usually is
+SHUFFLED = 4  # shards of a lane that are shuffled together
 
 
 class Batch(NamedTuple):
-    """Items as they are stored, n×shape; `rows` are their places in a global batch of `total`; `counted` of them count.
+    """Items as stored, n×shape, or a Sample that a worker has corrupted. rows: their part of a global batch of `total`.
 
-    Or a Sample, where a worker has made x̃ of them already. A rank for which nothing is left takes one item that counts
-    for nothing, because it has to take part in the sums.
+    counted: the items that count. A rank without items gets one item that does not count, because it has to take part
+    in the all-reduce.
     """
 
     items: Tensor | Sample
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 
 def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:
-    """The permutation of an epoch, which follows from (seed, epoch) alone; in shards a few are open at a time."""
+    """The permutation of an epoch, which follows from (seed, epoch) alone; a few shards are open at a time."""
     shards = shards_of(data)
     if shards is None or data.in_memory:
         return torch.randperm(len(data), generator=seeded(seed * 1_000_003 + epoch))
@@ -63,9 +63,9 @@ def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:
 def shard_order(shards: np.ndarray, seed: int, epoch: int, size: int) -> np.ndarray:
     """Rows in an order that reads a few shards at a time. shards: the shard of each row, ascending.
 
-    The shards are dealt to lanes; each lane shuffles MIXED shards together, and each batch of `size` takes the same
-    number from every lane, lane by lane. A rank takes a run of a batch, so a rank has lanes, and thereby shards, of
-    its own, while the batches are the same for any number of ranks. What the longer lanes have left comes last.
+    The shards are dealt to lanes; each lane shuffles SHUFFLED shards together, and each batch of `size` takes the same
+    number from every lane, lane by lane. A rank takes consecutive rows of a batch, so it has lanes, and thereby shards,
+    of its own, while the batches are the same for any number of ranks. The rest of longer lanes comes last.
     """
     random = np.random.RandomState((seed * 1_000_003 + epoch) % 2**32)
     edges = np.flatnonzero(np.diff(shards, prepend=-1, append=shards[-1] + 1))
@@ -77,7 +77,7 @@ def shard_order(shards: np.ndarray, seed: int, epoch: int, size: int) -> np.ndar
         held[held.argmin()] += len(runs[number])
     mixed = []
     for lane in lanes:
-        groups = [np.concatenate(lane[first : first + MIXED]) for first in range(0, len(lane), MIXED)]
+        groups = [np.concatenate(lane[first : first + SHUFFLED]) for first in range(0, len(lane), SHUFFLED)]
         mixed.append(np.concatenate([group[random.permutation(len(group))] for group in groups]))
     each = size // len(lanes)
     full = min(map(len, mixed)) // each
@@ -87,7 +87,7 @@ def shard_order(shards: np.ndarray, seed: int, epoch: int, size: int) -> np.ndar
 
 
 def batches(data: Data, rows: Tensor, size: int, fabric: Fabric) -> Iterator[Batch]:
-    """Global batches of `size` rows in turn, of each the share of this rank."""
+    """The share of this rank of each global batch of `size` rows."""
 
     def read(chosen: Tensor) -> Batch:
         mine = rank_rows(len(chosen), fabric)

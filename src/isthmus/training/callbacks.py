@@ -1,4 +1,4 @@
-"""Who looks on: callbacks, a function a moment, and the loggers that --set log=... names."""
+"""Callbacks, one function for each event, and the loggers that --set log=... names."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from isthmus.errors import BadInput, unknown
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
 
-MOMENTS = ("start", "step", "epoch", "checkpoint", "end")
+EVENTS = ("start", "step", "epoch", "checkpoint", "end")
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
-STEPS_A_LINE = 50  # between what a logger is told within an epoch
+STEPS_A_LINE = 50  # steps between two entries of a logger within an epoch
 
 Callbacks = Mapping[str, Callable[["Training"], Any]]
 
 
 class CallbackList:
-    """Tells callbacks and loggers how a training goes.
+    """The callbacks and loggers of a training.
 
-    callbacks: {"epoch": f, ...}; f is called with the Training after that moment: start, step, epoch, checkpoint or
-    end. log: names joined by +. Raises BadInput for a moment or a logger that is not there.
+    callbacks: {"epoch": f, ...}; f is called with the Training after that event: start, step, epoch, checkpoint or end.
+    log: names joined by +. Raises BadInput for an unknown event or logger.
     """
 
     def __init__(self, callbacks: Callbacks | None, log: str | None, training: Training) -> None:
         self.callbacks, self.training = callbacks or {}, training
-        for moment in self.callbacks:
-            if moment not in MOMENTS:
-                raise unknown("moment of a training", moment, MOMENTS)
+        for event in self.callbacks:
+            if event not in EVENTS:
+                raise unknown("event of a training", event, EVENTS)
         names = [name for name in (log or "").split("+") if name and name != "csv"]  # history.csv is always written
         first = training.fabric.is_global_zero
         self.loggers = [logger(name, training) for name in names] if first else []
 
-    def call(self, moment: str) -> None:
+    def call(self, event: str) -> None:
         training = self.training
-        if self.loggers and moment == "step" and training.step % STEPS_A_LINE == 0:
-            self.log({"step/loss": training.tally.means()["loss"], "step/lr": training.step_rate})
-        if self.loggers and moment == "epoch":
+        if self.loggers and event == "step" and training.step % STEPS_A_LINE == 0:
+            self.log({"step/loss": training.meters.means()["loss"], "step/lr": training.step_rate})
+        if self.loggers and event == "epoch":
             self.log(training.history[-1])
-        if moment in self.callbacks:
-            self.callbacks[moment](training)
-        if moment == "end":
+        if event in self.callbacks:
+            self.callbacks[event](training)
+        if event == "end":
             for each in self.loggers:
                 each.finalize("success")
 
@@ -52,12 +52,12 @@ class CallbackList:
 
 
 def logger(name: str, training: Training) -> Any:
-    """One of Lightning's loggers, writing below the run folder. Raises BadInput that names the extra it needs."""
+    """A logger of Lightning that writes into the run folder. Raises BadInput naming the extra that is missing."""
     if name not in LOGGERS:
         raise unknown("logger", name, LOGGERS)
     needs = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}[name]
     if find_spec(needs) is None or (name != "tensorboard" and find_spec("pytorch_lightning") is None):
-        raise BadInput(f"log={name}: needs what pip install 'isthmus[{name}]' brings")
+        raise BadInput(f"log={name}: a package is missing; pip install 'isthmus[{name}]' installs it")
     where = training.out or "."
     title = training.out.name if training.out else "isthmus"
     if name == "tensorboard":

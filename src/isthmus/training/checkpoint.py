@@ -1,4 +1,4 @@
-"""A training on disk: one safetensors file, written beside and renamed; the last two are kept."""
+"""Checkpoints of a training: one safetensors file each, written to a temporary name; the last two are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isthmus.errors import BadInput
 from isthmus.model_files import load_weights
 from isthmus.registry import config_of, with_defaults
 from isthmus.training.meters import Meters
-from isthmus.training.options import HOW
+from isthmus.training.options import RUNTIME
 
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
@@ -26,37 +26,37 @@ KEPT = 2
 
 
 def save(training: Training) -> None:
-    """All that a training needs to go on as if it had never stopped; all ranks must ask, and the first one writes."""
+    """Write the full state of a training. A collective call; the first rank writes."""
     if training.out is None:
         return
     step, first = training.stepper, training.fabric.is_global_zero
     extra = {"ema": step.average.mean, "best": training.best}
     tensors = tensors_of(training.module, step.optimizer.optimizer, extra, keep=first)
-    tally = Meters(training.tally.state())
-    tally.share(training.fabric)  # what all ranks have seen of this epoch, or its mean would be that of the first
+    meters = Meters(training.meters.state())
+    meters.all_reduce(training.fabric)  # else the mean of this epoch would be that of the first rank
     if not first:
         return
     header = {"step": training.step, "history": training.history, "finished": training.finished, "kept": training.kept}
-    header |= {"tally": tally.state(), "micro": step.micro, **training.judge.state()}
+    header |= {"tally": meters.state(), "micro": step.micro, **training.early_stopping.state()}
     write(training.out, training.step, tensors, header)
     training.callbacks.call("checkpoint")
 
 
 def restore_training(training: Training) -> None:
-    """Put the newest checkpoint into the training; BadInput where it is of another model, other data or options."""
+    """Load the newest checkpoint into the training. Raises BadInput if the model, the data or the options differ."""
     run, step = training.out, training.stepper
     assert run is not None
-    must_agree(run, training.plain, training.data)
+    require_same_run(run, training.plain, training.data)
     tensors, header = read(run, training.module, step.optimizer)
     step.average.mean, training.best = tensors.get("ema", {}), tensors.get("best", {})
     step.micro = min(step.micro, header.get("micro", step.micro))
-    tally = Meters(header["tally"])
-    training.tally = tally if training.fabric.is_global_zero else Meters(tally.emptied())
+    meters = Meters(header["tally"])
+    training.meters = meters if training.fabric.is_global_zero else Meters(meters.zeros())
     training.step, training.history, training.finished = (header[name] for name in ("step", "history", "finished"))
     training.kept = header.get("kept", {})
-    training.judge.restore(header)
+    training.early_stopping.restore(header)
     if training.step > training.steps:
-        raise BadInput(f"{run}: has trained for more epochs than {training.options['epochs']:g} already")
+        raise BadInput(f"{run}: was already trained for more than {training.options['epochs']:g} epochs")
     if training.step < training.steps and training.finished == "done":
         training.finished = ""
 
@@ -64,24 +64,24 @@ def restore_training(training: Training) -> None:
 def tensors_of(
     module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]], keep: bool
 ) -> dict[str, Tensor]:
-    """Weights, the moments of the optimiser and what is extra; all ranks must ask, one may `keep` them.
+    """Weights, the moments of the optimizer and the `extra` groups; a collective call. keep: on this rank.
 
-    One tensor after the other becomes whole and leaves the GPU: all at once they may be more than it can hold.
+    Tensors are gathered and moved to the CPU one by one: all at once they may not fit into the memory of a GPU.
     """
     groups = {"model": module.state_dict(), **extra}
     for index, state in optimizer.state_dict()["state"].items():
         groups[f"optimizer.{index}"] = {name: torch.as_tensor(value) for name, value in state.items()}
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for group, tensors in groups.items():
         for name, tensor in tensors.items():
-            entire = gather({name: tensor})[name]
+            full = gather({name: tensor})[name]
             if keep:
-                found[f"{group}.{name}"] = entire.cpu()
-    return found
+                result[f"{group}.{name}"] = full.cpu()
+    return result
 
 
 def write(run: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """The checkpoint of `step`; those before the last two go."""
+    """Write the checkpoint of `step`, and delete all but the last two."""
     store.write_tensors(run / store.CHECKPOINTS / f"{step:010d}.safetensors", tensors, header)
     for old in store.checkpoints(run)[:-KEPT]:
         with suppress(OSError):
@@ -89,9 +89,9 @@ def write(run: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[s
 
 
 def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, dict[str, Tensor]], Any]:
-    """Put the newest checkpoint into module and optimizer; return the extra tensors by group, and the header.
+    """Load the newest checkpoint into module and optimizer; return the extra tensors by group, and the header.
 
-    Where the newest is damaged the one before it is taken. Raises BadInput where none fits.
+    If the newest is damaged, the previous one is loaded. Raises BadInput if none fits.
     """
     tensors, header = store.newest(store.checkpoints(run))
     groups: dict[str, dict[str, Tensor]] = {}
@@ -107,17 +107,17 @@ def read(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> tupl
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in groups.pop("optimizer", {}).items():
         index, _, key = name.partition(".")
-        alike = weights[int(index)] if tensor.dim() else tensor  # Adam's means are parted as the weights are
+        alike = weights[int(index)] if tensor.dim() else tensor  # Adam's moments are sharded like the weights
         state.setdefault(int(index), {})[key] = shard_like({key: tensor}, {key: alike})[key]
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return groups, header
 
 
-def must_agree(run: Path, module: nn.Module, data: Data) -> None:
-    """Raise BadInput naming the first thing in which the run differs from `module` and how it is to be trained.
+def require_same_run(run: Path, module: nn.Module, data: Data) -> None:
+    """Raise BadInput naming the first difference between the run and the model, options and data of this training.
 
-    More epochs are no difference where nothing follows the share of the training done, neither the rate nor a word of
-    the sentence: then the longer training begins like the shorter. Nor is HOW it is run: device, processes, logs.
+    The number of epochs may differ if neither the rate nor a module depends on the progress of the training: then a
+    longer training begins like a shorter one. The keys in RUNTIME may differ, too.
     """
     config = store.read_config(run)
     old: dict[str, Any] = config["about"]
@@ -129,20 +129,20 @@ def must_agree(run: Path, module: nn.Module, data: Data) -> None:
         data = old["data"].get("path") or old["data"].get("name")
         again = f"isthmus train {old.get('recipe')} {data} --init {run} --epochs {new['training']['epochs']:g}"
         raise BadInput(f"{run}: epochs cannot be changed, because its {bound[0]} ends with them; instead: {again}")
-    free = ("epochs", "least_steps", *HOW)  # the least that there may be is in the epochs by now
-    agree({"model": config_of(module)}, {"model": with_defaults(config["model"])}, run)
-    agree({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
+    free = ("epochs", "least_steps", *RUNTIME)  # least_steps has changed epochs already
+    require_same({"model": config_of(module)}, {"model": with_defaults(config["model"])}, run)
+    require_same({"training": {key: value for key, value in new["training"].items() if key not in free}}, old, run)
     counted = ("fingerprint", "count")
-    agree({"data": {key: value for key, value in new["data"].items() if key not in counted}}, old, run)
+    require_same({"data": {key: value for key, value in new["data"].items() if key not in counted}}, old, run)
     if difference := changed(data, old["data"], store.read_json(run / store.PARTS)):
         raise BadInput(f"{run}: its data have changed since: {difference}; name another --out for a new run")
 
 
-def agree(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:
-    """Raise BadInput naming the first thing in which a run to be resumed differs from what is asked now."""
+def require_same(new: dict[str, Any], old: dict[str, Any], run: Path) -> None:
+    """Raise BadInput naming the first key whose value in the run to resume differs from the present one."""
     for key, value in new.items():
         before = old.get(key)
         if isinstance(value, dict) and isinstance(before, dict):
-            agree(value, before, run)
+            require_same(value, before, run)
         elif value != before and not (isinstance(value, (tuple, list)) and list(value) == before):
             raise BadInput(f"{run}: was trained with {key}={before}, not {value}; name another --out for a new run")

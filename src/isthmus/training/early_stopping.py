@@ -1,4 +1,4 @@
-"""Is it the best so far, should the rate fall, is it time to stop?"""
+"""Early stopping, the rate of the plateau schedule, and the clock of --budget."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class EarlyStopping:
-    """Knows the lowest loss so far, how many epochs ago it was (`since`), and the plateau's `factor` of the rate.
+    """The lowest loss so far, the epochs since then (`since`), and the plateau's `factor` of the rate.
 
-    It also holds the clock of --budget, which runs from here on, through everything that a training does and over all
-    its sittings. `spare` seconds are kept back for what the end of an epoch costs.
+    Also the clock of --budget, which starts here and runs through everything that a training does, resumed ones
+    included. `spare` seconds are reserved for the end of an epoch.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ class EarlyStopping:
         self.lowest, self.since, self.factor = math.inf, 0, 1.0
 
     def better(self, loss: float) -> bool:
-        """Whether this is the lowest loss so far; where it is not, the rate may fall."""
+        """Whether this is the lowest loss so far; if not, the rate may fall."""
         if loss < self.lowest:
             self.lowest, self.since = loss, 0
             return True
@@ -31,8 +31,8 @@ class EarlyStopping:
             self.factor *= 0.5
         return False
 
-    def verdict(self) -> str:
-        """Why the training should end after this epoch, or nothing."""
+    def reason(self) -> str:
+        """The reason to end the training after this epoch, or ""."""
         patience = self.options["patience"]
         return (
             "stopped early: the validation loss no longer falls"
@@ -41,7 +41,7 @@ class EarlyStopping:
         )
 
     def left(self, now: float) -> float:
-        """Seconds in which there may be another step."""
+        """Seconds in which another step may begin."""
         return self.began + self.budget - self.spare - now
 
     def state(self) -> dict[str, Any]:

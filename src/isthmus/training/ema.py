@@ -1,4 +1,4 @@
-"""A running mean of the weights (EMA), which is often better than any one step's."""
+"""Exponential moving average of the weights (EMA), often better than the weights of any one step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isthmus.training.meters import copy_of
 
 
 class EMA:
-    """decay: of the mean, shorter in the first steps; None keeps no mean, and `weights` are the module's own."""
+    """decay: of the average, smaller in the first steps; None for no average: `weights` are then the module's own."""
 
     def __init__(self, module: nn.Module, decay: float | None) -> None:
         self.module, self.decay = module, decay
@@ -24,7 +24,7 @@ class EMA:
         decay = min(self.decay, (step + 1) / (step + 10))
         own = self.module.state_dict()
         moving = [name for name, mean in self.mean.items() if mean.is_floating_point()]
-        # One call for all of them: on a GPU a call for each takes longer than the work.
+        # One call for all tensors: on a GPU one call for each takes longer than the work.
         torch._foreach_lerp_([self.mean[name] for name in moving], [own[name] for name in moving], 1 - decay)
         for name in self.mean.keys() - moving:
             self.mean[name].copy_(own[name])
@@ -34,7 +34,7 @@ class EMA:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """The module has the mean weights inside, its own again afterwards."""
+        """Inside, the module has the averaged weights; afterwards its own again."""
         if self.decay is None:
             yield
             return

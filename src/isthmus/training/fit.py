@@ -1,4 +1,4 @@
-"""fit(): a module and somebody's data become a run."""
+"""fit(): train a module on data, and return a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus.training.callbacks import Callbacks
 from isthmus.training.loop import Training
 from isthmus.training.options import batch_for, settle
 from isthmus.training.run import Run
-from isthmus.training.time_budget import MOST, epochs_within, note_unspent
+from isthmus.training.time_budget import MAX_FACTOR, epochs_within, note_unspent
 
 
 def fit(
@@ -37,13 +37,13 @@ def fit(
     """Train `module`, whose forward(sample, ctx) returns Losses, on `data`; return the Run.
 
     data: anything open_data takes: a folder, an array (N, 784), (N, 28, 28) or N×C×H×W, a torch Dataset, "mnist".
-    out: the run folder; it must not exist yet, unless `resume`, which goes on from the last checkpoint, starts where
-    there is none, and returns at once where the run is finished. callbacks: a function a moment, as Watch says.
-    given: any key of TRAINING, over the recipe's own.
+    out: the run folder; it must not exist yet, except with `resume`, which continues from the last checkpoint, starts
+    if there is none, and returns at once if the run is finished. callbacks: see CallbackList. given: keys of TRAINING,
+    which override the defaults of the recipe.
 
-    Raises BadInput for data, options or a folder that cannot be used; Diverged when the loss is no number any more
-    (the last good weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, with a run that resumes;
-    Lost where another process of the same training ended, likewise.
+    Raises BadInput for data, options or a folder that cannot be used; Diverged if the loss becomes NaN or infinite (the
+    last finite weights are in the model and in the run); KeyboardInterrupt after Ctrl-C, and ProcessLost if another
+    process of the same training ends, both with a run that can be resumed.
     """
     if not isinstance(module, nn.Module):
         raise BadInput(
@@ -54,22 +54,22 @@ def fit(
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
     shape = getattr(module, "shape", None)
     sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
-    cut = min(sides) if sides and about.get("cut") else None  # a recipe that restores learns from squares
-    whole = max(sides) if sides and about.get("whole") else None  # one that inspects, from whole pictures
-    data = open_data(data, like=about.get("input"), cut=cut, whole=whole, white=options["white"])
+    cut = min(sides) if sides and about.get("cut") else None  # restoration learns from patches
+    full = max(sides) if sides and about.get("whole") else None  # anomaly detection learns from full images
+    data = open_data(data, like=about.get("input"), cut=cut, whole=full, white=options["white"])
     data = data.reshaped(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
         replace_child(module, "objective", module.objective.unbounded())
     run = Path(out) if out is not None else None
-    going_on = resume and run is not None and store.is_run(run)
-    if run is not None and not going_on and first_rank():
+    resumed = resume and run is not None and store.is_run(run)
+    if run is not None and not resumed and first_rank():
         store.remove_without_config(run) if resume else None
-        check_output(run, hint="resume goes on with it")
-    if run is not None and going_on and options["budget"] is not None:  # what followed from the budget stays
+        check_output(run, hint="resume continues it")
+    if run is not None and resumed and options["budget"] is not None:  # a resumed run keeps its planned epochs
         known = store.read_config(run)["about"]["training"]
         given = {"epochs": known["epochs"], "batch_size": known["batch_size"]} | given
         options |= {key: known[key] for key in ("epochs", "batch_size")}
-    given_to_it = {
+    inputs = {
         "shape": list(data.seen),
         "range": list(data.range),
         "float": data.dtype.is_floating_point,
@@ -78,26 +78,25 @@ def fit(
         "cut": "cut" in data.source,
         "whole": bool(about.get("whole")),
     } | ({} if data.table is None else {"table": data.table})
-    module.about = about | {"input": given_to_it, "data": data.source, "training": options}  # type: ignore[assignment]
+    module.about = about | {"input": inputs, "data": data.source, "training": options}  # type: ignore[assignment]
     parts = choose_parts(data, **{key: options[key] for key in ("seed", "validation", "test")})
     if "batch_size" not in given:
         options["batch_size"] = batch_for(options, len(parts["train"]))
     training = Training(module, data, parts, options, run, quiet or not first_rank(), callbacks)
-    training.fresh, training.judge.began = not going_on, began  # --budget is also the time that opening the data takes
+    training.fresh, training.early_stopping.began = not resumed, began  # opening the data is part of a budget
     if options["least_steps"] and "epochs" not in given:
         epochs = max(options["epochs"], math.ceil(options["least_steps"] / training.epoch_steps))
         if options["patience"] is not None and "patience" not in given:
             options["patience"] = math.ceil(options["patience"] * epochs / options["epochs"])
         options["epochs"] = epochs
     with joint_failure(training.fabric):
-        if going_on:
+        if resumed:
             assert run is not None
-            store.remove_temporary_files(
-                run
-            ) if first_rank() else None  # a slower rank would take what the first one is writing
+            if first_rank():  # a slower rank would delete files that the first one is writing
+                store.remove_temporary_files(run)
             training.resume()
         elif options["budget"] is not None:
-            most = MOST * options["epochs"]
+            most = MAX_FACTOR * options["epochs"]
             options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)
             done = training.run()
             if options["epochs"] < most and first_rank():

@@ -1,4 +1,4 @@
-"""The one loop. Order, noise and rate follow from (seed, step) alone, so a resumed run is the undisturbed one."""
+"""The training loop. Order, noise and rate follow from (seed, step) alone, so a resumed run equals any other."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from isthmus.training.run import Run, write_history
 from isthmus.training.signals import interruptible
 from isthmus.training.step import Step
 from isthmus.training.time_budget import replan
-from isthmus.training.workers import Made
+from isthmus.training.workers import WorkerBatches
 from isthmus.types import Sample
 
 CHECKPOINT_EVERY = 30.0  # seconds
-START_ITEMS = 4096  # handed to the bottleneck before the first step
-GPU_LOOKS = WAITING  # steps between two looks at the loss on a GPU, each of which waits for it
+START_ITEMS = 4096  # that the module may see before the first step
+GPU_CHECKS = WAITING  # steps between two checks of the loss on a GPU, each of which waits for it
 
 
 class Training:
     """The state of a training, and the loop over it.
 
-    What callbacks may read: module, data, options, out, step of steps, history (a dict an epoch), tally (the epoch
-    at hand), finished. What they may do: set finished to a reason, and the training ends after this step.
+    Callbacks may read module, data, options, out, step, steps, history (a dict for each epoch), meters (the current
+    epoch) and finished. A callback that sets finished to a reason ends the training after this step.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Training:
         quiet: bool,
         callbacks: Callbacks | None = None,
     ) -> None:
-        self.judge = EarlyStopping(options)  # first, because its clock runs from now on
+        self.early_stopping = EarlyStopping(options)  # first, because it starts the clock
         self.fabric = fabric_of(options)
         self.out, self.options, self.quiet, self.data = out, options, quiet, data
         self.parts = parts
@@ -70,22 +70,22 @@ class Training:
             self.validation_part = self.validation_part.to(self.fabric.device)
         self.set_batch_size(options["batch_size"])
         self.module = self.plain = module.train()
-        if options["strategy"] == "fsdp":  # which makes the module one that only trains
+        if options["strategy"] == "fsdp":  # FSDP makes the module one that can only train
             self.plain = copy.deepcopy(module)
             self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options, data)
-        self.made = Made(self) if options["workers"] else None
-        self.tally = Meters()
+        self.worker_batches = WorkerBatches(self) if options["workers"] else None
+        self.meters = Meters()
         self.callbacks = CallbackList(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
-        self.kept: dict[str, Any] = {}  # the figures of the weights in `best`
+        self.kept: dict[str, Any] = {}  # the history row of the weights in `best`
         self.history: list[dict[str, Any]] = []
         self.step, self.finished, self.fresh = 0, "", True
-        self.pace = 0.0, 0, 0.0  # when the steps began, with which, and when their speed was looked at last
-        self.most_epochs = 0.0  # that a budget may plan; 0 where none has planned any
+        self.pace = 0.0, 0, 0.0  # time and number of the first step, and the time of the last check of the speed
+        self.most_epochs = 0.0  # that a budget may plan; 0 without a plan
 
     def set_batch_size(self, size: int) -> None:
-        """Before the first step: items a step, and with them the steps of an epoch."""
+        """Before the first step: set the items of a step, and with them the steps of an epoch."""
         self.options["batch_size"] = size
         self.epoch_steps = math.ceil(len(self.train_part) / size)
 
@@ -94,11 +94,16 @@ class Training:
         return max(1, round(self.options["epochs"] * self.epoch_steps))
 
     @property
+    def tally(self) -> Meters:
+        """The former name of `meters`, for callbacks."""
+        return self.meters
+
+    @property
     def step_rate(self) -> float:
-        return rate(self.options, self.step, self.steps) * self.judge.factor
+        return rate(self.options, self.step, self.steps) * self.early_stopping.factor
 
     def resume(self) -> None:
-        """Take up the run in `out`; BadInput where it is of another model, other data or other options."""
+        """Load the newest checkpoint of `out`. Raises BadInput if the model, the data or the options differ."""
         checkpoint.restore_training(self)
 
     def checkpoint(self) -> None:
@@ -107,12 +112,15 @@ class Training:
 
     def run(self) -> Run:
         if self.finished:
-            gather = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
-            return self.close(write=not gather)
+            written = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
+            return self.close(write=not written)
         try:
-            with interruptible() as stop, Progress(self.steps, self.step, self.quiet, self.judge.left) as progress:
+            with (
+                interruptible() as stop,
+                Progress(self.steps, self.step, self.quiet, self.early_stopping.left) as progress,
+            ):
                 self.begin()
-                self.stepper.say = progress.say
+                self.stepper.notify = progress.say
                 while self.step < self.steps and not self.finished:
                     self.epoch(progress, stop)
             self.finished = self.finished or "done"
@@ -123,18 +131,18 @@ class Training:
             raise
         except BaseException:
             if self.out is not None and self.fresh and self.step == 0 and self.fabric.is_global_zero:
-                shutil.rmtree(self.out, ignore_errors=True)  # there is nothing in it to go on from
+                shutil.rmtree(self.out, ignore_errors=True)  # it has nothing to resume from
             raise
         finally:
-            if self.made is not None:
-                self.made.close()
+            if self.worker_batches is not None:
+                self.worker_batches.close()
         run = self.close()
         self.callbacks.call("end")
         return run
 
     def begin(self) -> None:
-        borrowed = "init" in getattr(self.plain, "about", {})  # a k-means would write over another run's codebook
-        if self.step == 0 and not borrowed and callable(start := getattr(self.plain, "start", None)):
+        warm = "init" in getattr(self.plain, "about", {})  # start() would overwrite the weights of the other run
+        if self.step == 0 and not warm and callable(start := getattr(self.plain, "start", None)):
             self.plain.to(self.fabric.device)
             start(self.first_samples())
             state = self.plain.state_dict()
@@ -142,10 +150,10 @@ class Training:
                 state = shard_like(self.fabric.broadcast(state), self.module.state_dict())
             self.module.load_state_dict(state)
             if len(self.validation_part) and isinstance(self.plain, Autoencoder) and self.plain.spec.fitted_start:
-                self.keep_if_best({"epoch": 0, **self.validated()})  # few items may teach a net less than PCA knows
-        self.good = copy_of(self.module)
+                self.keep_if_best({"epoch": 0, **self.validated()})  # with few items a net may never do better than PCA
+        self.finite_weights = copy_of(self.module)
         if self.fresh:
-            self.checkpoint()  # first: a folder becomes a run with its config, and a run can be loaded at any moment
+            self.checkpoint()  # before the config, which makes the folder a run: a run can be loaded at any time
         if self.out is not None and self.fabric.is_global_zero:
             store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
             write_config(self.out, self.plain)
@@ -157,30 +165,30 @@ class Training:
         count = len(self.train_part)
         if self.train_part.in_memory or shards_of(self.train_part) is None:
             rows = torch.randperm(count, generator=torch.Generator().manual_seed(self.options["seed"]))
-        else:  # drawn from everywhere they would lie in thousands of shards, each of which had to be fetched
+        else:  # a random choice would read from thousands of shards
             rows = torch.arange(min(START_ITEMS, count))
         for chosen in rows[:START_ITEMS].split(self.options["batch_size"]):
             yield Sample.of(to_unit(self.train_part.batch(chosen).to(self.fabric.device), self.data.range))
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the step `first` of it on."""
-        if self.made is not None:
-            return self.made.batches(epoch * self.epoch_steps + first, self.epoch_steps - first)
+        """The batches of an epoch, beginning with its step `first`."""
+        if self.worker_batches is not None:
+            return self.worker_batches.batches(epoch * self.epoch_steps + first, self.epoch_steps - first)
         size = self.options["batch_size"]
         rows = order(self.train_part, self.options["seed"], epoch, size)
         return batches(self.train_part, rows[first * size :], size, self.fabric)
 
     def epoch(self, progress: Progress, stop: threading.Event) -> None:
-        """From wherever the step counter stands to the end of its epoch."""
+        """Train from the current step to the end of its epoch."""
         number, first = divmod(self.step, self.epoch_steps)
         clock, line = time.perf_counter(), partial(line_of, self)
         for batch in self.batches(number, first):
             broken = self.one_step(batch)
             ends = self.step % self.epoch_steps == 0 or self.step == self.steps
             if ends:
-                self.tally.settle()  # which waits for a GPU, so that the time is that of the work
+                self.meters.settle()  # waits for a GPU, so that the time is that of the work
             now = time.perf_counter()
-            self.tally.seconds += now - clock
+            self.meters.seconds += now - clock
             clock = now
             progress.step(self.step, line, self.step == self.steps)
             self.callbacks.call("step")
@@ -188,8 +196,8 @@ class Training:
                 self.end_epoch(number)
                 progress.total = self.steps
                 now = time.perf_counter()
-            broken, stopping, saving, late = self.agreed(
-                broken, stop.is_set(), now - self.saved > CHECKPOINT_EVERY, self.judge.left(now) < 0
+            broken, stopping, saving, late = self.any_rank(
+                broken, stop.is_set(), now - self.saved > CHECKPOINT_EVERY, self.early_stopping.left(now) < 0
             )
             if broken:
                 raise self.diverged()
@@ -197,9 +205,9 @@ class Training:
                 self.finished = "stopped: the budget is spent"
                 if not ends:
                     self.end_epoch(number)
-            if stopping:  # between two steps: a second Ctrl-C, which may come within one, saves nothing
+            if stopping:  # between two steps; a second Ctrl-C may come within a step, and saves nothing
                 self.checkpoint()
-                self.fabric.barrier()  # a rank that ends before it is written would take the first one with it
+                self.fabric.barrier()  # a rank that ended earlier would end the first rank before it has written
                 raise KeyboardInterrupt
             if saving:
                 self.checkpoint()
@@ -207,74 +215,74 @@ class Training:
                 return
 
     def one_step(self, batch: Batch) -> bool:
-        """Learn from a batch; whether its loss, where it was looked at, is no number on this rank."""
-        found, sums = self.stepper.gradient(batch, self.step, self.step / self.steps)
-        for losses, count in found:
-            self.tally.add(losses, count)
-        looks = self.fabric.device.type == "cpu" or self.step % GPU_LOOKS == GPU_LOOKS - 1
-        broken = looks and not all(math.isfinite(losses.total) for losses, _ in found)
+        """Learn from a batch; return whether its loss was checked and is not finite on this rank."""
+        parts, sums = self.stepper.gradient(batch, self.step, self.step / self.steps)
+        for losses, count in parts:
+            self.meters.add(losses, count)
+        checked = self.fabric.device.type == "cpu" or self.step % GPU_CHECKS == GPU_CHECKS - 1
+        broken = checked and not all(math.isfinite(losses.total) for losses, _ in parts)
         if broken and self.fabric.world_size == 1:
-            raise self.diverged(self.step + 1)  # while the weights are good; several ranks agree on it after the step
+            raise self.diverged(self.step + 1)  # while the weights are finite; several ranks agree after the step
         self.stepper.apply(self.step, self.step_rate, sums)
         self.step += 1
         return broken
 
-    def agreed(self, *wishes: bool) -> tuple[bool, ...]:
-        """What at least one rank wishes; on a GPU they ask each other now and then only."""
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
+        """Whether each flag is set on at least one rank; on a GPU the ranks exchange flags only every few steps."""
         if self.fabric.world_size == 1:
-            return wishes
-        if self.fabric.device.type != "cpu" and self.step % GPU_LOOKS:
-            return (False,) * len(wishes)
-        asked = torch.tensor(wishes, dtype=torch.float32, device=self.fabric.device)
-        return tuple(bool(count) for count in all_reduce(asked, self.fabric).tolist())
+            return flags
+        if self.fabric.device.type != "cpu" and self.step % GPU_CHECKS:
+            return (False,) * len(flags)
+        counts = torch.tensor(flags, dtype=torch.float32, device=self.fabric.device)
+        return tuple(bool(count) for count in all_reduce(counts, self.fabric).tolist())
 
     def diverged(self, step: int | None = None) -> Diverged:
-        """That a loss is no number any more at `step`, with weights that still are; all ranks must ask."""
-        self.tally.share(self.fabric)  # one rank alone may know its name
-        broken = self.tally.broken() or "loss"
+        """The error of a loss that is not finite at `step`; restores finite weights. A collective call."""
+        self.meters.all_reduce(self.fabric)  # the term may be known to one rank only
+        term = self.meters.non_finite() or "loss"
         if not finite(gather(self.module.state_dict())):
-            self.module.load_state_dict(self.good)
+            self.module.load_state_dict(self.finite_weights)
         if not finite(gather(self.stepper.average.mean)):
-            self.stepper.average.mean = self.good
+            self.stepper.average.mean = self.finite_weights
         return Diverged(
-            f"step {step or self.step}: the {broken} is no number any more, and the last good weights are kept; "
+            f"step {step or self.step}: the {term} is NaN or infinite; the last finite weights are kept; "
             f"a lower lr than {self.options['lr']:g} or --set clip=1000 may help"
         )
 
     def end_epoch(self, number: int) -> None:
         began = time.perf_counter()
-        self.tally.share(self.fabric)
-        if self.tally.broken():
+        self.meters.all_reduce(self.fabric)
+        if self.meters.non_finite():
             raise self.diverged()
-        row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.tally.means()}
-        row["seconds"] = self.tally.seconds
+        row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.meters.means()}
+        row["seconds"] = self.meters.seconds
         if len(self.validation_part):
             row |= self.validated()
         self.history.append(row)
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
-        self.tally, self.good = Meters(), copy_of(self.module)
+        self.meters, self.finite_weights = Meters(), copy_of(self.module)
         self.keep_if_best(row)
         if self.step < self.steps:
-            self.finished = self.finished or self.judge.verdict()
+            self.finished = self.finished or self.early_stopping.reason()
             replan(self)
         self.callbacks.call("epoch")
-        self.judge.spare = time.perf_counter() - began
+        self.early_stopping.spare = time.perf_counter() - began
 
     def validated(self) -> dict[str, float]:
-        """The mean losses of the validation part, under their names in the history."""
-        held = self.stepper.validate(self.validation_part)
-        return {f"validation_{name}": value for name, value in held.items()}
+        """The mean losses of the validation part, by their names in the history."""
+        means = self.stepper.validate(self.validation_part)
+        return {f"validation_{name}": value for name, value in means.items()}
 
     def keep_if_best(self, row: dict[str, Any]) -> None:
-        """Keep the weights where their validation loss is the lowest so far; without a validation part, the last."""
-        better = self.judge.better(row.get("validation_loss", row.get("loss", math.inf)))
+        """Keep the weights if their validation loss is the lowest so far; without a validation part, the last."""
+        better = self.early_stopping.better(row.get("validation_loss", row.get("loss", math.inf)))
         if better and len(self.validation_part):
             self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}
             self.kept = row
 
     def close(self, write: bool = True) -> Run:
-        """Put the weights to be kept into the module, and the results into the run folder."""
+        """Load the kept weights into the module, and write the results into the run folder."""
         kept = gather(self.best or self.stepper.average.weights())
         load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.plain.eval()
@@ -283,5 +291,5 @@ class Training:
         if write and self.out is not None and self.fabric.is_global_zero:
             store.write_tensors(self.out / store.WEIGHTS, self.plain.state_dict())
             run.write()
-        self.fabric.barrier()  # no rank reads results before they are there
+        self.fabric.barrier()  # no rank reads results before they are written
         return run

@@ -1,4 +1,4 @@
-"""Means over an epoch. What each step says is put aside and added up later, so that counting costs next to nothing."""
+"""Means over an epoch. The losses of several steps are added up at once, because on a GPU each look at one waits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from isthmus.types import Losses
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-WAITING = 64  # steps put aside before they are added up: on a GPU every look at a number waits for it
+WAITING = 64  # steps whose losses are added up at once
 
 
 class Meters:
-    """Sums of every loss term and figure over the items seen; it can be written to JSON and taken up again."""
+    """Sums of each loss term and statistic over the items of an epoch. state: of a checkpoint."""
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         state = state or {"sums": {}, "items": 0, "seconds": 0.0}
@@ -34,11 +34,11 @@ class Meters:
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Add up what waits. Each step is summed by itself, so that the sums do not depend on when this is called."""
+        """Add up the waiting losses. Each step is summed by itself, so the time of a call has no effect on the sums."""
         if not self.waiting:
             return
         for name in self.waiting[0][0]:
-            tensors = [found[name] for found, _ in self.waiting]
+            tensors = [values[name] for values, _ in self.waiting]
             if all(tensor.shape == tensors[0].shape for tensor in tensors):
                 means = torch.stack(tensors).float().reshape(len(tensors), -1).mean(1).tolist()
             else:
@@ -48,29 +48,29 @@ class Meters:
         self.items += sum(count for _, count in self.waiting)
         self.waiting.clear()
 
-    def share(self, fabric: Fabric) -> None:
-        """Make the sums those of all ranks."""
+    def all_reduce(self, fabric: Fabric) -> None:
+        """Replace the sums of this rank by those of all ranks."""
         self.settle()
         if fabric.world_size > 1:
-            own = [*self.sums.values(), self.items, self.seconds / fabric.world_size]  # seconds: of all ranks the mean
+            own = [*self.sums.values(), self.items, self.seconds / fabric.world_size]  # seconds: the mean of all ranks
             *sums, self.items, self.seconds = all_reduce(
                 torch.tensor(own, dtype=torch.float64, device=fabric.device), fabric
             ).tolist()
             self.sums = dict(zip(self.sums, sums, strict=True))
 
-    def broken(self) -> str | None:
-        """The first loss term or figure that is no number any more."""
+    def non_finite(self) -> str | None:
+        """The first loss term or statistic that is NaN or infinite."""
         self.settle()
         return next((name for name, total in self.sums.items() if total - total != 0), None)
 
     def means(self, terms: tuple[str, ...] = ("reconstruction", "penalty")) -> dict[str, float]:
-        """Every mean an item, with `loss`, the sum of the terms, first."""
+        """The mean of each term and statistic over the items; first `loss`, the sum of the terms."""
         self.settle()
         means = {name: total / max(1, self.items) for name, total in self.sums.items()}
         return {"loss": sum(means[name] for name in terms if name in means), **means}
 
-    def emptied(self) -> dict[str, Any]:
-        """The state of a rank other than the first, when the first takes up what all had seen."""
+    def zeros(self) -> dict[str, Any]:
+        """The state of the other ranks of a resumed training, whose first rank resumes the sums of all."""
         return {"sums": dict.fromkeys(self.sums, 0.0), "items": 0, "seconds": self.seconds}
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What can be asked of a training: one table of keys, defaults and meanings, for fit() and for --set alike."""
+"""The options of a training: keys, defaults and meanings, for fit() and for --set."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "epochs": (20, "times through the training part; may be a fraction"),
     "least_steps": (
         0,
-        "where neither epochs nor budget are named: few items are gone through more often, to so many steps",
+        "fewest steps, if neither epochs nor budget are set: a small data set gets more epochs",
     ),
-    "least_batches": (0, "where no batch_size is named: few items go in smaller batches, so many an epoch"),
+    "least_batches": (0, "fewest batches per epoch, if no batch_size is set: a small data set gets smaller batches"),
     "budget": (None, "time for the training, as in 90s, 10m or 2h, from which the epochs follow"),
-    "batch_size": (128, "items a step"),
-    "lr": (1e-3, "learning rate of Adam at its highest"),
+    "batch_size": (128, "items per step"),
+    "lr": (1e-3, "highest learning rate of Adam"),
     "schedule": (
         "constant",
-        "of the rate: constant, cosine (to 0 at the end) or plateau (halved when nothing improves)",
+        "of the learning rate: constant, cosine (to 0 at the end) or plateau (halved without improvement)",
     ),
-    "warmup": (0.0, "share of the steps over which the rate rises from 0"),
-    "weight_decay": (0.0, "pull of the weights to 0 (AdamW)"),
-    "clip": (None, "largest norm of the gradient; none for no limit"),
-    "ema": (None, "decay of a running mean of the weights, which is then kept instead, such as 0.999"),
-    "patience": (None, "stop after so many epochs with no better validation loss"),
-    "white": (None, "number that is white in whole numbers, such as 4095; by default what the data hold: 8 to 16 bits"),
-    "validation": (0.1, "share of the training part held back: the weights that are best on it are kept"),
-    "test": (0.1, "share of the data held back for the last run, where it has no official test part"),
-    "seed": (0, "of the weights, the parts, the order and all noise"),
+    "warmup": (0.0, "share of the steps over which the learning rate rises from 0"),
+    "weight_decay": (0.0, "weight decay of AdamW"),
+    "clip": (None, "largest norm of the gradient; none: no limit"),
+    "ema": (None, "decay of the moving average of the weights that is then kept instead, such as 0.999"),
+    "patience": (None, "epochs without a lower validation loss after which training stops"),
+    "white": (None, "value of white in integer data, such as 4095; by default from the data: 8 to 16 bits"),
+    "validation": (0.1, "validation share of the training part; the weights with the lowest loss on it are kept"),
+    "test": (0.1, "test share of the data, if it has no official test part"),
+    "seed": (0, "of weights, parts, order and all noise"),
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
-    "micro_batch": (None, "items at once, where a batch does not fit into memory; the result is the same"),
-    "compile": (False, "compile the net first (torch.compile): it pays in long trainings; needs a C++ compiler"),
-    "workers": (0, "processes that read, augment and corrupt the coming batches; it pays beside a GPU"),
+    "micro_batch": (None, "items passed at once, if a batch does not fit into memory; the result is the same"),
+    "compile": (False, "torch.compile: pays in long trainings; needs a C++ compiler"),
+    "workers": (0, "processes that read, augment and corrupt the next batches; pays with a GPU"),
     "device": ("auto", "auto, cpu, cuda (or gpu) or mps"),
     "devices": (1, "processes on this machine that share each batch"),
     "nodes": (1, "machines that share each batch"),
     "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part)"),
-    "log": (None, "tensorboard, wandb or mlflow, several joined by +; history.csv is always written"),
+    "log": (None, "loggers: tensorboard, wandb or mlflow, joined by +; history.csv is always written"),
 }
-# How a training is run, not what comes out of it: these may be others when it goes on.
-HOW = ("device", "devices", "nodes", "strategy", "log", "micro_batch", "compile", "workers")
+# Keys that do not change the result: a resumed training may have other values.
+RUNTIME = ("device", "devices", "nodes", "strategy", "log", "micro_batch", "compile", "workers")
 CHOICES = {
     "schedule": ("constant", "cosine", "plateau"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
@@ -53,9 +53,9 @@ CHOICES = {
 
 
 def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every key of a training: as given, else as the recipe has it, else the default.
+    """The value of every key of a training: as given, else of the recipe, else the default.
 
-    Raises BadInput for an unknown key (with the nearest name) or a value that cannot be.
+    Raises BadInput for an unknown key (with the nearest name) or an invalid value.
     """
     for key in given:
         if key not in TRAINING:
@@ -69,7 +69,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     for key, choices in CHOICES.items():
         if options[key] not in choices:
             raise unknown(key, str(options[key]), map(str, choices))
-    whole = {
+    integers = {
         "least_steps": 0,
         "least_batches": 0,
         "workers": 0,
@@ -80,10 +80,10 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         "patience": 1,
         "seed": 0,
     }
-    for key, least in whole.items():
+    for key, least in integers.items():
         value = options[key]
         if value is not None and (not number(value, int) or not least <= value < 2**62):
-            raise BadInput(f"{key} is {value}: a whole number of {least} or more is accepted")
+            raise BadInput(f"{key} is {value}: an integer from {least} up is accepted")
     for key in ("epochs", "lr", "clip", "white"):
         value = options[key]
         if value is not None and not (number(value) and 0 < value < math.inf):
@@ -101,7 +101,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 
 
 def batch_for(options: Mapping[str, Any], count: int) -> int:
-    """The batch size for `count` training items: a power of two, of 8 or more, that makes least_batches an epoch."""
+    """The batch size for `count` training items: a power of two from 8 up, so that an epoch has least_batches."""
     if not options["least_batches"]:
         return int(options["batch_size"])
     return int(min(options["batch_size"], max(8, 2 ** int(math.log2(max(1, count / options["least_batches"]))))))
@@ -124,14 +124,14 @@ def number(value: Any, kind: Any = (int, float)) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A numpy number as Python's own, 'none' as None."""
+    """A numpy number as a Python number, 'none' as None."""
     return None if value == "none" else value.item() if hasattr(value, "item") else value
 
 
 def rate(options: Mapping[str, Any], step: int, steps: int) -> float:
     """The learning rate of `step` (from 0) out of `steps`, before a plateau's factor."""
-    rising = options["warmup"] * steps
-    factor = min(1.0, (step + 1) / rising) if rising else 1.0
+    warmup = options["warmup"] * steps
+    factor = min(1.0, (step + 1) / warmup) if warmup else 1.0
     if options["schedule"] == "cosine":
         factor *= 0.5 * (1 + math.cos(math.pi * step / steps))
     return float(options["lr"] * factor)

@@ -1,4 +1,4 @@
-"""How a training tells that it lives: a bar with rate, losses and time left; plain lines where no terminal is."""
+"""Progress of a training or a verb: a bar with speed, loss and time left; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
 
-ESTIMATE_AFTER = 3.0  # seconds of training before the whole is estimated
+ESTIMATE_AFTER = 3.0  # seconds before the total time is estimated
 LINE_EVERY = 10.0  # seconds between plain lines
 
 
 class Progress:
-    """Use as a context; `step` after every step, `say` for a sentence in between. quiet: nothing at all.
+    """A context manager; call `step` after every step, and `say` to print a sentence. quiet: print nothing.
 
-    Within another one it is quiet, as a tile of a frame is of a film whose bar is there.
+    A Progress inside of another one is quiet: the bar of a video counts frames, not their tiles.
     """
 
-    shown_now: ClassVar[Progress | None] = None  # the outermost one
+    shown_now: ClassVar[Progress | None] = None  # the outermost
 
     def __init__(
         self, total: int, done: int = 0, quiet: bool = False, most: Callable[[float], float] | None = None
     ) -> None:
-        """most: seconds that are left at a moment, whatever the steps would take: a budget."""
+        """total, done: steps. most: current time -> the most seconds that are left, of a budget."""
         self.most = most or (lambda now: math.inf)
         self.total, self.first, self.done, self.quiet = total, done, done, quiet
         self.began = self.shown = time.perf_counter()
@@ -58,18 +58,18 @@ class Progress:
             self.bar.stop()
 
     def step(self, step: int, line: Callable[[], str], last: bool = False) -> None:
-        """`step` steps are done in all; `line` says how it goes, and is asked a few times a second at most."""
+        """`step` steps are done; `line` returns the text, and is called a few times a second at most."""
         self.done = step
         if self.quiet:
             return
         now = time.perf_counter()
         if not self.estimated and now - self.began > ESTIMATE_AFTER:
             self.estimated = True
-            whole = (now - self.began) / max(1, step - self.first) * (self.total - self.first)
-            whole = min(whole, now - self.began + self.most(now))
-            if whole > 2 * ESTIMATE_AFTER:
-                end = time.strftime("%H:%M", time.localtime(time.time() + whole))
-                self.say(f"about {duration(whole)} in all, until {end}")
+            total = (now - self.began) / max(1, step - self.first) * (self.total - self.first)
+            total = min(total, now - self.began + self.most(now))
+            if total > 2 * ESTIMATE_AFTER:
+                end = time.strftime("%H:%M", time.localtime(time.time() + total))
+                self.say(f"about {duration(total)} in total, until {end}")
         if self.bar is not None and (last or now - self.shown > 0.25):
             self.shown = now
             self.bar.update(self.task, completed=step, total=self.total, description=line(), refresh=True)
@@ -88,10 +88,10 @@ class Progress:
 
 
 def line_of(training: Training) -> str:
-    """Where a training stands, in one line."""
-    number, tally, last = (training.step - 1) // training.epoch_steps + 1, training.tally, training.history[-1:]
-    means = tally.means()  # which adds up what waits, so that the items are all of them
-    speed = tally.items / max(tally.seconds, 1e-9)
+    """Epoch, speed and error of a training in one line."""
+    number, meters, last = (training.step - 1) // training.epoch_steps + 1, training.meters, training.history[-1:]
+    means = meters.means()  # first: it adds up waiting losses, and with them the items
+    speed = meters.items / max(meters.seconds, 1e-9)
     text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s"
     if last and (error := error_of(last[0], len(training.data.shape) == 3)):
         return f"{text}  validation {error}"
@@ -102,7 +102,7 @@ def line_of(training: Training) -> str:
 
 
 def error_of(row: Mapping[str, Any], pictures: bool) -> str:
-    """The error on the validation part as people read it: PSNR of pictures, else a number's; "" where none is known."""
+    """The error on the validation part: PSNR of images, else the root mean squared error of a number; "" if unknown."""
     error = row.get("validation_mse_per_value")
     if error is None:
         return ""

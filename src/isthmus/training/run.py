@@ -1,4 +1,4 @@
-"""What fit() returns: the trained model, its history, and a page to look at."""
+"""Run: the result of fit(), with the trained model, its history and its page."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from isthmus.types import Context, Noise, Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SHOWN = 10  # pictures in a run's page
-TERMS = ("loss", "reconstruction", "penalty", "loss_per_value", "mse_per_value")  # noise to people, beside an error
+SHOWN = 10  # images on the page of a run
+TERMS = ("loss", "reconstruction", "penalty", "loss_per_value", "mse_per_value")  # not printed next to an error
 
 
 @dataclass(repr=False)
 class Run:
-    """A finished training. path: its folder, or None. history: a dict an epoch. parts: rows of data, by part."""
+    """A finished training.
+
+    path: its folder, or None. history: a dict for each epoch. parts: rows of `data` by part. kept: the row of the
+    history whose weights were kept; {} for the last.
+    """
 
     model: Any
     path: Path | None
@@ -37,12 +41,10 @@ class Run:
     data: Data
     parts: dict[str, np.ndarray]
     finished: str = "done"
-    kept: dict[str, Any] = field(
-        default_factory=dict
-    )  # the figures of the epoch whose weights were kept; else the last
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """One line: the model, how long it trained, how it ended, where it is."""
+        """One line: the recipe, the epochs, the status and the folder."""
         where = f", {self.path}" if self.path is not None else ""
         name = getattr(self.model, "about", {}).get("recipe", type(self.model).__name__)
         epochs = f"{len(self.history)} epoch{'' if len(self.history) == 1 else 's'}"
@@ -50,7 +52,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures of the weights that were kept, with the speed of the training."""
+        """Losses of the weights that were kept, and the speed of the training."""
         if not self.history:
             return {}
         seconds = float(np.median([row["seconds"] for row in self.history]))
@@ -64,7 +66,7 @@ class Run:
 
     @property
     def readable(self) -> dict[str, Any]:
-        """The figures that people read: the error instead of the terms of the loss, where it is known."""
+        """The metrics to print: the error instead of the terms of the loss, if it is known."""
         shown = self.metrics
         error = error_of(shown, len(self.data.shape) == 3)
         if not error:
@@ -73,38 +75,37 @@ class Run:
         return {"validation": error, **{name: value for name, value in shown.items() if name not in terms}}
 
     @cached_property
-    def beside(self) -> dict[str, Any]:
-        """The error of the model beside the mean item's and PCA's, as beside_baselines has it; {} where none fits."""
-        return (
-            compare_with_baselines(self.model, self.data, self.parts, self.steps, self.kept.get("epoch"))
-            if self.history
-            else {}
-        )
+    def baselines(self) -> dict[str, Any]:
+        """The errors of the model, of the mean item and of PCA: see compare_with_baselines; {} if none applies."""
+        if not self.history:
+            return {}
+        kept = self.metrics["kept_epoch"]
+        return compare_with_baselines(self.model, self.data, self.parts, self.steps, self.history, int(kept))
 
     @property
     def self_check(self) -> str | None:
-        """One line of how well a detector finds synthesized defects of normal pictures; None for any other run."""
+        """One line with the detection rate of synthetic defects in normal images; None for a run without detector."""
         lines = [part.summary() for part in getattr(self.model, "parts", {}).values()]
         return next((line for line in lines if line), None)
 
     @property
     def steps(self) -> int:
-        """Steps of the training, as its options have them."""
+        """The planned number of steps."""
         options = self.model.about["training"]
         return max(1, round(options["epochs"] * -(-len(self.parts["train"]) // options["batch_size"])))
 
     def save(self, path: Path | str, force: bool = False) -> Path:
-        """Write model and figures as a run folder; raises BadInput as the model's save does."""
+        """Write model and metrics as a run folder; raises BadInput like Autoencoder.save."""
         path = Path(self.model.save(path, force))
         replace(self, path=path).write()
         return path
 
     def write(self) -> None:
-        """metrics.json, history.csv, index.html and card.md beside the weights."""
+        """Write metrics.json, history.csv, index.html and card.md."""
         assert self.path is not None
         metrics = {"status": self.finished, "training": self.metrics}
-        if self.beside:
-            metrics["beside"] = self.beside
+        if self.baselines:
+            metrics["beside"] = self.baselines  # the key of the first format
         store.write_json(self.path / store.METRICS, metrics)
         write_history(self.path / store.HISTORY, self.history)
         self.plot().write(self.path / store.PAGE)
@@ -112,37 +113,37 @@ class Run:
             temporary.write_text(self.card(), encoding="utf-8")
 
     def plot(self) -> Page:
-        """A page with the loss curves, and pictures over what the model makes of them; a notebook shows it."""
+        """The page of the run: metrics, images above their reconstructions, loss curves. A notebook displays it."""
         about = getattr(self.model, "about", {})
-        page = Page(f"{about.get('recipe', 'model')}: what it learned")
+        page = Page(f"{about.get('recipe', 'model')}: training")
         if self.history:
             page.figures({key.replace("_", " "): value for key, value in self.readable.items()})
-        if self.beside:
-            page.text(self.beside["verdict"])
+        if self.baselines:
+            page.text(self.baselines["verdict"])
         if self.self_check:
             page.text(self.self_check)
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         if isinstance(self.model, Autoencoder):
-            page.section("Pictures over what the model makes of them")
-            page.picture(*self.look(held))
+            page.section("Reconstructions")
+            page.picture(*self.reconstructions(held))
         per_value = bool(self.history) and "loss_per_value" in self.history[-1]
-        end = "_per_value" if per_value else ""  # a validation may be of whole pictures, a training of crops
+        end = "_per_value" if per_value else ""  # validation may use full images, and training crops
         curves = {
             name: ([row["epoch"] for row in self.history], [row[key] for row in self.history])
             for name, key in (("training", f"loss{end}"), ("validation", f"validation_loss{end}"))
             if self.history and key in self.history[-1]
         }
         if curves:
-            page.section("Learning")
+            page.section("Loss")
             page.chart(
-                charts.curves(curves, xlabel="epoch", ylabel=f"loss (nats {'a value' if per_value else 'an item'})"),
-                "The loss, epoch by epoch.",
+                charts.curves(curves, xlabel="epoch", ylabel=f"loss (nats per {'value' if per_value else 'item'})"),
+                "The loss of each epoch.",
             )
         return page
 
     @torch.no_grad()
-    def look(self, part: str) -> tuple[Image, str]:
-        """Pictures of a part over what the model makes of them, between them what it saw; and the line below."""
+    def reconstructions(self, part: str) -> tuple[Image, str]:
+        """Rows of targets, corrupted inputs (if any) and reconstructions of a part, and the caption."""
         model, items = (
             self.model,
             skipping_corrupt(self.data.subset(self.parts[part][:SHOWN])).floats().to(self.model.device),
@@ -151,15 +152,15 @@ class Run:
         if model.corruption is not None:
             sample = model.corruption(sample, Context(Noise(0, 0, len(items), device=items.device)))
         y, _ = model.predict(sample, Context())
-        own = slice(model.shape[0])  # without a mask beside the picture
+        own = slice(model.shape[0])  # without the channel of a mask
         shown = [sample.target[:, own], sample.x[:, own], model.objective.picture(y)[:, own]]
         if sample.x is sample.target:
             del shown[1]
-        between = " Between: what the model saw." if len(shown) == 3 else ""
-        return rows(*map(as_pictures, shown)), f"Above: from the {part} part.{between} Below: rebuilt."
+        between = " Middle: network input." if len(shown) == 3 else ""
+        return rows(*map(as_pictures, shown)), f"Top: from the {part} part.{between} Bottom: output."
 
     def card(self) -> str:
-        """What a stranger should know of this model, in Markdown."""
+        """The model card in Markdown: data, options and metrics."""
         about = getattr(self.model, "about", {})
         data = about.get("data", {})
         lines = [f"# {about.get('recipe', type(self.model).__name__)}", ""]

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish that is heard between two steps."""
+"""Ctrl-C ends a training between two steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that the step at hand is finished first; a second Ctrl-C stops at once."""
+    """An event that Ctrl-C sets, so that the current step is finished first; a second Ctrl-C stops at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -22,7 +22,7 @@ def interruptible() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    # A job queue says SIGTERM where a person says Ctrl-C.
+    # A job queue sends SIGTERM where a user presses Ctrl-C.
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop

@@ -1,4 +1,4 @@
-"""One step: the gradient of a global batch, in micro-batches where memory asks for it, and what follows from it."""
+"""One step: the gradient of a global batch, in micro-batches if memory is short, and the update of the weights."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from isthmus.types import Context, Losses, Noise, Sample
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Gradient = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # of each micro-batch its losses and items; sums of all
-VALIDATION = 2**40  # a step that no training reaches: the noise of the two never meets
+Gradient = tuple[list[tuple[Losses, int]], dict[str, Tensor]]  # losses and items of each micro-batch; the sums
+VALIDATION = 2**40  # the number of a step that no training reaches: validation has noise of its own
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class Step:
-    """A module that learns from batches. `micro` items are passed at once, fewer when memory does not suffice."""
+    """The updates of a module. `micro` items are passed at once, fewer if memory is short."""
 
     def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any], data: Data):
         self.fabric, self.module, self.options = fabric, module, options
         self.range, self.paired = data.range, data.paired
         self.micro: int = options["micro_batch"] or options["batch_size"]
-        self.say: Callable[[str], None] = lambda sentence: None
-        whole: Any = torch.compile(module) if options["compile"] else module
-        self.net = fabric.setup_module(whole)  # before the optimiser: FSDP makes the parameters new
+        self.notify: Callable[[str], None] = lambda sentence: None
+        callable_module: Any = torch.compile(module) if options["compile"] else module
+        self.net = fabric.setup_module(callable_module)  # before the optimizer: FSDP replaces the parameters
         decay = options["weight_decay"]
         fused = fabric.device.type in ("cpu", "cuda") and options["strategy"] != "fsdp"
         adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
         self.optimizer = cast(Any, fabric.setup_optimizers(adam))
         self.weights = [weight for group in adam.param_groups for weight in group["params"]]
         self.average = EMA(module, options["ema"])
-        # One process in full precision: what Fabric would put around each call does nothing, and takes its time, and
-        # so does what torch puts around a step of the optimiser: a record for the profiler, and hooks that are none.
-        self.alone = fabric.world_size == 1 and options["precision"] == "32-true"
-        self.call = whole if self.alone else self.net
-        self.change = partial(inspect.unwrap(type(adam).step), adam) if self.alone else self.optimizer.step
+        # One process in full precision needs no wrapper of Fabric around each call, nor torch's profiler record and
+        # hooks around a step of the optimizer; they cost time at every step.
+        self.unwrapped = fabric.world_size == 1 and options["precision"] == "32-true"
+        self.call = callable_module if self.unwrapped else self.net
+        self.update = partial(inspect.unwrap(type(adam).step), adam) if self.unwrapped else self.optimizer.step
 
     def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
         """The losses of a batch with the noise of step `number`."""
@@ -60,50 +60,50 @@ class Step:
         return self.call(sample, Context(noise, progress))
 
     def gradient(self, batch: Batch, number: int, progress: float) -> Gradient:
-        """Add up the gradient of a global batch: what the micro-batches lost, and the sums over all of it.
+        """Add up the gradient of a global batch; return the losses of its micro-batches and its sums.
 
-        Where memory does not suffice, again with half as many items at once: the result is the same but for
-        rounding, because no layer looks at more than one item and all noise is drawn for the whole batch.
+        Out of memory, it is repeated with half as many items at once. The result is the same except for rounding,
+        because no layer depends on more than one item and all noise is drawn for the global batch.
         """
         while True:
             try:
                 return self._passes(batch, number, progress)
             except (RuntimeError, MemoryError) as error:
                 size = min(self.micro, batch.rows.stop - batch.rows.start)
-                if size == 1 or self.fabric.world_size > 1 or not lacks_memory(error):
+                if size == 1 or self.fabric.world_size > 1 or not out_of_memory(error):
                     raise
-            # Not in the except clause, where the error would keep what filled the memory alive.
+            # Not in the except clause, where the error would keep the tensors that filled the memory alive.
             self.forget()
             self.micro = math.ceil(size / 2)
-            self.say(f"memory does not suffice for {size} items at once: {self.micro} from now on, the same result")
+            self.notify(f"out of memory with {size} items at once: {self.micro} from now on, with the same result")
 
     def _passes(self, batch: Batch, number: int, progress: float) -> Gradient:
-        found: list[tuple[Losses, int]] = []
+        lost: list[tuple[Losses, int]] = []
         sums: dict[str, Tensor] = {}
         parts, shared = list(batch.split(self.micro)), self.fabric.world_size > 1
-        for place, part in enumerate(parts, 1):
-            with self.fabric.no_backward_sync(self.net, enabled=place < len(parts)) if shared else nullcontext():
+        for count, part in enumerate(parts, 1):
+            with self.fabric.no_backward_sync(self.net, enabled=count < len(parts)) if shared else nullcontext():
                 losses = self.losses(part, number, progress)
-                # Fabric takes the mean over the ranks of what each makes of its share.
+                # Fabric takes the mean over the ranks of the gradients of their shares.
                 weight = part.counted / part.total * self.fabric.world_size
                 loss = losses.total if weight == 1 else losses.total * weight
-                loss.backward() if self.alone else self.fabric.backward(loss)
+                loss.backward() if self.unwrapped else self.fabric.backward(loss)
             for name, value in losses.sums.items():
                 value = value if part.counted else torch.zeros_like(value)
                 sums[name] = sums[name] + value if name in sums else value
-            found.append((losses.detached(), part.counted))
-        return found, {name: all_reduce(value, self.fabric) for name, value in sums.items()}
+            lost.append((losses.detached(), part.counted))
+        return lost, {name: all_reduce(value, self.fabric) for name, value in sums.items()}
 
     def apply(self, number: int, rate: float, sums: dict[str, Tensor]) -> None:
-        """Change the weights by the gradient that has been added up."""
+        """Update the weights with the gradient that has been added up."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.options["clip"] is not None:
-            # A norm that is no number is the loss's to tell; half precision skips such a step by itself.
+            # A norm that is not finite is reported as a loss; half precision skips such a step by itself.
             bound: dict[str, Any] = {"max_norm": self.options["clip"], "error_if_nonfinite": False}
             self.fabric.clip_gradients(self.net, self.optimizer, **bound)
         with torch.no_grad():
-            self.change()
+            self.update()
         self.forget()
         if callable(after_step := getattr(self.module, "after_step", None)):
             after_step(sums)
@@ -111,23 +111,23 @@ class Step:
             self.average.update(number)
 
     def validate(self, data: Data) -> dict[str, float]:
-        """Mean losses of held-back items with the weights that would be kept, always with the same noise."""
-        tally, rows = Meters(), torch.arange(len(data))
+        """Mean losses of the validation part with the weights that would be kept, always with the same noise."""
+        meters, rows = Meters(), torch.arange(len(data))
         with torch.no_grad(), self.average.in_use():
             self.module.eval()
             for number, batch in enumerate(batches(data, rows, self.options["batch_size"], self.fabric)):
                 for part in batch.split(self.micro):
-                    tally.add(self.losses(part, VALIDATION + number), part.counted)
+                    meters.add(self.losses(part, VALIDATION + number), part.counted)
             self.module.train()
-        tally.share(self.fabric)
-        return tally.means()
+        meters.all_reduce(self.fabric)
+        return meters.means()
 
     def forget(self) -> None:
-        """Drop the gradient; torch's own zero_grad takes twenty times as long, which shows in a small net."""
+        """Drop the gradient; torch's own zero_grad takes twenty times as long, which a small net notices."""
         for weight in self.weights:
             weight.grad = None
 
 
-def lacks_memory(error: BaseException) -> bool:
-    """Whether this is how torch, or Python, says that there is no memory left."""
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is an out-of-memory error of torch or Python."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

@@ -1,7 +1,7 @@
-"""Batches made beside the training: worker processes read, augment and corrupt those of the coming steps.
+"""Worker processes that read, augment and corrupt the batches of the coming steps.
 
-What a corruption draws with Pillow or counts photon by photon keeps a GPU waiting. The noise of a step follows from
-(seed, step) alone, so it does not matter which process makes a batch, nor when.
+A corruption drawn with Pillow, or computed photon by photon, keeps a GPU waiting. The noise of a step follows from
+(seed, step) alone, so a batch is the same whichever process prepares it, at any time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.multiprocessing import get_context  # through which tensors travel in shared memory
+from torch.multiprocessing import get_context  # passes tensors in shared memory
 
 from isthmus.data import to_unit
 from isthmus.distributed import rank_rows
@@ -24,18 +24,18 @@ from isthmus.types import Context, Noise, Sample
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
 
-AHEAD = 4  # batches a worker makes before they are asked for
+AHEAD = 4  # batches that a worker prepares in advance
 Prepared = tuple[dict[str, Any], slice, int, int]  # the fields of a Sample, and those of a Batch
 
 
-class Steps:
-    """The number of a step -> its corrupted batch on the CPU as plain tensors, and its places in the global one."""
+class PreparedSteps:
+    """The number of a step -> its corrupted batch on the CPU as plain tensors, and its rows in the global batch."""
 
     def __init__(self, training: Training) -> None:
         self.data, self.module = training.train_part, training.plain
         self.size, self.seed = training.options["batch_size"], training.options["seed"]
         self.epoch_steps, self.steps = training.epoch_steps, training.steps
-        self.place = SimpleNamespace(world_size=training.fabric.world_size, global_rank=training.fabric.global_rank)
+        self.rank = SimpleNamespace(world_size=training.fabric.world_size, global_rank=training.fabric.global_rank)
         self.epoch, self.order = -1, torch.empty(0)
 
     def __getitem__(self, step: int) -> Prepared:
@@ -43,7 +43,7 @@ class Steps:
         if epoch != self.epoch:
             self.epoch, self.order = epoch, order(self.data, self.seed, epoch, self.size)
         chosen = self.order[number * self.size : (number + 1) * self.size]
-        mine = rank_rows(len(chosen), self.place)  # type: ignore[arg-type]
+        mine = rank_rows(len(chosen), self.rank)  # type: ignore[arg-type]
         counted = mine.stop - mine.start
         mine = mine if counted else slice(0, 1)
         sample = Sample.of(to_unit(self.data.batch(chosen[mine]), self.data.range), self.data.paired)
@@ -54,8 +54,8 @@ class Steps:
         return {"sample": fields, "corrupted": sample.corrupted}, mine, len(chosen), counted
 
 
-class Made:
-    """The batches of a training in the order of its steps; workers start with the first that is asked for."""
+class WorkerBatches:
+    """The batches of a training in the order of its steps; the workers start with the first request."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -63,42 +63,42 @@ class Made:
         self.coming: deque[tuple[int, Future[Prepared]]] = deque()
 
     def batches(self, first: int, count: int) -> Iterator[Batch]:
-        """Those of `count` steps from the step `first` on."""
+        """The batches of `count` steps, beginning with the step `first`."""
         steps, workers = self.training.steps, self.training.options["workers"]
         for step in range(first, min(first + count, steps)):
-            if not self.coming or self.coming[0][0] != step:  # the first, or others than were expected
+            if not self.coming or self.coming[0][0] != step:  # the first step, or other steps than the workers prepare
                 self.close()
                 self.pool = ProcessPoolExecutor(
-                    workers, get_context(), initializer=begin_worker, initargs=(Steps(self.training),)
+                    workers, get_context(), initializer=begin_worker, initargs=(PreparedSteps(self.training),)
                 )
             assert self.pool is not None
             ahead = self.coming[-1][0] + 1 if self.coming else step
             for coming in range(ahead, min(step + 1 + AHEAD * workers, steps)):
-                self.coming.append((coming, self.pool.submit(make, coming)))
+                self.coming.append((coming, self.pool.submit(prepare, coming)))
             fields, rows, total, counted = self.coming.popleft()[1].result()
             sample = Sample(**fields["sample"]).replace(corrupted=fields["corrupted"])
             yield Batch(sample, rows, total, counted)
 
     def close(self) -> None:
-        """End the workers, whatever they are at."""
+        """End the workers without waiting for their batches."""
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
         self.pool = None
         self.coming.clear()
 
 
-_steps: Steps | None = None  # of this process, where it is a worker
+_steps: PreparedSteps | None = None  # of this process, if it is a worker
 
 
-def begin_worker(steps: Steps) -> None:
-    """Ctrl-C is for the training alone, which then needs the batch at hand to end its step."""
+def begin_worker(steps: PreparedSteps) -> None:
+    """Ignore Ctrl-C: the training still needs the current batch to finish its step."""
     global _steps
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     _steps = steps
 
 
-def make(step: int) -> Prepared:
+def prepare(step: int) -> Prepared:
     assert _steps is not None
     with torch.no_grad():
         return _steps[step]

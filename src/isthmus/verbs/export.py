@@ -66,7 +66,7 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     _refuse_own(run)
     model = copy.deepcopy(as_model(run)).cpu().eval()
     if part == "decoder" and model.has_skips:
-        raise BadInput("a code alone does not decode here: this net hands the decoder skips from the encoder too")
+        raise BadInput("this model cannot decode a code alone: its decoder also takes skips from the encoder")
     weights = [tensor for word in WORDS[part] for tensor in getattr(model, word).state_dict().values()]
     if (size := sum(tensor.nbytes for tensor in weights)) > LIMIT:
         raise BadInput(f"{out}: weights of {size / 1e9:.1f} GB, but an ONNX file in one piece holds less than 2 GB")

@@ -179,5 +179,5 @@ def test_a_config_of_nonsense_is_refused_in_one_line(about: Any) -> None:
     isthmus.create("undercomplete", shape=(1, 8, 8)).save("run")
     config = json.loads(Path("run/config.json").read_text())
     Path("run/config.json").write_text(json.dumps(config | {"about": about}))
-    with pytest.raises(isthmus.BadInput, match="how the model came to be"):
+    with pytest.raises(isthmus.BadInput, match="no valid description of the training"):
         isthmus.load("run")
