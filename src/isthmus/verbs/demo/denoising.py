@@ -1,4 +1,4 @@
-"""Noise in, clean pictures out."""
+"""Chapter: the denoising autoencoder beside a Gaussian blur."""
 
 from __future__ import annotations
 
@@ -13,34 +13,31 @@ from isthmus.verbs.demo.bench import Bench, decibels
 SIGMA = 0.4
 
 
-def noise(bench: Bench, page: Page) -> None:
-    """Noisy, blurred, cleaned, original."""
-    model = bench.learn("denoising", "denoising", 64, epochs=90, lr=1e-3, corruption=f"gaussian:{SIGMA}")
+def denoising(bench: Bench, page: Page) -> None:
+    model = bench.train_model("denoising", "denoising", 64, epochs=90, lr=1e-3, corruption=f"gaussian:{SIGMA}")
     assert model.corruption is not None
-    seen, kept = (
+    noisy, noisy_validation = (
         model.corruption(Sample.of(x), Context(Noise(0, 0, len(x)))).x for x in (bench.test, bench.validation)
     )
-    cleaned = model.reconstruct(seen)
-    # The blur gets the width that suits it best, chosen like our own sizes on the validation part.
-    width = max((w / 10 for w in range(3, 13)), key=lambda w: decibels(blurred(kept, w), bench.validation))
-    blur = blurred(seen, width)
-    before, simple, after = (decibels(x, bench.test) for x in (seen, blur, cleaned))
+    denoised = model.reconstruct(noisy)
+    # The width of the blur is the best one on the validation part.
+    width = max((w / 10 for w in range(3, 13)), key=lambda w: decibels(blurred(noisy_validation, w), bench.validation))
+    blur = blurred(noisy, width)
+    before, baseline, after = (decibels(x, bench.test) for x in (noisy, blur, denoised))
 
     page.section(
-        "Noise away: the denoising autoencoder",
-        "This one is given a spoilt picture and compared with the clean one. To do well it has to know what digits "
-        "look like, and so it can tell pen from noise. The noise is drawn anew at every step: it never meets "
-        "the same spoilt picture twice.\n\n"
-        "A blur also takes noise away, but it knows nothing of digits, and takes the strokes away with it.",
+        "Denoising autoencoder",
+        "The input is a noisy image, and the target is the clean one. The noise is drawn anew at every step. To remove "
+        "it, the network has to learn what digits look like.\n\n"
+        "A Gaussian blur also removes noise, but it blurs the strokes as well.",
     )
     page.picture(
-        rows(*(as_pictures(x[bench.ten]) for x in (seen, blur, cleaned, bench.test))),
-        f"From top to bottom: noisy, {before:.1f} dB; the best blur, {simple:.1f} dB; cleaned by the autoencoder, "
-        f"{after:.1f} dB; the original. More decibels (PSNR) are nearer to the original; "
-        f"mean over {len(bench.test)} digits that were not in the training.",
+        rows(*(as_pictures(x[bench.ten]) for x in (noisy, blur, denoised, bench.test))),
+        f"Rows: noisy, {before:.1f} dB; the best Gaussian blur, {baseline:.1f} dB; denoised by the autoencoder, "
+        f"{after:.1f} dB; original. PSNR, mean of {len(bench.test)} test digits; higher is better.",
     )
-    error = float(squared_error(cleaned, bench.test).mean())
-    bench.row("denoising", "64", error, after, before, "decibels; before")
+    error = float(squared_error(denoised, bench.test).mean())
+    bench.row("denoising", "64", error, after, before, "PSNR; noisy input")
 
 
 def blurred(x: torch.Tensor, width: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Few numbers: a bent line through a cloud of points, and digits in six numbers, both beside PCA."""
+"""Chapters: a curve through 2-D points, and digits in six numbers, both beside PCA."""
 
 from __future__ import annotations
 
@@ -7,67 +7,63 @@ import torch
 
 from isthmus.metrics import squared_error
 from isthmus.report import Page, as_pictures, charts, rows
-from isthmus.verbs.demo.bench import Bench, pca, than, told
+from isthmus.verbs.demo.bench import Bench, digits, pca, relative
 
-NUMBERS, SPREAD = 6, 0.018
+CODE, SPREAD = 6, 0.018
 
 
 def points(count: int, seed: int) -> np.ndarray:
-    """Points beside a bow, inside the unit square; they stray from it by SPREAD."""
+    """count×2 points along an arc inside the unit square, with Gaussian noise of SPREAD."""
     draw = np.random.default_rng(seed)
-    along = draw.uniform(-1, 1, count) * 0.85 * np.pi
-    bow = np.stack([0.5 + 0.33 * np.sin(along), 0.5 - 0.24 * np.cos(along)], 1)
-    return (bow + draw.normal(0, SPREAD, bow.shape)).astype(np.float32)
+    angle = draw.uniform(-1, 1, count) * 0.85 * np.pi
+    arc = np.stack([0.5 + 0.33 * np.sin(angle), 0.5 - 0.24 * np.cos(angle)], 1)
+    return (arc + draw.normal(0, SPREAD, arc.shape)).astype(np.float32)
 
 
-def cloud(bench: Bench, page: Page) -> None:
-    """2-D points, one number each."""
+def curve(bench: Bench, page: Page) -> None:
     train, test = points(1000, 0), torch.from_numpy(points(300, 1))
     keys = {"widths": (64, 64), "augment": "none"}
-    model = bench.learn("bent line", "deep", 1, on=train, epochs=120, lr=5e-3, **keys)
+    model = bench.train_model("curve", "deep", 1, on=train, epochs=120, lr=5e-3, **keys)
     codes = model.encode(train)
-    curve = model.decode(torch.linspace(float(codes.min()), float(codes.max()), 200)[:, None])
-    flat = pca(torch.from_numpy(train), test, 1)
-    order = flat[:, 0].argsort()
+    decoded = model.decode(torch.linspace(float(codes.min()), float(codes.max()), 200)[:, None])
+    linear = pca(torch.from_numpy(train), test, 1)
+    order = linear[:, 0].argsort()
     ours = float(squared_error(model.reconstruct(test), test).mean().sqrt())
-    theirs = float(squared_error(flat, test).mean().sqrt())
+    baseline = float(squared_error(linear, test).mean().sqrt())
 
     page.section(
-        "A line that may bend",
-        "Here are points, two numbers each. Say you may keep only one number a point, and must put the point back "
-        "from it. The classical answer is principal component analysis, PCA: draw the best straight line, and keep "
-        "how far along it a point lies.\n\n"
-        "An autoencoder does the same with a line that may bend. Nobody told it the shape: it was only asked to "
-        "give back what it was given, through one number.",
+        "A curve instead of a line",
+        "Each point has two coordinates, and the code keeps one number for each point. Principal component analysis "
+        "(PCA) projects the points onto the best straight line.\n\n"
+        "An autoencoder may use a curve. Its shape was not given: the network was only trained to reconstruct its "
+        "input from one number.",
     )
-    lines = {"autoencoder": curve.numpy(), "PCA": flat[order].numpy()}
+    lines = {"autoencoder": decoded.numpy(), "PCA": linear[order].numpy()}
     page.chart(
         charts.scatter(test.numpy(), lines=lines),
-        f"{len(test)} points that neither has seen. Put back on the line, a point is typically {told(theirs)} away "
-        f"from where it was with PCA, and {told(ours)} with the autoencoder, {than(ours, theirs)} with PCA. "
-        f"(Typically: the root of the mean square. The points were strewn so that {SPREAD} across the line is "
-        "pure chance.)",
+        f"{len(test)} test points. The root mean squared distance of a reconstruction from its point is "
+        f"{digits(baseline)} with PCA and {digits(ours)} with the autoencoder, {relative(ours, baseline)} with PCA. "
+        f"The noise of the points across the curve is {SPREAD}.",
     )
-    bench.row("bent line", "1", None, ours, theirs, "distance; PCA's")
+    bench.row("curve", "1", None, ours, baseline, "RMS distance; PCA")
 
 
-def digits(bench: Bench, page: Page) -> None:
-    """The 64 values of a digit in six."""
-    model = bench.learn("undercomplete", "deep", NUMBERS, epochs=120, widths=(256, 128))
-    flat, made = pca(bench.train, bench.test, NUMBERS), model.reconstruct(bench.test)
-    ours, theirs = bench.error(model), float(squared_error(flat, bench.test).mean())
+def undercomplete(bench: Bench, page: Page) -> None:
+    model = bench.train_model("undercomplete", "deep", CODE, epochs=120, widths=(256, 128))
+    linear, rebuilt = pca(bench.training, bench.test, CODE), model.reconstruct(bench.test)
+    ours, baseline = bench.error(model), float(squared_error(linear, bench.test).mean())
 
     page.section(
-        "Few numbers: the undercomplete autoencoder",
-        f"A digit here is 8 × 8 pixels: 64 numbers. An encoder squeezes them into {NUMBERS}, and a decoder "
-        f"draws the digit again from those {NUMBERS} alone. What gets through so narrow a place has to be what "
-        "matters: which digit it is, how it leans, how thick the pen was.\n\n"
-        f"PCA gets {NUMBERS} numbers as well, and may only mix {NUMBERS} fixed pictures.",
+        "Undercomplete autoencoder",
+        f"A digit has 8 × 8 = 64 pixels. The encoder reduces them to {CODE} numbers, and the decoder reconstructs the "
+        "digit from these alone. So small a code can only keep the most important properties: which digit it is, its "
+        "slant, the width of its strokes.\n\n"
+        f"PCA also keeps {CODE} numbers, the weights of {CODE} fixed images.",
     )
     page.picture(
-        rows(*(as_pictures(x[bench.ten]) for x in (bench.test, made, flat))),
-        f"From top to bottom: digits that were not in the training; the autoencoder's, from {NUMBERS} numbers; "
-        f"PCA's, from {NUMBERS} numbers. Squared error of a picture, mean over {len(bench.test)}: "
-        f"{told(ours)} against {told(theirs)}, {than(ours, theirs)} with PCA.",
+        rows(*(as_pictures(x[bench.ten]) for x in (bench.test, rebuilt, linear))),
+        f"Rows: test digits; reconstructions by the autoencoder; reconstructions by PCA, from {CODE} numbers each. "
+        f"Mean squared error of {len(bench.test)} test digits: {digits(ours)}, {relative(ours, baseline)} with PCA "
+        f"({digits(baseline)}).",
     )
-    bench.row("undercomplete", str(NUMBERS), ours, ours, theirs, "squared error; PCA's")
+    bench.row("undercomplete", str(CODE), ours, ours, baseline, "squared error; PCA")

@@ -1,4 +1,4 @@
-"""Random numbers become digits: the variational autoencoder, and its two numbers as a map."""
+"""Chapters: new digits from a variational autoencoder, and its latent space of two dimensions."""
 
 from __future__ import annotations
 
@@ -8,48 +8,46 @@ from torch import Tensor
 from isthmus.metrics import squared_error
 from isthmus.report import Page, as_pictures, charts, grid, rows
 from isthmus.types import Noise
-from isthmus.verbs.demo.bench import Bench, pca, told
+from isthmus.verbs.demo.bench import Bench, digits, pca
 
 CODE, BETA = 16, 2.0
-DRAWN, SHOWN = 500, 60
-SIDE, REACH, STEPS = 14, 2.6, 12
+SAMPLES, SHOWN = 500, 60
+SIDE, EXTENT, STEPS = 14, 2.6, 12
 
 
-def invent(bench: Bench, page: Page) -> None:
-    """The same random numbers through a plain decoder and through the VAE's."""
+def variational(bench: Bench, page: Page) -> None:
+    """The same random codes through the decoder of a plain autoencoder and of a VAE."""
     widths = (256, 128)
-    plain = bench.learn(f"plain, {CODE} numbers", "deep", CODE, epochs=80, widths=widths)
-    model = bench.learn("variational", "variational", CODE, epochs=80, widths=widths, loss="gaussian", beta=BETA)
-    dice = Noise(0, 0, DRAWN).normal(CODE)
-    codes = plain.encode(bench.train)
-    nonsense, digits = plain.decode(codes.mean(0) + codes.std(0) * dice), model.decode(dice)
-    far = {name: nearest(x, bench.train) for name, x in (("plain", nonsense), ("ours", digits), ("real", bench.test))}
+    plain = bench.train_model(f"plain, {CODE} numbers", "deep", CODE, epochs=80, widths=widths)
+    model = bench.train_model("variational", "variational", CODE, epochs=80, widths=widths, loss="gaussian", beta=BETA)
+    random = Noise(0, 0, SAMPLES).normal(CODE)
+    codes = plain.encode(bench.training)
+    from_plain, from_vae = plain.decode(codes.mean(0) + codes.std(0) * random), model.decode(random)
+    baseline, ours, real = (nearest(x, bench.training) for x in (from_plain, from_vae, bench.test))
 
     page.section(
-        "Out of nothing: the variational autoencoder",
-        f"Can a decoder make digits that nobody wrote, from {CODE} random numbers? For a plain one that is hard: its "
-        "codes lie where they fell in training, with empty land between them, and a random point mostly lands "
-        "there.\n\n"
-        "A variational autoencoder (VAE) makes each code a small cloud instead of a point, and pays for codes that "
-        "are not spread like a bell curve around zero. The clouds touch, little land stays empty, and where a random "
-        "point lands, there is a digit or something on the way from one to another.",
+        "Variational autoencoder",
+        f"Can a decoder generate new digits from {CODE} random numbers? The codes of a plain autoencoder leave gaps, "
+        "and a random code mostly falls into one of them.\n\n"
+        "A variational autoencoder (VAE) encodes an image as a normal distribution instead of a point, and is penalized "
+        "for distributions that differ from N(0, I). The distributions overlap, few gaps remain, and most random codes "
+        "decode to a digit.",
     )
     page.side_by_side(
         [
             (
-                grid(as_pictures(nonsense[:SHOWN]), columns=10, scale=5),
-                f"Random codes through a plain decoder, stretched to where its own codes lie. Squared distance to the "
-                f"nearest digit of the training: {told(far['plain'])}, mean over {DRAWN}.",
+                grid(as_pictures(from_plain[:SHOWN]), columns=10, scale=5),
+                f"Random codes with the mean and standard deviation of the plain autoencoder's codes, decoded. Squared "
+                f"distance to the nearest training digit, mean of {SAMPLES}: {digits(baseline)}.",
             ),
             (
-                grid(as_pictures(digits[:SHOWN]), columns=10, scale=5),
-                f"The same random codes through the VAE's decoder: {told(far['ours'])}. For digits that people wrote "
-                f"and that were not in the training it is {told(far['real'])}. (The code's price counts double here, "
-                f"β = {BETA:g}: cleaner digits out of nothing, rougher copies.)",
+                grid(as_pictures(from_vae[:SHOWN]), columns=10, scale=5),
+                f"Random codes from N(0, I), decoded by the VAE: {digits(ours)}. The test digits have {digits(real)}. "
+                f"(β = {BETA:g}: generated digits are cleaner than with β = 1, and reconstructions rougher.)",
             ),
         ]
     )
-    bench.row("variational", str(CODE), bench.error(model), far["ours"], far["plain"], "random to digit; plain")
+    bench.row("variational", str(CODE), bench.error(model), ours, baseline, "distance to data; plain")
 
 
 def nearest(x: Tensor, known: Tensor) -> float:
@@ -57,25 +55,26 @@ def nearest(x: Tensor, known: Tensor) -> float:
     return float(torch.cdist(x.flatten(1), known.flatten(1)).min(1).values.square().mean())
 
 
-def atlas(bench: Bench, page: Page) -> None:
-    """Two numbers a digit: where each lies, what lies everywhere, and a walk."""
-    model = bench.learn("variational, 2 numbers", "variational", 2, epochs=150, widths=(256, 128), loss="gaussian")
+def latent_space(bench: Bench, page: Page) -> None:
+    """The codes of the test digits in two dimensions, the decoded plane, and an interpolation."""
+    model = bench.train_model(
+        "variational, 2 numbers", "variational", 2, epochs=150, widths=(256, 128), loss="gaussian"
+    )
     codes = model.encode(bench.test)
-    middles = torch.stack([middle(codes[torch.from_numpy(bench.labels == digit)]) for digit in range(10)])
-    start, goal = divmod(int(torch.cdist(middles, middles).argmax()), 10)  # the two digits farthest apart
-    ends = middles[[start, goal]]
-    share = torch.linspace(0, 1, STEPS)[:, None]
-    walk = torch.lerp(ends[:1], ends[1:], share)
+    centers = torch.stack([center(codes[torch.from_numpy(bench.labels == digit)]) for digit in range(10)])
+    start, goal = divmod(int(torch.cdist(centers, centers).argmax()), 10)  # the two digits farthest apart
+    ends = centers[[start, goal]]
+    path = torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, STEPS)[:, None])
     distance = torch.cdist(codes, codes).fill_diagonal_(torch.inf)
     same = float((bench.labels[distance.argmin(1).numpy()] == bench.labels).mean())
-    across = torch.linspace(-REACH, REACH, SIDE)
-    up, right = torch.meshgrid(across.flip(0), across, indexing="ij")
-    plane = model.decode(torch.stack([right, up], -1).view(-1, 2))
+    axis = torch.linspace(-EXTENT, EXTENT, SIDE)
+    y, x = torch.meshgrid(axis.flip(0), axis, indexing="ij")
+    plane = model.decode(torch.stack([x, y], -1).view(-1, 2))
 
     page.section(
-        "A map of all digits",
-        "With only two numbers a code is a place on a map. Nobody told this VAE which digit is which. Look "
-        "how far the digits gather all the same, each in a land of its own, beside those that look like it.",
+        "Latent space in two dimensions",
+        "A code of two numbers can be plotted. This VAE was trained without labels, and yet its codes form clusters by "
+        "digit, with similar digits next to each other.",
     )
     page.side_by_side(
         [
@@ -83,29 +82,29 @@ def atlas(bench: Bench, page: Page) -> None:
                 charts.scatter(
                     codes.numpy(),
                     bench.labels,
-                    lines={"walk": walk.numpy()},
+                    lines={"interpolation": path.numpy()},
                     xlabel="first number",
                     ylabel="second number",
                     height=5.4,
                 ),
-                f"Where the {len(codes)} test digits lie. The colours were put on afterwards. The nearest "
-                f"neighbour of a digit on the map is the same digit for {same:.0%} of them; by chance, for about 10%.",
+                f"Codes of the {len(codes)} test digits, colored by their labels. The nearest neighbor of a code has "
+                f"the same label for {same:.0%} of them; chance is about 10%.",
             ),
             (
                 grid(as_pictures(plane), columns=SIDE, scale=4),
-                f"What the decoder draws at every place of the map, from −{REACH:g} to {REACH:g} on both axes.",
+                f"Decoded codes of a regular grid, from −{EXTENT:g} to {EXTENT:g} on both axes.",
             ),
         ]
     )
     page.picture(
-        rows(as_pictures(model.decode(walk))),
-        f"The walk on the map: in equal steps from a {start} to a {goal}. Nobody wrote what lies between.",
+        rows(as_pictures(model.decode(path))),
+        f"Linear interpolation from the code of a {start} to that of a {goal}, decoded.",
     )
-    flat = squared_error(pca(bench.train, bench.test, 2), bench.test)
+    baseline = squared_error(pca(bench.training, bench.test, 2), bench.test)
     error = bench.error(model)
-    bench.row("variational map", "2", error, error, float(flat.mean()), "squared error; PCA's")
+    bench.row("variational, 2-D", "2", error, error, float(baseline.mean()), "squared error; PCA")
 
 
-def middle(codes: Tensor) -> Tensor:
+def center(codes: Tensor) -> Tensor:
     """The code nearest to the median of N×2 codes."""
     return codes[(codes - codes.median(0).values).norm(dim=1).argmin()]
