@@ -93,8 +93,8 @@ def contractive(bench: Bench, page: Page) -> None:
         "A digit that is shifted by half a pixel, or has faint noise, is still the same digit, but the code of a plain "
         "autoencoder may change a lot. A contractive autoencoder is penalized for the derivatives of its code with "
         "respect to the image, and keeps only those that reconstruction needs.\n\n"
-        f"The price is a squared error of {digits(errors[ours])}, instead of {digits(errors[plain])} for a plain code of "
-        f"the same size. The third model, for comparison, is a plain code of {FEWER} units with an error of "
+        f"The price is a squared error of {digits(errors[ours])}, instead of {digits(errors[plain])} for a plain code "
+        f"of the same size. The third model, for comparison, is a plain code of {FEWER} units with an error of "
         f"{digits(errors[few])}.",
     )
     sample = bench.test[bench.ten[3:4]]

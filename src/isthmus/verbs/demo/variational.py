@@ -29,9 +29,9 @@ def variational(bench: Bench, page: Page) -> None:
         "Variational autoencoder",
         f"Can a decoder generate new digits from {CODE} random numbers? The codes of a plain autoencoder leave gaps, "
         "and a random code mostly falls into one of them.\n\n"
-        "A variational autoencoder (VAE) encodes an image as a normal distribution instead of a point, and is penalized "
-        "for distributions that differ from N(0, I). The distributions overlap, few gaps remain, and most random codes "
-        "decode to a digit.",
+        "A variational autoencoder (VAE) encodes an image as a normal distribution instead of a point, and is "
+        "penalized for distributions that differ from N(0, I). The distributions overlap, few gaps remain, and most "
+        "random codes decode to a digit.",
     )
     page.side_by_side(
         [
