@@ -17,7 +17,7 @@ from isthmus.corruptions import Corruption
 from isthmus.data import Data
 from isthmus.data.base import by_column, ends_of
 from isthmus.errors import BadInput
-from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
+from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of, skipped_files
 from isthmus.inference.mask_regions import COVERED
 from isthmus.jobs import job_of
 from isthmus.models import is_shipped
@@ -79,6 +79,7 @@ def evaluate(
         "items": len(data),
         **model_figures(model, data, damage, clean),
         **training_figures(model),
+        **skipped_files(data.skipped),
     }
     if model.path is not None and first is None:
         damaged = [f"{name}={value}" for name, value in told.items() if value is not None]

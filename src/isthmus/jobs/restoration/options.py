@@ -23,7 +23,8 @@ class RestoreOptions(TypedDict, total=False):
     value of white, such as 4095 for 12 bits in 16; by default found in each image. side_by_side: also write an image of
     before and after. truth: the ground truth, an image or a folder. split, first: select items of a folder or data set.
     format: of the images in an output folder, such as jpg; by default png, or what the input needs. jpeg_quality: 1 to
-    100, 95 by default. resume: keep existing results. each: called with the metrics of each image.
+    100, 95 by default. resume: keep existing results. each: called with the metrics of each image. skip: called with
+    the name of each file of a folder or data set that cannot be restored, and the reason.
     """
 
     model: Any
@@ -40,6 +41,7 @@ class RestoreOptions(TypedDict, total=False):
     resume: bool
     device: str
     each: Callable[[dict[str, Any]], None] | None
+    skip: Callable[[str, str], None] | None
 
 
 @dataclass

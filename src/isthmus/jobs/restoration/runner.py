@@ -206,6 +206,8 @@ def _write_items(
                 except BadInput as error:
                     reason = str(error).removeprefix(f"{shown}{name}: ").removeprefix(f"{name}: ")
                     failures.append(f"{name} ({reason})")
+                    if skip := options.get("skip"):
+                        skip(name, reason)
                     continue
                 if done is not None:
                     with notes.caught():
