@@ -118,9 +118,9 @@ def test_crop_goes_by_name_and_refuses_what_it_cannot_cut() -> None:
     module = augmentation("crop:6")
     assert isinstance(module, Crop)
     assert module.size == 6
-    with pytest.raises(BadInput, match="items of 2×9×7: a crop of 8 takes larger pictures"):
+    with pytest.raises(BadInput, match="items of 2×9×7: a crop of 8 takes larger images"):
         cropped(numbered(3), numbered(3), 8)
-    with pytest.raises(BadInput, match="a crop of 4 takes larger pictures"):
+    with pytest.raises(BadInput, match="a crop of 4 takes larger images"):
         cropped(torch.rand(3, 9), torch.rand(3, 9))
     with pytest.raises(BadInput, match="crop is 0"):
         Crop(0)

@@ -1,4 +1,4 @@
-"""'augment': what changes x and the target together, so that a net sees more than the pictures there are."""
+"""Augmentations: random changes of x and the target together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.corruptions.base import drawn
+from isthmus.corruptions.base import noise_of
 from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
 from isthmus.types import Context, Sample
@@ -14,10 +14,10 @@ from isthmus.types import Context, Sample
 
 @register
 class Affine(nn.Module):
-    """An augmentation: three items in four turned, sheared, scaled and shifted a little; x and target alike.
+    """Rotate, shear, scale and shift three items in four a little, x and target alike.
 
-    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training sees the pictures as they are,
-    so that what is learned ends on the data itself. Items that are no pictures are left alone.
+    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training uses unchanged images, so that
+    it ends on the data itself. Items other than images stay unchanged.
     """
 
     follows_progress = True
@@ -29,7 +29,7 @@ class Affine(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.8 or sample.x.dim() != 4:
             return sample
-        noise = drawn(ctx)
+        noise = noise_of(ctx)
         turn, shear, wide, high, right, down = (2 * noise.uniform(6) - 1).mul(self.strength).unbind(1)
         angle = 0.12 * turn
         rows = (
@@ -47,10 +47,10 @@ class Affine(nn.Module):
 
 @register
 class Zoom(nn.Module):
-    """A part of each item, enlarged to the whole, and one in two mirrored: x and target alike.
+    """Crop each item and enlarge the crop to the full size; mirror one in two; x and target alike.
 
-    least: the least share of the width and height that is seen; one item in five is seen whole. The last tenth of a
-    training sees the pictures as they are. Items that are no pictures are left alone.
+    least: the least share of width and height that is kept; one item in five is not cropped. The last tenth of a
+    training uses the images unchanged. Items other than images stay unchanged.
     """
 
     follows_progress = True
@@ -64,7 +64,7 @@ class Zoom(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.9 or sample.x.dim() != 4:
             return sample
-        share, right, down, mirrored, still = drawn(ctx).uniform(5).unbind(1)
+        share, right, down, mirrored, still = noise_of(ctx).uniform(5).unbind(1)
         side = torch.where(still < 0.2, 1.0, self.least + (1 - self.least) * share)
         maps = torch.zeros(len(side), 2, 3, device=side.device)
         maps[:, 0, 0] = torch.where(mirrored < 0.5, -side, side) if self.mirror else side
@@ -72,19 +72,19 @@ class Zoom(nn.Module):
         maps[:, 0, 2], maps[:, 1, 2] = (1 - side) * (2 * right - 1), (1 - side) * (2 * down - 1)
         grid = F.affine_grid(maps, list(sample.x.shape), align_corners=False)
 
-        def seen(t: Tensor) -> Tensor:
+        def zoomed(t: Tensor) -> Tensor:
             return F.grid_sample(t, grid, padding_mode="border", align_corners=False)
 
-        x = seen(sample.x)
-        return sample.replace(x=x, target=x if sample.target is sample.x else seen(sample.target))
+        x = zoomed(sample.x)
+        return sample.replace(x=x, target=x if sample.target is sample.x else zoomed(sample.target))
 
 
 @register
 class Crop(nn.Module):
-    """A random square of each item, in one of the 8 ways a square can lie: N×C×H×W -> N×C×size×size.
+    """A random square of each item in one of its 8 orientations: N×C×H×W -> N×C×size×size.
 
-    x and target alike; of a target that is larger by a whole factor, the square that shows the same. Raises BadInput
-    for what is smaller than the square, or no picture.
+    x and target alike; a target that is larger by an integer factor is cropped to the same area. Raises BadInput for
+    items that are no images or smaller than the square.
     """
 
     def __init__(self, size: int = 64) -> None:
@@ -95,8 +95,8 @@ class Crop(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         x, target, size = sample.x, sample.target, self.size
         if x.dim() != 4 or min(x.shape[2:]) < size:
-            raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: a crop of {size} takes larger pictures")
-        down, right, way = drawn(ctx).uniform(3).unbind(1)
+            raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: a crop of {size} takes larger images")
+        down, right, way = noise_of(ctx).uniform(3).unbind(1)
         top, left = (down * (x.shape[2] - size + 1)).long(), (right * (x.shape[3] - size + 1)).long()
         way = (way * 8).long()
         cut = square(x, top, left, size, way)
@@ -107,7 +107,7 @@ class Crop(nn.Module):
 
 
 def square(x: Tensor, top: Tensor, left: Tensor, size: int, way: Tensor) -> Tensor:
-    """x[n, :, top[n]:top[n] + size, left[n]:left[n] + size], turned over or round by way[n] in 0..7: one gather."""
+    """x[n, :, top[n]:top[n] + size, left[n]:left[n] + size], flipped and transposed by way[n] in 0..7: one gather."""
     flip_down, flip_right, swap = (((way >> bit) & 1).bool().view(-1, 1) for bit in range(3))
     run = torch.arange(size, device=x.device)
     rows = top[:, None] + torch.where(flip_down, size - 1 - run, run)
