@@ -25,7 +25,6 @@ ANYTHING = {
     "salt-and-pepper",
     "speckle",
     "masking",
-    "paired",
     "clipped",
     JOINED[0],
 }

@@ -18,6 +18,7 @@ from isthmus.bottlenecks.base import Bottleneck, no_penalty
 from isthmus.corruptions import Corruption
 from isthmus.data import prepared
 from isthmus.errors import BadInput
+from isthmus.fields import NEAREST
 from isthmus.files import check_output
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.model_files import load_weights, write_config
@@ -75,7 +76,7 @@ class Autoencoder(nn.Module):
         losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
         # To print: a crop and a full image, as training and validation may have them, compare in this loss only.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
-        if not self.training and self.spec.clean_target:
+        if not self.training and self.spec.clean_target and sample.kind_of_target() not in NEAREST:
             # The error is printed for any loss; without a clean target there is none.
             wanted = sample.target[:, : self.shape[0]]
             error = self.objective.picture(y.detach())[:, : self.shape[0]] - wanted

@@ -55,12 +55,13 @@ class MeanOf:
     """An iterator over samples that adds up the mean of each channel of their targets."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
-        self.samples, self.total, self.values = iter(samples), torch.zeros(()), 0
+        self.samples, self.total, self.values, self.labels = iter(samples), torch.zeros(()), 0, False
 
     def __iter__(self) -> Iterator[Sample]:
         for sample in self.samples:
             self.total = self.total + sample.target.float().flatten(2).sum((0, 2)).cpu()
             self.values += sample.target.numel() // sample.target.shape[1]
+            self.labels = sample.kind_of_target() == "labels"  # which have no mean
             yield sample
 
     def channels(self) -> Tensor:
@@ -79,5 +80,5 @@ def start_at_mean(decoder: nn.Module, objective: Objective, mean: MeanOf) -> Non
     if not layers or layers[-1].bias is None or objective.channels != 1:
         return
     color = mean.channels().clamp(0.01, 0.99)
-    if layers[-1].bias.shape == color.shape:
+    if layers[-1].bias.shape == color.shape and not mean.labels:
         layers[-1].bias.copy_(color if objective.link == "identity" else color.logit())

@@ -26,6 +26,7 @@ FORMER_NAMES = {  # of classes and arguments in runs of the first format
     "Shrink": "Downsample",
     "finds": "predicts_mask",
 }
+REMOVED = ("Paired",)  # modules of the first format that did nothing
 M = TypeVar("M", bound=type[nn.Module])
 
 
@@ -72,6 +73,7 @@ def config_of(value: Any) -> Any:
 
 def with_defaults(config: Any) -> Any:
     """The same config with every missing argument at its present default: old runs saved fewer arguments."""
+    config = renamed(config)
     if isinstance(config, list):
         return [with_defaults(item) for item in config]
     if not isinstance(config, dict) or config.get("name") not in _constructors:
@@ -81,11 +83,21 @@ def with_defaults(config: Any) -> Any:
     return {key: with_defaults(value) for key, value in (config | (defaults | config)).items()}
 
 
+def renamed(config: Any) -> Any:
+    """The config of one module with the present names; None for a module that is gone."""
+    if not isinstance(config, dict) or "name" not in config:
+        return config
+    config = {FORMER_NAMES.get(key, key): value for key, value in config.items()}
+    name = FORMER_NAMES.get(config["name"], config["name"])
+    return None if name in REMOVED else {**config, "name": name}
+
+
 def build(config: Any, own: Mapping[str, nn.Module] | None = None, argument: str = "") -> Any:
     """The module that `config_of` described; `own` holds the unregistered modules, by argument name.
 
     Raises BadInput for an unknown name, for arguments that do not fit, or for an unregistered module missing in `own`.
     """
+    config = renamed(config)
     if isinstance(config, list):
         return tuple(build(item, own, argument) for item in config)
     if not isinstance(config, dict):
@@ -97,8 +109,7 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, argument: str
             f"the {argument} of this run is of an unregistered class ({config['own']}): "
             f"load it with isthmus.load(run, {argument}=...)"
         )
-    config = {FORMER_NAMES.get(key, key): item for key, item in config.items()}
-    name = FORMER_NAMES.get(config.get("name", ""), config.get("name", ""))
+    name = config.get("name", "")
     if name not in _constructors:
         load_plugins()
     if name not in _constructors:

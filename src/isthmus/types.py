@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from isthmus.fields import Field
+
 Shape = tuple[int, ...]
 R = TypeVar("R", bound="Record")
 
@@ -80,7 +82,9 @@ class Record:
 class Sample(Record):
     """A batch: x and target N×..., weight for the loss, and side conditions.
 
-    corrupted: whether x has been corrupted ahead of the step; a model then does not corrupt it again.
+    fields: by name, "x", "target", "weight" or that of a condition, as a data set describes them; a tensor without one
+    is an image if it is N×C×H×W. corrupted: whether x has been corrupted ahead of the step; a model then does not
+    corrupt it again.
     """
 
     corrupted = False
@@ -91,23 +95,45 @@ class Sample(Record):
         target: Tensor,
         weight: Tensor | float = 1.0,
         condition: Mapping[str, Tensor] | None = None,
+        fields: Mapping[str, Field] | None = None,
     ) -> None:
         self.x, self.target, self.weight = x, target, weight
         self.condition: Mapping[str, Tensor] = condition or {}
+        self.fields: Mapping[str, Field] = fields or {}
 
     @classmethod
-    def of(cls, x: Tensor, paired: bool = False) -> Sample:
-        """x is its own target; or, `paired`, it holds both, one after the other along the channels."""
-        return cls(*x.tensor_split(2, 1)) if paired else cls(x, x)  # type: ignore[misc, arg-type]
+    def of(cls, x: Tensor) -> Sample:
+        """x is its own target."""
+        return cls(x, x)
+
+    @classmethod
+    def of_fields(cls, values: dict[str, Tensor], fields: Mapping[str, Field]) -> Sample:
+        """ "x", "target" (else x) and "weight"; all others are conditions."""
+        x = values.pop("x")
+        return cls(x, values.pop("target", x), values.pop("weight", 1.0), values, fields)
+
+    def kind_of_target(self) -> str:
+        """The kind of the target's field; "" if none is described, as of an x that is its own target."""
+        field = self.fields.get("target")
+        return field.kind if field else ""
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Apply `change` to every tensor, such as a cut to some items or a move to a device."""
-        weight = change(self.weight) if isinstance(self.weight, Tensor) else self.weight
-        x = change(self.x)
-        target = x if self.target is self.x else change(self.target)
-        return self.replace(
-            x=x, target=target, weight=weight, condition={k: change(v) for k, v in self.condition.items()}
-        )
+        return self.map(lambda tensor, field: change(tensor))
+
+    def map(self, change: Callable[[Tensor, Field | None], Tensor]) -> Sample:
+        """Apply `change` to every tensor and its field, None if it has none."""
+        field = self.fields.get
+        x = change(self.x, field("x"))
+        target = x if self.target is self.x else change(self.target, field("target"))
+        weight = change(self.weight, field("weight")) if isinstance(self.weight, Tensor) else self.weight
+        condition = {name: change(value, field(name)) for name, value in self.condition.items()}
+        return self.replace(x=x, target=target, weight=weight, condition=condition)
+
+    def in_units(self) -> Sample:
+        """The stored values of every field in the units of the model."""
+        scaled = self.map(lambda tensor, field: field.to_units(tensor) if field else tensor)
+        return scaled.replace(fields={name: field.in_units for name, field in self.fields.items()})
 
 
 class Context(Record):

@@ -14,7 +14,6 @@ from isthmus.corruptions import (
     Corruption,
     Crop,
     Downsample,
-    Paired,
     Watermark,
     corruption,
 )
@@ -62,7 +61,7 @@ def test_seed_and_step_say_it_all(text: str) -> None:
     torch.manual_seed(99)
     assert torch.equal(damaged(module, seed=3, step=7).x, first)
     assert torch.equal(damaged(made(text), seed=3, step=7).x, first)
-    if not isinstance(module, (Downsample, Paired, Clipped)):  # which draw nothing
+    if not isinstance(module, (Downsample, Clipped)):  # which draw nothing
         assert not torch.equal(damaged(module, seed=3, step=8).x, first)
         assert not torch.equal(damaged(module, seed=4, step=7).x, first)
 
@@ -113,8 +112,8 @@ def test_it_says_how_much_larger_or_smaller_it_makes_a_picture(text: str) -> Non
 @pytest.mark.parametrize("text", ALL)
 def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> None:
     module, x = made(text), torch.rand(5, 3, 1, 1)
-    if module.scale > 1 or (not module.clean and not isinstance(module, Paired)):
-        with pytest.raises(BadInput, match=r"too small to downsample|no cells of 2×2|too small for a blind spot"):
+    if module.scale > 1 or not module.clean:
+        with pytest.raises(BadInput, match=r"too small to shrink|no cells of 2×2|too small for a blind spot"):
             damaged(module, x)
     else:
         assert damaged(module, x).x.shape == (5, 3 + module.extra, 1, 1)
@@ -127,7 +126,7 @@ def test_real_damage_is_not_damaged_again(text: str) -> None:
     assert torch.equal(given[:, :3], COLOUR)
     assert given.shape[1] == 3 + module.extra
     assert not given[:, 3:].any()
-    with pytest.raises(BadInput, match="weather: this model takes an image only"):
+    with pytest.raises(BadInput, match="weather: this model takes the picture alone"):
         module.prepare_input(COLOUR, weather=COLOUR)
 
 

@@ -1,17 +1,20 @@
-"""Pairs: each damaged item beside its own truth, from the file to the loss."""
+"""Pairs: each degraded item with its ground truth as the field "target", from the file to the loss."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from isthmus import evaluate, train
-from isthmus.data import base, by_name, choose_parts, open_data, paired
-from isthmus.errors import BadInput
-from isthmus.types import Sample
+from isthmus.data import base, by_name, choose_parts, open_data, skipping_corrupt, with_target
+from isthmus.errors import BadInput, Note
 
 SMALL = {"channels": (8, 8), "crop": 16, "epochs": 1, "quiet": True, "size": 32, "batch_size": 4}
 
@@ -26,20 +29,24 @@ def folders(save, rng) -> tuple[Path, Path]:
     return path.parents[2] / "dark", path.parents[1]
 
 
-def test_each_item_is_followed_by_its_truth(folders: tuple[Path, Path]) -> None:
+def test_the_truth_is_the_target_of_its_item(folders: tuple[Path, Path]) -> None:
     dark, clean = (open_data(folder, cut=32) for folder in folders)
-    data = paired(dark, clean)
-    assert data.shape == (2, 32, 32)
+    data = with_target(dark, clean)
+    assert data.shape == (1, 32, 32)
+    assert data.fields["target"].kind == "image"
     assert len(data) == len(dark) > 6
-    x, truth = data.batch(np.arange(len(data))).split(1, 1)
-    assert torch.equal(x, truth // 2)
+    stored = data.sample(np.arange(len(data)))
+    assert stored.x.dtype == torch.uint8
+    assert torch.equal(stored.x, stored.target // 2)
     parts = choose_parts(data, validation=0.2, test=0.2)
     assert sum(map(len, parts.values())) == len(data)
     some = data.subset([3, 1])
-    assert torch.equal(some.batch([0, 1]), data.batch([3, 1]))
-    sample = Sample.of(data.floats(), paired=True)
-    assert torch.equal(sample.x, data.floats()[:, :1])
-    assert torch.equal(sample.target, data.floats()[:, 1:])
+    assert torch.equal(some.sample([0, 1]).target, data.sample([3, 1]).target)
+    assert torch.equal(some.to("cpu").sample([1]).target, data.sample([1]).target)
+    units = stored.in_units()
+    assert torch.equal(units.x, data.floats())
+    assert torch.equal(units.target, clean.floats())
+    assert torch.equal(units.in_units().x, units.x), "scaled once"
 
 
 def test_pairs_that_do_not_fit_in_memory_are_the_same(
@@ -47,30 +54,44 @@ def test_pairs_that_do_not_fit_in_memory_are_the_same(
 ) -> None:
     monkeypatch.setattr(base, "MEMORY_BUDGET", 100)
     dark, clean = (open_data(folder, cut=32) for folder in folders)
-    data = paired(dark, clean)
+    data = with_target(dark, clean)
     assert not data.in_memory
-    x, truth = data.batch([4, 2]).split(1, 1)
-    assert torch.equal(x, truth // 2)
+    sample = data.sample([4, 2])
+    assert torch.equal(sample.x, sample.target // 2)
+
+
+def test_a_replacement_of_an_unreadable_file_replaces_both_fields(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "MEMORY_BUDGET", 100)
+    data = skipping_corrupt(with_target(*(open_data(folder, cut=32) for folder in folders)))
+    (folders[0] / "more/3.png").write_bytes(b"no image")
+    (folders[1] / "more/1.bmp").write_bytes(b"no image")
+    with pytest.warns(Note, match="the next picture replaces it"):
+        sample = data.sample(np.arange(len(data)))
+    assert torch.equal(sample.x, sample.target // 2)
+    assert torch.equal(sample.x[3], sample.x[4])
+    assert torch.equal(sample.x[1], sample.x[2])
 
 
 def test_what_has_no_partner_is_named(folders: tuple[Path, Path], save, rng) -> None:
     dark, clean = folders
     (clean / "more/3.bmp").unlink()
     with pytest.raises(BadInput, match=r"holds no truth of more/3\.png"):
-        paired(open_data(dark, cut=32), open_data(clean, cut=32))
+        with_target(open_data(dark, cut=32), open_data(clean, cut=32))
     save(rng.integers(0, 256, (400, 50), np.uint8), "clean/more/3.bmp")
     (dark / "more/3.png").unlink()
     save(rng.integers(0, 256, (200, 50), np.uint8), "dark/more/3.png")
     with pytest.raises(BadInput, match="or one of another size"):
-        paired(open_data(dark, cut=32), open_data(clean, cut=32))
+        with_target(open_data(dark, cut=32), open_data(clean, cut=32))
     with pytest.raises(BadInput, match="but their truth is"):
-        paired(open_data(dark, cut=32), open_data(clean, cut=32, gray=False))
+        with_target(open_data(dark, cut=32), open_data(clean, cut=32, gray=False))
 
 
 def test_items_without_names_are_paired_in_their_order(rng) -> None:
     x = rng.random((5, 1, 8, 8), np.float32)
-    data = paired(open_data(x), open_data(x / 2))
-    assert torch.equal(data.batch([1])[:, 1:], torch.from_numpy(x[1:2] / 2))
+    data = with_target(open_data(x), open_data(x / 2))
+    assert torch.equal(data.sample([1]).target, torch.from_numpy(x[1:2] / 2))
     with pytest.raises(BadInput, match="4 items for 5"):
         by_name(open_data(x), open_data(x[:4]))
 
@@ -87,12 +108,30 @@ def test_a_training_on_pairs_learns_the_truth_and_goes_on(folders: tuple[Path, P
     assert again.finished == run.finished
 
 
+def test_a_run_on_pairs_of_the_first_format_loads_and_resumes(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    dark, clean = folders
+
+    def stop(training: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    whole = train("denoise", dark, truth=clean, out=tmp_path / "whole", **SMALL | {"epochs": 2})
+    with pytest.raises(KeyboardInterrupt):
+        train("denoise", dark, truth=clean, out=tmp_path / "run", callbacks={"epoch": stop}, **SMALL | {"epochs": 2})
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    config["model"]["corruption"] = {"name": "Paired"}
+    config["about"]["asked"]["corruption"] = "paired"
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    resumed = train("denoise", dark, out=tmp_path / "run", resume=True, quiet=True)
+    for one, other in zip(whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_only_what_takes_a_corruption_learns_from_pairs(folders: tuple[Path, Path], tmp_path: Path) -> None:
     dark, clean = folders
     with pytest.raises(BadInput, match="are for denoise and denoising, not for inpaint"):
         train("inpaint", dark, truth=clean, out=tmp_path / "run")
     with pytest.raises(BadInput, match="give only one of them"):
         train("denoise", dark, truth=clean, out=tmp_path / "run", corruption="jpeg")
-    with pytest.raises(BadInput, match="needs the ground truth, --truth PATH"):
-        train("denoise", dark, out=tmp_path / "run", corruption="paired")
+    with pytest.raises(BadInput, match="corruption=none: leaves nothing to learn"):
+        train("denoise", dark, out=tmp_path / "run", corruption="none")
     assert not (tmp_path / "run").exists()

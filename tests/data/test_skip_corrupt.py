@@ -215,7 +215,7 @@ def test_any_number_of_ranks_sees_the_same(data: Data) -> None:
 
     def seen(number: int, of: int) -> list[torch.Tensor]:
         fabric: Any = SimpleNamespace(global_rank=number, world_size=of)
-        return [batch.items[: batch.counted] for batch in batches(skipping_corrupt(data), rows, 8, fabric)]
+        return [batch.sample.x[: batch.counted] for batch in batches(skipping_corrupt(data), rows, 8, fabric)]
 
     with notes():
         alone, *ranks = seen(0, 1), seen(0, 2), seen(1, 2)

@@ -169,14 +169,16 @@ def test_the_batches_are_the_same_for_any_number_of_ranks(name: str, size: int, 
     counts = COUNTS[name]
     rows = order(plain(counts), 1, 2, size)
     alone = list(batches(plain(counts), rows, size, rank(0, 1)))
-    assert torch.equal(torch.cat([batch.items for batch in alone])[:, 0], rows)
+    assert torch.equal(torch.cat([batch.sample.x for batch in alone])[:, 0], rows)
     for ranks in (2, 4):
         each = [list(batches(plain(counts), rows, size, rank(number, ranks))) for number in range(ranks)]
         assert {len(one) for one in each} == {len(alone)}, "every rank takes part in every step"
         for whole, parts in zip(alone, zip(*each, strict=True), strict=True):
-            assert torch.equal(torch.cat([part.items[: part.counted] for part in parts]), whole.items)
-            assert {part.total for part in parts} == {len(whole.items)}
-            assert all(len(part.items) for part in parts), "one for which nothing is left takes one that does not count"
+            assert torch.equal(torch.cat([part.sample.x[: part.counted] for part in parts]), whole.sample.x)
+            assert {part.total for part in parts} == {len(whole.sample.x)}
+            assert all(len(part.sample.x) for part in parts), (
+                "one for which nothing is left takes one that does not count"
+            )
 
 
 def test_in_memory_the_order_is_that_of_any_other_data(lazily: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,62 @@
-"""Augmentations: random changes of x and the target together."""
+"""Augmentations: random geometric transforms of all images, masks and label maps of a sample alike.
+
+An augmentation is augment(sample, ctx) -> sample. A geometric transform changes x, the target and every other field of
+C×H×W by one map, labels and masks at the nearest pixel; an intensity transform may change images only.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.corruptions.base import noise_of
+from isthmus.corruptions.base import drawn
 from isthmus.errors import BadInput, at_least
+from isthmus.fields import SPATIAL, Field
 from isthmus.registry import register
 from isthmus.types import Context, Sample
 
 
+def geometric(sample: Sample, change: Callable[[Tensor, bool], Tensor]) -> Sample:
+    """`change(tensor, nearest)` of every image, mask and label map N×C×H×W; other fields stay.
+
+    nearest: whether values must not be interpolated.
+    """
+
+    def changed(tensor: Tensor, field: Field | None) -> Tensor:
+        if tensor.dim() != 4 or (field is not None and field.kind not in SPATIAL):
+            return tensor
+        return change(tensor, field is not None and field.nearest)
+
+    return sample.map(changed)
+
+
+def warp(sample: Sample, maps: Tensor) -> Sample:
+    """Every image, mask and label map, sampled at the affine maps N×2×3 of isthmus's [-1, 1] coordinates.
+
+    Past the edge the nearest pixel is repeated. Labels and masks keep their dtype and their values.
+    """
+
+    def sampled(x: Tensor, nearest: bool) -> Tensor:
+        grid = F.affine_grid(maps, list(x.shape), align_corners=False)
+        if not nearest:
+            return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        height, width = x.shape[2:]
+        column, row = (((grid + 1) * grid.new_tensor([width, height]) - 1) / 2).round().long().unbind(-1)
+        index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        return x.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, x.shape[1], -1)).view_as(x)
+
+    return geometric(sample, sampled)
+
+
 @register
 class Affine(nn.Module):
-    """Rotate, shear, scale and shift three items in four a little, x and target alike.
+    """Three items in four are turned, sheared, scaled and shifted a little.
 
-    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training uses unchanged images, so that
-    it ends on the data itself. Items other than images stay unchanged.
+    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training gets the images unchanged, so
+    that it ends on the data itself. Items that are no images are unchanged.
     """
 
     follows_progress = True
@@ -29,7 +68,7 @@ class Affine(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.8 or sample.x.dim() != 4:
             return sample
-        noise = noise_of(ctx)
+        noise = drawn(ctx)
         turn, shear, wide, high, right, down = (2 * noise.uniform(6) - 1).mul(self.strength).unbind(1)
         angle = 0.12 * turn
         rows = (
@@ -38,19 +77,15 @@ class Affine(nn.Module):
         )
         still = torch.eye(2, 3, device=sample.x.device)
         maps = torch.where(noise.uniform(1, 1) < 0.75, torch.stack(rows, 1), still)
-        grid = F.affine_grid(maps, list(sample.x.shape), align_corners=False)
-        x, target = (
-            F.grid_sample(t, grid, padding_mode="border", align_corners=False) for t in (sample.x, sample.target)
-        )
-        return sample.replace(x=x, target=target)
+        return warp(sample, maps)
 
 
 @register
 class Zoom(nn.Module):
-    """Crop each item and enlarge the crop to the full size; mirror one in two; x and target alike.
+    """A random part of each item, enlarged to its full size; one in two is mirrored.
 
-    least: the least share of width and height that is kept; one item in five is not cropped. The last tenth of a
-    training uses the images unchanged. Items other than images stay unchanged.
+    least: the least share of the width and height that is shown; one item in five is shown in full. The last tenth of a
+    training gets the images unchanged. Items that are no images are unchanged.
     """
 
     follows_progress = True
@@ -64,27 +99,21 @@ class Zoom(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.9 or sample.x.dim() != 4:
             return sample
-        share, right, down, mirrored, still = noise_of(ctx).uniform(5).unbind(1)
+        share, right, down, mirrored, still = drawn(ctx).uniform(5).unbind(1)
         side = torch.where(still < 0.2, 1.0, self.least + (1 - self.least) * share)
         maps = torch.zeros(len(side), 2, 3, device=side.device)
         maps[:, 0, 0] = torch.where(mirrored < 0.5, -side, side) if self.mirror else side
         maps[:, 1, 1] = side
         maps[:, 0, 2], maps[:, 1, 2] = (1 - side) * (2 * right - 1), (1 - side) * (2 * down - 1)
-        grid = F.affine_grid(maps, list(sample.x.shape), align_corners=False)
-
-        def zoomed(t: Tensor) -> Tensor:
-            return F.grid_sample(t, grid, padding_mode="border", align_corners=False)
-
-        x = zoomed(sample.x)
-        return sample.replace(x=x, target=x if sample.target is sample.x else zoomed(sample.target))
+        return warp(sample, maps)
 
 
 @register
 class Crop(nn.Module):
-    """A random square of each item in one of its 8 orientations: N×C×H×W -> N×C×size×size.
+    """A random square of each item, in one of the 8 orientations of a square: N×C×H×W -> N×C×size×size.
 
-    x and target alike; a target that is larger by an integer factor is cropped to the same area. Raises BadInput for
-    items that are no images or smaller than the square.
+    Of a target that is larger by an integer factor, the square of the same content. Raises BadInput for items smaller
+    than the square, or without height and width.
     """
 
     def __init__(self, size: int = 64) -> None:
@@ -93,17 +122,18 @@ class Crop(nn.Module):
         self.size = int(size)
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x, target, size = sample.x, sample.target, self.size
+        x, size = sample.x, self.size
         if x.dim() != 4 or min(x.shape[2:]) < size:
             raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: a crop of {size} takes larger images")
-        down, right, way = noise_of(ctx).uniform(3).unbind(1)
+        down, right, way = drawn(ctx).uniform(3).unbind(1)
         top, left = (down * (x.shape[2] - size + 1)).long(), (right * (x.shape[3] - size + 1)).long()
         way = (way * 8).long()
-        cut = square(x, top, left, size, way)
-        if target is x:  # the usual case costs half
-            return sample.replace(x=cut, target=cut)
-        factor = target.shape[-1] // x.shape[-1]
-        return sample.replace(x=cut, target=square(target, factor * top, factor * left, factor * size, way))
+
+        def cut(t: Tensor, nearest: bool) -> Tensor:
+            factor = t.shape[-1] // x.shape[-1]
+            return square(t, factor * top, factor * left, factor * size, way)
+
+        return geometric(sample, cut)
 
 
 def square(x: Tensor, top: Tensor, left: Tensor, size: int, way: Tensor) -> Tensor:

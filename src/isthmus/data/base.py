@@ -1,10 +1,11 @@
-"""Data, a set of items with their stored values, and the scaling of stored values to [0, 1]."""
+"""Data: a set of items as named fields of stored values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -12,39 +13,14 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import BadInput
-from isthmus.types import Shape, times
+from isthmus.fields import Field, Range, to_unit
+from isthmus.types import Sample, Shape, times
 
 MEMORY_BUDGET = 2**30  # bytes: a set up to this size is kept in memory, a larger one is read a batch at a time
 
-Bound = float | tuple[float, ...]  # one for all values of an item, or one for each column
-Range = tuple[Bound, Bound]
 Indices = Sequence[int] | np.ndarray | Tensor
-
-
-def to_unit(x: Tensor, range: Range) -> Tensor:
-    """N×shape of stored values as float32, `range` = (lo, hi) scaled to (0, 1), without clipping."""
-    low, width = offset_and_width(x, range)
-    if not isinstance(low, Tensor) and not low:  # bytes are converted and divided in one pass
-        return (x if x.dtype == torch.uint8 else x.to(torch.float32)) / width
-    return (x.to(torch.float32) - low) / width
-
-
-def from_unit(x: Tensor, range: Range) -> Tensor:
-    """The inverse of `to_unit`, as floats: (0, 1) scaled to (lo, hi)."""
-    low, width = offset_and_width(x, range)
-    return x * width + low
-
-
-def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | float]:
-    """lo and hi − lo (1 if they are equal): two numbers, or two tensors of the shape of one item of x."""
-    low, high = range
-    if isinstance(low, tuple) and isinstance(high, tuple):
-        widths = [(top - bottom) or 1.0 for bottom, top in zip(low, high, strict=True)]
-        lows, width = (torch.tensor(each, dtype=torch.float32, device=x.device) for each in (low, widths))
-        return lows.view(x.shape[1:]), width.view(x.shape[1:])
-    assert not isinstance(low, tuple)
-    assert not isinstance(high, tuple)
-    return low, (high - low) or 1.0
+Read = Callable[[Any], dict[str, Tensor]]  # rows of items -> the fields of these items
+Skip = Callable[[Read, Any], dict[str, Tensor]]  # the same for a function and rows, some of which cannot be read
 
 
 def kind_of_item(shape: Sequence[int]) -> str:
@@ -86,13 +62,14 @@ class Numbered(Sequence[str]):
 class Data:
     """N items of one shape: `items` is a tensor N×... or a LazyArray; `rows` selects some of them.
 
-    shape: of one item: (C, H, W) picture, (D,) table row, (C, T) sequence.
+    shape: of one item: (C, H, W) image, (D,) table row, (C, T) series. kind: one of isthmus.fields.KINDS, or "" for
+    that of the shape. further: other fields of the same items, such as "target" or "weight", by name; each is a Data
+    with one item for each of `items`. skip: replacements of unreadable items, see `skipping_corrupt`.
     range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
     names: one per item. labels: N integers, or None. parts: the official splits as index arrays.
     pictures: for patches, the number of the image of each; the patches of an image stay in one part.
     table: the schema of a table as plain JSON: columns, categories, labels, omitted columns. ids: N texts, the names of
     its rows.
-    paired: whether an item is a degraded image and its ground truth, concatenated along the first axis.
     skipped: (name, reason) of broken files. notes: sentences for the user. source: plain JSON.
     """
 
@@ -107,7 +84,9 @@ class Data:
     source: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     pictures: np.ndarray | None = None
-    paired: bool = False
+    kind: str = ""
+    further: dict[str, Data] = field(default_factory=dict)
+    skip: Skip | None = None
     table: dict[str, Any] | None = None
     ids: np.ndarray | None = None
 
@@ -120,29 +99,67 @@ class Data:
 
     @property
     def nbytes(self) -> int:
-        return len(self) * math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def seen(self) -> Shape:
-        """The shape of the network input: of an item, or of the degraded image of a pair."""
-        return (self.shape[0] // 2, *self.shape[1:]) if self.paired else self.shape
+        own = len(self) * math.prod(self.shape) * self.dtype.itemsize
+        return own + sum(data.nbytes for data in self.further.values())
 
     @property
     def in_memory(self) -> bool:
-        """Whether it fits in memory, so that `to(device)` may make it one tensor there."""
-        return isinstance(self.items, Tensor) or self.nbytes <= MEMORY_BUDGET
+        """Whether it fits in memory, so that `to(device)` may make it tensors there."""
+        loaded = all(isinstance(data.items, Tensor) for data in (self, *self.further.values()))
+        return loaded or self.nbytes <= MEMORY_BUDGET
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """The fields of an item by name: "x", and those of `further`."""
+        kind = self.kind or (
+            "table" if self.table else {1: "vector", 2: "series", 3: "image"}.get(len(self.shape), "image")
+        )
+        own = Field(kind, self.shape, self.dtype, None if kind == "labels" else self.range)
+        return {"x": own, **{name: data.fields["x"] for name, data in self.further.items()}}
 
     def batch(self, indices: Indices) -> Tensor:
         """N×shape in the stored dtype, on the device of the items, for N indices (list, array, tensor) or a mask.
 
         Raises IndexError past the end, and BadInput for a file that cannot be read.
         """
+        return self._fetch(lambda rows: {"x": self._at(rows)}, indices)["x"]
+
+    def sample(self, indices: Indices) -> Sample:
+        """A batch of all fields, each in its stored dtype; without a field "target", x is its own target.
+
+        `Sample.in_units` scales it. Raises as `batch` does.
+        """
+        if not self.further:
+            x = self.batch(indices)
+            return Sample(x, x, fields=self.fields)
+        return Sample.of_fields(self._fetch(self._fields_at, indices), self.fields)
+
+    def _fetch(self, read: Read, indices: Indices) -> dict[str, Tensor]:
+        rows = self._rows(indices)
+        return read(rows) if self.skip is None else self.skip(read, rows)
+
+    def _fields_at(self, rows: Any) -> dict[str, Tensor]:
+        return {"x": self._at(rows), **{name: data.batch(rows) for name, data in self.further.items()}}
+
+    def _rows(self, indices: Indices) -> Any:
+        """The rows of `items` for indices: a tensor on its device if it is a tensor, else an array."""
         if isinstance(self.items, Tensor):
-            return self._pick(self.items, indices)
-        if isinstance(indices, Tensor):
-            indices = indices.cpu().numpy()
-        positions = self._positions(indices)
-        return self.items.read(positions if self.rows is None else self.rows[positions]).reshape(-1, *self.shape)
+            index = indices if isinstance(indices, Tensor) else torch.as_tensor(_index_array(indices))
+            index = index.to(self.items.device)
+            index = index.nonzero().flatten() if index.dtype == torch.bool else index.flatten()
+            return index if self.rows is None else torch.as_tensor(self.rows, device=index.device)[index]
+        positions = self._positions(indices.cpu().numpy() if isinstance(indices, Tensor) else indices)
+        return positions if self.rows is None else self.rows[positions]
+
+    def _at(self, rows: Any) -> Tensor:
+        if not isinstance(self.items, Tensor):
+            return self.items.read(rows).reshape(-1, *self.shape)
+        rows = torch.as_tensor(rows, device=self.items.device)
+        # Some builds of torch cannot index uint16; the same bits as int16 can be indexed everywhere.
+        if self.items.dtype == torch.uint16:
+            return self.items.view(torch.int16)[rows].view(torch.uint16).reshape(-1, *self.shape)
+        # index_select copies whole rows: six times as fast as items[index] for bytes.
+        return self.items.index_select(0, rows).reshape(-1, *self.shape)
 
     def _positions(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Negative indices and masks as plain indices, avoiding an array as long as the data if possible."""
@@ -150,18 +167,6 @@ class Data:
         if index.dtype == bool or (index < 0).any() or index.max(initial=-1) >= len(self):
             return np.arange(len(self))[index]  # raises IndexError past the end
         return index
-
-    def _pick(self, items: Tensor, indices: Indices) -> Tensor:
-        index = indices if isinstance(indices, Tensor) else torch.as_tensor(_index_array(indices))
-        index = index.to(items.device)
-        if self.rows is not None:
-            index = torch.as_tensor(self.rows, device=items.device)[index]
-        # Some builds of torch cannot index uint16; the same bits as int16 can be indexed everywhere.
-        if items.dtype == torch.uint16:
-            return items.view(torch.int16)[index].view(torch.uint16).reshape(-1, *self.shape)
-        # index_select copies whole rows: six times as fast as items[index] for bytes.
-        picked = items[index] if index.dtype == torch.bool else items.index_select(0, index.flatten())
-        return picked.reshape(-1, *self.shape)
 
     def floats(self, indices: Indices | None = None) -> Tensor:
         """N×shape float32 scaled to [0, 1] by `range`; all items without indices."""
@@ -188,18 +193,31 @@ class Data:
         return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures, ids=ids)
 
     def to(self, device: torch.device | str) -> Data:
-        """The same set as one tensor on `device` (reads all items, so check `in_memory` first)."""
-        items = self.items
-        if not isinstance(items, Tensor) or self.rows is not None:
-            items = self.batch(np.arange(len(self)))
-        return replace(self, items=items.to(device), rows=None)
+        """The same set as tensors on `device` (reads all items, so check `in_memory` first)."""
+        sets = {"x": self, **self.further}
+        if all(isinstance(data.items, Tensor) and data.rows is None for data in sets.values()):
+            tensors: dict[str, Any] = {name: data.items for name, data in sets.items()}
+        else:
+            tensors = self._fetch(self._fields_at, np.arange(len(self)))
+        moved = {name: replace(data, items=tensors[name].to(device), rows=None) for name, data in sets.items()}
+        return replace(moved.pop("x"), further=moved, skip=None)
+
+    def with_field(self, name: str, data: Data) -> Data:
+        """The same items with a further field: item i of `data` belongs to item i."""
+        aligned = self if self.rows is None else replace(self, items=self, rows=None, further={}, skip=None)
+        further = {key: each if self.rows is None else each.subset(self.rows) for key, each in self.further.items()}
+        return replace(aligned, further={**further, name: data})
+
+    def read(self, indices: np.ndarray) -> Tensor:
+        """`batch`, as a LazyArray has it."""
+        return self.batch(indices)
 
     def reshaped(self, shape: Shape) -> Data:
         """The same values with items of another shape: (784,) as (1, 28, 28) and back.
 
         Raises BadInput if the sizes differ or the order of values would be ambiguous.
         """
-        if shape in (self.shape, self.seen):
+        if shape == self.shape:
             return self
         pictures = [s for s in (shape, self.shape) if len(s) == 3]
         rows = [s for s in (shape, self.shape) if len(s) == 1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from isthmus.data.base import Range
+from isthmus.fields import Range
 
 TAIL = 0.01  # fraction of the values of a column below its range, and above it
 SPANNED = 0.1  # a column of a series spans at least this fraction of the range of all columns

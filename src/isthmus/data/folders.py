@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base, cache
-from isthmus.data.base import Data, Range, ends_of, numpy_type, shape_of
+from isthmus.data.base import Data, ends_of, numpy_type, shape_of
 from isthmus.data.decoding import Files, fingerprint, read_headers
 from isthmus.data.mask_files import without_masks
 from isthmus.data.patches import choose_patches, read_patches
 from isthmus.data.preparation import file_numbers, outside
 from isthmus.errors import BadInput
+from isthmus.fields import Range
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range, span_of
 from isthmus.media.dicom.reader import has_no_suffix, is_dicom

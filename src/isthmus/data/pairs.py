@@ -1,59 +1,46 @@
-"""Pairs of degraded images and their ground truth, matched by name, as one set."""
+"""A data set and its ground truth, matched by name, as two fields of one set."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from isthmus.data.base import Data, Numbered, ends_of, kind_of_item
 from isthmus.errors import BadInput
+from isthmus.fields import NEAREST
 
 
-@dataclass
-class Pairs:
-    """Items of two sets, concatenated along the first axis."""
+def with_target(data: Data, target: Data) -> Data:
+    """`data` with the field "target": the items of `target` matched by name. Names, parts and range of `data`.
 
-    data: Data
-    truth: Data
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.data.dtype
-
-    def read(self, indices: np.ndarray) -> Tensor:
-        return torch.cat([self.data.batch(indices), self.truth.batch(indices)], 1)
-
-
-def paired(data: Data, truth: Data) -> Data:
-    """`data` with its ground truth: items of 2C channels, the degraded image first. Names, parts and range of `data`.
-
-    truth: opened like `data`. Raises BadInput if an item has no truth of its name, or one of another size or dtype.
+    target: ground truth, opened like `data`: images of the same shape and range, or labels or masks of the same height
+    and width. Raises BadInput if an item has no target of its name, or one of another size or dtype.
     """
-    if data.dtype == truth.dtype == torch.uint16:  # the larger bit depth
-        shared = max(data.range, truth.range)
-        data, truth = replace(data, range=shared), replace(truth, range=shared)
-    if (data.shape, data.range) != (truth.shape, truth.range):
+    if data.dtype == target.dtype == torch.uint16:  # the larger bit depth
+        shared = max(data.range, target.range)
+        data, target = replace(data, range=shared), replace(target, range=shared)
+    kind = target.fields["x"].kind
+    alike = (
+        data.shape[1:] == target.shape[1:]
+        if kind in NEAREST
+        else ((kind, data.shape, data.range) == (data.fields["x"].kind, target.shape, target.range))
+    )
+    if not alike:
         one, other = (
-            f"{kind_of_item(d.shape)}, {ends_of(d.range)[0]:g} to {ends_of(d.range)[1]:g}" for d in (data, truth)
+            f"{kind_of_item(d.shape)}, {ends_of(d.range)[0]:g} to {ends_of(d.range)[1]:g}" for d in (data, target)
         )
         raise BadInput(f"{one}, but their truth is {other}")
-    partner = truth.subset(by_name(data, truth))
     pairs = replace(
-        data,
-        items=Pairs(data, partner),
-        shape=(2 * data.shape[0], *data.shape[1:]),
-        rows=None,
-        paired=True,
-        notes=data.notes + truth.notes,
-        skipped=data.skipped + truth.skipped,
-        source={**data.source, "truth": truth.source},
+        data.with_field("target", target.subset(by_name(data, target))),
+        notes=data.notes + target.notes,
+        skipped=data.skipped + target.skipped,
+        source={**data.source, "truth": target.source},
     )
-    return pairs.to("cpu") if data.in_memory else pairs
+    return pairs.to("cpu") if data.in_memory and target.in_memory else pairs
 
 
 def by_name(data: Data, truth: Data) -> np.ndarray:

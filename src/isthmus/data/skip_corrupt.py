@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from isthmus.data.base import Data, LazyArray
+from isthmus.data.base import Data, Read
 from isthmus.data.parallel import in_threads
 from isthmus.errors import BadInput, Note
 
@@ -48,34 +48,31 @@ def skipping_corrupt(data: Data) -> Data:
     training part: no image of another part is read. The choice depends on the files only, so all ranks and a resumed
     run make the same one. If TRIES images in a row cannot be read, BadInput is raised.
     """
-    if isinstance(data.items, Tensor):
+    sets = [data, *data.further.values()]
+    lazy = next((each.items for each in sets if not isinstance(each.items, Tensor)), None)
+    if lazy is None:
         return data
-    return replace(data, items=WithReplacements(data.items, range(len(data)) if data.rows is None else data.rows))
+    named: set[int] = vars(lazy).setdefault("named", set())  # shared by the parts of a set
+    return replace(data, skip=Replacements(range(len(data)) if data.rows is None else data.rows, named))
 
 
-class WithReplacements:
-    """Lazy items at `rows` (ascending), with a replacement for each unreadable one."""
+class Replacements:
+    """Reads `rows` (ascending) of a set, with a replacement for each unreadable one. named: the rows named in Notes."""
 
-    def __init__(self, items: LazyArray, rows: np.ndarray | range) -> None:
-        self.items, self.rows = items, rows
+    def __init__(self, rows: np.ndarray | range, named: set[int]) -> None:
+        self.rows, self.named = rows, named
         self.replacement: dict[int, int] = {}  # row that is read in place of a corrupt one
-        self.named: set[int] = vars(items).setdefault("named", set())  # by any part of the set
-        if hasattr(items, "starts"):
-            self.starts = items.starts  # marks a set of shards, see `shards_of`
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.items.dtype
-
-    def read(self, indices: np.ndarray) -> Tensor:
-        """N×shape. Raises BadInput if the replacements cannot be read either."""
+    def __call__(self, read: Read, indices: Any) -> dict[str, Tensor]:
+        """read(indices). Raises BadInput if the replacements cannot be read either."""
+        indices = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
         reasons: dict[int, str] = {}
         for _ in range(TRIES):
             rows = indices
             if self.replacement:
                 rows = np.array([self.replacement.get(row, row) for row in indices.tolist()], np.int64)
             try:
-                items = self.items.read(rows)
+                fields = read(rows)
             except CorruptFiles as error:
                 last = error
                 for position, reason in error.reasons.items():
@@ -85,7 +82,7 @@ class WithReplacements:
                     self.replacement[row] = self.after(int(rows[position]))
             else:
                 self.report(reasons)
-                return items
+                return fields
         raise last
 
     def after(self, row: int) -> int:

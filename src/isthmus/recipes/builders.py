@@ -180,7 +180,7 @@ def either(
 
 def unet(
     shape: Shape,
-    corruption: Corruption,
+    corruption: Corruption | None,
     channels: tuple[int, ...],
     blocks: tuple[int, ...],
     fold: int,
@@ -188,11 +188,11 @@ def unet(
     compare: Objective,
     norm: bool = False,
 ) -> Autoencoder:
-    """A U-Net that removes `corruption`. Raises BadInput for items that are no images."""
+    """A U-Net that removes `corruption`, or learns the target of the data. Raises BadInput for items but images."""
     require_images(shape)
     blocks = blocks * len(channels) if len(blocks) == 1 else blocks
-    predicts_mask = corruption.tell  # needs biases: the mask must not depend on brightness
-    size = (shape[0] + corruption.extra, *shape[1:])
+    predicts_mask = corruption is not None and corruption.tell  # needs biases: the mask must not depend on brightness
+    size = (shape[0] + (corruption.extra if corruption is not None else 0), *shape[1:])
     encoder = UNetEncoder(size, channels, blocks, fold, bias=predicts_mask, norm=norm)
     decoder = UNetDecoder(
         shape[0] + predicts_mask,

@@ -39,7 +39,7 @@ def compare_with_baselines(
     compared with the mean only; one with skips also with x̃ itself, if that is an image of the same size. {} for a
     module that is no Autoencoder, and for a target that is no item of the data. kept: the epoch of the kept weights.
     """
-    if not isinstance(model, Autoencoder) or data.paired or model.scale > 1:
+    if not isinstance(model, Autoencoder) or data.further or model.scale > 1:
         return {}
     part, many = ("validation" if len(parts["validation"]) else "train"), most(model)
     fitted = floats(data, parts["train"], many)

@@ -28,13 +28,13 @@ SHUFFLED = 4  # shards of a lane that are shuffled together
 
 
 class Batch(NamedTuple):
-    """Items as stored, n×shape, or a Sample that a worker has corrupted. rows: their part of a global batch of `total`.
+    """A Sample of stored values, or one that a worker has prepared. rows: its part of a global batch of `total` items.
 
     counted: the items that count. A rank without items gets one item that does not count, because it has to take part
     in the all-reduce.
     """
 
-    items: Tensor | Sample
+    sample: Sample
     rows: slice
     total: int
     counted: int
@@ -47,9 +47,8 @@ class Batch(NamedTuple):
             return
         for first in range(0, count, size):
             part = slice(first, min(first + size, count))
-            items = self.items.each(itemgetter(part)) if isinstance(self.items, Sample) else self.items[part]
             rows = slice(self.rows.start + part.start, self.rows.start + part.stop)
-            yield Batch(items, rows, self.total, min(self.counted, part.stop - part.start))
+            yield Batch(self.sample.each(itemgetter(part)), rows, self.total, min(self.counted, part.stop - part.start))
 
 
 def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:
@@ -93,7 +92,7 @@ def batches(data: Data, rows: Tensor, size: int, fabric: Fabric) -> Iterator[Bat
         mine = rank_rows(len(chosen), fabric)
         count = mine.stop - mine.start
         mine = mine if count else slice(0, 1)
-        return Batch(data.batch(chosen[mine]), mine, len(chosen), count)
+        return Batch(data.sample(chosen[mine]), mine, len(chosen), count)
 
     chunks = rows.split(size)
     if data.in_memory:

@@ -70,11 +70,11 @@ def fit(
         given = {"epochs": known["epochs"], "batch_size": known["batch_size"]} | given
         options |= {key: known[key] for key in ("epochs", "batch_size")}
     inputs = {
-        "shape": list(data.seen),
+        "shape": list(data.shape),
         "range": list(data.range),
         "float": data.dtype.is_floating_point,
         "dtype": data.source.get("dtype", numpy_type(data.dtype).name),
-        "gray": data.seen[0] == 1,
+        "gray": data.shape[0] == 1,
         "cut": "cut" in data.source,
         "whole": bool(about.get("whole")),
     } | ({} if data.table is None else {"table": data.table})

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, record_parts, shards_of, skipping_corrupt, to_unit
+from isthmus.data import Data, record_parts, shards_of, skipping_corrupt
 from isthmus.distributed import all_reduce, fabric_of, gather, shard_like
 from isthmus.errors import Diverged
 from isthmus.model_files import load_weights, write_config
@@ -73,7 +73,7 @@ class Training:
         if options["strategy"] == "fsdp":  # FSDP makes the module one that can only train
             self.plain = copy.deepcopy(module)
             self.plain.about = module.about  # type: ignore[assignment]
-        self.stepper = Step(self.fabric, module, options, data)
+        self.stepper = Step(self.fabric, module, options)
         self.worker_batches = WorkerBatches(self) if options["workers"] else None
         self.meters = Meters()
         self.callbacks = CallbackList(callbacks, options["log"], self)
@@ -168,7 +168,8 @@ class Training:
         else:  # a random choice would read from thousands of shards
             rows = torch.arange(min(START_ITEMS, count))
         for chosen in rows[:START_ITEMS].split(self.options["batch_size"]):
-            yield Sample.of(to_unit(self.train_part.batch(chosen).to(self.fabric.device), self.data.range))
+            sample = self.train_part.sample(chosen)
+            yield sample.each(lambda tensor: tensor.to(self.fabric.device)).in_units()
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, beginning with its step `first`."""

@@ -18,7 +18,7 @@ from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 from isthmus.training.baselines import compare_with_baselines
 from isthmus.training.progress import error_of
-from isthmus.types import Context, Noise, Sample
+from isthmus.types import Context, Noise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -144,16 +144,16 @@ class Run:
     @torch.no_grad()
     def reconstructions(self, part: str) -> tuple[Image, str]:
         """Rows of targets, corrupted inputs (if any) and reconstructions of a part, and the caption."""
-        model, items = (
-            self.model,
-            skipping_corrupt(self.data.subset(self.parts[part][:SHOWN])).floats().to(self.model.device),
-        )
-        sample = Sample.of(items, self.data.paired)
+        model, data = self.model, skipping_corrupt(self.data.subset(self.parts[part][:SHOWN]))
+        sample = data.sample(np.arange(len(data))).each(lambda tensor: tensor.to(model.device)).in_units()
         if model.corruption is not None:
-            sample = model.corruption(sample, Context(Noise(0, 0, len(items), device=items.device)))
+            sample = model.corruption(sample, Context(Noise(0, 0, len(data), device=model.device)))
         y, _ = model.predict(sample, Context())
         own = slice(model.shape[0])  # without the channel of a mask
-        shown = [sample.target[:, own], sample.x[:, own], model.objective.picture(y)[:, own]]
+        target = sample.target[:, own].float()
+        if sample.kind_of_target() == "labels":
+            target = target / target.max().clamp_min(1)
+        shown = [target, sample.x[:, own], model.objective.picture(y)[:, own]]
         if sample.x is sample.target:
             del shown[1]
         between = " Middle: network input." if len(shown) == 3 else ""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from isthmus.data import Data, to_unit
+from isthmus.data import Data
 from isthmus.distributed import all_reduce
 from isthmus.training.batches import Batch, batches
 from isthmus.training.ema import EMA
 from isthmus.training.meters import Meters
-from isthmus.types import Context, Losses, Noise, Sample
+from isthmus.types import Context, Losses, Noise
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -30,9 +30,8 @@ NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 class Step:
     """The updates of a module. `micro` items are passed at once, fewer if memory is short."""
 
-    def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any], data: Data):
+    def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any]):
         self.fabric, self.module, self.options = fabric, module, options
-        self.range, self.paired = data.range, data.paired
         self.micro: int = options["micro_batch"] or options["batch_size"]
         self.notify: Callable[[str], None] = lambda sentence: None
         callable_module: Any = torch.compile(module) if options["compile"] else module
@@ -51,12 +50,9 @@ class Step:
 
     def losses(self, batch: Batch, number: int, progress: float = 1.0) -> Losses:
         """The losses of a batch with the noise of step `number`."""
-        device, items = self.fabric.device, batch.items
-        if isinstance(items, Sample):
-            sample = items.each(lambda tensor: tensor.to(device, non_blocking=True))
-        else:
-            sample = Sample.of(to_unit(items.to(device), self.range), self.paired)
-        noise = Noise(self.options["seed"], number, batch.total, batch.rows, self.fabric.device)
+        device = self.fabric.device
+        sample = batch.sample.each(lambda tensor: tensor.to(device, non_blocking=True)).in_units()
+        noise = Noise(self.options["seed"], number, batch.total, batch.rows, device)
         return self.call(sample, Context(noise, progress))
 
     def gradient(self, batch: Batch, number: int, progress: float) -> Gradient:

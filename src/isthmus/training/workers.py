@@ -11,25 +11,23 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.multiprocessing import get_context  # passes tensors in shared memory
 
-from isthmus.data import to_unit
 from isthmus.distributed import rank_rows
 from isthmus.training.batches import Batch, order
-from isthmus.types import Context, Noise, Sample
+from isthmus.types import Context, Noise
 
 if TYPE_CHECKING:
     from isthmus.training.loop import Training
 
 AHEAD = 4  # batches that a worker prepares in advance
-Prepared = tuple[dict[str, Any], slice, int, int]  # the fields of a Sample, and those of a Batch
 
 
 class PreparedSteps:
-    """The number of a step -> its corrupted batch on the CPU as plain tensors, and its rows in the global batch."""
+    """The number of a step -> its corrupted batch on the CPU."""
 
     def __init__(self, training: Training) -> None:
         self.data, self.module = training.train_part, training.plain
@@ -38,7 +36,7 @@ class PreparedSteps:
         self.rank = SimpleNamespace(world_size=training.fabric.world_size, global_rank=training.fabric.global_rank)
         self.epoch, self.order = -1, torch.empty(0)
 
-    def __getitem__(self, step: int) -> Prepared:
+    def __getitem__(self, step: int) -> Batch:
         epoch, number = divmod(step, self.epoch_steps)
         if epoch != self.epoch:
             self.epoch, self.order = epoch, order(self.data, self.seed, epoch, self.size)
@@ -46,12 +44,11 @@ class PreparedSteps:
         mine = rank_rows(len(chosen), self.rank)  # type: ignore[arg-type]
         counted = mine.stop - mine.start
         mine = mine if counted else slice(0, 1)
-        sample = Sample.of(to_unit(self.data.batch(chosen[mine]), self.data.range), self.data.paired)
+        sample = self.data.sample(chosen[mine]).in_units()
         ctx = Context(Noise(self.seed, step, len(chosen), mine), step / self.steps)
         if callable(corrupt := getattr(self.module, "corrupted", None)):
             sample = corrupt(sample, ctx).replace(corrupted=True)
-        fields = {"x": sample.x, "target": sample.target, "weight": sample.weight, "condition": dict(sample.condition)}
-        return {"sample": fields, "corrupted": sample.corrupted}, mine, len(chosen), counted
+        return Batch(sample, mine, len(chosen), counted)
 
 
 class WorkerBatches:
@@ -60,7 +57,7 @@ class WorkerBatches:
     def __init__(self, training: Training) -> None:
         self.training = training
         self.pool: ProcessPoolExecutor | None = None
-        self.coming: deque[tuple[int, Future[Prepared]]] = deque()
+        self.coming: deque[tuple[int, Future[Batch]]] = deque()
 
     def batches(self, first: int, count: int) -> Iterator[Batch]:
         """The batches of `count` steps, beginning with the step `first`."""
@@ -75,9 +72,7 @@ class WorkerBatches:
             ahead = self.coming[-1][0] + 1 if self.coming else step
             for coming in range(ahead, min(step + 1 + AHEAD * workers, steps)):
                 self.coming.append((coming, self.pool.submit(prepare, coming)))
-            fields, rows, total, counted = self.coming.popleft()[1].result()
-            sample = Sample(**fields["sample"]).replace(corrupted=fields["corrupted"])
-            yield Batch(sample, rows, total, counted)
+            yield self.coming.popleft()[1].result()
 
     def close(self) -> None:
         """End the workers without waiting for their batches."""
@@ -98,7 +93,7 @@ def begin_worker(steps: PreparedSteps) -> None:
     _steps = steps
 
 
-def prepare(step: int) -> Prepared:
+def prepare(step: int) -> Batch:
     assert _steps is not None
     with torch.no_grad():
         return _steps[step]

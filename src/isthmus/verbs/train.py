@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, paired
+from isthmus.data import Data, with_target
 from isthmus.data.base import by_column
 from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.distributed import first_rank
@@ -49,44 +49,40 @@ def train(
     resume: continue an existing run with its options (given ones must agree), or start a new one.
     Raises BadInput for unusable input or options, before a folder is created.
     """
-    registered, run = find(recipe), Path(out)
+    found, run = find(recipe), Path(out)
     if truth is not None:
-        if "corruption" not in registered.keys:
-            raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {registered.name}")
-        if keys.setdefault("corruption", "paired") != "paired":
+        if "corruption" not in found.keys:
+            raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {found.name}")
+        if keys.setdefault("corruption", "none") != "none":
             raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
-    elif keys.get("corruption") == "paired" and not resume:
-        raise BadInput("corruption=paired: needs the ground truth, --truth PATH")
     table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
-    model_keys, training_keys = sort_keys(registered, keys)
-    options = settle(registered.training, training_keys)
+    model_keys, training_keys = sort_keys(found, keys)
+    options = settle(found.training, training_keys)
     if resume and store.is_run(run):
         given: dict[str, Any] = {
             key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None
         }
         given |= {"table": table} if table else {}
-        return resume_run(registered, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
+        return resume_run(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.remove_without_config(run) if resume else None
         check_output(run, hint="--resume continues it")
-    job = find_job(registered.job)
+    job = find_job(found.job)
     how = {"gray": gray, "white": training_keys.get("white"), "table": TableOptions(**table) if table else None}
     if size is None:
-        size = job.image_size(registered, data, {**how, "code": code, "keys": model_keys, "training": options})
-    opened = opened_for(registered, data, truth, {**how, "size": size})
+        size = job.image_size(found, data, {**how, "code": code, "keys": model_keys, "training": options})
+    opened = opened_for(found, data, truth, {**how, "size": size})
     warn_notes(opened)
-    if len(opened) >= PLENTY and registered.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.seen):
+    if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.shape):
         model_keys.setdefault("augment", "none")
-    if by_column(opened.range) and {"linear", "loss"} <= set(registered.keys):  # columns need no likelihood
-        model_keys.setdefault(
-            "loss", "mse"
-        ) if "loss" in registered.keys else None  # columns of a table are no likelihoods
+    if by_column(opened.range) and "linear" in found.keys:
+        model_keys.setdefault("loss", "mse") if "loss" in found.keys else None  # columns of a table are no likelihoods
     seed = training_keys.get("seed", 0)
-    model = create(registered.name, shape=opened.seen, code=code, seed=seed, **model_keys)
+    model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
-    job.check(registered, model, opened, {"keys": model_keys, "training": options})
+    job.check(found, model, opened, {"keys": model_keys, "training": options})
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
     done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
@@ -100,7 +96,7 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]
     if truth is None:
         return opened
     gray = len(opened.shape) == 3 and opened.shape[0] == 1
-    return paired(opened, job.open(recipe, truth, {**options, "gray": gray, "table": None}))
+    return with_target(opened, job.open(recipe, truth, {**options, "gray": gray, "table": None}))
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:
@@ -149,6 +145,8 @@ def resume_run(
     if about.get("recipe") != recipe.name:
         raise BadInput(f"{run}: is a run of {about.get('recipe')}, not of {recipe.name}")
     asked = about.get("asked", {})
+    if asked.get("corruption") == "paired":  # a run of the first format
+        asked["corruption"] = "none"
     for key, value in model_keys.items():
         value = list(value) if isinstance(value, tuple) else value  # as stored in JSON
         if asked.get(key) != value:
@@ -161,7 +159,7 @@ def resume_run(
     how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
     opened = opened_for(recipe, data, truth, how)
     seed = about["training"]["seed"]
-    model = create(recipe.name, shape=opened.seen, code=asked.get("code"), seed=seed, **keys)
+    model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
     done = fit(
         model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}

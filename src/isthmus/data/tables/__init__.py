@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.arrays import open_array
-from isthmus.data.base import Data, Numbered, Range
+from isthmus.data.base import Data, Numbered
 from isthmus.data.column_ranges import range_by_column
 from isthmus.data.tables.cells import Cells, one_hot, read_cells, windows_of
 from isthmus.data.tables.reader import called, open_sheet
 from isthmus.data.tables.schema import COUNTS, Schema, id_column, match_columns, schema_of
 from isthmus.errors import BadInput, at_least, unknown
+from isthmus.fields import Range
 
 __all__ = ["TABLES", "TableOptions", "open_frame", "open_table"]
 

@@ -31,7 +31,7 @@ def affordable_size(recipe: Recipe, data: Any, options: Mapping[str, Any]) -> in
     training = options["training"]
     if training["budget"] is None or not is_folder(data):
         return None
-    shape = open_normal(recipe, data, options).seen
+    shape = open_normal(recipe, data, options).shape
     size = side_within(recipe, training["budget"], shape, options["code"], options["keys"], training)
     if size is not None:
         warnings.warn(

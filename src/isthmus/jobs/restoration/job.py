@@ -35,8 +35,11 @@ class Restoration(Job):
         return open_data(data, cut=options.get("size") or recipe.cut, **shared)
 
     def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
+        from isthmus.errors import BadInput
         from isthmus.jobs.restoration.training_noise import note_noise
 
+        if model.corruption is None and not data.further:
+            raise BadInput("corruption=none: leaves nothing to learn; gaussian:0.1, jpeg:10-90 or --truth is accepted")
         if model.corruption is not None and model.corruption.clean:
             note_noise(data)
 

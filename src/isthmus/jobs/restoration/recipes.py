@@ -7,7 +7,7 @@ from typing import Any
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Identity
-from isthmus.corruptions import Corruption, Crop, Downsample, Holes, Paired, Watermark, white_noise
+from isthmus.corruptions import Corruption, Crop, Downsample, Holes, Watermark, white_noise
 from isthmus.corruptions.base import strength
 from isthmus.errors import BadInput
 from isthmus.networks import ResidualDecoder, ResidualEncoder
@@ -42,7 +42,7 @@ def denoise(
     code: Shape | None = None,
     *,
     sigma: str = ANY_NOISE,
-    corruption: str | None = None,
+    corruption: str = "",
     channels: Sequence[int] = (48, 96, 192),
     blocks: Sequence[int] = (1,),
     fold: int = 2,
@@ -53,7 +53,7 @@ def denoise(
 
     code: none, because the skips of a U-Net bypass any bottleneck
     sigma: standard deviation of the white training noise, of 255: 25, or a range such as 0-55
-    corruption: replaces white noise, as in poisson:20-500 or jpeg:10-90; neighbours learns from noisy images alone
+    corruption: instead of white noise: such as jpeg:10-90, neighbours for noisy images alone, none for pairs (truth)
     channels: channels of each stage, each at half the resolution of the one before
     blocks: residual blocks of each stage; one number applies to all stages
     fold: side of the pixel squares folded into channels of the finest stage; 2 is four times as fast as 1
@@ -63,7 +63,7 @@ def denoise(
     require_images(shape)
     refuse_code("denoise", code)
     damage = noise_or(sigma, corruption, (shape[0], *(min(crop, side) for side in shape[1:])))
-    clean = damage.clean or isinstance(damage, Paired)
+    clean = damage is None or damage.clean
     if not clean and loss == "ssim":
         raise BadInput("loss ssim: needs clean images; mse and l1 are accepted for noisy images alone")
     loss = loss or ("l1" if clean else "mse")
@@ -179,16 +179,13 @@ def upscale(
     )
 
 
-def noise_or(sigma: str, corruption: str | None, shape: Shape) -> Corruption:
-    """White noise, or the named corruption. Raises BadInput for both at once, and for corruption=none."""
-    if corruption is None:
+def noise_or(sigma: str, corruption: str, shape: Shape) -> Corruption | None:
+    """White noise, or the named corruption. Raises BadInput for both at once."""
+    if not corruption:
         return white_noise(sigma)
     if sigma != ANY_NOISE:
         raise BadInput(f"sigma={sigma} and corruption={corruption}: name one of the two")
-    found = corruption_for(str(corruption), shape, any_size=True)
-    if found is None:
-        raise BadInput(f"corruption={corruption}: leaves nothing to learn; gaussian:0.1 or jpeg:10-90 is accepted")
-    return found
+    return corruption_for(corruption, shape, any_size=True)
 
 
 def refuse_code(recipe: str, code: Shape | None) -> None:

@@ -17,7 +17,7 @@ MAX_SIGMA = 6.0  # of 255; the 25 % quantile is at most 2 for clean photos, X-ra
 
 def note_noise(data: Data) -> None:
     """Warn if even the least noisy quarter of the images is noisy: a network then learns to keep noise."""
-    if len(data.seen) != 3 or data.paired:
+    if len(data.shape) != 3 or data.further:
         return
     rows = np.unique(np.linspace(0, len(data) - 1, MOST_IMAGES).astype(int))
     images = np.moveaxis(data.batch(rows).numpy(), 1, -1)
