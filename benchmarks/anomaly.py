@@ -26,11 +26,11 @@ import isthmus
 from common import RESULTS, main, write
 from detecting.baselines import Score, baselines
 from detecting.choice import choice, choice_rows
-from detecting.of_tables import choice_tables, tables
 from detecting.parts import parts
 from detecting.promise import promise
 from detecting.speed import speed
-from detecting.tiles import POOLS, beside, laid_out, learned_by, ours, synthesised
+from detecting.tables import choice_tables, tables
+from detecting.tiles import POOLS, baseline_rows, ours, split_folders, synthesized, trained_run
 from isthmus.data import open_data
 from isthmus.metrics import auroc, average_precision
 
@@ -62,7 +62,7 @@ def one_class(name: str, title: str) -> None:
     """Each of ten classes in turn is what is good."""
     began = time.perf_counter()
     x, y, unseen, truth = halves(name)
-    told: dict[str, list[float]] = {}  # contender -> AUROC of each class, and of each seed where it has one
+    scores: dict[str, list[float]] = {}  # contender -> AUROC of each class, and of each seed where it has one
     means: list[float] = []
     for seed in SEEDS:
         found = []
@@ -70,15 +70,15 @@ def one_class(name: str, title: str) -> None:
             good = x[y == kind]
             value = auroc(score_of(learned(good, seed))(unseen), truth != kind)
             found.append(value)
-            told.setdefault("isthmus detect", []).append(value)
+            scores.setdefault("isthmus detect", []).append(value)
             if seed == SEEDS[0]:
                 for label, score in baselines(good).items():
-                    told.setdefault(label, []).append(auroc(score(unseen), truth != kind))
-            print(title, seed, kind, {label: round(values[-1], 4) for label, values in told.items()}, flush=True)
+                    scores.setdefault(label, []).append(auroc(score(unseen), truth != kind))
+            print(title, seed, kind, {label: round(values[-1], 4) for label, values in scores.items()}, flush=True)
         means.append(fmean(found))
     rows = [
         {"model": label, "mean_auroc": fmean(values), **{str(kind): fmean(values[kind::10]) for kind in range(10)}}
-        for label, values in told.items()
+        for label, values in scores.items()
     ]
     rows[0]["sd_of_seeds"] = stdev(means)
     write(
@@ -153,8 +153,8 @@ def alarms() -> None:
 
 def tiles() -> None:
     began = time.perf_counter()
-    laid_out(DATA / "magnetic_tile", TILES)
-    rows: list[dict[str, Any]] = [{"model": "isthmus detect", **ours(TILES, RUN)}, *beside(TILES)]
+    split_folders(DATA / "magnetic_tile", TILES)
+    rows: list[dict[str, Any]] = [{"model": "isthmus detect", **ours(TILES, RUN)}, *baseline_rows(TILES)]
     write(
         "anomaly-tiles",
         "Magnetic tiles, made 256×256: the first 160 free ones by number are learned from, the next 40 draw the line; "
@@ -168,13 +168,14 @@ def baselines_again() -> None:
     """The rows of the baselines alone, put beside those of ours that results/ has."""
     for name, title in (("mnist", "mnist"), ("fashion-mnist", "fashion")):
         x, y, unseen, truth = halves(name)
-        told: dict[str, list[float]] = {}
+        scores: dict[str, list[float]] = {}
         for kind in range(10):
             for label, score in baselines(x[y == kind]).items():
-                told.setdefault(label, []).append(auroc(score(unseen), truth != kind))
-            print(title, kind, {label: round(values[-1], 4) for label, values in told.items()}, flush=True)
-        put_beside(
-            title, [{"model": k, "mean_auroc": fmean(v), **{str(n): v[n] for n in range(10)}} for k, v in told.items()]
+                scores.setdefault(label, []).append(auroc(score(unseen), truth != kind))
+            print(title, kind, {label: round(values[-1], 4) for label, values in scores.items()}, flush=True)
+        merge_baselines(
+            title,
+            [{"model": k, "mean_auroc": fmean(v), **{str(n): v[n] for n in range(10)}} for k, v in scores.items()],
         )
     sets = {name: halves(name) for name in ("mnist", "fashion-mnist")}
     rows = []
@@ -184,13 +185,13 @@ def baselines_again() -> None:
             {"good": name, "model": label, "auroc": auroc(score(both), bad)}
             for label, score in baselines(sets[name][0][::6]).items()
         ]
-    put_beside("alarms", rows)
-    put_beside("ecg", beside_beats())
-    laid_out(DATA / "magnetic_tile", TILES)
-    put_beside("tiles", beside(TILES))
+    merge_baselines("alarms", rows)
+    merge_baselines("ecg", beside_beats())
+    split_folders(DATA / "magnetic_tile", TILES)
+    merge_baselines("tiles", baseline_rows(TILES))
 
 
-def put_beside(part: str, rows: list[dict[str, Any]]) -> None:
+def merge_baselines(part: str, rows: list[dict[str, Any]]) -> None:
     path = RESULTS / f"anomaly-{part}.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     record["rows"] = [row for row in record["rows"] if row["model"] == "isthmus detect"] + rows
@@ -201,13 +202,13 @@ def put_beside(part: str, rows: list[dict[str, Any]]) -> None:
 def choice_tiles() -> None:
     """How the default score of what finds was chosen; nothing of the test part is read."""
     began = time.perf_counter()
-    laid_out(DATA / "magnetic_tile", TILES)
-    learned_by(TILES, RUN)
+    split_folders(DATA / "magnetic_tile", TILES)
+    trained_run(TILES, RUN)
     write(
         "anomaly-choice-tiles",
         "The run of anomaly-tiles, on the 40 good tiles that draw its line and on five kinds of defect made of each of "
         "them by other ways than it has learned by; means over the kinds",
-        synthesised(RUN, TILES),
+        synthesized(RUN, TILES),
         time.perf_counter() - began,
     )
 

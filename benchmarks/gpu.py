@@ -42,7 +42,7 @@ def written(out: Path, name: str, record: Any) -> None:
 
 
 def smoke(out: Path, device: str, minutes: float) -> None:
-    """Each check is its own: one that fails is told, and the others go on."""
+    """Each check is its own: one that fails is recorded, and the others continue."""
     from smoke_checks import CHECKS
 
     rows: list[Row] = []
@@ -143,8 +143,8 @@ def train_one(name: str, out: Path, device: str, minutes: float) -> None:
     shutil.rmtree(runs / f"{name}-trial")
     end = began + 60 * minutes * SPARE
     steps = max(10, int((end - time.perf_counter()) / a_step))
-    told = {"squares": count, "batch": batch, "ms_a_step": round(1000 * a_step, 2), "steps": steps}
-    print({"model": name, **told, "prepared": round(time.perf_counter() - began)}, flush=True)
+    measured = {"squares": count, "batch": batch, "ms_a_step": round(1000 * a_step, 2), "steps": steps}
+    print({"model": name, **measured, "prepared": round(time.perf_counter() - began)}, flush=True)
     clock: dict[str, Any] = {"step": 0, "at": time.perf_counter()}
 
     def steered(training: Any) -> None:
@@ -165,7 +165,7 @@ def train_one(name: str, out: Path, device: str, minutes: float) -> None:
         training, status = clock["training"], "stopped"
         weights, history = training.stepper.average.weights(), training.history
     store.write_tensors(run / "half.safetensors", {key: value.half() for key, value in weights.items()})
-    row = {"model": name, **told, "steps": clock["training"].step, "seconds": round(time.perf_counter() - began)}
+    row = {"model": name, **measured, "steps": clock["training"].step, "seconds": round(time.perf_counter() - began)}
     row |= {"status": status, "keys": plan.keys, "per_value": [epoch["loss_per_value"] for epoch in history]}
     written(out, name, [row])
     with tarfile.open(out / f"{name}.tar", "w") as tar:

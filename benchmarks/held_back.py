@@ -27,7 +27,7 @@ from isthmus.bicubic import shrink
 from isthmus.models import folder_of
 from overlap import LEARNED
 from restoring import damage
-from restoring.contest import Net, Pictures, each, in_bytes, psnr, restored
+from restoring.comparison import Net, Pictures, each, in_bytes, psnr, restored
 from restoring.harmless import held_back
 from train_models import GPU_PLANS, ship
 
@@ -110,13 +110,13 @@ def unpacked(run: Path, folder: Path) -> Path:
     return place
 
 
-def packed(name: str, run: Path, told: dict[str, Any], better: dict[str, Any]) -> None:
+def packed(name: str, run: Path, measured: dict[str, Any], better: dict[str, Any]) -> None:
     """The run as the shipped model of that name, with what benchmarks/gpu.py told of its training."""
-    row = told["rows"][0]
+    row = measured["rows"][0]
     with (run / store.HISTORY).open() as file:
         epochs = sum(1 for _ in csv.DictReader(file))
-    known = {"epochs": epochs, **{key: row[key] for key in ("steps", "seconds")}, "machine": told["machine"]}
-    known |= {"date": told.get("date", time.strftime("%Y-%m-%d")), "held_back": better}
+    known = {"epochs": epochs, **{key: row[key] for key in ("steps", "seconds")}, "machine": measured["machine"]}
+    known |= {"date": measured.get("date", time.strftime("%Y-%m-%d")), "held_back": better}
     ship(name, run, GPU_PLANS[name], known)
 
 
@@ -142,9 +142,9 @@ def main() -> None:
             }
             if rows and fmean(better["now"].values()) <= fmean(better["before"].values()):
                 raise SystemExit("not better on the pictures held back: nothing is packed")
-            told = json.loads(run.with_suffix(".json").read_text())
+            measured = json.loads(run.with_suffix(".json").read_text())
             place = unpacked(run, Path(temporary)) if not rows else Path(temporary) / run.stem
-            packed(given.name, place, told, better)
+            packed(given.name, place, measured, better)
 
 
 if __name__ == "__main__":

@@ -266,8 +266,8 @@ def trial(recipe: str, number: int, whole: Whole, chance: random.Random, found: 
     found.equal += not apart
     found.clean += not strays
     if apart or strays:
-        told = [*([f"{apart} differs"] if apart else []), *(f"{name} is left behind" for name in strays)]
-        found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {', '.join(told)}")
+        differences = [*([f"{apart} differs"] if apart else []), *(f"{name} is left behind" for name in strays)]
+        found.failures.append(f"{recipe} {number}: {'; '.join(story)}: {', '.join(differences)}")
     shutil.rmtree(folder)
     return True
 

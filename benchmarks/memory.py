@@ -171,8 +171,8 @@ def make(folder: Path) -> dict[str, Path]:
             (folder / info.name).write_bytes(photo)
     for number in range(NAMES):
         os.link(folder / f"{number % PHOTOS:02d}.jpg", places[FOLDER] / f"{number:06d}.jpg")
-    told = {"count": PHOTOS, "bytes": first.stat().st_size}
-    shards = [{"name": f"shard-{number:05d}.tar", **told} for number in range(NAMES // PHOTOS)]
+    size = {"count": PHOTOS, "bytes": first.stat().st_size}
+    shards = [{"name": f"shard-{number:05d}.tar", **size} for number in range(NAMES // PHOTOS)]
     for shard in shards:
         os.link(first, places[SHARDS] / shard["name"])
     (places[SHARDS] / "index.json").write_text(json.dumps({"format": 1, "shards": shards}))

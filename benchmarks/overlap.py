@@ -73,8 +73,8 @@ def record(rows: list[dict[str, Any]], tested: int, trained_on: int, seconds: fl
         nearest_of_the_rest=[row for row in rows if row["correlation"] < SAME][:8],
     )
     for names, side in ((LEARNED, "training"), (TESTED, "test")):
-        told = {f"{name}/{stem}" for name, stems in names.items() for stem in stems}
-        if missing := {row[side] for row in same} - told:
+        known = {f"{name}/{stem}" for name, stems in names.items() for stem in stems}
+        if missing := {row[side] for row in same} - known:
             raise SystemExit(f"{Path(__file__).name}: does not name yet: {', '.join(sorted(missing))}")
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 
 from restoring.alone import alone
-from restoring.contest import Contest
+from restoring.comparison import Comparison
 from restoring.harmless import harmless, sure
 from restoring.holes import inpaint, watermark
 from restoring.noise import color, gray, xray
@@ -59,4 +59,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     for part in options.parts or PARTS:
         print(f"== {part}", flush=True)
-        PARTS[part](Contest(part, runs(options.model), not options.no_peers, options.quick, options.best))
+        PARTS[part](Comparison(part, runs(options.model), not options.no_peers, options.quick, options.best))

@@ -27,9 +27,9 @@ from PIL import Image
 import isthmus
 from common import main
 from crops import crops
+from interleaved import QUICK, compare, enter, record, script
 from isthmus.types import Context, Sample
 from peers.convnet import WIDTHS, ConvVAE
-from turns import QUICK, beside, enter, record, script
 
 KERAS, PYTHAE = (str(Path(__file__).parents[1] / ".peers" / name / "bin" / "python") for name in ("keras", "pythae"))
 OURS = {"isthmus": "isthmus", "compiled": "isthmus, compiled"}
@@ -60,7 +60,7 @@ def dense() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mnist.npz"
         np.savez(file, train=x_train[:count], test=x_test[:1000])
-        told = enter(
+        measured = enter(
             {
                 **ours(file, "undercomplete", {"shape": [1, 28, 28], "code": 24}, 256, epochs),
                 "Keras on JAX": script("keras_undercomplete", file, epochs, "jax", python=KERAS),
@@ -71,11 +71,11 @@ def dense() -> None:
                 "floor: the products alone": script("floor", epochs, count, 256),
             }
         )
-    rows = beside(told, later, **OURS)
-    for row, warming in zip(rows, beside(told, first), strict=True):
+    rows = compare(measured, later, **OURS)
+    for row, warming in zip(rows, compare(measured, first), strict=True):
         row["first_epoch_seconds"] = warming["seconds"]
-    if "isthmus, compiled" in told:
-        rows[1]["compile_seconds"] = told["isthmus, compiled"][0]["epoch_seconds"][0] - rows[1]["seconds"]
+    if "isthmus, compiled" in measured:
+        rows[1]["compile_seconds"] = measured["isthmus, compiled"][0]["epoch_seconds"][0] - rows[1]["seconds"]
     record(
         "dense",
         "784-24 ReLU-784, per-pixel BCE (pythae: summed squared error, the only loss its AE has), Adam 1e-3, batch "
@@ -84,19 +84,19 @@ def dense() -> None:
         "compile_seconds: what the first epoch of the first round took more",
         rows,
         began,
-        {"dense": told},
+        {"dense": measured},
     )
 
 
 def conv() -> None:
-    """The same convolutional VAE in each, on gray 28×28 and colour 64×64 pictures."""
+    """The same convolutional VAE in each, on gray 28×28 and color 64×64 pictures."""
     began = time.perf_counter()
     epochs = 2 if QUICK else 3
     x_train, _ = isthmus.datasets.mnist()
     sets = {"1×28×28": x_train[: 256 if QUICK else 3000, None]}
     if (cropped := crops(128 if QUICK else 1000, 64)) is not None:
         sets["3×64×64"] = cropped
-    rows, told, same = [], {}, {}
+    rows, measured, same = [], {}, {}
     for name, pixels in sets.items():
         shape = list(pixels.shape[1:])
         same[name] = check_same_net(pixels)
@@ -104,23 +104,23 @@ def conv() -> None:
             file = Path(folder) / "pictures.npz"
             np.savez(file, train=pixels)
             create = {"shape": shape, "code": 16, "net": "conv", "loss": "bce"}
-            told[name] = enter(
+            measured[name] = enter(
                 {
                     **ours(file, "variational", create, 128, epochs),
                     "bare PyTorch loop": script("bare", "conv", file, 128, "cpu", epochs),
                     "pythae": script("pythae_training", "conv", file, 128, epochs, python=PYTHAE),
                 }
             )
-        rows += [{"pictures": name, **row} for row in beside(told[name], later, **OURS)]
+        rows += [{"pictures": name, **row} for row in compare(measured[name], later, **OURS)]
     counts = ", ".join(f"{len(pixels):,} of {name}" for name, pixels in sets.items())
     record(
         "conv",
         "variational, net=conv, loss=bce, code 16: layer for layer the same net in each (the loss of one batch agrees "
-        f"to 1e-4), negative ELBO, Adam 1e-3, batch 128; {counts} (MNIST; seeded crops of BSD400 in colour); seconds "
+        f"to 1e-4), negative ELBO, Adam 1e-3, batch 128; {counts} (MNIST; seeded crops of BSD400 in color); seconds "
         "of an epoch, 2 epochs after the first in each of 5 rounds, all in turn, median",
         rows,
         began,
-        told,
+        measured,
         net=same,
     )
 
@@ -149,7 +149,7 @@ def folder() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for place, picture in enumerate(cropped):
             Image.fromarray(picture.transpose(1, 2, 0)).save(Path(folder, f"{place:05d}.jpg"), quality=90)
-        told = enter(
+        measured = enter(
             {
                 "isthmus": script("folder_ours", folder, 128, epochs),
                 "isthmus, large": script("folder_ours", folder, 128, epochs, "large"),
@@ -160,17 +160,17 @@ def folder() -> None:
     rows = [
         {"epoch": name, **row}
         for name, pick in (("first", first), ("later", later))
-        for row in beside(told, pick, **own)
+        for row in compare(measured, pick, **own)
     ]
     record(
         "folder",
-        f"{len(cropped):,} seeded crops of BSD400 in colour, 128×128, JPEG quality 90, read in shuffled batches of 128 "
+        f"{len(cropped):,} seeded crops of BSD400 in color, 128×128, JPEG quality 90, read in shuffled batches of 128 "
         "as float32 in [0, 1]; the DataLoader with 2 workers that stay; the first epoch includes opening the folder; "
         "files just written, so in the system's memory for all; 'large': as if over the memory budget, with an empty "
         "cache at the start; later: 3 epochs; 5 rounds, all in turn, median",
         rows,
         began,
-        {"folder": told},
+        {"folder": measured},
     )
 
 
@@ -186,7 +186,7 @@ def gpu() -> None:
         file = Path(folder) / "mnist.npz"
         np.savez(file, train=x_train)
         create = {"shape": [1, 28, 28], "code": 24}
-        told = enter(
+        measured = enter(
             {
                 **ours(file, "undercomplete", create, 256, 1, 1, epochs, device="cuda"),
                 "bare PyTorch loop": script("bare", "dense", file, 256, "cuda", 1, 1, epochs),
@@ -200,11 +200,11 @@ def gpu() -> None:
     def whole(said: dict[str, Any]) -> list[float]:
         return [said["whole"][2]]
 
-    rows = [{"timed": "an epoch", **row} for row in beside(told, alone, **OURS)]
-    rows += [{"timed": f"{epochs} epochs, whole", **row} for row in beside(told, whole, **OURS)]
-    for row, passes in zip(rows, [1] * len(told) + [epochs] * len(told), strict=True):
+    rows = [{"timed": "an epoch", **row} for row in compare(measured, alone, **OURS)]
+    rows += [{"timed": f"{epochs} epochs, whole", **row} for row in compare(measured, whole, **OURS)]
+    for row, passes in zip(rows, [1] * len(measured) + [epochs] * len(measured), strict=True):
         row["pictures_per_second"] = passes * len(x_train) / row["seconds"]
-    for row, said in zip(rows, told.values(), strict=False):
+    for row, said in zip(rows, measured.values(), strict=False):
         row["cold_seconds"] = said[0]["whole"][0]
     record(
         "gpu",
@@ -214,7 +214,7 @@ def gpu() -> None:
         "with starting the GPU and compiling; 5 rounds in turn, median",
         rows,
         began,
-        {"gpu": told},
+        {"gpu": measured},
     )
 
 
@@ -237,11 +237,11 @@ def startup() -> None:
 
     for command in contenders.values():  # once before the clock starts: bytecode is written, files come into memory
         timed(command, dict(os.environ))
-    told = enter(contenders, needed="import isthmus", run=timed)
-    rows = beside(told, lambda said: [said["seconds"]], isthmus="import isthmus", help="isthmus --help")
-    for row, said in zip(rows, told.values(), strict=True):
+    measured = enter(contenders, needed="import isthmus", run=timed)
+    rows = compare(measured, lambda said: [said["seconds"]], isthmus="import isthmus", help="isthmus --help")
+    for row, said in zip(rows, measured.values(), strict=True):
         row["imports_torch"] = any(one["torch"] for one in said)
-    record("startup", "seconds of a whole process, 5 rounds in turn, median", rows, began, {"startup": told})
+    record("startup", "seconds of a whole process, 5 rounds in turn, median", rows, began, {"startup": measured})
 
 
 if __name__ == "__main__":

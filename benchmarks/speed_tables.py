@@ -59,10 +59,10 @@ def different() -> Table:
 
 
 def on_gpu() -> Table:
-    """What benchmarks/gpu.py measured: pictures a second of fit(), and of a loop by hand where it does the same."""
-    told = results("gpu-speed")
+    """The results of benchmarks/gpu.py: images per second of fit(), and of a hand-written loop for the same work."""
+    gpu = results("gpu-speed")
     lines = [["", "a step of", "pictures a second", "a loop by hand", "machine"]]
-    for row in told["rows"]:
+    for row in gpu["rows"]:
         by_hand = f"{row['by_hand']:,}" if row["net"].startswith("784") else "–"
-        lines.append([row["net"], str(row["batch"]), f"{row['pictures_a_second']:,}", by_hand, told["machine"]["gpu"]])
+        lines.append([row["net"], str(row["batch"]), f"{row['pictures_a_second']:,}", by_hand, gpu["machine"]["gpu"]])
     return lines

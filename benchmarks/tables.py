@@ -71,19 +71,23 @@ def restoration() -> Table:
     lines = [["", "ours", "run beside it", "published"]]
 
     def line(title: str, part: str, ours: str, figure: str, form: str = ".2f", **only: Any) -> None:
-        """Figures of all rows for which `only` holds, by contender, in the order they were measured."""
+        """Figures of all rows for which `only` holds, by contender, in the order they were scores."""
         if not (HERE / "results" / f"restoration-{part}.json").exists():
             return
-        told: dict[str, list[str]] = {}
+        scores: dict[str, list[str]] = {}
         for row in results(f"restoration-{part}")["rows"]:
             if figure in row and only.items() <= row.items():
                 name = re.sub(r"^(upscale)-\d", r"\1", row["model"])  # one model a scale
-                told.setdefault(name, []).append(format(row[figure], form))
-        figures = {name: " / ".join(values) for name, values in told.items()}
+                scores.setdefault(name, []).append(format(row[figure], form))
+        figures = {name: " / ".join(values) for name, values in scores.items()}
         cited = [
-            f"{name.removesuffix(' (published)')} {told}" for name, told in figures.items() if "(published)" in name
+            f"{name.removesuffix(' (published)')} {scores}"
+            for name, measured in figures.items()
+            if "(published)" in name
         ]
-        beside = [f"{name} {told}" for name, told in figures.items() if name != ours and "(published)" not in name]
+        beside = [
+            f"{name} {scores}" for name, measured in figures.items() if name != ours and "(published)" not in name
+        ]
         if ours in figures:
             lines.append([title, f"**{figures[ours]}**", "; ".join(beside) or "–", "; ".join(cited) or "–"])
 
@@ -145,9 +149,9 @@ def anomaly() -> Table:
         if not (HERE / "results" / f"anomaly-{part}.json").exists():
             return
         rows = [row for row in results(f"anomaly-{part}")["rows"] if figure in row and only.items() <= row.items()]
-        told = {row["model"]: f"{row[figure]:.3f}" for row in rows}
-        own = told.pop("isthmus detect")
-        lines.append([title, f"**{own}**", "; ".join(f"{name} {value}" for name, value in told.items()), published])
+        scores = {row["model"]: f"{row[figure]:.3f}" for row in rows}
+        own = scores.pop("isthmus detect")
+        lines.append([title, f"**{own}**", "; ".join(f"{name} {value}" for name, value in scores.items()), published])
 
     line("MNIST, one class is good, mean of ten", "mnist", "mean_auroc", "DCAE .897, Deep SVDD .948")
     line("Fashion-MNIST, one class is good, mean of ten", "fashion", "mean_auroc")
@@ -161,9 +165,9 @@ def anomaly() -> Table:
         "PatchCore .979, DifferNet .977 (features of ImageNet, a random split of the good tiles)",
     )
     for row in results("anomaly-tables")["rows"] if (HERE / "results" / "anomaly-tables.json").exists() else []:
-        told = {name: f"{value:.3f}" for name, value in row.items() if name != "set"}
-        own = told.pop("isthmus detect")
-        beside = "; ".join(f"{name} {value}" for name, value in told.items())
+        scores = {name: f"{value:.3f}" for name, value in row.items() if name != "set"}
+        own = scores.pop("isthmus detect")
+        beside = "; ".join(f"{name} {value}" for name, value in scores.items())
         lines.append([f"a table: {row['set']}", f"**{own}**", beside, "–"])
     line("magnetic tiles, pixels", "tiles", "pixel_auroc")
     line("parts at any angle, pictures", "parts", "image_auroc")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-COMPONENTS, CODES, FITTED = 32, 64, 3000  # of PCA; for neighbours; rows that the support vectors are fitted on
+COMPONENTS, CODES, FITTED = 32, 64, 3000  # of PCA; for neighbors; rows that the support vectors are fitted on
 Score = Callable[[np.ndarray], np.ndarray]
 
 

@@ -1,4 +1,4 @@
-"""How the default scores were chosen: on anomalies synthesised from items of the training part alone."""
+"""How the default scores were chosen: on anomalies synthesized from items of the training part alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 import isthmus
 from common import write
-from detecting.synthesised import ROWS, SMALL
+from detecting.synthesized import ROWS, SMALL
 from isthmus.data import open_data
 from isthmus.jobs.anomaly.calibrate import calibrate
 from isthmus.metrics import auroc
@@ -34,7 +34,7 @@ KINDS = ("undercomplete", "denoising", "variational")
 
 def choice() -> None:
     began = time.perf_counter()
-    told: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for name, classes in CLASSES.items():
         data = open_data(name)
         assert data.labels is not None
@@ -48,12 +48,12 @@ def choice() -> None:
             for net in KINDS:
                 choices = CHOICES if net == "denoising" else CHOICES[-4:-3]
                 for label, value in candidates(learned, judged, bad, choices, kind=net).items():
-                    told.setdefault(label, []).append(value)
-            print(name, kind, {label: round(values[-1], 4) for label, values in told.items()}, flush=True)
+                    scores.setdefault(label, []).append(value)
+            print(name, kind, {label: round(values[-1], 4) for label, values in scores.items()}, flush=True)
     half = len(CLASSES["mnist"])
     rows = [
         {"choice": label, "mean": fmean(values), "mnist": fmean(values[:half]), "fashion": fmean(values[half:])}
-        for label, values in told.items()
+        for label, values in scores.items()
     ]
     write(
         "anomaly-choice",
@@ -79,15 +79,15 @@ def choice_rows() -> None:
     began = time.perf_counter()
     beats = np.loadtxt(Path(os.environ.get("ISTHMUS_DATA", "data")) / "ecg5000/ECG5000_TRAIN.txt", dtype=np.float32)
     good = beats[beats[:, 0] == 1, 1:]
-    told: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for seed in range(3):
         mixed = good[np.random.default_rng(seed).permutation(len(good))]
         judged, learned = mixed[: len(good) // 5], mixed[len(good) // 5 :]
         bad = {way: make(judged, np.random.default_rng(seed)) for way, make in ROWS.items()}
         for net in ROW_NETS:
             for label, value in candidates(learned, judged, bad, ROW_CHOICES, seed=seed, **net).items():
-                told.setdefault(label, []).append(value)
-    rows = [{"choice": label, "mean": fmean(values), "sd_of_seeds": stdev(values)} for label, values in told.items()]
+                scores.setdefault(label, []).append(value)
+    rows = [{"choice": label, "mean": fmean(values), "sd_of_seeds": stdev(values)} for label, values in scores.items()]
     write(
         "anomaly-choice-rows",
         f"The {len(good)} normal beats of ECG5000's training file: a fifth is held against {len(ROWS)} kinds of "

@@ -18,7 +18,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 import isthmus
 from common import write
-from detecting.tiles import POOLS, beside, evaluated
+from detecting.tiles import POOLS, baseline_rows, evaluated
 
 UNSEEN = 72  # of the logos by name the first that nothing was chosen by; development was on number 7
 DATA, RUN = Path("runs/anomaly-parts-data"), Path("runs/anomaly-parts")  # relative to where it is run
@@ -31,7 +31,7 @@ Part = tuple[np.ndarray, np.ndarray]  # height and cover, SIDE×SIDE, in [0, 1]
 Fault = Callable[[Part, Random], Part]
 
 
-def laid_out(logo: Path, top: Path, seed: int) -> None:
+def split_folders(logo: Path, top: Path, seed: int) -> None:
     """train/good, test/KIND and ground_truth/KIND, as MVTec's are. The same files for the same seed."""
     for part, kind, count in (("train", "good", LEARNED), ("test", "good", GOOD), *(("test", k, BAD) for k in FAULTS)):
         folder = top / part / kind
@@ -154,13 +154,13 @@ def parts() -> None:
     """The default in nine minutes, on a part that nothing was chosen by."""
     began = time.perf_counter()
     logos = sorted((Path(os.environ.get("ISTHMUS_DATA", "data")) / "logos_cc0").glob("*.png"))
-    laid_out(logos[UNSEEN], DATA, seed=0)
+    split_folders(logos[UNSEEN], DATA, seed=0)
     isthmus.train("detect", DATA, out=RUN, resume=True, seed=0, budget="9m")
     write(
         "anomaly-parts",
         f"Parts rendered from logo {UNSEEN} by name, {SIDE}×{SIDE}, at any angle, place and light: {LEARNED} to learn "
         f"from, {GOOD} good and {BAD} each with a scratch, a dent and a missing piece to judge; --budget 9m; one seed. "
         f"{POOLS}",
-        [{"model": "isthmus detect", **evaluated(DATA, RUN)}, *beside(DATA)],
+        [{"model": "isthmus detect", **evaluated(DATA, RUN)}, *baseline_rows(DATA)],
         time.perf_counter() - began,
     )

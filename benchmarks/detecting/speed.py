@@ -15,9 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 import isthmus
 from common import write
+from interleaved import LOAD, LOADED, quiet
 from isthmus.report import write_picture
 from isthmus.types import Context, Sample
-from turns import LOAD, LOADED, quiet
 
 PICTURES, SIDE, TIMES = 256, 256, 3
 
@@ -56,8 +56,8 @@ def speed() -> None:
             def one(model: isthmus.Autoencoder = model) -> None:
                 model.detect(frames[0])
 
-            alone, whole = turns(net, verb, TIMES)
-            frame_net, frame = turns(one_net, one, 20 * TIMES)
+            alone, whole = interleaved_medians(net, verb, TIMES)
+            frame_net, frame = interleaved_medians(one_net, one, 20 * TIMES)
             rows.append(
                 {
                     "kind": kind,
@@ -78,8 +78,8 @@ def speed() -> None:
     )
 
 
-def turns(first: Callable[[], None], second: Callable[[], None], times: int) -> tuple[float, float]:
-    """The median seconds of each, run in turns, after one of each that does not count."""
+def interleaved_medians(first: Callable[[], None], second: Callable[[], None], times: int) -> tuple[float, float]:
+    """The median seconds of each, interleaved, after one of each that does not count."""
     found: tuple[list[float], list[float]] = ([], [])
     for number in range(times + 1):
         for work, seconds in zip((first, second), found, strict=True):

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 
 import isthmus
 from detecting.choice import told_as
-from detecting.synthesised import on_tiles
+from detecting.synthesized import on_tiles
 from isthmus.data import open_data
 from isthmus.metrics import aupro, auroc, average_precision
 
@@ -32,7 +32,7 @@ POOLS = "Baselines with the pool that suits each better on these, which flatters
 Maps = Callable[[np.ndarray], np.ndarray]  # N×H×W in [0, 1] -> how bad each place is
 
 
-def laid_out(tiles: Path, top: Path) -> None:
+def split_folders(tiles: Path, top: Path) -> None:
     """The data set as MVTec's are: train/good, test/KIND, ground_truth/KIND. A mask that marks nothing is none."""
     shutil.rmtree(top, ignore_errors=True)
 
@@ -146,7 +146,7 @@ def judged(maps: Maps, top: Path) -> dict[str, Any]:
     }
 
 
-def beside(top: Path) -> list[dict[str, Any]]:
+def baseline_rows(top: Path) -> list[dict[str, Any]]:
     """The baselines on a folder that is laid out as MVTec's are."""
     return [{"model": name, **judged(maps, top)} for name, maps in baselines(pictures(top / "train" / "good")).items()]
 
@@ -156,7 +156,7 @@ def masks_of(folder: Path, stem: str) -> Path | None:
     return next((path for name in (stem, f"{stem}_mask") if (path := folder / f"{name}.png").is_file()), None)
 
 
-def learned_by(top: Path, run: Path) -> Any:
+def trained_run(top: Path, run: Path) -> Any:
     """The model: trained as anyone would on the top folder, but in half precision, for time; a run that is there is
     gone on with."""
     how: dict[str, Any] = {"good": str(top / "validation" / "good"), "validation": 0.0, "test": 0.0}
@@ -166,7 +166,7 @@ def learned_by(top: Path, run: Path) -> Any:
 def ours(top: Path, run: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        learned_by(top, run)
+        trained_run(top, run)
         return evaluated(top, run)
 
 
@@ -188,7 +188,7 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
-def synthesised(run: Path, top: Path) -> list[dict[str, Any]]:
+def synthesized(run: Path, top: Path) -> list[dict[str, Any]]:
     """How the score was chosen: on defects made of the good ones that draw the line, by ways that the model has not
     learned by."""
     from isthmus.inference.inputs import open_for, parts_of

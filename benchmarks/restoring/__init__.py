@@ -1,1 +1,1 @@
-"""The parts of benchmarks/restoration.py: a file a table, who takes part (contest), what is mended (damage)."""
+"""The parts of benchmarks/restoration.py: one file per table, the methods (comparison), the degradations (damage)."""

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from restoring import damage
-from restoring.contest import Contest, files, in_bytes, psnr, read
+from restoring.comparison import Comparison, files, in_bytes, psnr, read
 from restoring.harmless import CAP, held_back
 from restoring.real import chosen as made
 
@@ -38,14 +38,14 @@ CASES: dict[str, Case] = {
 DITHERED = ("dithered, 1 bit", "dithered, web palette", "screen of dots")
 
 
-def alone(contest: Contest) -> None:
+def alone(comparison: Comparison) -> None:
     """On training pictures that no shipped model has learned from; and Kodak's clean ones."""
     began = time.perf_counter()
-    truths = contest.few([in_bytes(x / 255) for x, _ in held_back()])
+    truths = comparison.few([in_bytes(x / 255) for x, _ in held_back()])
     for case, damaged in CASES.items():
-        _add(contest, "held back", case, [(damaged(x, number), x) for number, x in enumerate(truths)])
-    _add(contest, "kodak24", "clean", [(x, x) for x in map(read, contest.few(files("kodak24")))])
-    contest.end(
+        _add(comparison, "held back", case, [(damaged(x, number), x) for number, x in enumerate(truths)])
+    _add(comparison, "kodak24", "clean", [(x, x) for x in map(read, comparison.few(files("kodak24")))])
+    comparison.end(
         "isthmus denoise without --model on the last 40 of bsd400_color and the last 2 of photos_cc (shrunk to 512 "
         "pixels of the shorter side); touched: share of the pictures in which a pixel changes; PSNR on RGB against the "
         f"clean picture, mean, {CAP:g} dB where they are equal; of the dithered ones against the dithered picture",
@@ -53,7 +53,7 @@ def alone(contest: Contest) -> None:
     )
 
 
-def _add(contest: Contest, pictures: str, case: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def _add(comparison: Comparison, pictures: str, case: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
     before, after, touched, each = [], [], [], list[dict[str, Any]]()
     for x, truth in pairs:
         y = made(x, each)
@@ -61,7 +61,7 @@ def _add(contest: Contest, pictures: str, case: str, pairs: list[tuple[np.ndarra
         beside = truth if truth.shape == x.shape and case not in DITHERED else x
         for values, one in ((before, x), (after, y)):
             values.append(min(CAP, psnr([one], [beside])))
-    contest.add(
+    comparison.add(
         "chosen",
         pictures=pictures,
         case=case,

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 HOLES = ("50 %", "80 %", "text", "boxes")
 TEXT = "the quick brown fox jumps over the lazy dog 0123456789 PACK MY BOX WITH FIVE DOZEN LIQUOR JUGS "
-COLOURS = ("own", "gray", "any")
+COLORS = ("own", "gray", "any")
 
 
 def seeded(*key: int) -> np.random.Generator:
@@ -96,19 +96,19 @@ def logos(folder: Path) -> list[Image.Image]:
 def watermarked(picture: np.ndarray, logo: Image.Image, *key: int) -> tuple[np.ndarray, np.ndarray]:
     """picture 3×H×W uint8 with a logo laid over it -> (3×H×W uint8, mask 1×H×W of bool: where it may differ).
 
-    Opacity .2-.9; .15-.5 of the shorter side; turned by up to 45°; in its own colours, in gray, or from any one
-    colour (where it is black) to white; one in four is tiled over the whole picture.
+    Opacity .2-.9; .15-.5 of the shorter side; turned by up to 45°; in its own colors, in gray, or from any one
+    color (where it is black) to white; one in four is tiled over the whole picture.
     """
     random = seeded(4, *key)
     height, width = picture.shape[1:]
     opacity, share, angle = random.uniform(0.2, 0.9), random.uniform(0.15, 0.5), random.uniform(-45, 45)
-    colour, flat, tiled = COLOURS[random.integers(3)], random.integers(0, 256, 3), random.random() < 0.25
+    color, flat, tiled = COLORS[random.integers(3)], random.integers(0, 256, 3), random.random() < 0.25
     side = int(share * min(height, width))
     turned = logo.resize((side, side), Image.Resampling.LANCZOS)
     stamp = np.asarray(turned.rotate(angle, Image.Resampling.BICUBIC, expand=True)).transpose(2, 0, 1) / 255
-    if colour != "own":
+    if color != "own":
         light = stamp[:3].mean(0)
-        stamp[:3] = light if colour == "gray" else light + (1 - light) * flat[:, None, None] / 255
+        stamp[:3] = light if color == "gray" else light + (1 - light) * flat[:, None, None] / 255
     high, wide = stamp.shape[1:]
     stamp = stamp[:, :height, :width]  # turned by 45° it may be a little higher than the picture
     if tiled:

@@ -19,7 +19,7 @@ from isthmus import metrics
 from isthmus.inference.image import net_for_channels
 from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY, watermark_regions
 from restoring import damage, marks
-from restoring.contest import DATA, DEVICE, Contest, Net, Row, each, files, found, in_bytes, read
+from restoring.comparison import DATA, DEVICE, Comparison, Net, Row, each, files, found, in_bytes, read
 
 CAP = 60.0  # dB, of a picture that comes back as it was
 CHOICES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
@@ -33,26 +33,26 @@ SAMPLES = (
 )
 
 
-def harmless(contest: Contest) -> None:
+def harmless(comparison: Comparison) -> None:
     began = time.perf_counter()
-    models = contest.models("unwatermark")
+    models = comparison.models("unwatermark")
     for label, net in models.items():
         every: list[float] = []
         for name in SETS:
-            truths = contest.few(list(samples() if name == "samples" else map(read, files(name))))
+            truths = comparison.few(list(samples() if name == "samples" else map(read, files(name))))
             psnrs = [unmarked(found(net, x)[0], x) for x in truths]
             every += psnrs
-            contest.add(label, pictures=name, **_of_unmarked(psnrs))
-        contest.add(label, pictures="all", **_of_unmarked(every))
-    truths = contest.few([np.rint(255 * read(path)).astype(np.uint8) for path in files("kodak24")])
+            comparison.add(label, pictures=name, **_of_unmarked(psnrs))
+        comparison.add(label, pictures="all", **_of_unmarked(every))
+    truths = comparison.few([np.rint(255 * read(path)).astype(np.uint8) for path in files("kodak24")])
     for label, net in models.items():
         for kind in marks.KINDS:
             gains = []
             for number, truth in enumerate(truths):
                 x, mask = marks.marked(kind, truth, damage.logos(DATA / "logos_cc0"), number)
                 gains.append(gain(found(net, x / 255)[0], x / 255, truth / 255, mask))
-            contest.add(label, marks=kind, **_of_marked(gains))
-    contest.end(
+            comparison.add(label, marks=kind, **_of_marked(gains))
+    comparison.end(
         f"pictures without a mark: Kodak's 24, the 68 gray of BSD68 and {len(SAMPLES)} samples of scikit-image, PSNR "
         f"against what went in, {CAP:g} dB where it is the same; touched: share of the pictures with another pixel. "
         "Marks: one a kind on each of Kodak's, drawn by benchmarks/restoring/marks.py (the last 24 logos by file name, "
@@ -62,12 +62,12 @@ def harmless(contest: Contest) -> None:
     )
 
 
-def sure(contest: Contest) -> None:
+def sure(comparison: Comparison) -> None:
     """The lowest of CHOICES that leaves all pictures of training sets alone that have no mark."""
     began = time.perf_counter()
-    truths = contest.few([x for x, _ in held_back()])
+    truths = comparison.few([x for x, _ in held_back()])
     logos = [Image.open(path).convert("RGBA") for path in files("logos_cc0")[LOGOS]]
-    for label, net in contest.models("unwatermark").items():
+    for label, net in comparison.models("unwatermark").items():
         clean = [(x, *raw(net, x), x, None) for x in (truth / 255 for truth in truths)]
         marked = {}
         for kind in marks.KINDS:
@@ -80,9 +80,9 @@ def sure(contest: Contest) -> None:
             for kind, ones in marked.items():
                 gains = [gain(decided(x, y, odds, choice), x, truth, mask) for x, y, odds, truth, mask in ones]
                 figures |= {f"{kind}_{key}": value for key, value in _of_marked(gains).items()}
-            contest.add(label, sure=choice, **figures)
-    contest.carded.clear()  # a choice, and no figure of the model
-    contest.end(
+            comparison.add(label, sure=choice, **figures)
+    comparison.carded.clear()  # a choice, and no figure of the model
+    comparison.end(
         "the last 40 of bsd400_color and the last 2 of photos_cc (shrunk to 512 pixels of the shorter side), and the "
         "logos 65 to 72 by file name; figures as in restoration-harmless, by how sure the model has to be",
         time.perf_counter() - began,

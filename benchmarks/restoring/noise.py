@@ -1,4 +1,4 @@
-"""Noise taken away: Gaussian on gray and on colour pictures, Poisson-Gaussian on X-rays."""
+"""Noise taken away: Gaussian on gray and on color pictures, Poisson-Gaussian on X-rays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus import metrics
 from restoring import damage
-from restoring.contest import Contest, Pictures, each, files, means, psnr, read, restored, ssim
+from restoring.comparison import Comparison, Pictures, each, files, means, psnr, read, restored, ssim
 from restoring.published import DENOISED, NOISY
 
 DOSES = {"high": (400, 0.01), "middle": (100, 0.02), "low": (25, 0.03)}  # photons at white, σ of the reading
@@ -26,20 +26,20 @@ STRENGTHS = {  # times the noise's σ, and what else is tried
 XRAY_PEERS = {"nlm": "non-local means", "tv": "total variation", "wavelets": "wavelets"}
 
 
-def gray(contest: Contest) -> None:
-    _gaussian(contest, ("set12", "bsd68"), "denoise-gray")
+def gray(comparison: Comparison) -> None:
+    _gaussian(comparison, ("set12", "bsd68"), "denoise-gray")
 
 
-def color(contest: Contest) -> None:
-    _gaussian(contest, ("cbsd68",), "denoise-color")
+def color(comparison: Comparison) -> None:
+    _gaussian(comparison, ("cbsd68",), "denoise-color")
 
 
-def _gaussian(contest: Contest, sets: tuple[str, ...], name: str) -> None:
+def _gaussian(comparison: Comparison, sets: tuple[str, ...], name: str) -> None:
     began = time.perf_counter()
-    models = contest.models(name)
+    models = comparison.models(name)
     for folder in sets:
-        paths = contest.few(files(folder))
-        truths = [read(path, gray=contest.part == "gray") for path in paths]
+        paths = comparison.few(files(folder))
+        truths = [read(path, gray=comparison.part == "gray") for path in paths]
         for place, (sigma, published) in enumerate(NOISY.items()):
             noisy = [damage.noisy(truth, sigma, i, sigma) for i, truth in enumerate(truths)]
             known = {"set": folder, "sigma": sigma}
@@ -52,17 +52,17 @@ def _gaussian(contest: Contest, sets: tuple[str, ...], name: str) -> None:
                 paths: list[Path] = paths,
             ) -> float:
                 figures = means("psnr", paths, each(metrics.psnr, pictures, truths))
-                return contest.add(model, **known, **figures, ssim=ssim(pictures, truths))["psnr"]
+                return comparison.add(model, **known, **figures, ssim=ssim(pictures, truths))["psnr"]
 
-            contest.check(add("noisy", noisy), published, f"{folder}, σ {sigma}, noisy")
+            comparison.check(add("noisy", noisy), published, f"{folder}, σ {sigma}, noisy")
             for label, net in models.items():
                 add(label, [restored(net, picture) for picture in noisy])
-            if sigma == TOLD and contest.part == "gray":
-                for pictures in contest.beside([("bm3d", {"sigma": sigma / 255})], noisy):
+            if sigma == TOLD and comparison.part == "gray":
+                for pictures in comparison.run_peers([("bm3d", {"sigma": sigma / 255})], noisy):
                     add("BM3D, told σ 25", pictures)
             for model, figures in DENOISED[folder].items():
-                contest.add(f"{model} (published)", **known, psnr=figures[place])
-    contest.end(
+                comparison.add(f"{model} (published)", **known, psnr=figures[place])
+    comparison.end(
         "Gaussian noise of σ (of 255), not clipped, seeded by picture and σ; outputs rounded to 8 bits; PSNR and SSIM, "
         "mean over pictures; ours is not told σ; BM3D, which is, was run on gray pictures at σ 25; psnr_apart: "
         "without the pictures that training sets show a part of (benchmarks/overlap.py)",
@@ -70,36 +70,36 @@ def _gaussian(contest: Contest, sets: tuple[str, ...], name: str) -> None:
     )
 
 
-def xray(contest: Contest) -> None:
+def xray(comparison: Comparison) -> None:
     """12 chest X-rays that nothing is trained or calibrated on, at three doses."""
     began = time.perf_counter()
-    models = contest.models("xray")
+    models = comparison.models("xray")
     paths = files("covid_xray48/images")
-    middles = [_middle(read(path, gray=True)) for path in contest.few(paths[:TRAINED])]
-    truths = [read(path, gray=True) for path in contest.few(paths[TRAINED:])]
+    middles = [_middle(read(path, gray=True)) for path in comparison.few(paths[:TRAINED])]
+    truths = [read(path, gray=True) for path in comparison.few(paths[TRAINED:])]
     chosen: dict[str, Any] = {}
     for place, (dose, (photons, reading)) in enumerate(DOSES.items()):
         noisy = [damage.photographed(truth, photons, reading, i, place) for i, truth in enumerate(truths)]
         known = {"dose": dose, "photons": photons, "reading": reading}
 
         def add(model: str, pictures: Pictures, known: dict = known) -> None:
-            contest.add(model, **known, psnr=psnr(pictures, truths), ssim=ssim(pictures, truths))
+            comparison.add(model, **known, psnr=psnr(pictures, truths), ssim=ssim(pictures, truths))
 
         add("noisy", noisy)
         for label, net in models.items():
             add(label, [restored(net, picture) for picture in noisy])
         physics = {"photons": photons, "read": reading}
         squares = [damage.photographed(m, photons, reading, 100 + i, place) for i, m in enumerate(middles)]
-        best = calibrated(contest, squares, middles, physics)
+        best = calibrated(comparison, squares, middles, physics)
         chosen[dose] = {method: options | {"psnr_on_training": figure} for method, (options, figure) in best.items()}
         methods = [(method, physics | options) for method, (options, _) in best.items()]
-        for method, pictures in zip(best, contest.beside(methods, noisy) if best else [], strict=False):
+        for method, pictures in zip(best, comparison.run_peers(methods, noisy) if best else [], strict=False):
             add(f"{XRAY_PEERS[method]}, calibrated", pictures)
     means = {}
-    for model in dict.fromkeys(row["model"] for row in contest.rows):
-        means[model] = fmean(row["psnr"] for row in contest.rows if row["model"] == model)
-        contest.add(model, dose="mean", psnr=means[model])
-    contest.end(
+    for model in dict.fromkeys(row["model"] for row in comparison.rows):
+        means[model] = fmean(row["psnr"] for row in comparison.rows if row["model"] == model)
+        comparison.add(model, dose="mean", psnr=means[model])
+    comparison.end(
         "the last 12 of 48 chest X-rays by file name, gray of 8 bits, at their own size; Poisson noise of so many "
         "photons at white, and Gaussian noise of σ `reading`, not clipped, seeded by picture and dose; outputs rounded "
         "to 8 bits; PSNR and SSIM, mean over pictures. Peers know the photons and the reading, and have the strength, "
@@ -117,14 +117,14 @@ def _middle(picture: np.ndarray) -> np.ndarray:
 Chosen = dict[str, tuple[dict[str, Any], float]]
 
 
-def calibrated(contest: Contest, noisy: Pictures, truths: Pictures, physics: dict[str, float]) -> Chosen:
+def calibrated(comparison: Comparison, noisy: Pictures, truths: Pictures, physics: dict[str, float]) -> Chosen:
     """The options of each peer with the highest mean PSNR on these pictures, and that; nothing where none can run."""
     methods = [
         (method, {"strength": strength, "stabilize": stabilize, **other})
         for method, (strengths, others) in STRENGTHS.items()
         for strength, stabilize, other in itertools.product(strengths, (False, True), others)
     ]
-    done = contest.beside([(method, physics | options) for method, options in methods], noisy)
+    done = comparison.run_peers([(method, physics | options) for method, options in methods], noisy)
     best: Chosen = {}
     for (method, options), pictures in zip(methods, done, strict=False):
         figure = psnr(pictures, truths)

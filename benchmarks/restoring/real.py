@@ -16,7 +16,7 @@ from isthmus import metrics
 from isthmus.bicubic import shrink
 from isthmus.errors import Note
 from restoring import damage
-from restoring.contest import Contest, Net, Pictures, files, in_bytes, psnr, read, restored, ssim
+from restoring.comparison import Comparison, Net, Pictures, files, in_bytes, psnr, read, restored, ssim
 from restoring.published import DEBLOCKED
 
 DOSES = {"bright": (2000, 0.003), "indoors": (400, 0.008), "night": (120, 0.02)}  # photons at white, σ of the reading
@@ -26,20 +26,20 @@ BLOCKY = (10, 20, 30, 40)
 SMALL = (30, 60, 85)  # qualities of small pictures that are enlarged
 
 
-def real(contest: Contest) -> None:
+def real(comparison: Comparison) -> None:
     """Color pictures as a camera makes them."""
     began = time.perf_counter()
-    models = contest.models("denoise-real") | contest.models("denoise-color")
+    models = comparison.models("denoise-real") | comparison.models("denoise-color")
     for folder in ("cbsd68",):
-        truths = [read(path) for path in contest.few(files(folder)[::SOME])]
+        truths = [read(path) for path in comparison.few(files(folder)[::SOME])]
         for place, (dose, (photons, reading)) in enumerate(DOSES.items()):
             noisy = [damage.developed(truth, photons, reading, i, place) for i, truth in enumerate(truths)]
             for quality in QUALITIES:
                 bad = noisy if quality is None else [damage.as_jpeg(picture, quality) for picture in noisy]
                 known = {"set": folder, "dose": dose, "photons": photons, "reading": reading, "quality": quality}
-                compared(contest, models, bad, truths, **known)
-        compared(contest, models, truths, truths, set=folder, dose="none: clean")
-    contest.end(
+                compared(comparison, models, bad, truths, **known)
+        compared(comparison, models, truths, truths, set=folder, dose="none: clean")
+    comparison.end(
         "every fourth picture by name; "
         "photons counted behind a Bayer mosaic in linear light, Gaussian noise of σ `reading`, white balance, "
         "bilinear demosaicing of the noise, gamma 2.2, 8 bits, and where a quality is named JPEG by Pillow (4:2:0); "
@@ -49,7 +49,7 @@ def real(contest: Contest) -> None:
     )
 
 
-def compared(contest: Contest, models: dict[str, Net], bad: Pictures, truths: Pictures, **known: object) -> None:
+def compared(comparison: Comparison, models: dict[str, Net], bad: Pictures, truths: Pictures, **known: object) -> None:
     """A row for doing nothing, for each model, and for the one that isthmus denoise chooses for each picture."""
     done = {"nothing done": bad} | {label: [restored(net, picture) for picture in bad] for label, net in models.items()}
     each: list[dict[str, Any]] = []
@@ -57,8 +57,8 @@ def compared(contest: Contest, models: dict[str, Net], bad: Pictures, truths: Pi
     names = [one["model"] or "nothing done" for one in each]
     for label, pictures in done.items():
         figures = {"psnr": fmean(min(60.0, psnr([a], [b])) for a, b in zip(pictures, truths, strict=True))}
-        counts = dict(Counter(names)) if label == "chosen" else None
-        contest.add(label, **known, **figures, ssim=ssim(pictures, truths), **({"choices": counts} if counts else {}))
+        choices = {"choices": dict(Counter(names))} if label == "chosen" else {}
+        comparison.add(label, **known, **figures, ssim=ssim(pictures, truths), **choices)
 
 
 def chosen(picture: np.ndarray, each: list[dict[str, Any]]) -> np.ndarray:
@@ -70,21 +70,21 @@ def chosen(picture: np.ndarray, each: list[dict[str, Any]]) -> np.ndarray:
     return found.reshape(pixels.shape).transpose(2, 0, 1) / 255
 
 
-def jpeg(contest: Contest) -> None:
+def jpeg(comparison: Comparison) -> None:
     """Blocks: of gray pictures, and of small ones before they are enlarged."""
     began = time.perf_counter()
-    models = contest.models("denoise-real")
-    truths = [read(path, gray=True) for path in contest.few(files("classic5"))]
+    models = comparison.models("denoise-real")
+    truths = [read(path, gray=True) for path in comparison.few(files("classic5"))]
     for place, quality in enumerate(BLOCKY):
         bad = [damage.as_jpeg(truth, quality) for truth in truths]
-        compared(contest, models, bad, truths, set="classic5", quality=quality)
-        contest.check(psnr(bad, truths), DEBLOCKED["JPEG"][place], f"classic5, quality {quality}")
+        compared(comparison, models, bad, truths, set="classic5", quality=quality)
+        comparison.check(psnr(bad, truths), DEBLOCKED["JPEG"][place], f"classic5, quality {quality}")
         for model, figures in DEBLOCKED.items():
-            contest.add(f"{model} (published)", set="classic5", quality=quality, psnr=figures[place])
-    net = contest.models("upscale-2").get("upscale-2")
+            comparison.add(f"{model} (published)", set="classic5", quality=quality, psnr=figures[place])
+    net = comparison.models("upscale-2").get("upscale-2")
     for quality in SMALL if net and models else ():
-        enlarged(contest, net, models, quality)
-    contest.end(
+        enlarged(comparison, net, models, quality)
+    comparison.end(
         "JPEG by Pillow with its defaults; classic5: PSNR and SSIM of gray, 8 bits, mean over pictures; set14: small "
         "by half with MATLAB's bicubic, saved as JPEG, ×2 by upscale-2, PSNR of the luma without a border of 2 pixels, "
         "with the blocks removed first or not",
@@ -92,9 +92,9 @@ def jpeg(contest: Contest) -> None:
     )
 
 
-def enlarged(contest: Contest, net: Net, models: dict[str, Net], quality: int) -> None:
+def enlarged(comparison: Comparison, net: Net, models: dict[str, Net], quality: int) -> None:
     figures: dict[str, list[float]] = {}
-    for path in contest.few(files("set14")):
+    for path in comparison.few(files("set14")):
         truth = read(path)
         truth = truth[:, : truth.shape[1] // 2 * 2, : truth.shape[2] // 2 * 2]
         small = damage.as_jpeg(in_bytes(shrink(torch.from_numpy(truth)[None], 2)[0].numpy()), quality)
@@ -105,4 +105,4 @@ def enlarged(contest: Contest, net: Net, models: dict[str, Net], quality: int) -
             y = torch.from_numpy(restored(net, picture))[None]
             figures.setdefault(label, []).append(float(metrics.psnr_y(y, torch.from_numpy(truth)[None], 2)))
     for label, values in figures.items():
-        contest.add(label, set="set14", scale=2, quality=quality, psnr_y=fmean(values))
+        comparison.add(label, set="set14", scale=2, quality=quality, psnr_y=fmean(values))

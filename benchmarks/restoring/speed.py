@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from interleaved import LOAD, LOADED, THREADS, Absent, answer, enter, environment, script
 from restoring import damage
-from restoring.contest import PYTHON, SHIPPED, Contest, files, in_bytes, read
-from turns import LOAD, LOADED, THREADS, Absent, answer, enter, environment, script
+from restoring.comparison import PYTHON, SHIPPED, Comparison, files, in_bytes, read
 
 SIGMA = 25
 HEIGHT, WIDTH = 320, 480  # as large as the pictures of BSD68: BM3D takes minutes for a photo
@@ -22,11 +22,11 @@ COMMAND = [sys.executable, "-c", "from isthmus.cli import main; main()"]
 NETS = {"denoise-gray": "BM3D", "denoise-color": "CBM3D"}
 
 
-def speed(contest: Contest) -> None:
-    """One of Kodak's pictures in gray and in colour, and all of them as one photo of 24 megapixels."""
+def speed(comparison: Comparison) -> None:
+    """One of Kodak's pictures in gray and in color, and all of them as one photo of 24 megapixels."""
     began = time.perf_counter()
-    models = {name: contest.runs.get(name) or (name if contest.shipped(name) else None) for name in NETS}
-    told: dict[str, Any] = {}
+    models = {name: comparison.runs.get(name) or (name if comparison.shipped(name) else None) for name in NETS}
+    measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         contenders = {}
         for name, peer in NETS.items():
@@ -36,27 +36,27 @@ def speed(contest: Contest) -> None:
             np.save(file, np.rint(255 * picture).astype(np.uint8).transpose(1, 2, 0).squeeze())
             if models[name]:
                 contenders[f"isthmus {name}"] = script("restore_ours", file, models[name])
-            if contest.peers:
+            if comparison.peers:
                 contenders[peer] = script("restore_bm3d", file, SIGMA, python=str(PYTHON))
         if contenders:
-            told = enter(contenders, needed=next(iter(contenders)))
-        for label in contenders.keys() - told.keys():
-            contest.lacks(f"no {label}")
-        for label, said in told.items():
+            measured = enter(contenders, needed=next(iter(contenders)))
+        for label in contenders.keys() - measured.keys():
+            comparison.lacks(f"no {label}")
+        for label, said in measured.items():
             seconds = median(s for one in said for s in one["seconds"])
-            contest.add(label, megapixels_per_second=said[0]["megapixels"] / seconds, seconds=seconds)
+            comparison.add(label, megapixels_per_second=said[0]["megapixels"] / seconds, seconds=seconds)
         for name, peer in NETS.items():
-            if {f"isthmus {name}", peer} <= set(told):
+            if {f"isthmus {name}", peer} <= set(measured):
                 each = [
                     median(b["seconds"]) / median(a["seconds"])
-                    for a, b in zip(told[f"isthmus {name}"], told[peer], strict=True)
+                    for a, b in zip(measured[f"isthmus {name}"], measured[peer], strict=True)
                 ]
-                contest.add(f"isthmus {name}", beside=peer, times=median(each), range=[min(each), max(each)])
+                comparison.add(f"isthmus {name}", beside=peer, times=median(each), range=[min(each), max(each)])
         if models["denoise-color"]:
-            contest.add(
+            comparison.add(
                 "isthmus denoise-color, a photo of 24 megapixels", **photo(Path(folder), models["denoise-color"])
             )
-    contest.end(
+    comparison.end(
         "isthmus.denoise and bm3d on the same array of 480×320, 8 bits, in processes of their own in turn, two threads "
         "and two cores, 5 rounds, medians; times: BM3D's seconds over ours, round by round; photo: `isthmus denoise "
         "PHOTO.jpg` as a process, from its start to its end, its highest resident memory",
@@ -64,7 +64,7 @@ def speed(contest: Contest) -> None:
         load=LOAD,
         loaded=LOADED,
         threads=THREADS,
-        rounds=told,
+        rounds=measured,
     )
 
 

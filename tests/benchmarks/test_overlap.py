@@ -15,7 +15,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks")]
 
 import matching  # noqa: E402
 import overlap  # noqa: E402
-from restoring.contest import means  # noqa: E402
+from restoring.comparison import means  # noqa: E402
 
 
 def photo(seed: int) -> Image.Image:

@@ -25,8 +25,8 @@ sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
 import restore as peers  # noqa: E402
 
 import restoration  # noqa: E402
-from restoring import contest, damage, holes, noise, size  # noqa: E402
-from restoring.contest import Contest, Net  # noqa: E402
+from restoring import comparison, damage, holes, noise, size  # noqa: E402
+from restoring.comparison import Comparison, Net  # noqa: E402
 
 
 def picture(*shape: int) -> np.ndarray:
@@ -34,11 +34,11 @@ def picture(*shape: int) -> np.ndarray:
 
 
 def test_noise_is_seeded_by_picture_and_strength_and_not_clipped() -> None:
-    grey = np.full((1, 200, 200), 0.5)
-    noisy = damage.noisy(grey, 50, 3, 50)
-    assert np.array_equal(noisy, damage.noisy(grey, 50, 3, 50))
-    assert not np.array_equal(noisy, damage.noisy(grey, 50, 4, 50))
-    assert (255 * (noisy - grey)).std() == pytest.approx(50, rel=0.02)
+    gray = np.full((1, 200, 200), 0.5)
+    noisy = damage.noisy(gray, 50, 3, 50)
+    assert np.array_equal(noisy, damage.noisy(gray, 50, 3, 50))
+    assert not np.array_equal(noisy, damage.noisy(gray, 50, 4, 50))
+    assert (255 * (noisy - gray)).std() == pytest.approx(50, rel=0.02)
     assert noisy.min() < 0
     assert noisy.max() > 1
 
@@ -99,25 +99,25 @@ def test_the_24_logos_that_are_tested_are_the_last_by_name(tmp_path: Path) -> No
 @pytest.mark.parametrize(("level", "photons", "read"), [(0.1, 25, 0.03), (0.5, 25, 0.03), (0.3, 400, 0.01)])
 def test_the_square_root_scale_of_the_peers_is_undone_without_bias(level: float, photons: float, read: float) -> None:
     noisy = damage.photographed(np.full((1, 400, 400), level), photons, read, 1, 2)
-    told: list[Any] = []
+    measured: list[Any] = []
 
     def average(x: np.ndarray, strength: float, sigma: float) -> np.ndarray:
-        told.append((x.std() / sigma, strength))
+        measured.append((x.std() / sigma, strength))
         return np.full_like(x, x.mean())
 
     clean = peers.stabilized(average)(noisy, None, 0.8, photons=photons, read=read, stabilize=True)
     assert clean.mean() == pytest.approx(level, rel=0.01)
-    assert told[0] == (pytest.approx(1, rel=0.06), 0.8)  # the noise is of one strength there, and its σ is told
+    assert measured[0] == (pytest.approx(1, rel=0.06), 0.8)  # the noise is of one strength there, and its σ is measured
     peers.stabilized(average)(noisy, None, 0.8, photons=photons, read=read)
-    assert told[1] == (pytest.approx(1, rel=0.02), 0.8)
+    assert measured[1] == (pytest.approx(1, rel=0.02), 0.8)
 
 
 def test_a_peer_is_calibrated_by_the_highest_mean() -> None:
     truths = [picture(1, 8, 8) / 255 for _ in range(2)]
-    game = Contest("xray")
+    entry = Comparison("xray")
     asked: list[Any] = []
 
-    def beside(methods: list[Any], noisy: list[np.ndarray], holes: Any = None) -> list[Any]:
+    def run_peers(methods: list[Any], noisy: list[np.ndarray], holes: Any = None) -> list[Any]:
         asked.extend(methods)
         wanted = {"nlm": 0.7, "tv": 1.3, "wavelets": 1.5}
         off = [
@@ -128,8 +128,8 @@ def test_a_peer_is_calibrated_by_the_highest_mean() -> None:
         ]
         return [[truth + 0.01 + error for truth in truths] for error in off]
 
-    game.beside = beside  # type: ignore[method-assign]
-    best = noise.calibrated(game, truths, truths, {"photons": 25, "read": 0.03})
+    entry.run_peers = run_peers  # type: ignore[method-assign]
+    best = noise.calibrated(entry, truths, truths, {"photons": 25, "read": 0.03})
     assert {method: options for method, (options, _) in best.items()} == {
         "nlm": {"strength": 0.7, "stabilize": True, "patch": 5},
         "tv": {"strength": 1.3, "stabilize": True},
@@ -165,22 +165,22 @@ def test_a_model_of_one_size_gets_blocks_of_it() -> None:
         return x
 
     x = picture(3, 50, 41) / 255
-    y = contest.restored(Net(stub(restore, (3, 16, 16), any_size=False)), x)
+    y = comparison.restored(Net(stub(restore, (3, 16, 16), any_size=False)), x)
     assert np.abs(y - x).max() < 1e-6
     assert set(sizes) == {(3, 16, 16)}
 
 
 def test_a_restored_picture_is_cut_and_rounded_to_8_bits() -> None:
     x = picture(1, 40, 30) / 255
-    y = contest.restored(Net(stub(lambda x: 1.3 * x - 0.1, (1, 16, 16))), x)
+    y = comparison.restored(Net(stub(lambda x: 1.3 * x - 0.1, (1, 16, 16))), x)
     assert np.abs(y - np.clip(1.3 * x - 0.1, 0, 1)).max() <= 0.501 / 255
     assert np.array_equal(y, np.rint(255 * y) / 255)
     assert y.min() == 0
     assert y.max() == 1
 
 
-@pytest.mark.parametrize("colour", [True, False])
-def test_a_model_enlarges_light_and_is_scored_on_video_luma(colour: bool) -> None:
+@pytest.mark.parametrize("color", [True, False])
+def test_a_model_enlarges_light_and_is_scored_on_video_luma(color: bool) -> None:
     plane = torch.from_numpy(16 + 219 * (picture(1, 1, 24, 30) / 255)) / 255  # black is 16 and white 235
     seen = []
 
@@ -188,10 +188,10 @@ def test_a_model_enlarges_light_and_is_scored_on_video_luma(colour: bool) -> Non
         seen.append(x)
         return enlarge(x, 2)
 
-    y = size.by_model(Net(stub(cubic, (1, 16, 16), scale=2)), plane, colour)
+    y = size.by_model(Net(stub(cubic, (1, 16, 16), scale=2)), plane, color)
     exact = enlarge(plane, 2)  # a cubic does not care which range it works in
     assert (y - exact).abs().max() < 1e-5
-    low, high = (0, 1) if colour else (16 / 255, 235 / 255)
+    low, high = (0, 1) if color else (16 / 255, 235 / 255)
     assert low - 1e-6 <= min(float(x.min()) for x in seen)
     assert max(float(x.max()) for x in seen) == pytest.approx(high, abs=0.02)
 
@@ -205,9 +205,9 @@ def test_bicubic_comes_out_as_published(real_data: Path, scale: int) -> None:
 
 
 def test_another_protocol_stops_the_part() -> None:
-    Contest("gray").check(24.615, 24.61, "noisy")
+    Comparison("gray").check(24.615, 24.61, "noisy")
     with pytest.raises(SystemExit, match="the protocol differs"):
-        Contest("gray").check(24.70, 24.61, "noisy")
+        Comparison("gray").check(24.70, 24.61, "noisy")
 
 
 def test_models_are_named_on_the_command_line() -> None:
@@ -225,12 +225,12 @@ def test_a_part_runs_from_pictures_to_rows(
         (tmp_path / folder).mkdir()
         for i in range(3):
             Image.fromarray(picture(40 + i, 50)).save(tmp_path / folder / f"{i}.png")
-    monkeypatch.setattr(contest, "DATA", tmp_path)
+    monkeypatch.setattr(comparison, "DATA", tmp_path)
     torch.manual_seed(0)
     create("denoise", shape=(1, 16, 16), channels=(4, 8), blocks=(1, 1)).save(tmp_path / "run")
-    game = Contest("gray", {"": str(tmp_path / "run")}, peers=False, quick=True)
-    noise.gray(game)
-    rows = {(row["model"], row["set"], row["sigma"]): row for row in game.rows}
+    entry = Comparison("gray", {"": str(tmp_path / "run")}, peers=False, quick=True)
+    noise.gray(entry)
+    rows = {(row["model"], row["set"], row["sigma"]): row for row in entry.rows}
     assert rows["noisy", "bsd68", 15]["psnr"] == pytest.approx(24.61, abs=0.4)
     truth = picture(40, 50)[None] / 255
     exact = metrics.psnr(*(torch.from_numpy(x)[None] for x in (damage.noisy(truth, 25, 0, 25), truth)))
@@ -251,12 +251,16 @@ def test_the_figures_of_a_shipped_model_go_onto_its_card(tmp_path: Path, monkeyp
     card = tmp_path / "xray" / models.CARD
     card.write_text(json.dumps({"name": "xray", "figures": {"other": [1]}}))
     monkeypatch.setattr(models, "FOLDER", tmp_path)
-    game = Contest("xray")
-    game.rows = [{"model": "noisy", "psnr": 1.0}, {"model": "xray", "psnr": 2.0}, {"model": "xray --best", "psnr": 3.0}]
-    game.onto_card("xray")
-    told = json.loads(card.read_text())
-    assert told["name"] == "xray"
-    assert told["figures"] == {"other": [1], "xray": game.rows[1:]}
+    entry = Comparison("xray")
+    entry.rows = [
+        {"model": "noisy", "psnr": 1.0},
+        {"model": "xray", "psnr": 2.0},
+        {"model": "xray --best", "psnr": 3.0},
+    ]
+    entry.onto_card("xray")
+    measured = json.loads(card.read_text())
+    assert measured["name"] == "xray"
+    assert measured["figures"] == {"other": [1], "xray": entry.rows[1:]}
 
 
 def test_developed_noise_grows_with_the_light_and_is_correlated() -> None:

@@ -10,19 +10,19 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks")]
 
-import turns  # noqa: E402
+import interleaved  # noqa: E402
 
 
 def test_a_machine_at_work_is_refused_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "LOAD", turns.MOST_LOAD + 0.1)
+    monkeypatch.setattr(interleaved, "LOAD", interleaved.MOST_LOAD + 0.1)
     with pytest.raises(SystemExit, match="or pass --loaded"):
-        turns.quiet()
-    monkeypatch.setattr(turns, "LOADED", True)
-    turns.quiet()
+        interleaved.quiet()
+    monkeypatch.setattr(interleaved, "LOADED", True)
+    interleaved.quiet()
 
 
 def test_a_table_without_a_contender_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "ABSENT", ["pythae"])
-    monkeypatch.setattr(turns, "write", lambda *_, **__: pytest.fail("written"))
+    monkeypatch.setattr(interleaved, "ABSENT", ["pythae"])
+    monkeypatch.setattr(interleaved, "write", lambda *_, **__: pytest.fail("written"))
     with pytest.raises(SystemExit, match="nothing is written: pythae did not run"):
-        turns.record("dense", "", [], time.perf_counter(), {})
+        interleaved.record("dense", "", [], time.perf_counter(), {})

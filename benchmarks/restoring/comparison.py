@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from common import write
+from interleaved import Absent, answer, environment, script
 from isthmus import load, metrics
 from isthmus.inference.image import restore_array as in_tiles
 from isthmus.media.image_reader import read_picture
 from isthmus.models import CARD, folder_of, names
 from overlap import TESTED, without
-from turns import Absent, answer, environment, script
 
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
 PYTHON = Path(__file__).parents[2] / ".peers" / "restoration" / "bin" / "python"
@@ -49,7 +49,7 @@ class Net(NamedTuple):
 
 
 @dataclass
-class Contest:
+class Comparison:
     """One part: who takes part, and the rows as they come; without all of them nothing is written at the end.
 
     runs: NAME -> run folder, from --model. The name of a shipped model stands for that one, any other is a row more,
@@ -110,7 +110,7 @@ class Contest:
         self.carded.append(name)
         return True
 
-    def beside(self, methods: Sequence[Method], pictures: Pictures, holes: Pictures | None = None) -> list[Pictures]:
+    def run_peers(self, methods: Sequence[Method], pictures: Pictures, holes: Pictures | None = None) -> list[Pictures]:
         """What each peer makes of the pictures, rounded to 8 bits; nothing without peers, which is said."""
         if not self.peers:
             self.lacks("no peers")
@@ -160,7 +160,7 @@ def files(folder: str) -> list[Path]:
 
 
 def read(path: Path, gray: bool = False) -> np.ndarray:
-    """C×H×W float64 in [0, 1]: the numbers of the file over 255. gray: the mean of colours by BT.601, in 8 bits."""
+    """C×H×W float64 in [0, 1]: the numbers of the file over 255. gray: the mean of colors by BT.601, in 8 bits."""
     picture = read_picture(path) / 255
     if gray and len(picture) == 3:
         picture = in_bytes(np.tensordot([[0.299, 0.587, 0.114]], picture, 1))
@@ -168,7 +168,7 @@ def read(path: Path, gray: bool = False) -> np.ndarray:
 
 
 def restored(net: Net, picture: np.ndarray, hole: np.ndarray | None = None) -> np.ndarray:
-    """C×H×W as the verbs restore it (the same tiles, the same care for gray and colour), rounded to 8 bits."""
+    """C×H×W as the verbs restore it (the same tiles, the same care for gray and color), rounded to 8 bits."""
     return found(net, picture, hole)[0]
 
 

@@ -167,7 +167,7 @@ def others() -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
 
 def choice_tables() -> None:
     began = time.perf_counter()
-    told: dict[str, dict[str, list[float]]] = {}
+    scores: dict[str, dict[str, list[float]]] = {}
     for name, (rows, real) in others().items():
         rows = rows[np.random.RandomState(1).permutation(len(rows))]
         judged, good = rows[: len(rows) // 4], rows[len(rows) // 4 :]
@@ -178,7 +178,7 @@ def choice_tables() -> None:
             for way, x in bad.items():
                 truth = np.repeat([False, True], [len(own), len(x)])
                 found = auroc(np.concatenate([own, score(x)]), truth)
-                told.setdefault(label, {}).setdefault(way, []).append(found)
+                scores.setdefault(label, {}).setdefault(way, []).append(found)
 
         for label, score in usual(good).items():
             add(label, score)
@@ -191,11 +191,13 @@ def choice_tables() -> None:
                     calibrate(run.model, run.data, run.parts, smooth=0.0, **asked)
                 label = f"code {share:g} of the columns, " + ", ".join(f"{key} {value}" for key, value in asked.items())
                 add(label, score_of(run.model))
-        print(name, {label: round(fmean(v[-1] for v in ways.values()), 3) for label, ways in told.items()}, flush=True)
+        print(
+            name, {label: round(fmean(v[-1] for v in ways.values()), 3) for label, ways in scores.items()}, flush=True
+        )
     found = [
         {"choice": label, "mean": fmean(fmean(values) for values in ways.values())}
         | {way: fmean(values) for way, values in ways.items()}
-        for label, ways in told.items()
+        for label, ways in scores.items()
     ]
     write(
         "anomaly-choice-tables",
