@@ -277,5 +277,5 @@ def test_fsq_has_as_many_values_as_levels_and_meets_them_all(levels: tuple[int, 
 
 
 def test_fsq_says_how_many_levels_it_needs() -> None:
-    with pytest.raises(BadInput, match="one level a channel"):
+    with pytest.raises(BadInput, match="one level per channel"):
         FSQ((4, 2, 2), (4, 2, 2), (8, 8, 8))

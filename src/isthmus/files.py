@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.errors import BadInput
+from isthmus.interrupt import output_begins
 
 
 @contextmanager
@@ -18,6 +19,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     Raises BadInput if there is no space, no permission or no such folder.
     """
+    output_begins()
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -56,6 +58,7 @@ def atomic_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 
     With `force`, files of other names that `out` holds already are kept. Raises BadInput as check_output does.
     """
+    output_begins()
     out = check_output(out, force=force)
     if out.is_file():
         raise BadInput(f"{out}: is a file; a path for a folder is accepted")

@@ -12,6 +12,7 @@ from PIL import Image
 
 import isthmus as package
 from isthmus import BadInput
+from isthmus.cli import main
 from isthmus.data import open_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -120,3 +121,24 @@ def test_detect_takes_several(isthmus: Any) -> None:
     code, out, _ = isthmus("detect", "run", "in/a.png", "in/deep/c.png", "-o", "found", "--json")
     assert code == 0
     assert [row["file"] for row in json.loads(out)["rows"]] == ["a.png", "deep/c.png"]
+
+
+def test_every_skipped_file_is_in_the_json_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal names three of them and says how many more there are."""
+    for number in range(5):
+        (tmp_path / f"broken{number}.png").write_bytes(b"no image")
+    Image.fromarray(np.full((48, 48, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    model = package.create("conv", shape=(3, 48, 48), code="2x12x12", channels=(4, 8))
+    items = np.zeros((4, 3, 48, 48), np.uint8)
+    package.fit(model, items, epochs=1, device="cpu", quiet=True, out=tmp_path / "run")
+    for command in (["denoise", tmp_path, "--out", tmp_path / "out"], ["evaluate", tmp_path / "run", tmp_path]):
+        with pytest.raises(SystemExit):
+            main([*map(str, command), "--json"])
+        out, err = capsys.readouterr()
+        skipped = json.loads(out)["skipped"]
+        assert [row["file"] for row in skipped] == [f"broken{number}.png" for number in range(5)]
+        assert all("not a picture" in row["reason"] for row in skipped)
+        assert "files skipped: broken0.png" in err
+        assert "broken2.png" in err
+        assert "and 2 more" in err
+        assert "broken3.png" not in err

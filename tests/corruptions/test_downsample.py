@@ -101,5 +101,5 @@ def test_what_fills_no_pixel_is_cut_off_x_and_target() -> None:
 def test_a_scale_that_is_none_is_refused() -> None:
     with pytest.raises(BadInput, match="scale is 1: 2, 3 or 4"):
         Downsample(1)
-    with pytest.raises(BadInput, match="shrinking takes pictures"):
+    with pytest.raises(BadInput, match="downsampling takes images"):
         Downsample(2)(Sample.of(torch.rand(2, 8)), Context(Noise(0, 0, 2)))

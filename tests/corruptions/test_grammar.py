@@ -65,9 +65,9 @@ def test_a_strength_is_a_number_or_a_range(text: str, low: float, high: float) -
         ("gaussian+", "unknown corruption ''"),
         ("gaussian,", "unknown corruption ''"),
         ("shrink:5", "2, 3 or 4"),
-        ("holes+gaussian", "appends a mask comes last"),
-        ("holes,gaussian", "all or none append a mask"),
-        ("shrink:2,shrink:3", "all shrink alike"),
+        ("holes+gaussian", "appends a mask must be last"),
+        ("holes,gaussian", "must all or none append a mask"),
+        ("shrink:2,shrink:3", "downsample by the same factor"),
     ],
 )
 def test_a_corruption_that_cannot_be_is_refused(text: str, says: str) -> None:
@@ -87,5 +87,5 @@ def test_what_is_joined_adds_up() -> None:
 
 @pytest.mark.parametrize("name", ["clipped", "neighbours"])
 def test_a_strength_for_a_corruption_that_takes_none_is_refused(name: str) -> None:
-    with pytest.raises(BadInput, match=f"{name}:0.3: {name} alone is accepted, it has no strength"):
+    with pytest.raises(BadInput, match=f"{name}:0.3: {name} takes no strength"):
         corruption(f"{name}:0.3")

@@ -117,7 +117,7 @@ def test_noise_takes_tables_and_jpeg_does_not() -> None:
     for text in ("gaussian:0.1", "speckle:0.1", "poisson:30", "poisson-gaussian", "salt-and-pepper:0.3"):
         assert damaged(text, table).x.shape == (50, 7)
         assert not torch.equal(damaged(text, table).x, table)
-    with pytest.raises(BadInput, match="items of 7: JPEG takes pictures of 1 or 3 channels"):
+    with pytest.raises(BadInput, match="items of 7: JPEG takes images of 1 or 3 channels"):
         damaged("jpeg", table)
 
 

@@ -127,8 +127,8 @@ def test_an_overlay_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     nothing = save(tmp_path / "nothing.png", (255, 0, 0, 0))
     for overlay, says in {
-        str(tmp_path / "text.png"): "text.png: not a picture",
-        str(tmp_path / "empty"): "empty: no picture to lay over others",
+        str(tmp_path / "text.png"): "text.png: not an image",
+        str(tmp_path / "empty"): "empty: this folder holds no overlay images",
         nothing: "nothing.png: an overlay that is transparent everywhere",
     }.items():
         with pytest.raises(BadInput, match=says) as found:

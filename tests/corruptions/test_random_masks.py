@@ -136,5 +136,5 @@ def test_holes_that_cannot_be_are_refused() -> None:
         Holes("pixels", 1.5)
     with pytest.raises(BadInput, match="unknown kind of hole ''"):
         Holes(())
-    with pytest.raises(BadInput, match="making holes takes pictures"):
+    with pytest.raises(BadInput, match="holes takes images"):
         damaged("holes", torch.rand(4, 9))

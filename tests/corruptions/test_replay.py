@@ -113,7 +113,7 @@ def test_it_says_how_much_larger_or_smaller_it_makes_a_picture(text: str) -> Non
 def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> None:
     module, x = made(text), torch.rand(5, 3, 1, 1)
     if module.scale > 1 or not module.clean:
-        with pytest.raises(BadInput, match=r"too small to shrink|no cells of 2×2|too small for a blind spot"):
+        with pytest.raises(BadInput, match=r"too small to downsample|no cells of 2×2|too small for a blind spot"):
             damaged(module, x)
     else:
         assert damaged(module, x).x.shape == (5, 3 + module.extra, 1, 1)
@@ -126,7 +126,7 @@ def test_real_damage_is_not_damaged_again(text: str) -> None:
     assert torch.equal(given[:, :3], COLOUR)
     assert given.shape[1] == 3 + module.extra
     assert not given[:, 3:].any()
-    with pytest.raises(BadInput, match="weather: this model takes the picture alone"):
+    with pytest.raises(BadInput, match="weather: this model takes an image only"):
         module.prepare_input(COLOUR, weather=COLOUR)
 
 

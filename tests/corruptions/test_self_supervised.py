@@ -90,11 +90,11 @@ def test_the_noise_of_the_target_cannot_be_foretold(text: str) -> None:
     [
         ("neighbours", (1, 9), "1×9 have no cells of 2×2"),
         ("blind-spot", (3, 9), "3×9 are too small for a blind spot: 4×4"),
-        ("neighbours:2", (9, 9), "neighbours:2: neighbours alone"),
+        ("neighbours:2", (9, 9), "neighbours:2: neighbours takes no strength"),
         ("blind-spot:0", (9, 9), "between 0.001 and 1"),
         ("blind-spot:2", (9, 9), "between 0.001 and 1"),
-        ("neighbours+gaussian:0.1", (9, 9), "comes last, as in gaussian:0.1\\+neighbours"),
-        ("neighbours,gaussian:0.1", (9, 9), "none of several"),
+        ("neighbours+gaussian:0.1", (9, 9), "must be last, as in gaussian:0.1\\+neighbours"),
+        ("neighbours,gaussian:0.1", (9, 9), "cannot be one of several"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(text: str, size: tuple[int, int], says: str) -> None:
@@ -105,7 +105,7 @@ def test_what_cannot_be_is_refused_in_one_line(text: str, size: tuple[int, int],
 
 def test_a_table_has_no_neighbours() -> None:
     for text in ("neighbours", "blind-spot"):
-        with pytest.raises(BadInput, match="takes pictures of 1 or 3 channels"):
+        with pytest.raises(BadInput, match="takes images of 1 or 3 channels"):
             changed(text, torch.zeros(4, 13))
 
 

@@ -42,5 +42,5 @@ def test_opacity_is_drawn_from_its_range_and_checked() -> None:
     assert float(mask.max()) == pytest.approx(0.25)
     with pytest.raises(BadInput, match="opacity"):
         SyntheticDefect((0.5, 2.0))
-    with pytest.raises(BadInput, match="making blemishes takes pictures"):
+    with pytest.raises(BadInput, match="blemish takes images"):
         SyntheticDefect()(Sample.of(torch.zeros(2, 9)), Context(Noise(0, 0, 2)))

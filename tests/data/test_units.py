@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 import isthmus
 from isthmus.data import open_data, prepared
@@ -63,3 +64,15 @@ def test_a_folder_in_units_is_learned_for_denoise_and_detect(tmp_path: Path) -> 
     (row,) = isthmus.detect(tmp_path / "detect", folder / "03.tif", out=tmp_path / "report")
     array = tifffile.imread(folder / "03.tif")
     assert row["score"] == pytest.approx(float(isthmus.load(tmp_path / "detect").detect(array).score[0]), rel=1e-4)
+
+
+def test_floats_in_0_1_with_noise_among_8_bit_files(tmp_path: Path) -> None:
+    """They are scaled as the file alone is scaled for a restoration, not left out as broken."""
+    values = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    values[0, :2] = -0.01, 1.02
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save(tmp_path / "b.png")
+    data = open_data(tmp_path)
+    assert data.names == ["a.tif", "b.png"]
+    assert data.skipped == []
+    assert np.allclose(data.floats().numpy()[0, 0], values.clip(0, 1), atol=1e-4)

@@ -125,7 +125,7 @@ def test_each_way_of_scoring_is_kept_by_itself(tmp_path: Path, alone: Path, digi
 
 
 def test_a_run_that_knows_no_clean_picture_asks_for_one(alone: Path, digits: Any, capsys: Any) -> None:
-    with pytest.raises(BadInput, match=r"run: learned from what was noisy already; --truth PATH .* --set sigma=25"):
+    with pytest.raises(BadInput, match=r"run: was trained on noisy images only; --truth PATH .* --set sigma=25"):
         evaluate(alone, digits)
     with pytest.raises(SystemExit) as exit:
         main(["evaluate", str(alone), "digits"])
@@ -144,8 +144,8 @@ def test_a_run_that_knows_no_clean_picture_asks_for_one(alone: Path, digits: Any
             {"corruption": "blind-spot"},
             "corruption=blind-spot: is a self-supervised training method, not a degradation",
         ),
-        ({"corruption": "holes"}, "leaves a picture and a mask, but this run takes a picture"),
-        ({"corruption": "shrink:2"}, "leaves a picture 2 times smaller, but"),
+        ({"corruption": "holes"}, "leaves an image and a mask, but this run takes an image"),
+        ({"corruption": "shrink:2"}, "leaves an image 2 times smaller, but"),
         ({"corruption": "jpg"}, "did you mean 'jpeg'"),
         ({"truth": "nowhere"}, "nowhere: no such file"),
         ({"truth": np.zeros((20, 1, 8, 8), np.uint8)}, "20 items, but array has 60"),

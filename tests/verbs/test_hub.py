@@ -440,7 +440,7 @@ def test_private_is_kept_or_nothing_is_sent(hub: Hub, run: Path) -> None:
     push_to_hub(run, "me/open")
     assert not hub.repos["me/open"].private
     hub.asked.clear()
-    with pytest.raises(BadInput, match="me/open: is there already and public"):
+    with pytest.raises(BadInput, match="me/open: exists and is public"):
         push_to_hub(run, "me/open", private=True)
     assert not [path for path in hub.paths if "preupload" in path or "commit" in path]
 
@@ -598,17 +598,17 @@ def test_nothing_is_told_to_the_hub_but_what_it_needs(
 
 
 def test_a_token_that_is_missing_or_may_not_write_is_told(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadInput, match=r"me/faces: this token may not do that at http.*rights to create") as error:
+    with pytest.raises(BadInput, match=r"me/faces: this token lacks the permission at http.*rights to create") as error:
         push_to_hub(run, "me/faces", token=READER)
     assert one_line(error)
-    with pytest.raises(BadInput, match=r"me/faces: http.* wants a token it knows: set HF_TOKEN"):
+    with pytest.raises(BadInput, match=r"me/faces: http.* requires a valid token: set HF_TOKEN"):
         push_to_hub(run, "me/faces", token="hf_wrong")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
-    with pytest.raises(BadInput, match="wants a token it knows"):
+    with pytest.raises(BadInput, match="requires a valid token"):
         push_to_hub(run, "me/faces")
     assert hub.repos == {}
     hub.publish("me/there", {"LICENSE": b"free"})
-    with pytest.raises(BadInput, match="me/there: this token may not do that"):
+    with pytest.raises(BadInput, match="me/there: this token lacks the permission"):
         push_to_hub(run, "me/there", token=READER)
     assert hub.repos["me/there"].files == {"LICENSE": b"free"}
 
@@ -626,7 +626,7 @@ def test_no_such_repository_and_a_private_one_look_alike(hub: Hub, run: Path, tm
 @pytest.mark.parametrize("name", ["", "a/b/c", "me/..", "runs/my run", "/etc/passwd", "me/faces.git"])
 def test_a_name_that_no_repository_has_is_refused(name: str, hub: Hub, run: Path) -> None:
     for use in (lambda: from_hub(name), lambda: push_to_hub(run, name)):
-        with pytest.raises(BadInput, match="no repository is called that: accepted is name or owner/name") as error:
+        with pytest.raises(BadInput, match="is no name of a repository: name or owner/name") as error:
             use()
         assert one_line(error)
     assert hub.repos == {}
@@ -648,7 +648,7 @@ def test_what_answers_but_is_no_hub_is_told(status: int, hub: Hub, run: Path, mo
     page = [(".*", ("GET", "HEAD", "POST"), lambda handler, **_: handler.say(b"<html>Log in</html>", status))]
     monkeypatch.setattr(f"{__name__}.ROUTES", page)
     for use in (lambda: from_hub("me/faces"), lambda: push_to_hub(run, "me/faces")):
-        with pytest.raises(BadInput, match=f"me/faces: {hub.url} (does not answer as a hub|answered 500)") as error:
+        with pytest.raises(BadInput, match=f"me/faces: {hub.url} (does not answer like a hub|answered 500)") as error:
             use()
         assert one_line(error)
 

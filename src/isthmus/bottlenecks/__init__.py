@@ -1,4 +1,4 @@
-"""The narrow strip: one file a type. bottleneck(h, ctx) -> Code(z, penalty, stats, symbols)."""
+"""Bottlenecks, one file per type: bottleneck(h, ctx) -> Code(z, penalty, stats, symbols)."""
 
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.bottlenecks.contractive import Contractive

@@ -1,4 +1,4 @@
-"""The contractive code: it resists small changes of the picture (Rifai et al. 2011)."""
+"""The contractive code, insensitive to small changes of the input (Rifai et al. 2011)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Contractive(Bottleneck):
     """weight · ‖∂z/∂x̃‖²_F.
 
     closed=True is for an encoder that only flattens: one sigmoid or ReLU layer, whose squared norm is
-    Σ_j σ'_j² ‖W_j‖². Otherwise the norm is estimated with one random direction v an item, E‖vᵀJ‖² = ‖J‖²_F for
-    v ~ N(0, I) (Hutchinson); where nothing random is wanted, the directions are drawn with seed 0.
+    Σ_j σ'_j² ‖W_j‖². Otherwise the norm is estimated with one random direction v per item, E‖vᵀJ‖² = ‖J‖²_F for
+    v ~ N(0, I) (Hutchinson); without ctx.noise, the directions are drawn with seed 0.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Contractive(Bottleneck):
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         z = self.head(h)
-        if ctx.encode is None:  # a model in use: nobody asks for the price
+        if ctx.encode is None:  # inference: the penalty is not needed
             return Code(z, no_penalty(z))
         squared = self._closed(z) if self.closed else self._estimate(ctx)
         return Code(z, self.weight * squared, {"jacobian_squared": squared.detach().mean()})

@@ -1,4 +1,4 @@
-"""The plain bottleneck: few numbers, or a small tensor, and no price but their number."""
+"""The plain bottleneck: a short vector or small tensor, without a penalty."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Identity(Bottleneck):
     compresses = False
 
     def __init__(self, in_shape: Shape) -> None:
-        nn.Module.__init__(self)  # it owns no head
+        nn.Module.__init__(self)  # without a head
         self.code_shape = tuple(in_shape)
         self.any_size = True
 

@@ -18,11 +18,11 @@ from isthmus.types import Code, Context, Noise, Shape
 
 @register
 class VQ(Bottleneck):
-    """The nearest of `codes` vectors at each place of the code's grid (van den Oord et al. 2017).
+    """The nearest of `codes` vectors at each position of the code (van den Oord et al. 2017).
 
-    code: (dim, *grid). The codebook is no parameter: it starts as the k-means of the first features and then follows
-    the mean of what is assigned to each vector (EMA, `decay`); the penalty is commitment · ‖z_e − e‖², summed.
-    A vector whose running count falls below `revive` of the mean is put on a feature of the last batch; otherwise
+    code: (dim, *grid). The codebook is a buffer: it is initialized by k-means of the first features and then follows
+    the mean of the features assigned to each vector (EMA, `decay`); the penalty is commitment · ‖z_e − e‖², summed.
+    A vector whose running count falls below `revive` of the mean is reset to a feature of the last batch; otherwise
     40-90 % of a codebook dies.
     """
 
@@ -54,7 +54,7 @@ class VQ(Bottleneck):
         return z.flatten(2).transpose(1, 2).reshape(-1, z.shape[1])
 
     def nearest(self, rows: Tensor) -> Tensor:
-        """M×dim -> M indices of the nearest vectors. ‖r‖² is the same for all vectors, so it is left out."""
+        """M×dim -> M indices of the nearest vectors. ‖r‖² is the same for all vectors, so it is omitted."""
         return (self.codebook.square().sum(1) - 2 * rows @ self.codebook.T).argmin(1)
 
     def vectors(self, symbols: Tensor) -> Tensor:
@@ -72,11 +72,11 @@ class VQ(Bottleneck):
         return Code(straight_through(z, continuous), self.commitment * distance, {}, symbols, sums)
 
     def _sums(self, rows: Tensor, indices: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """What each vector was given, and a random feature of the batch for each that may have died."""
+        """The count and sum of the features of each vector, and a random feature that may replace a dead vector."""
         counts = torch.bincount(indices, minlength=self.codes).float()
         totals = torch.zeros_like(self.sums).index_add_(0, indices, rows)
-        place, here = noise.positions(self.codes, each=len(rows) // (noise.rows.stop - noise.rows.start))
-        spare = rows[place.clamp(0, len(rows) - 1)] * here[:, None]
+        positions, local = noise.positions(self.codes, each=len(rows) // (noise.rows.stop - noise.rows.start))
+        spare = rows[positions.clamp(0, len(rows) - 1)] * local[:, None]
         return {"counts": counts, "totals": totals, "spare": spare}
 
     def start(self, batches: Iterable[Tensor]) -> None:
@@ -84,7 +84,7 @@ class VQ(Bottleneck):
 
         with torch.no_grad():
             rows = torch.cat([self._rows(self.head(h).float()) for h in batches])[: 64 * self.codes]
-        if len(rows) < self.codes:  # tiny data: every feature is a vector, the rest stay as they were drawn
+        if len(rows) < self.codes:  # tiny data: every feature becomes a vector, the rest stay random
             self.codebook[: len(rows)] = rows
         else:
             means = KMeans(self.codes, n_init=1, max_iter=20, random_state=0).fit(rows.cpu().numpy())
@@ -104,9 +104,9 @@ class VQ(Bottleneck):
 
 @register
 class FSQ(Bottleneck):
-    """Finite scalar quantisation: each of a few numbers rounded to one of its levels (Mentzer et al. 2023).
+    """Finite scalar quantization: each of a few numbers rounded to one of its levels (Mentzer et al. 2023).
 
-    No codebook to learn, nothing that dies, no penalty. code: (len(levels), *grid); `codes` = the product of levels.
+    There is no learned codebook and no penalty. code: (len(levels), *grid); `codes` = the product of levels.
     """
 
     discrete = True
@@ -115,7 +115,7 @@ class FSQ(Bottleneck):
 
     def __init__(self, in_shape: Shape, code: Shape, levels: Sequence[int] = (8, 8, 8)) -> None:
         if code[0] != len(levels):
-            raise BadInput(f"a code of {code[0]} channels with {len(levels)} levels: FSQ takes one level a channel")
+            raise BadInput(f"a code of {code[0]} channels with {len(levels)} levels: FSQ takes one level per channel")
         at_least("the smallest of levels", min(levels), 2)
         super().__init__(in_shape, code)
         self.levels, self.codes = tuple(levels), math.prod(levels)
@@ -135,7 +135,7 @@ class FSQ(Bottleneck):
     def forward(self, h: Tensor, ctx: Context) -> Code:
         continuous = self.head(h).float()
         levels = self._per_channel(self.levels, continuous)
-        # An even number of levels is centred between two integers; the shift lets 0 map to 0 all the same.
+        # An even number of levels is centered between two integers; the shift still maps 0 to 0.
         half = (levels - 1) * (1 + 1e-3) / 2
         offset = (levels + 1) % 2 / 2
         bounded = torch.tanh(continuous + torch.atanh(offset / half)) * half - offset

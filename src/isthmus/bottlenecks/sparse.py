@@ -1,4 +1,4 @@
-"""Sparse codes: many units, few of them at work for any one item."""
+"""Sparse codes: many units, few of them active for any one item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _activity(z: Tensor) -> dict[str, Tensor]:
 
 @register
 class L1(Bottleneck):
-    """weight · ‖z‖₁, the oldest price of all."""
+    """weight · ‖z‖₁."""
 
     active_above = 0.0
     pairs = True
@@ -37,9 +37,9 @@ class L1(Bottleneck):
 class RateKL(Bottleneck):
     """weight · Σ_j KL(rate ‖ mean activity of unit j), sigmoid units (Ng 2011).
 
-    The mean is over the data, not over whatever batch is at hand: a running mean r, and the penalty of an item is
-    the tangent KL(r) + KL'(r)(z − r). Its batch mean has the gradient of the KL at r, and, being a sum over items,
-    it is the same however a batch is split over micro-batches and machines.
+    The mean activity is a running mean r over the data, not the mean of a batch; the penalty of an item is the tangent
+    KL(r) + KL'(r)(z − r). Its batch mean has the gradient of the KL at r, and as a sum over items it does not depend on
+    how a batch is split over micro-batches and machines.
     """
 
     active_above = 0.5
@@ -49,7 +49,7 @@ class RateKL(Bottleneck):
         if not 0 < rate < 1:
             raise BadInput(f"rate is {rate}: a share between 0 and 1 is accepted")
         super().__init__(in_shape, code, "sigmoid")
-        self.weight, self.rate, self.any_size = weight, rate, False  # each place of the code has a rate of its own
+        self.weight, self.rate, self.any_size = weight, rate, False  # each position of the code has its own rate
         self.register_buffer("rates", torch.full(self.code_shape, 0.5))
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
@@ -62,7 +62,7 @@ class RateKL(Bottleneck):
         return Code(z, self.weight * (kl + slope * (z - r)).flatten(1).sum(1), stats, sums=sums)
 
     def linear_range(self) -> tuple[float, float, float]:
-        return 0.1, math.log(self.rate / (1 - self.rate)), self.rate * (1 - self.rate)  # at work as often as it should
+        return 0.1, math.log(self.rate / (1 - self.rate)), self.rate * (1 - self.rate)  # as active as `rate`
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         self.rates.lerp_(sums["activity"] / sums["items"], 0.1)
@@ -70,10 +70,10 @@ class RateKL(Bottleneck):
 
 @register
 class TopK(Bottleneck):
-    """Only the k largest of each item stay (Makhzani & Frey 2013).
+    """Keep the k largest units of each item (Makhzani & Frey 2013).
 
-    As in the paper k shrinks to its value over the first half of the training, from all units: started small, most
-    units would never be chosen, and what is never chosen never learns.
+    As in the paper, k falls from all units to its value over the first half of the training: with a small k from the
+    start, most units would never be chosen, and a unit that is never chosen never learns.
     """
 
     active_above = 0.0
@@ -91,7 +91,7 @@ class TopK(Bottleneck):
         flat = z.flatten(1)
         still = max(0.0, 1 - 2 * ctx.progress)
         k = round(self.k + still * (flat.shape[1] - self.k)) if still else self.k
-        k = torch.sym_min(flat.shape[1], k)  # a size may be open while a net is exported
-        values, places = flat.topk(k, dim=1)
-        z = torch.zeros_like(flat).scatter(1, places, values).view_as(z)
+        k = torch.sym_min(flat.shape[1], k)  # a size may be symbolic during export
+        values, indices = flat.topk(k, dim=1)
+        z = torch.zeros_like(flat).scatter(1, indices, values).view_as(z)
         return Code(z, no_penalty(z), _activity(z))

@@ -1,4 +1,4 @@
-"""The variational code: a Gaussian instead of a point, priced by its distance from N(0, I) (Kingma & Welling 2014)."""
+"""The variational code: a Gaussian, penalized by its KL divergence from N(0, I) (Kingma & Welling 2014)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Variational(Bottleneck):
     """z = μ + σ ε, penalty β · KL(N(μ, σ²) ‖ N(0, I)) in nats; without noise z is the mean.
 
     beta: 1 is the true ELBO, more is the β-VAE (Higgins et al. 2017). warmup: share of the training over which β
-    rises from 0 (Bowman et al. 2016), so that units are not given up before the decoder can use them.
+    rises from 0 (Bowman et al. 2016), so that units do not collapse to the prior before the decoder uses them.
     """
 
     prior = "normal"
@@ -28,7 +28,7 @@ class Variational(Bottleneck):
 
     def forward(self, h: Tensor, ctx: Context) -> Code:
         mean, log_variance = self.head(h).float().chunk(2, dim=1)
-        log_variance = log_variance.clamp(-20, 10)  # exp() stays finite whatever an unseen picture does to the head
+        log_variance = log_variance.clamp(-20, 10)  # so that exp() stays finite for any input
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).flatten(1).sum(1)
         beta = self.beta * min(1.0, ctx.progress / self.warmup) if self.warmup else self.beta
         z = mean
@@ -38,7 +38,7 @@ class Variational(Bottleneck):
 
     @torch.no_grad()
     def start_linear(self, features: int, deviation: Tensor, residual: float) -> tuple[Tensor, Tensor]:
-        """The posterior of probabilistic PCA, which is a linear VAE at its best (Lucas et al. 2019)."""
+        """The posterior of probabilistic PCA, the optimum of a linear VAE (Lucas et al. 2019)."""
         back, bias = super().start_linear(features, deviation, residual)
         layer = next(layer for layer in self.head.modules() if isinstance(layer, nn.Linear))
         used = min(len(deviation), self.code_shape[0])

@@ -15,6 +15,7 @@ from typing import Any
 from isthmus.cli.threads import yield_busy_cores
 from isthmus.distributed import ProcessLost, first_rank
 from isthmus.errors import IsthmusError, Note
+from isthmus.interrupt import end_at_once
 
 STOPPED = 130
 FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # accepted by every command, in any position
@@ -23,8 +24,10 @@ TRAIN, SHARE = "Train and evaluate", "Share"
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 success, 1 internal error, 2 bad input or options, 130 Ctrl-C."""
-    yield_busy_cores()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # this process is the command, and no other program's
+        end_at_once(lambda: _say_stopped(given), STOPPED)
+    yield_busy_cores()
     flags = {FLAGS[argument] for argument in given if argument in FLAGS}
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show × and █ gets ? instead of an error
         if isinstance(stream, io.TextIOWrapper):
@@ -41,12 +44,18 @@ def main(arguments: list[str] | None = None) -> None:
         if "debug" in flags and not isinstance(error, SystemExit):
             raise
         code = _report(error)
-    if code == STOPPED and first_rank():
-        named = any(argument.startswith(("--out", "-o")) for argument in given)
-        options = "--resume" if named else "--resume and --out RUN"
-        hint = f"; the same command with {options} continues the run" if given[:1] == ["train"] else ""
-        print(f"isthmus: stopped{hint}", file=sys.stderr)
+    if code == STOPPED:
+        _say_stopped(given)
     sys.exit(code)
+
+
+def _say_stopped(given: list[str]) -> None:
+    if not first_rank():
+        return
+    named = any(argument.startswith(("--out", "-o")) for argument in given)
+    options = "--resume" if named else "--resume and --out RUN"
+    hint = f"; the same command with {options} continues the run" if given[:1] == ["train"] else ""
+    print(f"isthmus: stopped{hint}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -203,7 +203,8 @@ def evaluate(
         if key not in ("sigma", "corruption"):
             raise unknown("key for evaluate", key, ("sigma", "corruption"))
     figures = evaluate_run(run, data, split=split, first=first, truth=truth, labels=labels, device=device, **keys)
-    print_json(figures) if json else print_figures(figures)
+    skipped = figures.pop("skipped", [])  # a note names the first ones
+    print_json(figures | {"skipped": skipped}) if json else print_figures(figures)
 
 
 @app.command()

@@ -1,9 +1,8 @@
-"""'corrupt': what the encoder is allowed to see; one file a family. And 'augment': x and the target changed together.
+"""Corruptions, which change the network input x̃, and augmentations, which change x and the target together.
 
-All are batched modules, replayable: corruption(sample, ctx) draws from ctx.noise alone. A corruption changes x, and may
-put what it did into the condition; of the target it changes at most what x̃ can no longer be compared with, but for
-those of alone.py, which make a target of noisy pictures. Using a model on real damage never applies it: that is
-`given(x)`.
+All are batched, replayable modules: corruption(sample, ctx) draws from ctx.noise only. A corruption may add a mask or a
+strength to the condition. It leaves the target alone, except where x̃ loses pixels or channels of it, and in
+self_supervised.py, which makes a target from noisy images. Real degraded images go through `prepare_input` instead.
 """
 
 from __future__ import annotations
@@ -51,20 +50,20 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 
 def augmentation(text: str) -> Any:
-    """'affine', 'affine:0.5', 'zoom', 'crop:64' or 'none' -> an augmentation. Raises BadInput for anything else."""
+    """'affine', 'affine:0.5', 'zoom', 'crop:64' or 'none' -> an augmentation. Raises BadInput for any other text."""
     return None if text == "none" else named(text, "augmentation", AUGMENTATIONS)
 
 
 def corruption(text: str) -> Corruption | None:
     """'gaussian:0.3', 'masking:0.25+gaussian:0.1', 'gaussian:0-0.2,jpeg' or 'none' -> a corruption.
 
-    '+' is one after the other, ',' one of them for each item. Raises BadInput for anything else.
+    '+' applies one after the other, ',' chooses one for each item. Raises BadInput for any other text.
     """
     return None if text == "none" else parsed(text, CORRUPTIONS)
 
 
 def white_noise(sigma: str | float) -> GaussianNoise:
-    """'25', or '0-55' for any in between, of 255 -> noise of that strength. Raises BadInput for anything else."""
+    """'25' or '0-55' (a random one in this range), of 255 -> Gaussian noise. Raises BadInput for any other text."""
     low, high = span("sigma", strength("sigma", sigma))
     return GaussianNoise((low / 255, high / 255))
 

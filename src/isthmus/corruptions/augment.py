@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from isthmus.corruptions.base import drawn
+from isthmus.corruptions.base import noise_of
 from isthmus.errors import BadInput, at_least
 from isthmus.fields import SPATIAL, Field
 from isthmus.registry import register
@@ -34,7 +34,7 @@ def geometric(sample: Sample, change: Callable[[Tensor, bool], Tensor]) -> Sampl
 
 
 def warp(sample: Sample, maps: Tensor) -> Sample:
-    """Every image, mask and label map, sampled at the affine maps N×2×3 of isthmus's [-1, 1] coordinates.
+    """Every image, mask and label map, sampled at affine maps N×2×3 of coordinates in [-1, 1].
 
     Past the edge the nearest pixel is repeated. Labels and masks keep their dtype and their values.
     """
@@ -53,10 +53,10 @@ def warp(sample: Sample, maps: Tensor) -> Sample:
 
 @register
 class Affine(nn.Module):
-    """Three items in four are turned, sheared, scaled and shifted a little.
+    """Rotate, shear, scale and shift three items in four a little.
 
-    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training gets the images unchanged, so
-    that it ends on the data itself. Items that are no images are unchanged.
+    At strength 1: ±7°, ±6 % of size, ±1/28 of the width. The last fifth of a training uses unchanged images, so that
+    it ends on the data itself. Items other than images stay unchanged.
     """
 
     follows_progress = True
@@ -68,7 +68,7 @@ class Affine(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.8 or sample.x.dim() != 4:
             return sample
-        noise = drawn(ctx)
+        noise = noise_of(ctx)
         turn, shear, wide, high, right, down = (2 * noise.uniform(6) - 1).mul(self.strength).unbind(1)
         angle = 0.12 * turn
         rows = (
@@ -82,10 +82,10 @@ class Affine(nn.Module):
 
 @register
 class Zoom(nn.Module):
-    """A random part of each item, enlarged to its full size; one in two is mirrored.
+    """Crop each item and enlarge the crop to the full size; mirror one in two.
 
-    least: the least share of the width and height that is shown; one item in five is shown in full. The last tenth of a
-    training gets the images unchanged. Items that are no images are unchanged.
+    least: the least share of width and height that is kept; one item in five is not cropped. The last tenth of a
+    training uses the images unchanged. Items other than images stay unchanged.
     """
 
     follows_progress = True
@@ -99,7 +99,7 @@ class Zoom(nn.Module):
     def forward(self, sample: Sample, ctx: Context) -> Sample:
         if ctx.progress >= 0.9 or sample.x.dim() != 4:
             return sample
-        share, right, down, mirrored, still = drawn(ctx).uniform(5).unbind(1)
+        share, right, down, mirrored, still = noise_of(ctx).uniform(5).unbind(1)
         side = torch.where(still < 0.2, 1.0, self.least + (1 - self.least) * share)
         maps = torch.zeros(len(side), 2, 3, device=side.device)
         maps[:, 0, 0] = torch.where(mirrored < 0.5, -side, side) if self.mirror else side
@@ -110,10 +110,10 @@ class Zoom(nn.Module):
 
 @register
 class Crop(nn.Module):
-    """A random square of each item, in one of the 8 orientations of a square: N×C×H×W -> N×C×size×size.
+    """A random square of each item in one of its 8 orientations: N×C×H×W -> N×C×size×size.
 
-    Of a target that is larger by an integer factor, the square of the same content. Raises BadInput for items smaller
-    than the square, or without height and width.
+    A target that is larger by an integer factor is cropped to the same area. Raises BadInput for items that are no
+    images or smaller than the square.
     """
 
     def __init__(self, size: int = 64) -> None:
@@ -125,7 +125,7 @@ class Crop(nn.Module):
         x, size = sample.x, self.size
         if x.dim() != 4 or min(x.shape[2:]) < size:
             raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: a crop of {size} takes larger images")
-        down, right, way = drawn(ctx).uniform(3).unbind(1)
+        down, right, way = noise_of(ctx).uniform(3).unbind(1)
         top, left = (down * (x.shape[2] - size + 1)).long(), (right * (x.shape[3] - size + 1)).long()
         way = (way * 8).long()
 

@@ -1,7 +1,7 @@
-"""What every corruption is, how several become one, and how all of them are written in a line of text.
+"""The base class of corruptions, their combinations, and their text form.
 
-'gaussian:0.3' is one; 'masking:0.25+gaussian:0.1' is one after the other; 'gaussian:0-0.2,jpeg:10-90' is one of the
-two for each item. A strength is a number, or a range low-high to draw from.
+'gaussian:0.3' is one corruption; 'masking:0.25+gaussian:0.1' applies two in turn; 'gaussian:0-0.2,jpeg:10-90' chooses
+one of two for each item. A strength is a number, or a range low-high from which one is drawn for each item.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from isthmus.registry import register
 from isthmus.types import Context, Noise, Sample
 
 F = TypeVar("F", bound=Callable[..., Any])
-Range = float | Sequence[float]  # one number, or (low, high) to draw one an item
+Range = float | Sequence[float]  # one number, or (low, high), from which one is drawn for each item
 
 
 class Corruption(nn.Module):
     """Base of all corruptions: a batched module that changes x and draws from ctx.noise alone.
 
-    extra: channels that x̃ has more than x, at its end (a mask). scale: how many times smaller x̃ is than the target.
-    reach, stride: pixels that x̃ depends on around one, and what a part of a picture must begin at a multiple of, to be
-    given as the whole is.
-    tell: whether the target ends with the mask of the damage, for a network that is to predict it.
-    clean: whether the target is the picture as it should be; else x is noisy itself (see alone.py).
-    What was drawn is put into the condition, one row an item.
+    extra: channels that are appended to x (a mask). scale: the factor by which x̃ is smaller than the target.
+    reach: the radius in pixels from which a pixel of x̃ is computed. stride: a tile gives the same x̃ as the full image
+    if it starts at a multiple of this.
+    tell: whether the mask of the damage is appended to the target, for a network that predicts it.
+    clean: whether the target is a clean image; if False, x is noisy itself (see self_supervised.py).
+    The random numbers of a forward are added to the condition, one row per item.
     """
 
     extra = 0
@@ -44,31 +44,31 @@ class Corruption(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
-        """x̃ for an x that life has damaged already; `side` is what is known of the damage, here nothing.
+        """Network input for a real degraded image (no synthetic corruption is applied).
 
-        Raises BadInput for a side that this corruption does not know.
+        side: further inputs such as a mask. Raises BadInput for a name that this corruption does not take.
         """
         if side:
-            raise BadInput(f"{', '.join(side)}: this model takes the picture alone")
+            raise BadInput(f"{', '.join(side)}: this model takes an image only")
         return x
 
     @staticmethod
     def read(text: str) -> Any:
-        """The constructor's first argument from the text after the colon; ValueError where it is none."""
+        """The constructor's first argument, parsed from the text after the colon. Raises ValueError."""
         return numbers(text)
 
 
 @register
 class Compose(Corruption):
-    """One corruption after the other. Last comes one that appends a mask, so that none damages the mask, or one that
-    makes a target of what it sees."""
+    """Several corruptions in turn. One that appends a mask must be last, so that no other damages the mask; so must a
+    self-supervised one, which makes the target."""
 
     def __init__(self, corruptions: Sequence[Corruption]) -> None:
         super().__init__()
         if any(part.extra for part in corruptions[:-1]):
-            raise BadInput("a corruption that appends a mask comes last, as in gaussian:0.1+holes")
+            raise BadInput("a corruption that appends a mask must be last, as in gaussian:0.1+holes")
         if not all(part.clean for part in corruptions[:-1]):
-            raise BadInput("what learns from noisy pictures alone comes last, as in gaussian:0.1+neighbours")
+            raise BadInput("a self-supervised corruption must be last, as in gaussian:0.1+neighbours")
         self.corruptions = nn.ModuleList(corruptions)
         self.extra = sum(part.extra for part in corruptions)
         self.scale = math.prod(part.scale for part in corruptions)
@@ -86,45 +86,45 @@ class Compose(Corruption):
 
 @register
 class OneOf(Corruption):
-    """One of several corruptions for each item, each as likely as another: a model blind to the kind of damage.
+    """One of several corruptions for each item, all equally likely: trains a model that is blind to the kind of damage.
 
-    The condition holds what any of them says; it is 0 for the items that met another.
+    The condition holds the keys of all of them; a key is 0 for items that got another corruption.
     """
 
     def __init__(self, corruptions: Sequence[Corruption]) -> None:
         super().__init__()
         if len({(part.extra, part.scale) for part in corruptions}) != 1:
-            raise BadInput("of corruptions to choose from, all or none append a mask, and all shrink alike")
+            raise BadInput("alternative corruptions must all or none append a mask, and downsample by the same factor")
         if not all(part.clean for part in corruptions):
-            raise BadInput("what learns from noisy pictures alone is none of several corruptions to choose from")
+            raise BadInput("a self-supervised corruption cannot be one of several alternatives")
         self.corruptions = nn.ModuleList(corruptions)
         first = corruptions[0]
         self.extra, self.scale, self.reach, self.stride = first.extra, first.scale, first.reach, first.stride
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        noise, count = drawn(ctx), len(sample.x)
+        noise, count = noise_of(ctx), len(sample.x)
         choice = (noise.uniform() * len(self.corruptions)).long()
-        found: dict[str, Tensor] = {}
+        merged: dict[str, Tensor] = {}
         for number, corruption in enumerate(self.corruptions):
-            # Also where no item of this part chose it: what the others draw must not depend on that.
+            # Also if no item of this micro-batch chose it: the draws of the other corruptions must not depend on that.
             rows = (choice == number).nonzero().flatten()
             weight = sample.weight[rows] if isinstance(sample.weight, Tensor) else sample.weight
             chosen = sample.replace(x=sample.x[rows], target=sample.target[rows], weight=weight, condition={})
             chosen = corruption(chosen, ctx.replace(noise=Chosen(noise, rows)))
-            told = {"x": chosen.x, "target": chosen.target, **chosen.condition}
+            outputs = {"x": chosen.x, "target": chosen.target, **chosen.condition}
             if isinstance(chosen.weight, Tensor):
-                told["weight"] = chosen.weight
-            for key, value in told.items():
-                found.setdefault(key, value.new_zeros(count, *value.shape[1:]))[rows] = value
-        x, target, weight = found.pop("x"), found.pop("target"), found.pop("weight", sample.weight)
-        return sample.replace(x=x, target=target, weight=weight, condition={**sample.condition, **found})
+                outputs["weight"] = chosen.weight
+            for key, value in outputs.items():
+                merged.setdefault(key, value.new_zeros(count, *value.shape[1:]))[rows] = value
+        x, target, weight = merged.pop("x"), merged.pop("target"), merged.pop("weight", sample.weight)
+        return sample.replace(x=x, target=target, weight=weight, condition={**sample.condition, **merged})
 
     def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
         return self.corruptions[0].prepare_input(x, **side)  # type: ignore[operator, no-any-return]
 
 
 class Chosen(Noise):
-    """The noise of some rows only; drawn for all, so that what one row meets is not the choice of the others."""
+    """The noise of some rows, drawn for all, so that the noise of a row does not depend on the choice of others."""
 
     def __init__(self, noise: Noise, rows: Tensor) -> None:
         self.noise, self.chosen, self.device = noise, rows, noise.device
@@ -136,22 +136,22 @@ class Chosen(Noise):
         return self.noise.uniform(*shape)[self.chosen]
 
 
-# -- what the families share --
+# -- shared by all corruptions --
 
 
 def uncompiled(forward: F) -> F:
-    """Marks a forward in which Pillow and numpy draw: --compile leaves it as it is."""
+    """Decorator that excludes a forward from torch.compile, because it uses Pillow or numpy."""
     return torch.compiler.disable(forward)  # type: ignore[no-any-return]
 
 
-def drawn(ctx: Context) -> Noise:
+def noise_of(ctx: Context) -> Noise:
     if ctx.noise is None:
         raise ValueError("a corruption needs the context's noise")
     return ctx.noise
 
 
 def seeds(noise: Noise) -> list[int]:
-    """A seed an item, for what is drawn item by item by another generator: 48 bits of two numbers of 24."""
+    """One seed per item for generators outside torch: 48 bits from two numbers of 24."""
     high, low = (noise.uniform(2) * 2**24).long().unbind(1)
     return (high * 2**24 + low).tolist()
 
@@ -170,7 +170,7 @@ def span(name: str, value: Range, least: float = 0.0, most: float = math.inf) ->
 
 
 def strength(name: str, text: Any) -> Range:
-    """25, "25" or "0-55" -> a number or (low, high). Raises BadInput for what is neither."""
+    """25, "25" or "0-55" -> a number or (low, high). Raises BadInput for other text."""
     try:
         return numbers(str(text))
     except ValueError:
@@ -178,34 +178,34 @@ def strength(name: str, text: Any) -> Range:
 
 
 def within(bounds: tuple[float, float], share: Tensor) -> Tensor:
-    """The numbers that lie at `share`, 0 to 1, of the way from low to high."""
+    """The numbers at `share`, 0 to 1, of the way from low to high."""
     low, high = bounds
     return low + (high - low) * share
 
 
-def an_item(values: Tensor, x: Tensor) -> Tensor:
-    """[N] -> N×1×1×..., to be multiplied with x."""
+def per_item(values: Tensor, x: Tensor) -> Tensor:
+    """[N] -> N×1×1×..., which broadcasts with x."""
     return values.view(-1, *[1] * (x.dim() - 1))
 
 
 def positions(x: Tensor) -> tuple[int, ...]:
-    """The shape of one decision a position: a picture's channels share it, the numbers of a table row do not."""
+    """The shape of one decision per position: shared by the channels of an image, one per number of a table row."""
     return (1, *x.shape[2:]) if x.dim() > 2 else tuple(x.shape[1:])
 
 
-def pictures(x: Tensor, what: str) -> Tensor:
-    """x itself; BadInput where it is not N×C×H×W with 1 or 3 channels."""
+def check_images(x: Tensor, what: str) -> Tensor:
+    """x itself. Raises BadInput unless it is N×C×H×W with 1 or 3 channels; `what` starts the sentence of the error."""
     if x.dim() != 4 or x.shape[1] not in (1, 3):
-        raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: {what} takes pictures of 1 or 3 channels")
+        raise BadInput(f"items of {'×'.join(map(str, x.shape[1:]))}: {what} takes images of 1 or 3 channels")
     return x
 
 
 def to_bytes(x: Tensor) -> Tensor:
-    """x as a file of 8 bits holds it, still in [0, 1]."""
+    """x clipped to [0, 1] and rounded to 8 bits, still in [0, 1]."""
     return (x.clamp(0, 1) * 255).round() / 255
 
 
-# -- the line of text --
+# -- text form --
 
 
 def numbers(text: str) -> Range:
@@ -215,7 +215,7 @@ def numbers(text: str) -> Range:
 
 
 def named(text: str, what: str, known: Mapping[str, type[Any]]) -> Any:
-    """'name' or 'name:strength' -> one of `known`. Raises BadInput for anything else."""
+    """'name' or 'name:strength' -> an instance of one of `known`. Raises BadInput for other text."""
     name, _, strength = text.partition(":")
     if name not in known:
         raise unknown(what, name, known)
@@ -229,7 +229,7 @@ def named(text: str, what: str, known: Mapping[str, type[Any]]) -> Any:
 
 
 def parsed(text: str, known: Mapping[str, type[Corruption]]) -> Corruption:
-    """The line of text at the top of this file -> a corruption. Raises BadInput for what it is not."""
+    """The text form described at the top of this file -> a corruption. Raises BadInput for other text."""
 
     def chain(line: str) -> Corruption:
         parts = [named(part.strip(), "corruption", known) for part in line.split("+")]

@@ -1,9 +1,9 @@
-"""Fewer pixels: what an enlarging net starts from."""
+"""Downsampling, for super-resolution."""
 
 from __future__ import annotations
 
 from isthmus.bicubic import enlarge, shrink
-from isthmus.corruptions.base import Corruption, pictures, to_bytes
+from isthmus.corruptions.base import Corruption, check_images, to_bytes
 from isthmus.errors import BadInput
 from isthmus.registry import register
 from isthmus.types import Context, Sample
@@ -13,9 +13,9 @@ __all__ = ["Downsample", "shrink", "enlarge"]
 
 @register
 class Downsample(Corruption):
-    """x̃ is `scale` times smaller than the target: N×C×H×W -> N×C×H/scale×W/scale, rounded to 8 bits as files are.
+    """Bicubic downsampling: N×C×H×W -> x̃ N×C×H/scale×W/scale, rounded to 8 bits.
 
-    scale: 2, 3 or 4. Rows and columns that do not fill a pixel of x̃ are cut off, of x and target alike.
+    scale: 2, 3 or 4. Rows and columns that do not fill a pixel of x̃ are cropped from x and target.
     """
 
     def __init__(self, scale: int = 2) -> None:
@@ -25,9 +25,9 @@ class Downsample(Corruption):
         self.scale = int(scale)
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        height, width = (side // self.scale * self.scale for side in pictures(sample.x, "shrinking").shape[2:])
+        height, width = (side // self.scale * self.scale for side in check_images(sample.x, "downsampling").shape[2:])
         if not height or not width:
             size = "×".join(map(str, sample.x.shape[2:]))
-            raise BadInput(f"pictures of {size} are too small to shrink by {self.scale}")
+            raise BadInput(f"images of {size} are too small to downsample by {self.scale}")
         x, target = (t[..., :height, :width] for t in (sample.x, sample.target))
         return sample.replace(x=to_bytes(shrink(x, self.scale)), target=target)

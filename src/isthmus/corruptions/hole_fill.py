@@ -1,7 +1,7 @@
-"""What stands in a hole before any net has seen it: a first guess, as smooth as what is around it allows.
+"""Smooth filling of holes before the network: push-pull interpolation, then a few biharmonic steps.
 
-A net without bias cannot divide by how much is known near by, and one that begins from zeros or from a blur spends its
-training on learning to interpolate. From here it begins beside the classical methods, and learns what they lack.
+A network without bias cannot divide by the number of known pixels nearby, and one that starts from zeros or a blur
+spends its training on learning to interpolate. From here it starts level with the classical methods.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from torch import Tensor
 
 from isthmus.layers import pad_to
 
-LEVELS = 5  # halvings, so that the middle of a hole of 32 px is near what is known
+LEVELS = 5  # halvings: at the coarsest level the center of a 32 px hole is next to known pixels
 STEPS = 8  # towards the smoothest filling; 16 and 64 are within 0.05 dB of it
-LOWEST, HIGHEST = 2.0, 64.0  # eigenvalues of ∇⁴ that the steps put out; 64 is the largest there is
+LOWEST, HIGHEST = 2.0, 64.0  # eigenvalues of ∇⁴ that the steps damp; 64 is the largest
 REACH, STRIDE = 2 ** (LEVELS + 1) + 2 * STEPS, 2**LEVELS
 
 
 def fill_holes(x: Tensor, mask: Tensor) -> Tensor:
-    """x N×C×H×W with a first guess where mask, N×1×H×W, is 1, whatever was there (NaN too)."""
-    return smoothed(pulled(x, mask), mask)
+    """x N×C×H×W with a smooth filling where mask, N×1×H×W, is 1; values there (also NaN) are ignored."""
+    return biharmonic(push_pull(x, mask), mask)
 
 
-def pulled(x: Tensor, mask: Tensor, levels: int = LEVELS) -> Tensor:
-    """Push and pull (Gortler et al. 1996): what is hidden is taken from the mean of what is known, coarser and coarser.
+def push_pull(x: Tensor, mask: Tensor, levels: int = LEVELS) -> Tensor:
+    """Push-pull (Gortler et al. 1996): hidden pixels become the mean of known pixels on ever coarser levels.
 
-    A pixel with nothing known within `levels` halvings becomes 0.
+    A pixel without a known pixel within `levels` halvings becomes 0.
     """
     known = pad_to(1 - mask, 2**levels)
     value = pad_to(torch.where(mask > 0, 0.0, x), 2**levels)
@@ -41,10 +41,10 @@ def pulled(x: Tensor, mask: Tensor, levels: int = LEVELS) -> Tensor:
     return value[..., : x.shape[-2], : x.shape[-1]]
 
 
-def smoothed(value: Tensor, mask: Tensor) -> Tensor:
-    """Towards ∇⁴ value = 0 in the holes: the biharmonic filling, by Chebyshev's iteration from what is there.
+def biharmonic(value: Tensor, mask: Tensor) -> Tensor:
+    """Towards ∇⁴ value = 0 in the holes, the biharmonic filling, by Chebyshev iteration from `value`.
 
-    Its steps are the same numbers for every picture, so a part of a picture comes out as the whole does.
+    The step sizes are the same for every image, so a tile gives the same result as the full image.
     """
     middle, half = (HIGHEST + LOWEST) / 2, (HIGHEST - LOWEST) / 2
     share = half / middle
@@ -58,6 +58,6 @@ def smoothed(value: Tensor, mask: Tensor) -> Tensor:
 
 
 def laplacian(x: Tensor) -> Tensor:
-    """The four neighbours less four times the pixel; at the edge a pixel stands for the neighbour that is missing."""
+    """The sum of the four neighbors minus four times the pixel, with replicated edges."""
     p = F.pad(x, (1, 1, 1, 1), mode="replicate")
     return p[..., 1:-1, :-2] + p[..., 1:-1, 2:] + p[..., :-2, 1:-1] + p[..., 2:, 1:-1] - 4 * x

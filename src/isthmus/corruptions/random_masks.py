@@ -1,4 +1,4 @@
-"""Holes: pixels that are gone. Every number of the rest is as it was."""
+"""Random masks: hidden pixels; all other values stay unchanged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 from isthmus.corruptions.base import (
     Corruption,
     Range,
-    an_item,
-    drawn,
-    pictures,
+    check_images,
+    noise_of,
+    per_item,
     positions,
     seeds,
     span,
@@ -32,27 +32,27 @@ from isthmus.types import Context, Sample
 
 @register
 class Masking(Corruption):
-    """A share `rate` of the positions is hidden (0), all channels together; condition["mask"] is 1 there."""
+    """Set a share `rate` of the positions to 0, all channels together; condition["mask"] is 1 there."""
 
     def __init__(self, rate: Range = 0.5) -> None:
         super().__init__()
         self.rate = span("rate", rate, most=1)
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x, noise = sample.x, drawn(ctx)
+        x, noise = sample.x, noise_of(ctx)
         u = noise.uniform(*positions(x))
-        mask = (u < an_item(within(self.rate, noise.uniform()), x)).to(x.dtype)
+        mask = (u < per_item(within(self.rate, noise.uniform()), x)).to(x.dtype)
         return sample.replace(x=x * (1 - mask), condition={**sample.condition, "mask": mask})
 
 
 @register
 class Holes(Corruption):
-    """x̃ is N×(C+1)×H×W: x, in its holes a first guess from around them, then the mask, 1 in a hole; also
-    condition["mask"], N×1×H×W, and weight.
+    """x̃ is N×(C+1)×H×W: x with its holes filled smoothly, then the mask, 1 in a hole. The mask is condition["mask"],
+    N×1×H×W, and the weight too.
 
-    kinds: each item gets one of them, one name or several: "pixels" (a share of all, each by itself), "lines" (strokes
-    1 to 6 px wide), "text" (lines of it, 10 to 30 px high), "boxes" (of 16 to 32 px, 5 to 25 % of the picture, one at
-    least), "cells" (one of each 2×2 squares, of 4 to 64 px). share: of "pixels", one number or (low, high).
+    kinds: one name or several, one of which is drawn per item: "pixels" (independent pixels), "lines" (strokes 1 to 6
+    px wide), "text" (lines of text, 10 to 30 px high), "boxes" (of 16 to 32 px, at least one, together 5 to 25 % of the
+    image), "cells" (a grid of squares of 4 to 64 px, one of four hidden). share: of "pixels", a number or (low, high).
     """
 
     extra = 1
@@ -74,7 +74,7 @@ class Holes(Corruption):
 
     @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x, noise = pictures(sample.x, "making holes"), drawn(ctx)
+        x, noise = check_images(sample.x, "the corruption holes"), noise_of(ctx)
         kinds = [self.kinds[number] for number in (noise.uniform() * len(self.kinds)).long().tolist()]
         painted = np.zeros((len(x), 1, *x.shape[2:]), bool)
         for item, kind, seed in zip(painted, kinds, seeds(noise), strict=True):
@@ -82,31 +82,31 @@ class Holes(Corruption):
                 item[0] = paint(kind, x.shape[2], x.shape[3], np.random.default_rng(seed))
         mask = torch.from_numpy(painted).to(x.device)
         if "pixels" in self.kinds:
-            share = an_item(within(self.share, noise.uniform()), x)
-            here = an_item(torch.tensor([kind == "pixels" for kind in kinds], dtype=torch.bool, device=x.device), x)
+            share = per_item(within(self.share, noise.uniform()), x)
+            here = per_item(torch.tensor([kind == "pixels" for kind in kinds], dtype=torch.bool, device=x.device), x)
             mask = torch.where(here, noise.uniform(1, *x.shape[2:]) < share, mask)
         mask = mask.to(x.dtype)
-        # What is known is given back as it is, so only what was hidden is scored.
+        # Known pixels are copied to the result, so the loss counts hidden ones only.
         return sample.replace(
             x=hidden(x, mask), weight=sample.weight * mask, condition={**sample.condition, "mask": mask}
         )
 
     def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
-        """x with the holes of `mask` (N×1×H×W or 1×1×H×W, above 0.5 in a hole); without one, nothing is hidden."""
+        """x with the holes of `mask` (N×1×H×W or 1×1×H×W, above 0.5 in a hole); without a mask, without holes."""
         mask = side.pop("mask", torch.zeros(1, 1, *x.shape[2:]))
         super().prepare_input(x, **side)
         if mask.dim() != 4 or mask.shape[0] not in (1, len(x)) or mask.shape[1:] != (1, *x.shape[2:]):
             sizes = ["×".join(map(str, t.shape)) for t in (mask, x)]
-            raise BadInput(f"a mask of {sizes[0]} for pictures of {sizes[1]}: one channel of the same size is accepted")
+            raise BadInput(f"a mask of {sizes[0]} for images of {sizes[1]}: one channel of the same size is accepted")
         return hidden(x, (mask > 0.5).to(x).expand(len(x), -1, -1, -1))
 
 
 def hidden(x: Tensor, mask: Tensor) -> Tensor:
-    """x with a first guess where mask is 1, whatever was there (NaN too), then the mask."""
+    """x, filled smoothly where mask is 1 (values there, also NaN, are ignored), with the mask as last channel."""
     return torch.cat([fill_holes(x, mask), mask], 1)
 
 
-# -- holes that are painted, item by item --
+# -- masks painted with Pillow, item by item --
 
 
 def paint(kind: str, height: int, width: int, random: np.random.Generator) -> np.ndarray:
@@ -117,7 +117,7 @@ def paint(kind: str, height: int, width: int, random: np.random.Generator) -> np
 
 
 def lines(draw: Any, height: int, width: int, random: np.random.Generator) -> None:
-    """Strokes of 1 to 5 steps of about 32 px; they begin outside too, so a crop has as many as a large picture."""
+    """Strokes of 1 to 5 steps of about 32 px; some start outside, so a crop has as many per area as a large image."""
     size = np.array([width, height]) + 96
     for _ in range(round(random.uniform(2, 8) * size.prod() / 96**2)):
         steps = random.normal(0, 32, (random.integers(2, 7), 2))
@@ -126,7 +126,7 @@ def lines(draw: Any, height: int, width: int, random: np.random.Generator) -> No
 
 
 def text(draw: Any, height: int, width: int, random: np.random.Generator) -> None:
-    """A page of one size, from above the picture to below it."""
+    """Lines of text in one font size over the full height."""
     size = int(random.integers(10, 31))
     apart = size * random.uniform(1.1, 2.0)
     for y in np.arange(-random.random() * apart, height, apart):
@@ -135,7 +135,7 @@ def text(draw: Any, height: int, width: int, random: np.random.Generator) -> Non
 
 
 def boxes(draw: Any, height: int, width: int, random: np.random.Generator) -> None:
-    """Of a small picture, no box is wider or higher than half."""
+    """Random boxes; in a small image, no wider or higher than half of it."""
     for _ in range(max(1, round(random.uniform(0.05, 0.25) * height * width / 24**2))):
         high, wide = (min(int(random.integers(16, 33)), max(1, side // 2)) for side in (height, width))
         top, left = int(random.integers(height - high + 1)), int(random.integers(width - wide + 1))
@@ -143,7 +143,7 @@ def boxes(draw: Any, height: int, width: int, random: np.random.Generator) -> No
 
 
 def cells(draw: Any, height: int, width: int, random: np.random.Generator) -> None:
-    """A grid that begins anywhere; in a small picture a cell is no wider or higher than a fourth of it."""
+    """A grid of random offset; in a small image, cells are no wider or higher than a fourth of it."""
     side = round(math.exp(random.uniform(math.log(4), math.log(max(4, min(64, height // 4, width // 4))))))
     down, right = random.integers(-2 * side, 1, 2)
     for top in range(int(down), height, 2 * side):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,11 @@ def chunks(data: Data, rows: slice | None = None) -> Iterator[tuple[slice, Tenso
 
 def name_of(data: Data) -> str:
     return str(data.source.get("name") or Path(data.source.get("path", "data")).name)
+
+
+def skipped_files(skipped: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The names and reasons of files that were skipped, for the JSON record of a verb; empty without any."""
+    return {"skipped": [{"file": name, "reason": reason} for name, reason in skipped]} if skipped else {}
 
 
 def warn_notes(data: Data) -> None:

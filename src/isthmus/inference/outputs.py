@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from isthmus.errors import BadInput
 from isthmus.fields import Range
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.distributed import gather_batches, shared_folder
+from isthmus.inference.result_names import unique_names
 from isthmus.report import as_pictures, grid, write_gif, write_picture
 
 if TYPE_CHECKING:
@@ -108,27 +108,6 @@ class OutputWriter:
     def _suffix(self, name: str) -> str:
         deep_tiff = self.sixteen and PurePosixPath(name).suffix.lower() in (".tif", ".tiff")
         return ".tif" if deep_tiff else ".png"
-
-
-def unique_names(names: Sequence[str], sources: Sequence[str] | None = None) -> list[str]:
-    """Names of results without duplicates. Where a.jpg and a.png would both become a.png, the result of a.jpg is called
-    a.jpg.png: the name says which file it comes from, and stays when other files are added to the folder.
-
-    sources: the names of the inputs; without them -2, -3 ... is appended to duplicates.
-    """
-    count = Counter(names)
-    taken: set[str] = set()
-    result = []
-    for name, source in zip(names, sources or names, strict=True):
-        if count[name] > 1 and source != name:
-            name = f"{source}{PurePosixPath(name).suffix}"
-        path, number = PurePosixPath(name), 1
-        while str(path) in taken:
-            number += 1
-            path = PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem}-{number}")
-        taken.add(str(path))
-        result.append(str(path))
-    return result
 
 
 def writer_for(data: Data, out: Path | str, *, force: bool = False) -> OutputWriter:

@@ -1,12 +1,15 @@
-"""Names and formats of the files in an output folder."""
+"""Names and formats of output files."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isthmus.data import is_picture_name
 from isthmus.errors import BadInput, unknown
+from isthmus.inference.result import Kind
 from isthmus.media.dicom.reader import is_dicom
 from isthmus.media.image_file import needs_tiff
 from isthmus.media.video.containers import READ_ONLY
@@ -51,3 +54,34 @@ def result_name(folder: Path, name: str, format: str | None = None) -> str:
         except BadInput:  # reported when the file is read
             pass
     return str(path.with_suffix(".png"))
+
+
+def unique_names(names: Sequence[str], sources: Sequence[str] | None = None) -> list[str]:
+    """Names of results without duplicates. Where a.jpg and a.png would both become a.png, the result of a.jpg is called
+    a.jpg.png: the name says which file it comes from, and stays when other files are added to the folder.
+
+    sources: the names of the inputs; without them -2, -3 ... is appended to duplicates.
+    """
+    count = Counter(names)
+    taken: set[str] = set()
+    result = []
+    for name, source in zip(names, sources or names, strict=True):
+        if count[name] > 1 and source != name:
+            name = f"{source}{PurePosixPath(name).suffix}"
+        path, number = PurePosixPath(name), 1
+        while str(path) in taken:
+            number += 1
+            path = PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem}-{number}")
+        taken.add(str(path))
+        result.append(str(path))
+    return result
+
+
+def output_names(
+    results: Sequence[str], kinds: Mapping[str, Kind], sources: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """Unique file names for each result: of its image, by "", and of each kind. sources: the names of the inputs."""
+    results, count = unique_names(results, sources), len(results)
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in results]
+    names = unique_names([*results, *(stem + kind.ending for kind in kinds.values() for stem in stems)])
+    return [dict(zip(("", *kinds), names[row::count], strict=True)) for row in range(count)]

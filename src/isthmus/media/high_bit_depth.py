@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.errors import BadInput
+from isthmus.media.bit_depth import NOISE
 
 
 class Header(NamedTuple):
@@ -154,7 +155,7 @@ def over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
-    """Integers in 0..65535 as they are; floats in [0, 1] times 65535.
+    """Integers in 0..65535 as they are; floats in [0, 1], with the margin for noise that own_range has, times 65535.
 
     Other values have no agreed white level, and a guess per file would scale files differently: BadInput.
     """
@@ -166,10 +167,11 @@ def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
     if pixels.dtype.kind not in "uif":
         raise BadInput(f"{path}: pixels of type {pixels.dtype}; {accepted}")
     low, high = pixels.min(), pixels.max()
-    if low < 0 or high > (1 if pixels.dtype.kind == "f" else 65535):
+    least, most = NOISE if pixels.dtype.kind == "f" else (0, 65535)
+    if low < least or high > most:
         raise BadInput(f"{path}: values from {low:g} to {high:g}; {accepted}")
     if pixels.dtype.kind == "f":
-        return np.rint(pixels.astype(np.float64) * 65535).astype(np.uint16)
+        return np.rint(np.clip(pixels.astype(np.float64), 0, 1) * 65535).astype(np.uint16)
     return pixels.astype(np.uint16)
 
 

@@ -1,7 +1,7 @@
-"""'encode' and 'decode', in pairs. An encoder states `out_shape`, a decoder takes a code of `code_shape`.
+"""Encoders and decoders, in pairs. An encoder declares `out_shape`, a decoder `code_shape`.
 
-An encoder returns h, or (h, skips); a decoder is called as decode(z), or decode(z, skips) where there are skips.
-Anyone's own nn.Module may stand in for either.
+An encoder returns h or (h, skips); the decoder is called as decode(z), or as decode(z, skips) if there are skips.
+Any nn.Module with this interface can replace them.
 """
 
 from isthmus.networks.conv import ConvDecoder, ConvEncoder

@@ -1,4 +1,4 @@
-"""What the nets that restore are made of: residual blocks without norm, and how their weights start."""
+"""Blocks of the restoration networks: residual blocks, mostly without norm, and their initialization."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Block(nn.Module):
 
 
 class NormedBlock(nn.Module):
-    """x + two 3×3 convolutions, each after a norm and SiLU: for nets that find, not for those that give back."""
+    """x + two 3×3 convolutions, each after a norm and SiLU: for networks that predict masks, not for restoration."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,9 +40,9 @@ class NormedBlock(nn.Module):
 
 
 def normed(channels: int) -> list[nn.Module]:
-    """A norm over groups of channels and all places (Wu & He 2018): an item's own, so a batch changes nothing.
+    """Group norm (Wu & He 2018) and SiLU. The statistics are per item, so they do not depend on the batch.
 
-    One over the channels of each place would hide how dark the place is.
+    A norm over the channels of each position would hide its brightness.
     """
     return [nn.GroupNorm(math.gcd(8, channels), channels), nn.SiLU()]
 
@@ -52,9 +52,9 @@ def blocks_of(channels: int, count: int, bias: bool, norm: bool = False) -> nn.S
 
 
 def start(module: nn.Module, norm: bool = False) -> None:
-    """Orthogonal weights, three tenths of that where a branch ends; Glorot's where there is a norm.
+    """Orthogonal weights, scaled by 0.3 in the last layer of a branch; Glorot's in networks with a norm.
 
-    Without one, He-normal weights (He et al. 2015) were 2 dB behind after a minute of learning to denoise.
+    Without a norm, He-normal weights (He et al. 2015) were 2 dB worse after a minute of training to denoise.
     """
     if norm:
         glorot(module)

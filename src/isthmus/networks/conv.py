@@ -1,7 +1,7 @@
-"""Convolutional encoders and decoders: any channels, any size; each stage halves the grid, or doubles it back.
+"""Convolutional encoders and decoders for any channels and size; each stage halves or doubles the grid.
 
-The residual blocks stand on the coarsest grid only, as in van den Oord et al. (2017): a block on the finest costs
-sixteen times as much and buys little. Memory is channels-last, in which a norm over channels copies nothing.
+Residual blocks are on the coarsest grid only, as in van den Oord et al. (2017): on the finest grid a block costs 16
+times as much and gains little. The memory format is channels-last, in which a norm over channels needs no copy.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ def _down(wide: int, narrow: int, how: str) -> nn.Module:
         "pool": lambda: nn.Sequential(nn.Conv2d(wide, narrow, 3, padding=1), nn.MaxPool2d(2)),
     }
     if how not in ways:
-        raise unknown("way down", how, ways)
+        raise unknown("downsampling", how, ways)
     return ways[how]()
 
 
 def _up(wide: int, narrow: int, how: str) -> nn.Module:
-    # Neither leaves a checkerboard: a kernel of 4 covers every pixel of a stride of 2 equally often, and a plain
-    # convolution after nearest-neighbour enlargement does so by construction (Odena et al. 2016).
+    # Neither has checkerboard artifacts: a kernel of 4 covers every pixel of a stride of 2 equally often, and so does a
+    # convolution after nearest-neighbor upsampling (Odena et al. 2016).
     ways = {
         "transpose": lambda: nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1),
         "upsample": lambda: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, padding=1)),
     }
     if how not in ways:
-        raise unknown("way up", how, ways)
+        raise unknown("upsampling", how, ways)
     return ways[how]()
 
 
@@ -90,9 +90,9 @@ class ConvEncoder(nn.Module):
 
 @register
 class ConvDecoder(nn.Module):
-    """N×code_shape -> N×out_shape, the encoder's mirror; `channels` from code to picture.
+    """N×code_shape -> N×out_shape, mirroring the encoder; `channels` from code to image.
 
-    A code that is a grid may have any height and width: the picture is then 2^s times as large, to be cropped.
+    A code that is a grid may have any height and width: the image is then 2^s times as large, to be cropped.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ConvDecoder(nn.Module):
         self.stride = 2 ** len(channels)
         grid = (channels[0], *(-(-side // self.stride) for side in out_shape[1:]))
         self.grid = head(self.code_shape, grid)
-        last = max(8, channels[-1] // 2)  # the finest grid has the most places, so it gets the fewest channels
+        last = max(8, channels[-1] // 2)  # the finest grid has the most positions, so it gets the fewest channels
         stages: list[nn.Module] = [ResidualBlock(channels[0], activation, norm) for _ in range(blocks)]
         for wide, narrow in zip(channels, [*channels[1:], last], strict=True):
             stages += [*_bend(wide, activation, norm), _up(wide, narrow, up)]

@@ -1,4 +1,4 @@
-"""Fully connected encoders and decoders of any depth, for items of any shape but always the same one."""
+"""Fully connected encoders and decoders of any depth, for items of any one shape."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _layers(sizes: Sequence[int], activation: str, norm: bool) -> nn.Sequential:
 
 @register
 class DenseEncoder(nn.Module):
-    """N×shape -> N×widths[-1], an activation after every layer; with no widths h is x̃ itself, flat."""
+    """N×shape -> N×widths[-1], an activation after every layer; without widths h is the flattened x̃."""
 
     any_size = False
 
@@ -43,7 +43,7 @@ class DenseEncoder(nn.Module):
 
 @register
 class DenseDecoder(nn.Module):
-    """N×code_shape -> N×out_shape through `widths`, given from code to picture; the last layer is linear."""
+    """N×code_shape -> N×out_shape through `widths`, in the order from code to output; the last layer is linear."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A linear path beside a net, which starts at PCA: a model of few items is then never worse than PCA, only better."""
+"""A linear path parallel to a network, initialized by PCA, so that a model of few items is never worse than PCA."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from isthmus.types import Shape
 
 @register
 class LinearPathEncoder(nn.Module):
-    """N×shape -> N×(F + components): the F features of `net`, and the item in principal components of variance 1.
+    """N×shape -> N×(F + components): the F features of `net`, and the principal components, scaled to variance 1.
 
-    mean and basis are no parameters: they are fitted once, before the first step, and what the net learns is added to
-    them. net: None for the components alone.
+    mean and basis are buffers, fitted once before the first step. net: None for the components only.
     """
 
     any_size = False
-    fitted_start = True  # start() leaves it at PCA
+    fitted_start = True  # start() sets it to PCA
     mean: Tensor
     basis: Tensor
 
@@ -44,7 +43,7 @@ class LinearPathEncoder(nn.Module):
 
 @register
 class LinearPathDecoder(nn.Module):
-    """N×code_shape -> N×out_shape: mean + (principal components that the code stands for) @ directions + net(z)."""
+    """N×code_shape -> N×out_shape: mean + mix(z) @ directions + net(z); mix gives principal components."""
 
     mean: Tensor
     directions: Tensor
@@ -60,11 +59,11 @@ class LinearPathDecoder(nn.Module):
         y = (self.mean + self.mix(z.flatten(1).contiguous()) @ self.directions).unflatten(1, self.out_shape)
         if self.net is None:
             return y
-        beside = self.net(z)  # of a size that its stride divides
-        return y + (beside[..., : y.shape[-2], : y.shape[-1]] if y.dim() == 4 else beside)
+        nonlinear = self.net(z)  # its size is a multiple of its stride
+        return y + (nonlinear[..., : y.shape[-2], : y.shape[-1]] if y.dim() == 4 else nonlinear)
 
     def start(self, principal: Principal, weight: Tensor, bias: Tensor) -> None:
-        """weight, bias: from a code to components. The last layer of the net starts at zero, and so adds nothing."""
+        """weight, bias: from a code to components. The last layer of the network starts at zero."""
         self.mean.copy_(principal.mean)
         self.directions.copy_(principal.directions)
         self.mix.weight.copy_(weight)
@@ -76,11 +75,11 @@ class LinearPathDecoder(nn.Module):
 
 
 class Principal:
-    """PCA of N×shape: mean [D], and of each of `components` its deviation [K] and its direction, scaled by that [K, D].
+    """PCA of N×shape: mean [D], the standard deviation of each component [K], and its scaled direction [K, D].
 
-    basis [K, D] turns a centered item into components of variance 1. residual: the variance of one number that the
-    components leave, which is the noise of probabilistic PCA (Tipping & Bishop 1999). Components beyond the rank of the
-    items, which is at least `known`, are zero.
+    basis [K, D] maps a centered item to components of variance 1. residual: the mean variance per number outside the
+    components, the noise of probabilistic PCA (Tipping & Bishop 1999). known: the numerical rank, at most K;
+    components beyond it are zero.
     """
 
     def __init__(self, items: Tensor, components: int) -> None:
@@ -98,12 +97,12 @@ class Principal:
         self.residual = max(float(left) / max(1, size - known), 1e-6)
 
     def rebuilt(self, items: Tensor) -> Tensor:
-        """N×shape as the components tell it, N×D."""
+        """The reconstruction of N×shape from its components, N×D."""
         return self.mean + (items.flatten(1) - self.mean) @ self.basis.T @ self.directions
 
 
 def leading_axes(centered: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """The `rank` largest standard deviations [K] of N×D, and the axes [K, D] along which they lie."""
+    """The `rank` largest standard deviations [K] of centered N×D, and their axes [K, D]."""
     if rank < 1:
         return centered.new_zeros(0), centered.new_zeros(0, centered.shape[1])
     least = min(centered.shape)
@@ -111,6 +110,6 @@ def leading_axes(centered: Tensor, rank: int) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)
         if least <= 512 or 4 * rank > least:
             axes = torch.linalg.svd(centered, full_matrices=False)[2][:rank]
-        else:  # random projections: a hundredth of the time, and as exact where variances fall as pictures' do
+        else:  # random projections: a hundredth of the time, and as exact for the decaying spectra of images
             axes = torch.svd_lowrank(centered, q=rank + 16, niter=6)[2].T[:rank]
     return (centered @ axes.T).square().mean(0).sqrt(), axes

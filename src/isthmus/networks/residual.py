@@ -1,7 +1,7 @@
-"""Nets that enlarge: residual blocks on the small grid, and pixels shuffled into the large one at the very end.
+"""Super-resolution networks: residual blocks at low resolution, and a pixel shuffle at the end.
 
-All work is done where there is least of it (Shi et al. 2016), without norm (Lim et al. 2017); what is learned is the
-difference to a cubic, which is what an untrained net gives.
+Computing at low resolution is cheapest (Shi et al. 2016); there is no norm (Lim et al. 2017). The network learns the
+difference from bicubic upsampling, so an untrained one is close to bicubic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from isthmus.types import Shape
 
 @register
 class ResidualEncoder(nn.Module):
-    """N×C×H×W -> (N×channels×H×W, [x̃, the first features]). reach: pixels to each side that one place of h sees."""
+    """N×C×H×W -> (N×channels×H×W, [x̃, the first features]). reach: the radius of the receptive field in pixels."""
 
     any_size = True
 
@@ -37,7 +37,7 @@ class ResidualEncoder(nn.Module):
 
 @register
 class ResidualDecoder(nn.Module):
-    """(N×channels×H×W, [x̃, the first features]) -> N×out×(scale H)×(scale W): x̃ enlarged by a cubic, and the rest."""
+    """(N×channels×H×W, [x̃, the first features]) -> N×out×(scale H)×(scale W): bicubic x̃ plus the learned residual."""
 
     def __init__(self, out: int, channels: int = 48, scale: int = 2, bias: bool = False) -> None:
         super().__init__()

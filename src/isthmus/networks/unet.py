@@ -1,7 +1,7 @@
-"""U-Nets for pictures that come back the same size: each stage halves the grid, and skips go past the bottleneck.
+"""U-Nets from images to images of the same size: each stage halves the grid, and skips bypass the bottleneck.
 
-Residual blocks without norm, and skips that are added (Zhang et al. 2021). With no bias anywhere the net scales with
-what it is given, f(a x) = a f(x), so it meets noise stronger than it was trained on (Mohan et al. 2020).
+Residual blocks without norm, and additive skips (Zhang et al. 2021). Without biases the network is homogeneous,
+f(a x) = a f(x), so it generalizes to noise stronger than in its training (Mohan et al. 2020).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from isthmus.networks.blocks import blocks_of, normed, start
 from isthmus.registry import register
 from isthmus.types import Shape
 
-GAIN = 10.0  # the most that contrast is multiplied by: an opacity of .9 takes nine tenths of it
+GAIN = 10.0  # the largest gain of contrast; an opacity of 0.9 reduces contrast to a tenth
 
 
 @register
 class UNetEncoder(nn.Module):
-    """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one a stage, the finest first.
+    """N×C×H×W -> (N×channels[-1]×h×w, skips); skips[0] is x̃ itself, then one per stage, the finest first.
 
-    fold: the finest grid is 1/fold of the picture's, each place of it holding fold×fold pixels (Shi et al. 2016): a
-    fourth of the work at fold=2, and hardly a loss. reach: pixels to each side that one place of h has seen; None
-    with a norm, which sees all of them. norm: of the picture and in each block; then what comes out does not depend on
-    how bright it is, nor on its contrast.
+    fold: pixel unshuffle by this factor before the first stage (Shi et al. 2016): a fourth of the computation at
+    fold=2, at hardly any loss. reach: the radius of the receptive field in pixels; None with a norm, which takes
+    statistics over all positions. norm: normalizes the image and in each block, so the result does not depend on
+    brightness and contrast.
     """
 
     any_size = True
@@ -58,10 +58,9 @@ class UNetEncoder(nn.Module):
         start(self, norm)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        # Without it the mean outweighs the content of the picture, and a net that predicts masks
-        # finds nothing for a thousand steps.
-        seen = F.group_norm(x, 1, eps=1e-4) if self.norm else x
-        folded = F.pixel_unshuffle(mirror_to(seen, self.stride), self.fold)
+        # Without this norm the mean outweighs the content, and mask prediction learns nothing for a thousand steps.
+        normalized = F.group_norm(x, 1, eps=1e-4) if self.norm else x
+        folded = F.pixel_unshuffle(mirror_to(normalized, self.stride), self.fold)
         h = self.head(folded.contiguous(memory_format=torch.channels_last))
         skips = [x, h]
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
@@ -74,10 +73,10 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """(N×channels[0]×h×w, skips) -> N×out×H×W, of the size of skips[0]; channels and blocks from coarse to fine.
 
-    residual: the net says what to add to the picture's own channels in x̃. predicts_mask: the last channel of `out`
-    is a logit of a pixel being covered, and the picture is x̃ + gain · (x̃ − ½) + offset: an overlay of opacity a and
-    color c, x̃ = (1 − a) x + a c, is removed by a gain of a / (1 − a), smooth where x is not. The mask does not gate the
-    picture: nothing is learned behind a closed gate, and most pixels are not covered.
+    residual: the output is added to the image channels of x̃. predicts_mask: the last channel of `out` is the logit
+    that a pixel is covered, and the image is x̃ + gain · (x̃ − ½) + offset: an overlay of opacity a and color c,
+    x̃ = (1 − a) x + a c, is removed by a gain of a / (1 − a), which is smooth where x is not. The mask does not gate the
+    image: a closed gate has no gradient, and most pixels are not covered.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class UNetDecoder(nn.Module):
         super().__init__()
         self.out, self.fold, self.residual, self.predicts_mask = out, fold, residual, predicts_mask
         stages = len(blocks)
-        near = fold + sum(2 * count * fold * 2 ** (stages - 1 - place) for place, count in enumerate(blocks))
+        near = fold + sum(2 * count * fold * 2 ** (stages - 1 - stage) for stage, count in enumerate(blocks))
         self.reach = None if norm else near
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
         self.stages = nn.ModuleList(
@@ -110,12 +109,12 @@ class UNetDecoder(nn.Module):
         return self.picture(self.grids(z, skips)[-1], skips)
 
     def grids(self, z: Tensor, skips: list[Tensor]) -> list[Tensor]:
-        """What each stage makes, from coarse to fine: N×channels×h×w."""
+        """The features of each stage, from coarse to fine: N×channels×h×w."""
         _, _, *others = skips
-        made = [z.contiguous(memory_format=torch.channels_last)]
+        grids = [z.contiguous(memory_format=torch.channels_last)]
         for up, stage in zip(self.ups, self.stages, strict=True):
-            made.append(stage(up(made[-1]) + others.pop()))
-        return made
+            grids.append(stage(up(grids[-1]) + others.pop()))
+        return grids
 
     def picture(self, h: Tensor, skips: list[Tensor]) -> Tensor:
         """N×out×H×W from the finest grid."""
@@ -125,7 +124,7 @@ class UNetDecoder(nn.Module):
             offset, gain, mask = y.split([self.out - 1, 1, 1], 1)
             own = x[:, : self.out - 1]
             gain = GAIN * torch.tanh(gain / GAIN)
-            y = torch.cat([own + gain * (own - 0.5) + offset, mask], 1)  # about the middle, so the two do not fight
+            y = torch.cat([own + gain * (own - 0.5) + offset, mask], 1)  # gain about mid-gray
         elif self.residual:
             y = y + x[:, : self.out]
         return y.contiguous()

@@ -17,7 +17,7 @@ from isthmus.corruptions import Corruption
 from isthmus.data import Data
 from isthmus.data.base import by_column, ends_of
 from isthmus.errors import BadInput
-from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of
+from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of, skipped_files
 from isthmus.inference.mask_regions import COVERED
 from isthmus.jobs import job_of
 from isthmus.models import is_shipped
@@ -69,26 +69,27 @@ def evaluate(
     data = open_for(model, source)
     parts = parts_of(data, model)
     part = split or ("test" if len(parts.get("test", ())) else "all")
-    whole, data = len(data), open_for(model, data, split=part, first=first)
-    clean = None if truth is None else truth_for(model, data, truth, whole)
-    told = {"truth": None if clean is None else name_of(clean), "sigma": sigma, "corruption": corruption}
+    count, data = len(data), open_for(model, data, split=part, first=first)
+    clean = None if truth is None else truth_for(model, data, truth, count)
+    target = {"truth": None if clean is None else name_of(clean), "sigma": sigma, "corruption": corruption}
+    target = {name: value for name, value in target.items() if value is not None}
     figures = {
         "data": name_of(data),
         "split": part,
-        **{name: value for name, value in told.items() if value is not None},
+        **target,
         "items": len(data),
         **model_figures(model, data, damage, clean),
         **training_figures(model),
+        **skipped_files(data.skipped),
     }
     if model.path is not None and first is None:
-        damaged = [f"{name}={value}" for name, value in told.items() if value is not None]
-        remember(model, ":".join([figures["data"], part, *damaged]), figures)
+        remember(model, ":".join([figures["data"], part, *(f"{k}={v}" for k, v in target.items())]), figures)
     return figures
 
 
 def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, truth: Data | None) -> dict[str, Any]:
     means = item_means(model, data, damage, truth)
-    if by_column(data.range):  # numbers of several kinds have no peak
+    if by_column(data.range):  # columns of several units have no common peak
         means = {name: value for name, value in means.items() if not name.startswith("psnr")}
     return {
         **size_figures(model, data),
@@ -113,14 +114,14 @@ def size_figures(model: Autoencoder, data: Data) -> dict[str, float]:
 
 
 def indices_of(model: Autoencoder) -> int:
-    """How many symbols an item has, whatever axes the code has: as the bottleneck makes them of a black item."""
+    """The number of symbols per item, for a code of any axes: counted for a black item."""
     symbols = model.symbols(torch.zeros(1, *model.shape), unit=True)
     assert symbols is not None
     return symbols[0].numel()
 
 
 def codes_of(model: Autoencoder) -> int:
-    """How many values a symbol of a discrete code has."""
+    """The number of values of a symbol of a discrete code."""
     assert model.spec.codes is not None
     return model.spec.codes
 
@@ -134,33 +135,33 @@ def item_means(
     counts: dict[str, int] = {}
     low, high = ends_of(data.range)
     level = 1 / (high - low) if not data.dtype.is_floating_point else 1.0
-    for place, x in chunks(data):
-        x, noise = x.to(model.device), Noise(0, place.start, len(x), device=model.device)
+    for rows, x in chunks(data):
+        x, noise = x.to(model.device), Noise(0, rows.start, len(x), device=model.device)
         if truth is not None:
-            sample = Sample(model.prepare_input(x), truth.floats(np.arange(place.start, place.stop)).to(model.device))
+            sample = Sample(model.prepare_input(x), truth.floats(np.arange(rows.start, rows.stop)).to(model.device))
         else:
             sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
         for name, values in per_item(model, sample, noise, level):
-            found = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # NaN for an empty mask
-            sums[name] = sums.get(name, 0.0) + float(found.double().sum())
-            counts[name] = counts.get(name, 0) + len(found)
+            values = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # NaN for an empty mask
+            sums[name] = sums.get(name, 0.0) + float(values.double().sum())
+            counts[name] = counts.get(name, 0) + len(values)
     return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}
 
 
 def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> Iterator[tuple[str, Tensor]]:
-    """(name, [N]) of every figure that an item has by itself.
+    """(name, [N]) of every metric of single items.
 
-    level: between two neighbouring stored values. The chance of one is its density times that, so the ELBO of a
-    Gaussian is in nats of the stored numbers, as that of a categorical likelihood is.
+    level: the distance of two adjacent stored values. The probability of a value is its density times this, so the ELBO
+    of a Gaussian is in nats of the stored numbers, as that of a categorical likelihood.
     """
-    # Without what a corruption appended to them: a mask beside the picture, or the mask that is to be found.
+    # Only the channels of the model's shape: without a mask that is an input, or one that is predicted.
     y, _ = model.predict(sample, Context())
     everything = (sample.x, sample.target, model.objective.mean(y), model.objective.picture(y))
     seen, truth, mean, picture = (part[:, : model.shape[0]] for part in everything)
     mask = sample.condition.get("mask") if truth.dim() == 4 else None
-    if mask is not None and model.spec.mask_channels > 0:  # what is known is given back
+    if mask is not None and model.spec.mask_channels > 0:  # known pixels are copied to the result
         mean, picture = (torch.where(mask > 0, part, truth) for part in (mean, picture))
-    if model.predicts_mask:  # what is not covered is given back as it came
+    if model.predicts_mask:  # uncovered pixels are copied to the result
         picture = torch.where(everything[3][:, -1:] > COVERED, picture, seen)
     values = math.prod(model.shape)
     squared = metrics.squared_error(mean, truth)

@@ -29,7 +29,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
     if truth is not None:
         if takes != (0, 1):
             verb = "inpaint --mask" if takes[0] else "upscale"
-            raise BadInput(f"truth: this run takes {shown(*takes)}; isthmus {verb} --truth says how far it is off")
+            raise BadInput(f"truth: this run takes {shown(*takes)}; compare it with isthmus {verb} --truth")
         return None
     if named:
         damage = white_noise(sigma) if sigma is not None else parse_corruption(str(corruption))
@@ -41,15 +41,15 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
         return damage
     if not model.spec.clean_target or "truth" in model.about.get("data", {}):
         raise BadInput(
-            f"{model.path or 'this model'}: learned from what was noisy already; --truth PATH names the clean ones to "
-            "compare with, or --set sigma=25 takes these as clean and adds noise"
+            f"{model.path or 'this model'}: was trained on noisy images only; --truth PATH compares with clean ones, "
+            "and --set sigma=25 takes these images as clean and adds noise"
         )
     return own
 
 
 def shown(extra: int, scale: int) -> str:
     """The input of a model, in words."""
-    return ("a picture and a mask" if extra else "a picture") + (f" {scale} times smaller" if scale > 1 else "")
+    return ("an image and a mask" if extra else "an image") + (f" {scale} times smaller" if scale > 1 else "")
 
 
 def truth_for(model: Autoencoder, data: Data, truth: Any, count: int) -> Data:

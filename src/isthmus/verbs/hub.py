@@ -21,9 +21,9 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic_folder, check_output
 
 README, WEIGHTS = "README.md", "*.safetensors"
-TEXTS = (store.METRICS, store.HISTORY, store.PAGE, store.CARD)  # published where the run has them
+TEXTS = (store.METRICS, store.HISTORY, store.PAGE, store.CARD)  # published if present
 FETCHED = (store.CONFIG, WEIGHTS, store.METRICS, store.CARD, README)
-SETTINGS = {"HF_HUB_DISABLE_TELEMETRY": True, "HF_HUB_DISABLE_XET": True}  # every hub takes files without Xet
+SETTINGS = {"HF_HUB_DISABLE_TELEMETRY": True, "HF_HUB_DISABLE_XET": True}  # works with every hub
 
 
 def push_to_hub(
@@ -34,18 +34,18 @@ def push_to_hub(
     token: str | None = None,
     message: str = "A run of isthmus",
 ) -> str:
-    """Publish a run folder, or that of a model which has one, as `repo` ("name" or "owner/name"); return its URL.
+    """Publish a run folder, or that of a model, as `repo` ("name" or "owner/name"); return its URL.
 
-    Published in one commit: config.json, the *.safetensors beside it, metrics.json, history.csv, index.html (which
-    shows some pictures of the data), card.md, and the card once more as README.md. Where an earlier push left such a
-    file that this run lacks, it is deleted. Never published: checkpoints, hidden files, parts.json (it names the files
-    of the data) and anything else. Paths of this machine are cut to their last name in whatever is.
+    One commit adds config.json, the *.safetensors of the folder, metrics.json, history.csv, index.html (which shows
+    images of the data), card.md, and the card as README.md, and deletes such files of an earlier push that this run
+    lacks. No other file is published: no checkpoints, hidden files, or parts.json, which names the files of the data.
+    Absolute paths in published files are shortened to their last component.
 
-    private: of a new repository; one that is there and public is refused then. token: by default HF_TOKEN, or the one
-    that `hf auth login` has kept. HF_ENDPOINT names another hub.
+    private: for a new repository; with private=True an existing public one is refused. token: by default HF_TOKEN, or
+    that of `hf auth login`. HF_ENDPOINT names another hub.
 
-    Raises BadInput for a folder that is no whole run, for a repository that may not be written, without network, and
-    without the extra hub.
+    Raises BadInput for an incomplete run folder, a repository without write access, without network, and without the
+    extra hub.
     """
     folder = run if isinstance(run, (str, Path)) else run.path
     if folder is None:
@@ -56,11 +56,11 @@ def push_to_hub(
 
         url = api.create_repo(repo, private=private, exist_ok=True)
         if private and not api.model_info(url.repo_id).private:
-            raise BadInput(f"{url.repo_id}: is there already and public, so private=True cannot be kept")
+            raise BadInput(f"{url.repo_id}: exists and is public, so private=True is impossible")
         files: dict[str, bytes | Path] = {**texts, README: _readme(texts, url.repo_id)}
         files |= {path.name: path for path in weights}
-        there = api.list_repo_files(url.repo_id)
-        stale = [name for name in there if name not in files and (name in TEXTS or _matches(name, WEIGHTS))]
+        existing = api.list_repo_files(url.repo_id)
+        stale = [name for name in existing if name not in files and (name in TEXTS or _matches(name, WEIGHTS))]
         added = [CommitOperationAdd(name, content) for name, content in files.items()]
         deleted = [CommitOperationDelete(name) for name in stale]
         api.create_commit(url.repo_id, [*added, *deleted], commit_message=message)
@@ -75,19 +75,19 @@ def from_hub(
     out: Path | str | None = None,
     **own: nn.Module,
 ) -> Autoencoder:
-    """The trained model of a run on the hub, the same numbers bit for bit.
+    """The trained model of a run on the hub, equal to the bit.
 
-    Only config.json, *.safetensors, metrics.json and the card are fetched, into the cache that huggingface_hub keeps;
-    nothing of them is ever executed, and without network the cache is enough. revision: a branch, a tag, or the hash of
-    a commit, which pins it. out: a new folder to hold the run, which `path` names then. own: as load takes them.
+    Only config.json, *.safetensors, metrics.json and the card are downloaded, into the cache of huggingface_hub; no
+    code is executed, and the cache works without network. revision: a branch, a tag, or the hash of a commit. out: a
+    new folder for the run, which becomes `path` of the model. own: as for load.
 
-    Raises BadInput where there is no such repository, no run in it, no permission, no network and nothing in the
-    cache, a broken file, or no extra hub.
+    Raises BadInput for a missing repository, a repository without a run, without permission, without network and
+    cache, for a corrupt file, and without the extra hub.
     """
     if out is not None:
         check_output(out, hint="remove it")
     with _hub(repo, token, revision) as api:
-        wanted = {"allow_patterns": list(FETCHED), "ignore_patterns": ["*/*"]}  # for the hub, * runs over a / too
+        wanted = {"allow_patterns": list(FETCHED), "ignore_patterns": ["*/*"]}  # in these patterns, * matches / too
         folder = Path(api.snapshot_download(repo, revision=revision, **wanted))
     if not store.is_run(folder):
         raise BadInput(f"{repo}: holds no run of isthmus (config.json is missing)")
@@ -121,27 +121,27 @@ def _published(run: Path) -> tuple[dict[str, bytes], list[Path]]:
     for name in TEXTS[1:]:
         if (run / name).is_file():
             text = (run / name).read_bytes().decode("utf-8", "surrogateescape")
-            for place in sorted(cut, key=len, reverse=True):  # a file before the folder it is in
-                text = text.replace(place, cut[place]).replace(html.escape(place), html.escape(cut[place]))
+            for path in sorted(cut, key=len, reverse=True):  # a file before its folder
+                text = text.replace(path, cut[path]).replace(html.escape(path), html.escape(cut[path]))
             texts[name] = text.encode("utf-8", "surrogateescape")
-    weights = [path for path in {run / store.WEIGHTS, *run.glob(WEIGHTS)} if _matches(path.name, WEIGHTS)]
-    for path in weights:
-        store.read_tensors(path)  # raises where it is missing or broken
+    weights = [file for file in {run / store.WEIGHTS, *run.glob(WEIGHTS)} if _matches(file.name, WEIGHTS)]
+    for file in weights:
+        store.read_tensors(file)  # raises BadInput for a missing or corrupt file
     return texts, sorted(weights)
 
 
 def _shortened(value: Any, cut: dict[str, str], path: bool = False) -> Any:
-    """The same JSON, with every path of this machine (or `path`, whatever it is) cut to its last name.
+    """The JSON with every absolute path (with `path`, every string) shortened to its last component.
 
-    `cut` gathers what became what, where a folder was cut off, to be cut from other texts.
+    cut: receives path -> last component, for shortening in other texts.
     """
     if isinstance(value, dict):
         return {_shortened(key, cut): _shortened(item, cut, key == "path") for key, item in value.items()}
     if isinstance(value, list):
         return [_shortened(item, cut) for item in value]
     if isinstance(value, str) and (path or PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()):
-        parts = PureWindowsPath(value)  # takes / and \ alike
-        if len(parts.parts) > 2:  # else it is as short as /data: it says nothing, and base64 may hold the like
+        parts = PureWindowsPath(value)  # splits at / and \
+        if len(parts.parts) > 2:  # a path as short as /data reveals nothing, and may occur in base64
             cut[value] = parts.name
         return parts.name
     return value
@@ -152,7 +152,7 @@ def _json(value: Any) -> bytes:
 
 
 def _readme(texts: dict[str, bytes], repo: str) -> bytes:
-    """The card, under the front matter by which the hub knows what it shows, and over how to load the model."""
+    """The front matter for the hub, the card, and the line of code that loads the model."""
     about = json.loads(texts[store.CONFIG]).get("about")
     recipe = about.get("recipe") if isinstance(about, dict) else None
     tags = "".join(f"- {json.dumps(tag)}\n" for tag in ("autoencoder", recipe) if tag)  # JSON is YAML too
@@ -173,18 +173,18 @@ def _hub(repo: str, token: str | None, revision: str | None = None, writes: bool
         raise BadInput("the hub needs huggingface_hub: pip install 'isthmus[hub]'") from error
     endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
     try:
-        # The older ones read the answer to a commit by the hub that was named when they were imported.
+        # Older versions parse the reply to a commit with the endpoint of their import.
         with _settings({**SETTINGS, "ENDPOINT": endpoint} if writes else SETTINGS):
             yield HfApi(endpoint, token=token, library_name="isthmus", library_version=__version__)
     except BadInput:
         raise
-    except Exception as error:  # of httpx or requests, by its version; of JSON, where no hub answers; of a full disk
+    except Exception as error:  # of httpx or requests, of JSON from another server, of a full disk
         raise BadInput(f"{repo}: {_reason(error, endpoint, revision)}") from error
 
 
 @contextmanager
 def _settings(ours: dict[str, Any]) -> Iterator[None]:
-    """huggingface_hub under our settings, which it reads when it is imported, and without bars where nobody watches."""
+    """Temporary settings of huggingface_hub, which it reads at import; without progress bars outside a terminal."""
     from huggingface_hub import constants
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         are_progress_bars_disabled,
@@ -211,26 +211,26 @@ def _reason(error: BaseException, endpoint: str, revision: str | None) -> str:
     from huggingface_hub import errors
 
     if isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError)) and error.__cause__ is not None:
-        error = error.__cause__  # the error says only that nothing came or went, its cause why
+        error = error.__cause__  # the reason
     status = getattr(getattr(error, "response", None), "status_code", None)
-    said = str(getattr(error, "server_message", None) or error).strip() or type(error).__name__
-    said = said.splitlines()[0]
+    message = str(getattr(error, "server_message", None) or error).strip() or type(error).__name__
+    message = message.splitlines()[0]
     if isinstance(error, errors.HFValidationError):
-        return "no repository is called that: accepted is name or owner/name, of letters, digits, -, _ and ."
+        return "is no name of a repository: name or owner/name, of letters, digits, -, _ and ., is accepted"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"has no revision {revision}"
     if isinstance(error, errors.GatedRepoError):
-        return f"is gated: its page at {endpoint} says who may have it"
+        return f"is gated: request access on its page at {endpoint}"
     if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
-        return f"no such repository at {endpoint}, or a private one that this token may not see"
+        return f"no such repository at {endpoint}, or a private one that this token cannot read"
     if status == 401:
-        return f"{endpoint} wants a token it knows: set HF_TOKEN, or hand over token=... ({said})"
+        return f"{endpoint} requires a valid token: set HF_TOKEN, or pass token=... ({message})"
     if status == 403:
-        return f"this token may not do that at {endpoint} ({said})"
+        return f"this token lacks the permission at {endpoint} ({message})"
     if status is not None:
-        return f"{endpoint} answered {status} ({said})"
+        return f"{endpoint} answered {status} ({message})"
     if isinstance(error, (LookupError, TypeError, AttributeError, AssertionError, json.JSONDecodeError)):
-        return f"{endpoint} does not answer as a hub does ({type(error).__name__}: {said})"
+        return f"{endpoint} does not answer like a hub ({type(error).__name__}: {message})"
     if isinstance(error, ConnectionError) or type(error).__module__.split(".")[0] in ("httpx2", "httpx", "requests"):
-        return f"{endpoint} cannot be reached, or broke off ({said})"
-    return said
+        return f"{endpoint} cannot be reached, or the connection broke ({message})"
+    return message

@@ -48,9 +48,8 @@ def show(
     asked = TableOptions(**table) if table else None
     data = open_data(source, size=size, gray=gray, first=first, white=white, table=asked)
     warn_notes(data)
-    near = (
-        len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
-    )  # a sample over all shards would fetch all of them
+    # A sample over all shards would download all of them.
+    near = len(data) if shards_of(data) is None else min(LOOKED_AT, len(data))
     some = data.batch(np.unique(np.linspace(0, near - 1, min(LOOKED_AT, near)).astype(int)))
     values = some.double()
     facts: dict[str, Any] = {
@@ -68,8 +67,8 @@ def show(
     if data.labels is not None:
         facts["labels"] = len(np.unique(data.labels))
     if isinstance(source, (str, Path)) and not is_builtin(str(source)) and Path(source).is_dir():
-        found = anomaly_folders(Path(source))
-        facts |= {"layout": found.summary} if found.judged else {}
+        layout = anomaly_folders(Path(source))
+        facts |= {"layout": layout.summary} if layout.judged else {}
     facts |= {"skipped": len(data.skipped)} if data.skipped else {}
     spread = np.unique(np.linspace(0, near - 1, min(SHEET, near)).astype(int))
     sheet = grid(as_pictures(data.floats(spread)))
@@ -88,8 +87,8 @@ def extremes(data: Data, values: Tensor) -> dict[str, Any]:
     if units is not None:
         scale, ends = (sorted(map(units.of, pair)) for pair in (scale, ends))
         mean = units.of(mean)
-    whole = not data.dtype.is_floating_point and all(abs(end - round(end)) < 1e-3 for end in ends)
-    low, high = (round(end) if whole else end for end in ends)
+    integers = not data.dtype.is_floating_point and all(abs(end - round(end)) < 1e-3 for end in ends)
+    low, high = (round(end) if integers else end for end in ends)
     shown = "a range for each column" if by_column(data.range) else "{:.10g} to {:.10g}".format(*scale)
     named = {} if units is None else {"units": units.name}
     return {"scale": shown, "lowest": low, "highest": high, "mean": mean, **named}
@@ -98,11 +97,11 @@ def extremes(data: Data, values: Tensor) -> dict[str, Any]:
 def columns_of(data: Data) -> list[str]:
     """One line per column of a table: name, kind and usual range; then the columns left out."""
     assert data.table is not None
-    schema, lines, place = Schema.of(data.table), [], 0
+    schema, lines, first = Schema.of(data.table), [], 0
     for column in schema.columns:
-        ends = [bound[place] if isinstance(bound, tuple) else bound for bound in data.range]
+        ends = [bound[first] if isinstance(bound, tuple) else bound for bound in data.range]
         words = ", ".join(column.values[:5]) if column.values else "{:g} to {:g}".format(*ends)
         lines.append(f"{column.name}: {column.kind}, {words}")
-        place += column.width
+        first += column.width
     lines += [f"{schema.label.name}: labels"] if schema.label is not None else []
     return lines + [f"{name}: left out, {why}" for name, why in schema.left.items()]

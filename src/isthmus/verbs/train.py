@@ -49,40 +49,40 @@ def train(
     resume: continue an existing run with its options (given ones must agree), or start a new one.
     Raises BadInput for unusable input or options, before a folder is created.
     """
-    found, run = find(recipe), Path(out)
+    registered, run = find(recipe), Path(out)
     if truth is not None:
-        if "corruption" not in found.keys:
-            raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {found.name}")
+        if "corruption" not in registered.keys:
+            raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {registered.name}")
         if keys.setdefault("corruption", "none") != "none":
             raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
     table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
-    model_keys, training_keys = sort_keys(found, keys)
-    options = settle(found.training, training_keys)
+    model_keys, training_keys = sort_keys(registered, keys)
+    options = settle(registered.training, training_keys)
     if resume and store.is_run(run):
         given: dict[str, Any] = {
             key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None
         }
         given |= {"table": table} if table else {}
-        return resume_run(found, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
+        return resume_run(registered, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.remove_without_config(run) if resume else None
         check_output(run, hint="--resume continues it")
-    job = find_job(found.job)
+    job = find_job(registered.job)
     how = {"gray": gray, "white": training_keys.get("white"), "table": TableOptions(**table) if table else None}
     if size is None:
-        size = job.image_size(found, data, {**how, "code": code, "keys": model_keys, "training": options})
-    opened = opened_for(found, data, truth, {**how, "size": size})
+        size = job.image_size(registered, data, {**how, "code": code, "keys": model_keys, "training": options})
+    opened = opened_for(registered, data, truth, {**how, "size": size})
     warn_notes(opened)
-    if len(opened) >= PLENTY and found.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.shape):
+    if len(opened) >= PLENTY and registered.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.shape):
         model_keys.setdefault("augment", "none")
-    if by_column(opened.range) and "linear" in found.keys:
-        model_keys.setdefault("loss", "mse") if "loss" in found.keys else None  # columns of a table are no likelihoods
+    if by_column(opened.range) and {"linear", "loss"} <= set(registered.keys):  # columns need no likelihood
+        model_keys.setdefault("loss", "mse")
     seed = training_keys.get("seed", 0)
-    model = create(found.name, shape=opened.shape, code=code, seed=seed, **model_keys)
+    model = create(registered.name, shape=opened.shape, code=code, seed=seed, **model_keys)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
-    job.check(found, model, opened, {"keys": model_keys, "training": options})
+    job.check(registered, model, opened, {"keys": model_keys, "training": options})
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
     done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)

@@ -1,4 +1,4 @@
-"""Text to draw: words that mean nothing, in the fonts that come with Pillow and matplotlib."""
+"""Random words, and the fonts of Pillow and matplotlib."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACES = ("", "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "
 
 
 def face(random: np.random.Generator) -> Any:
-    """Pillow's sans serif half of the time, or another face, all of about the same size."""
+    """Pillow's sans serif in half of the cases, or another font, all of about the same size."""
     name = FACES[int(random.integers(1, len(FACES)))] if random.random() < 0.5 else ""
     return _file(name) if name else font(64)
 
@@ -35,10 +35,10 @@ def _file(name: str) -> Any:
 
 
 def words(random: np.random.Generator, letters: int) -> str:
-    """`letters` letters in all, in words of 2 to 9."""
+    """`letters` random characters, in words of 2 to 9."""
     line = LETTERS[random.integers(len(LETTERS), size=letters)]
-    place = int(random.integers(2, 10))
-    while place < letters - 2:
-        line[place] = " "
-        place += int(random.integers(3, 11))
+    space = int(random.integers(2, 10))
+    while space < letters - 2:
+        line[space] = " "
+        space += int(random.integers(3, 11))
     return "".join(line)

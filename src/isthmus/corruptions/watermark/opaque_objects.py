@@ -1,6 +1,6 @@
-"""Opaque things that belong to a picture and look like marks on it: coins, eyes, print, labels, patches of texture.
+"""Opaque objects that resemble watermarks: coins, eyes, print, labels, patches of texture.
 
-A net that looks for watermarks sees them in its clean pictures, so that it learns to leave them alone.
+They are drawn into the clean images too, so that a watermark network learns to leave them unchanged.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ SIDE = 128  # pixels of a disc before it is scaled
 
 
 def object_stamp(files: tuple[Path, ...], random: np.random.Generator) -> stamps.Stamp:
-    """A disc of rings (half of them), a word, a filled shape, or one of the files in its own colors."""
+    """A disc of rings (in half of the cases), a word, a filled shape, or one of the files in its own colors."""
     kind = random.random()
     if kind < 0.5:
         return disc(random), None
     if kind < 0.75:
         return stamps.word(random)
     if kind < 0.9 or not files:
-        return stamps.shape(random, filled=0.7), stamps.colour(random)
+        return stamps.shape(random, filled=0.7), stamps.random_color(random)
     logo = stamps.logo(files[int(random.integers(len(files)))]).copy()
-    logo.putalpha(logo.getchannel("A").point([0] * 128 + [255] * 128))  # what lets the picture through is a mark
+    logo.putalpha(logo.getchannel("A").point([0] * 128 + [255] * 128))  # a transparent one would be a watermark
     return logo, None
 
 
 def disc(random: np.random.Generator) -> Image.Image:
-    """An ellipse of 1 to 4 rings about one middle, as eyes, coins and buttons are; half of them with relief. RGBA."""
-    outer = np.array(stamps.colour(random), float)
+    """An ellipse of 1 to 4 concentric rings, like an eye, coin or button, half of them with embossed text. RGBA."""
+    outer = np.array(stamps.random_color(random), float)
     image = Image.new("RGBA", (SIDE, SIDE), (*outer.astype(int).tolist(), 0))
     draw, low = ImageDraw.Draw(image), np.array([1.0, 1.0])
     high = np.array([SIDE - 2.0, (SIDE - 2) * random.uniform(0.6, 1)])
@@ -53,17 +53,17 @@ def disc(random: np.random.Generator) -> Image.Image:
     return image
 
 
-def softened(layer: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """H×W×4 uint8, blurred a little in half of the cases, as a lens does."""
+def random_blur(layer: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """H×W×4 uint8, blurred a little in half of the cases, as by a lens."""
     if random.random() < 0.5:
         return layer
     return np.asarray(Image.fromarray(layer).filter(ImageFilter.GaussianBlur(random.uniform(0.3, 2))))
 
 
-def lit(x: Tensor, layer: Tensor, random: np.random.Generator) -> Tensor:
-    """The picture C×H×W with an object C+1×H×W over it, whose surface has light, grain and a texture of its own.
+def blend_textured(x: Tensor, layer: Tensor, random: np.random.Generator) -> Tensor:
+    """The image C×H×W with an object C+1×H×W over it, whose surface has shading, grain and texture.
 
-    The texture is that of the picture itself, seen elsewhere and with another contrast.
+    The texture is the image itself, shifted and with another contrast.
     """
     _, height, width = x.shape
     color, a = layer[:-1], layer[-1:]

@@ -1,4 +1,4 @@
-"""Watermarks: logos, words and shapes that let the picture through."""
+"""Watermarks: semi-transparent logos, words and shapes over an image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 from isthmus.corruptions.base import (
     Corruption,
     Range,
-    an_item,
-    drawn,
-    pictures,
+    check_images,
+    noise_of,
+    per_item,
     seeds,
     span,
     to_bytes,
@@ -34,17 +34,17 @@ LUMA = (0.299, 0.587, 0.114)
 class Watermark(Corruption):
     """x̃ = (1 − a) · x + a · stamp, rounded to 8 bits where a > 0; where a = 0 it is x to the bit.
 
-    a, N×1×H×W, is the stamp's own transparency times an opacity drawn an item; it is condition["mask"], and the opacity
-    condition["opacity"]. With `tell`, a is also the last channel of the target, N×(C+1)×H×W, for a net that has to find
-    it. A stamp is turned (one in two), scaled, cut off by the edge, or repeated all over the picture (one in three).
+    a, N×1×H×W, is the alpha of the stamp times an opacity drawn per item; it is condition["mask"], and the opacity
+    condition["opacity"]. With `tell`, a is also the last channel of the target, N×(C+1)×H×W, for a network that
+    predicts it. A stamp is rotated (one in two), scaled, cut off by the edge, or tiled over the image (one in three).
 
-    overlay: a picture with transparency, or a folder of them, or several of either; None for words and shapes only.
-    One picture is somebody's own stamp: always that, in its own colours. The files are needed to corrupt and for
-    nothing else; BadInput says which is missing. size: √(width · height) of the stamp in pixels, (low, high), drawn in
-    its log: small enough that a crop sees most of it, for a mark is known by its outline. ease: the share of a training
-    over which marks become as faint and as large as that; the first are strong and small, or nothing is found for long.
-    unmarked: share of the pictures that no mark is laid over. objects: share of the pictures, marked or not, into which
-    opaque things are drawn that look like marks and belong to the picture: they are in the target too (see objects.py).
+    overlay: an image with transparency, a folder of such images, or several of either; None for words and shapes only.
+    A single image is used always and keeps its colors. The files are needed for training only; BadInput names a missing
+    one. size: √(width · height) of the stamp in pixels, (low, high), log-uniform: so small that a crop contains most of
+    its outline, by which a mark is recognized. ease: the share of a training over which marks reach their final
+    faintness and size; they start strong and small, because the network learns nothing for long otherwise.
+    unmarked: share of images without a watermark. objects: share of images, marked or not, with opaque objects that
+    resemble watermarks and are in the target too (see opaque_objects.py).
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Watermark(Corruption):
 
     @uncompiled
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x, noise = pictures(sample.x, "a watermark"), drawn(ctx)
-        files = stamps.listed(self.overlay)
+        x, noise = check_images(sample.x, "a watermark"), noise_of(ctx)
+        files = stamps.overlay_files(self.overlay)
         easy = max(0.0, 1 - ctx.progress / self.ease) if self.ease else 0.0
         (faint, strong), (small, large) = self.opacity, self.size
         opacity = within((faint + 0.7 * easy * (strong - faint), strong), noise.uniform())
@@ -82,30 +82,30 @@ class Watermark(Corruption):
         for number, (layer, seed) in enumerate(zip(layers, seeds(noise), strict=True)):
             random = np.random.default_rng(seed)
             if not self.unmarked or random.random() >= self.unmarked:
-                layer[...] = laid(stamps.stamp(files, random), layer.shape[0], layer.shape[1], size, random)
+                layer[...] = place_stamp(stamps.stamp(files, random), layer.shape[0], layer.shape[1], size, random)
             if self.objects and random.random() < self.objects:
-                clean[number] = self._furnished(x[number], files, random)
-        layer = of_layers(layers, x)
-        colour, a = layer[:, :-1], layer[:, -1:] * an_item(opacity, x)
-        marked = torch.where(a > 0, to_bytes((1 - a) * clean + a * colour), clean)
+                clean[number] = self._with_objects(x[number], files, random)
+        layer = to_tensor(layers, x)
+        color, a = layer[:, :-1], layer[:, -1:] * per_item(opacity, x)
+        marked = torch.where(a > 0, to_bytes((1 - a) * clean + a * color), clean)
         target = torch.where(clean != x, clean, sample.target) if self.objects else sample.target
         target = torch.cat([target, a], 1) if self.tell else target
-        told = {**sample.condition, "mask": a, "opacity": opacity}
-        return sample.replace(x=marked, target=target, condition=told)
+        condition = {**sample.condition, "mask": a, "opacity": opacity}
+        return sample.replace(x=marked, target=target, condition=condition)
 
-    def _furnished(self, x: torch.Tensor, files: tuple[Path, ...], random: np.random.Generator) -> torch.Tensor:
-        """C×H×W with 1 to 3 opaque objects, in 8 bits."""
+    def _with_objects(self, x: torch.Tensor, files: tuple[Path, ...], random: np.random.Generator) -> torch.Tensor:
+        """C×H×W with 1 to 3 opaque objects, rounded to 8 bits."""
         height, width = x.shape[1:]
         for _ in range(int(random.integers(1, opaque_objects.MOST + 1))):
             size = (16.0, max(16.0, 0.9 * min(height, width)))
-            layer = laid(opaque_objects.object_stamp(files, random), height, width, size, random)
-            layer = np.array(opaque_objects.softened(layer, random))
-            x = opaque_objects.lit(x, of_layers(layer[None], x)[0], random)
+            layer = place_stamp(opaque_objects.object_stamp(files, random), height, width, size, random)
+            layer = np.array(opaque_objects.random_blur(layer, random))
+            x = opaque_objects.blend_textured(x, to_tensor(layer[None], x)[0], random)
         return to_bytes(x)
 
 
-def of_layers(layers: np.ndarray, x: torch.Tensor) -> torch.Tensor:
-    """N×H×W×4 uint8 -> N×(C+1)×H×W in [0, 1], for a picture C×H×W or N×C×H×W; what is covered comes last."""
+def to_tensor(layers: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+    """N×H×W×4 uint8 -> N×(C+1)×H×W in [0, 1], alpha last, with the channels of an image C×H×W or N×C×H×W."""
     layer = torch.from_numpy(layers).to(x.device).movedim(-1, 1).to(x.dtype) / 255
     if x.shape[-3] == 3:
         return layer
@@ -113,35 +113,35 @@ def of_layers(layers: np.ndarray, x: torch.Tensor) -> torch.Tensor:
     return torch.cat([gray, layer[:, 3:]], 1)
 
 
-def laid(
+def place_stamp(
     stamp: stamps.Stamp, height: int, width: int, size: tuple[float, float], random: np.random.Generator
 ) -> np.ndarray:
-    """The stamp on an empty picture of height×width: H×W×4 uint8, what it covers last."""
-    image, colour = stamp
+    """The stamp, randomly scaled, rotated and placed or tiled, on an empty image: H×W×4 uint8, alpha last."""
+    image, color = stamp
     low, high = size
     scale = low * (high / low) ** random.random() / math.sqrt(image.width * image.height)
     angle = random.uniform(-math.pi, math.pi) if random.random() < 0.5 else 0.0
-    if (less := int(1 / scale)) > 1:  # what follows takes single pixels, so what is far too fine is averaged first
+    if (less := int(1 / scale)) > 1:  # bilinear sampling would alias, so a far larger stamp is averaged first
         image, scale = image.reduce(less), scale * less
     middle = np.array([width, height]) / 2
     if random.random() < 1 / 3:
-        image = repeated(image, math.hypot(height, width) / scale, random)
-    else:  # its middle in the picture, or where it is larger than that, so that any part of it may be seen
+        image = tiled(image, math.hypot(height, width) / scale, random)
+    else:  # its center in the image, or beyond if the stamp is larger, so that any part of it may be visible
         middle += (random.random(2) - 0.5) * np.maximum(2 * middle, 0.8 * scale * np.array(image.size))
-    # From a pixel of the picture back to one of the stamp.
+    # The map from a pixel of the image to one of the stamp.
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     right = image.width / 2 - cos * middle[0] - sin * middle[1]
     down = image.height / 2 + sin * middle[0] - cos * middle[1]
     affine: Any = Image.Transform.AFFINE
     back = (cos, sin, right, -sin, cos, down)
     layer = np.asarray(image.transform((width, height), affine, back, Image.Resampling.BILINEAR))
-    if colour is None:
+    if color is None:
         return layer
-    return np.dstack([np.broadcast_to(np.array(colour, np.uint8), (height, width, 3)), layer])
+    return np.dstack([np.broadcast_to(np.array(color, np.uint8), (height, width, 3)), layer])
 
 
-def repeated(image: Image.Image, reach: float, random: np.random.Generator) -> Image.Image:
-    """Side by side and row by row, a tenth to all of its size apart and begun anywhere, over at least reach×reach."""
+def tiled(image: Image.Image, reach: float, random: np.random.Generator) -> Image.Image:
+    """The stamp repeated over at least reach×reach, with gaps of a tenth to all of its size and a random offset."""
     pixels, gap = np.asarray(image), random.uniform(0.1, 1.0)
     high, wide = (round(side * (1 + gap)) for side in pixels.shape[:2])
     cell = np.zeros((high, wide, *pixels.shape[2:]), np.uint8)

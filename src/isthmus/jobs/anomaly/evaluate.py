@@ -15,7 +15,7 @@ from isthmus.data.open import is_folder
 from isthmus.data.picture_labels import labeled_by
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput
-from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of
+from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector import detector_of
 from isthmus.jobs.anomaly.evaluate_images import evaluate_detector, separation, unlabeled
@@ -37,10 +37,11 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
     data = open_for(model, source)
     if not images:
         figures = evaluate_rows(model, data) if is_complete else {}
-        return {"data": name_of(data), **figures} if figures else None
+        return {"data": name_of(data), **figures, **skipped_files(data.skipped)} if figures else None
     part = split or ("test" if len(parts_of(data, model).get("test", ())) else "all")
     data = open_for(model, data, split=part, first=first)
-    return {"data": name_of(data), "split": part, "items": len(data), **unlabeled(model, data, part)}
+    figures = unlabeled(model, data, part) | skipped_files(data.skipped)
+    return {"data": name_of(data), "split": part, "items": len(data), **figures}
 
 
 def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:

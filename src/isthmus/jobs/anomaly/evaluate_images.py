@@ -18,7 +18,7 @@ from isthmus.data import Data, prepared, resize
 from isthmus.data.folder_layout import UNLABELED, AnomalyFolders, LabeledImages
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
-from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of
+from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector import detector_of
 from isthmus.jobs.anomaly.reliability import warn_of_calibration
@@ -45,7 +45,8 @@ def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) 
     kinds: list[str] = []
     maps: list[np.ndarray] = []
     masks: list[np.ndarray | None] = []
-    for x, images in read(model, layout.judged):
+    skipped: list[tuple[str, str]] = []
+    for x, images in read(model, layout.judged, skipped):
         finding = detector(model, x)
         scores += finding.score.tolist()
         kinds += [image.kind for image in images]
@@ -83,7 +84,7 @@ def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) 
                 Note,
                 stacklevel=2,
             )
-    return figures
+    return figures | skipped_files(skipped)
 
 
 def separation(score: np.ndarray, anomalous: np.ndarray, threshold: float, calibrated: bool = False) -> dict[str, Any]:
@@ -152,9 +153,12 @@ def without_calibration_items(layout: AnomalyFolders, model: Autoencoder) -> Ano
     return replace(layout, judged=kept)
 
 
-def read(model: Autoencoder, images: list[LabeledImages]) -> Iterator[tuple[Tensor, list[LabeledImages]]]:
-    """Yield batches N×shape in [0, 1] with their images; a note names unreadable files."""
-    like, broken = model.read_as(), []
+def read(
+    model: Autoencoder, images: list[LabeledImages], skipped: list[tuple[str, str]]
+) -> Iterator[tuple[Tensor, list[LabeledImages]]]:
+    """Yield batches N×shape in [0, 1] with their images; unreadable files are added to `skipped`, and a note names
+    three of them."""
+    like = model.read_as()
     for first in range(0, len(images), AT_ONCE):
         pending, kept = [], []
         for image in images[first : first + AT_ONCE]:
@@ -162,11 +166,13 @@ def read(model: Autoencoder, images: list[LabeledImages]) -> Iterator[tuple[Tens
                 pending.append(prepared(image.path, like))
                 kept.append(image)
             except BadInput as error:
-                broken.append(str(error))
+                skipped.append((str(image.path), str(error).removeprefix(f"{image.path}: ")))
         if pending:
             yield torch.cat(pending), kept  # type: ignore[arg-type]
-    if broken:
-        warnings.warn(f"{len(broken)} unreadable files left out: {'; '.join(broken[:3])}", Note, stacklevel=3)
+    if skipped:
+        named = "; ".join(f"{path}: {reason}" for path, reason in skipped[:3])
+        more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+        warnings.warn(f"{len(skipped)} unreadable files left out: {named}{more}", Note, stacklevel=3)
 
 
 def mask_for(image: LabeledImages, model: Autoencoder) -> np.ndarray | None:

@@ -70,13 +70,18 @@ def run(verb: str, *, source: list[str], out: Path, json: bool, **options: Any) 
     from isthmus.jobs.restoration import restore
 
     rows: list[dict[str, Any]] = []
-    getattr(restore, verb)(source, out=out, each=rows.append, **options)
+    skipped: list[dict[str, str]] = []
+
+    def skip(name: str, reason: str) -> None:
+        skipped.append({"file": name, "reason": reason})
+
+    getattr(restore, verb)(source, out=out, each=rows.append, skip=skip, **options)
     keys = rows[0] if rows else []  # no rows if --resume had nothing left to do
     numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
     means |= {"seconds": sum(numbers.get("seconds", []))}
     if json:
-        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows})
+        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows, "skipped": skipped})
         return
     if len(rows) == 1:
         print_lines(rows[0])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.inference.result import Kind
 from isthmus.media.bit_depth import full_range, own_range, rescale
 from isthmus.media.image_file import Photo
 from isthmus.media.png_tiff_writer import write_png
@@ -116,6 +117,9 @@ def write_comparison(path: Path, panels: Sequence[tuple[str, Photo]]) -> Path:
     with atomic(path) as temporary:
         write_png(temporary, stripes(), height * factor + len(captions), full_width)
     return path
+
+
+COMPARISON = Kind("-side-by-side.png", write_comparison)
 
 
 def rows_8bit(photo: Photo, rows: slice, channels: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import torch
 
-from isthmus.corruptions.hole_fill import pulled
+from isthmus.corruptions.hole_fill import push_pull
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.restoration.masks import dilated
 
@@ -47,9 +47,9 @@ def fill_smoothly(pixels: np.ndarray, hole: np.ndarray, middle: np.ndarray) -> n
     if hole_around.all():  # no known pixels nearby
         area = (slice(None), slice(None))
         pixels_around, hole_around = pixels, hole
-    check_options = torch.from_numpy(np.nan_to_num(pixels_around.astype(np.float32))).movedim(-1, 0)[None]
+    batch = torch.from_numpy(np.nan_to_num(pixels_around.astype(np.float32))).movedim(-1, 0)[None]
     mask = torch.from_numpy(hole_around)[None, None].float()
-    filled = pulled(check_options, mask, math.ceil(math.log2(max(hole_around.shape))))[0].movedim(0, -1).numpy()
+    filled = push_pull(batch, mask, math.ceil(math.log2(max(hole_around.shape))))[0].movedim(0, -1).numpy()
     if pixels.dtype.kind != "f":
         filled = np.rint(filled)
     result = pixels.copy()

@@ -161,8 +161,8 @@ def jpeg_quality(pixels: np.ndarray) -> int | None:
 
 def miss(sizes: np.ndarray, steps: np.ndarray) -> float:
     """The mean distance of nonzero coefficients N×K to multiples of their K steps, in steps."""
-    check_options = (sizes > steps / 2) & (steps > 1)
-    parts = (sizes / steps)[check_options]
+    counted = (sizes > steps / 2) & (steps > 1)
+    parts = (sizes / steps)[counted]
     return float(np.abs(parts - parts.round()).mean()) if len(parts) >= FEWEST // 5 else 1.0
 
 

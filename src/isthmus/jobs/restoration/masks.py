@@ -13,32 +13,10 @@ import numpy as np
 
 from isthmus.data.folders import find_pictures
 from isthmus.errors import BadInput, Note
-from isthmus.media.dicom.reader import has_no_suffix
+from isthmus.inference.runner import FRAME
+from isthmus.inference.source import matching_file, without_suffix
 from isthmus.media.image_file import Photo, read_photo
 from isthmus.media.resize import to_channels
-
-
-def matching_file(path: Path | str, what: str) -> Callable[[str], Path]:
-    """A function from the name of an image to its partner file: `path` itself, or the file of that name in a folder.
-
-    Suffixes are ignored, so that masks/a.png belongs to a.jpg. The function raises BadInput if there is none.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return lambda name: path
-    files = {without_suffix(file): path / file for file in find_pictures(path)[0]}
-
-    def path_for(name: str) -> Path:
-        stem = without_suffix(name)
-        if stem not in files:
-            raise BadInput(f"{name}: there is no {what} of this name in {path}")
-        return files[stem]
-
-    return path_for
-
-
-def without_suffix(name: str) -> str:
-    return name if has_no_suffix(name) else str(PurePosixPath(name).with_suffix(""))
 
 
 def hole_from_mask(
@@ -102,14 +80,6 @@ def dilated(hole: np.ndarray, by: int) -> np.ndarray:
             np.moveaxis(larger, axis, 0)[: length - step] |= np.moveaxis(hole, axis, 0)[step:]
             hole, grown_by = larger, grown_by + step
     return hole
-
-
-FRAME = re.compile(r" frame (\d+)$")
-
-
-def frame_name(video: str, number: int) -> str:
-    """The name of a frame, counted from 1, as in masks and messages."""
-    return f"{video} frame {number}"
 
 
 def masks_by_frame(folder: Path) -> dict[int, Path]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,9 +14,12 @@ import numpy as np
 
 from isthmus.errors import BadInput, Note, at_least
 from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY
+from isthmus.inference.result import MASK, Result
+from isthmus.inference.runner import FRAME, run
 from isthmus.jobs.restoration.apply_model import apply_in_window, apply_model, comparison_image
+from isthmus.jobs.restoration.comparison import COMPARISON
 from isthmus.jobs.restoration.deep_holes import check_not_inverted, deep_part, fill_smoothly
-from isthmus.jobs.restoration.masks import FRAME, check_hole, hole_from_mask, mask_loader
+from isthmus.jobs.restoration.masks import check_hole, hole_from_mask, mask_loader
 from isthmus.jobs.restoration.model_choice import (
     REAL,
     ModelChoice,
@@ -23,11 +28,11 @@ from isthmus.jobs.restoration.model_choice import (
     keeps_tones,
     model_warning,
 )
-from isthmus.jobs.restoration.options import RestoreOptions, RestoreResult
+from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
 from isthmus.jobs.restoration.pretrained import PretrainedModels
+from isthmus.jobs.restoration.scores import restore_and_score, truth_loader
 from isthmus.jobs.restoration.upscaling import make_upscaler
 from isthmus.jobs.restoration.value_range import with_range
-from isthmus.jobs.restoration.video_runner import run_videos
 from isthmus.media.image_file import Photo
 
 
@@ -84,7 +89,7 @@ def denoise(
             after, comparison_image(photo, after, options), {"sigma": choice.sigma} if is_named else choice.figures
         )
 
-    result = run_videos(source, restore, options, video_context=None if is_named else choices.video_context)
+    result = restored(source, restore, options, None if is_named else choices.video_context)
     if options.get("each") is None:  # else the metrics of each image give the choice
         choices.report()
     return result
@@ -118,7 +123,7 @@ def unwatermark(
             warnings.warn(f"{name}: {text}", Note, stacklevel=4)
         return RestoreResult(photo, photo, _share(mask & False), mask & False)
 
-    return run_videos(source, restore, options, save_mask=save_mask)
+    return restored(source, restore, options, save_mask=save_mask)
 
 
 def inpaint(
@@ -162,7 +167,7 @@ def inpaint(
         after = photo.replace(pixels=pixels, alpha=alpha, done="inpainted")
         return RestoreResult(after, photo, {"hole_share": float(hole.mean())}, hole)
 
-    return run_videos(source, restore, options)
+    return restored(source, restore, options)
 
 
 def upscale(
@@ -201,7 +206,34 @@ def upscale(
         border = math.ceil(max(new / old for new, old in zip(after.size, photo.size, strict=True)))
         return RestoreResult(after, comparison_image(photo, after, options), figures, border=border)
 
-    return run_videos(source, restore, options, video_context=choices.video_context if deblock else None)
+    return restored(source, restore, options, choices.video_context if deblock else None)
+
+
+def restored(
+    source: Any,
+    restore: RestoreFn,
+    options: RestoreOptions,
+    context: Callable[[Any], AbstractContextManager[None]] | None = None,
+    *,
+    save_mask: bool = False,
+) -> Any:
+    """Run a restoration on `source`. context: entered for each film. Raises TypeError for an unknown option."""
+    if unexpected := set(options) - set(RestoreOptions.__annotations__):
+        accepted = ", ".join(RestoreOptions.__annotations__)
+        raise TypeError(f"unexpected argument {min(unexpected)!r}; accepted are {accepted}")
+    truth = truth_loader(options.get("truth"))
+    kinds = {"mask": MASK} if save_mask else {}
+    kinds |= {"side-by-side": COMPARISON} if options.get("side_by_side") else {}
+
+    def apply(photo: Photo, name: str) -> Result:
+        return restore_and_score(restore, photo, name, options, truth)
+
+    def film(opened: Any, name: str) -> AbstractContextManager[Any]:
+        from isthmus.jobs.restoration.films import restoring_film
+
+        return restoring_film(opened, name, restore, options, context or (lambda film: nullcontext()))
+
+    return run(source, apply, options, kinds=kinds, film=film)
 
 
 def _share(mask: np.ndarray) -> dict[str, float]:

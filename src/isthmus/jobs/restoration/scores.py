@@ -11,40 +11,59 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import Note
-from isthmus.jobs.restoration.array_source import photos_from_array
-from isthmus.jobs.restoration.comparison import scores, scores_y
-from isthmus.jobs.restoration.dataset_source import is_data_set, open_images, photo_reader
-from isthmus.jobs.restoration.masks import matching_file
+from isthmus.inference.array_source import photos_from_array
+from isthmus.inference.result import Result
+from isthmus.inference.set_source import is_data_set, open_images, photo_reader
+from isthmus.inference.source import matching_file
+from isthmus.jobs.restoration.comparison import as_8_bit, caption, scores, scores_y
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
-from isthmus.jobs.restoration.unchanged import is_unchanged
 from isthmus.media.bit_depth import full_range, own_range, rescale
 from isthmus.media.image_file import Photo, read_photo
 
 FLOAT = np.dtype(np.float32)
+Truth = Callable[[str], Photo | None]
 
 
-def restore_and_score(restore: RestoreFn, photo: Photo, name: str, options: RestoreOptions) -> RestoreResult:
-    """Restore an image and compute its metrics, with a ground truth also PSNR and SSIM; they are passed to `each`."""
+def restore_and_score(restore: RestoreFn, photo: Photo, name: str, options: RestoreOptions, truth_of: Truth) -> Result:
+    """Restore an image and compute its metrics, with a ground truth also PSNR and SSIM."""
     start = time.perf_counter()
     result = restore(photo, name)
     if photo.bands is not None:
         _through_bands(photo, photo.bands, restore, name, result)
-    result.is_unchanged = is_unchanged(photo, result.after)
     height, width = result.after.size
-    result.figures = {"file": name, "width": width, "height": height, **result.figures}
-    result.figures["seconds"] = time.perf_counter() - start
-    if options["truth"]:
-        truth, region, border = options["truth"](name).pixels, result.changed, result.border
-        range, dtype = result.after.range, result.after.pixels.dtype
-        if range not in (None, full_range(dtype)):  # metrics are computed on shares of white
-            truth = rescale(truth, range if truth.dtype == dtype else own_range(truth), FLOAT)
-        for photo, ending in ((result.after, ""), (result.before, "_before")):
-            values = photo.pixels if range in (None, full_range(dtype)) else rescale(photo.pixels, range, FLOAT)
-            metrics_of_image = scores(values, truth, region) if border is None else scores_y(values, truth, border)
-            result.figures |= {f"{key}{ending}": value for key, value in metrics_of_image.items()}
-    if callback := options.get("each"):
-        callback(result.figures)
-    return result
+    figures = {"file": name, "width": width, "height": height, **result.figures}
+    figures["seconds"] = time.perf_counter() - start
+    truth = truth_of(name)
+    if truth is not None:
+        figures |= compare(result, truth)
+    outputs: dict[str, Any] = {"mask": result.changed}
+    if options.get("side_by_side"):
+        outputs["side-by-side"] = panels(result, figures, truth)
+    return Result(result.after, figures, outputs)
+
+
+def compare(result: RestoreResult, truth: Photo) -> dict[str, float]:
+    """The metrics of the image before and after; of shares of white."""
+    pixels, range, dtype = truth.pixels, result.after.range, result.after.pixels.dtype
+    figures: dict[str, float] = {}
+    if range not in (None, full_range(dtype)):
+        pixels = rescale(pixels, range if pixels.dtype == dtype else own_range(pixels), FLOAT)
+    for photo, ending in ((result.after, ""), (result.before, "_before")):
+        values = photo.pixels if range in (None, full_range(dtype)) else rescale(photo.pixels, range, FLOAT)
+        of_image = (
+            scores(values, pixels, result.changed) if result.border is None else scores_y(values, pixels, result.border)
+        )
+        figures |= {f"{key}{ending}": value for key, value in of_image.items()}
+    return figures
+
+
+def panels(result: RestoreResult, figures: dict[str, Any], truth: Photo | None) -> list[tuple[str, Photo]]:
+    """The images before and after, and the ground truth, in 8 bits with their captions."""
+    ending = "_before"
+    before = {key.removesuffix(ending): value for key, value in figures.items() if key.endswith(ending)}
+    images = [(caption("before", before), result.before), (caption("after", figures), result.after)]
+    images += [] if truth is None else [("truth", truth)]
+    return [(words, as_8_bit(photo, result.after)) for words, photo in images]
 
 
 def _through_bands(photo: Photo, bands: np.ndarray, restore: RestoreFn, name: str, result: RestoreResult) -> None:
@@ -59,10 +78,10 @@ def _through_bands(photo: Photo, bands: np.ndarray, restore: RestoreFn, name: st
         )
 
 
-def truth_loader(truth: Any) -> Callable[[str], Photo] | None:
-    """A function from the name of an image to its ground truth; None without one."""
+def truth_loader(truth: Any) -> Truth:
+    """A function from the name of an image to its ground truth, or to None without one."""
     if truth is None:
-        return None
+        return lambda name: None
     if is_data_set(truth):
         return photo_reader(open_images(truth))
     if isinstance(truth, (str, Path)):

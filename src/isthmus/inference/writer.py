@@ -1,16 +1,18 @@
-"""Results equal to the input: the input file is copied to the byte if it may keep its format."""
+"""Writing of the result for one image; one that equals its input is a copy of the input file, if the format allows."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from isthmus.data import peek
 from isthmus.files import atomic
+from isthmus.inference.result import Kind, Result
 from isthmus.media.dicom.reader import is_dicom
-from isthmus.media.image_file import Photo
+from isthmus.media.image_file import Photo, write_photo
 
 # The first bytes of files of a format, by the suffixes of the format.
 SIGNATURES = {
@@ -21,6 +23,26 @@ SIGNATURES = {
     (".bmp",): (b"BM",),
     (".npy",): (b"\x93NUM",),
 }
+
+
+def write_result(
+    result: Result,
+    folder: Path,
+    files: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    source: Path | None,
+    quality: int | None,
+) -> None:
+    """Write the outputs of each kind, then the image.
+
+    files: names by kind, "" being the image. source: the input file. quality: of a JPEG.
+    """
+    for name, kind in kinds.items():
+        kind.write(folder / files[name], result.outputs[name])
+    out = folder / files[""]
+    copyable = result.unchanged and quality is None
+    if not (copyable and source is not None and copy_if_same_format(source, out)):
+        write_photo(out, result.image, quality)
 
 
 def is_unchanged(before: Photo, after: Photo) -> bool:

@@ -17,7 +17,7 @@ from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
 from isthmus.files import atomic, check_output
 from isthmus.inference.image import to_dtype
-from isthmus.inference.inputs import as_model, select_items, warn_notes
+from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import OutputWriter
 from isthmus.media.bit_depth import full_range
 from isthmus.media.image_file import Photo
@@ -33,21 +33,14 @@ def is_data_set(source: Any) -> bool:
     return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
 
 
-def open_images(source: Any, model: Any = None, split: str | None = None, first: int | None = None) -> Data:
-    """Open the selected part of a data set. Raises BadInput, also if the items are not images."""
+def open_images(source: Any) -> Data:
+    """Open a data set. Raises BadInput, also if the items are not images."""
     data = open_data(source, picture=True)
     if data is not source:
         warn_notes(data)
     if len(data.shape) != 3 or data.shape[0] not in (1, 3, 4):
         raise BadInput(f"{source}: {kind_of_item(data.shape)}, not images; {ACCEPTED_PICTURES}")
-    return select_items(data, run_of(model), split=split, first=first)
-
-
-def select_names(path: Path, names: list[str], model: Any, split: str | None, first: int | None) -> list[str]:
-    """The selected names among the images of a folder, without opening any. Raises BadInput."""
-    rows = {"kind": "folder", "path": str(path.resolve())}
-    data = Data(torch.empty(len(names)), (), (0.0, 1.0), names, source=rows)
-    return list(select_items(data, run_of(model), split=split, first=first).names)
+    return data
 
 
 def run_of(model: Any) -> Autoencoder | None:

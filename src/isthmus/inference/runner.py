@@ -1,0 +1,231 @@
+"""The one way of a verb through images and films: read, apply, write, and report.
+
+A verb is a function from an image and its name to a Result. `run` calls it for each image of an array, a file, a
+folder or a data set, and for each frame of a film; it holds one image or a few frames in memory, writes every file
+atomically, resumes, skips broken files, limits notes and shows progress.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isthmus.errors import BadInput, Note
+from isthmus.files import check_output
+from isthmus.inference.notes import Notes
+from isthmus.inference.result import Apply, FilmContext, Kind, Result, RunOptions
+from isthmus.inference.result_names import check_format, output_names
+from isthmus.inference.source import Source, open_source
+from isthmus.inference.writer import copy_file, is_newer, is_unchanged, write_result
+from isthmus.media.image_file import Photo
+from isthmus.training.progress import Progress
+
+
+def run(
+    source: Any,
+    apply: Apply,
+    options: RunOptions,
+    *,
+    kinds: Mapping[str, Kind] | None = None,
+    film: FilmContext | None = None,
+) -> Any:
+    """Apply a verb to `source`; return the path of `out`, or without it an array of the kind of the input.
+
+    kinds: the outputs besides the image, by their names in Result.outputs; each is a file next to the image. Without
+    `out`, "mask" alone is accepted, and returned as a second value. film: a context entered for each film, which gives
+    the function for its frames, and a function that returns further metrics of the film; by default `apply` is used.
+    Raises BadInput.
+    """
+    if options.get("force") and options.get("resume"):
+        raise BadInput("force overwrites existing results and resume keeps them: give only one of them")
+    check_format(options.get("out"), options.get("format"), options.get("jpeg_quality"))
+    kinds = kinds or {}
+    film = film or (lambda opened, name: nullcontext((apply, dict)))
+    runner = Runner(open_source(source, options, kinds), apply, options, kinds, film)
+    if runner.source.join is not None:
+        return runner.join(runner.source.join)
+    out = Path(str(options["out"]))
+    return runner.write_one(out) if runner.source.single else runner.write_all(out)
+
+
+@dataclass
+class Runner:
+    """One call of a verb; see `run`."""
+
+    source: Source
+    apply: Apply
+    options: RunOptions
+    kinds: Mapping[str, Kind]
+    film: FilmContext
+
+    def join(self, join: Callable[[Iterator[Photo]], Any]) -> Any:
+        """All results as one array or one file; with the masks, if they are asked for."""
+        masks: list[Any] = []
+
+        def images() -> Iterator[Photo]:
+            for name in self.source.names:
+                result = self.process(name)
+                masks.append(result.outputs.get("mask"))
+                yield result.image
+
+        out = self.options.get("out")
+        if out is not None and self.options.get("resume") and Path(out).exists():
+            return Path(out)
+        joined = join(images())
+        return (joined, masks if len(masks) > 1 else masks[0]) if "mask" in self.kinds else joined
+
+    def write_one(self, out: Path) -> Path:
+        """The result of one file, whose errors are raised."""
+        name = self.source.names[0]
+        files = output_names([out.name], self.kinds)[0]
+        if self.options.get("resume") and all((out.parent / file).exists() for file in files.values()):
+            return out
+        for file in files.values():
+            check_output(out.parent / file, force=self.options.get("force", False))
+        if (result := self.process_item(name, out)) is not None:
+            self.write(name, result, out.parent, files)
+        return out
+
+    def write_all(self, out: Path) -> Path:
+        """The results of several items in the folder `out`; a note at the end names broken items.
+
+        Results written before an error or an interrupt are kept.
+        """
+        source, results, total, finished = self.source, self.source.results or [], len(self.source.names), 0
+        kept = bool(self.options.get("resume") or self.options.get("force"))
+        check_output(out, force=kept, hint="--resume continues, --force overwrites")
+        if out.is_file():
+            raise BadInput(f"{out}: is a file, but the output is a folder")
+        names = output_names(results, self.kinds, source.names)
+        shared = {result for result, count in Counter(results).items() if count > 1}
+        failures, notes = list[str](), Notes()
+        try:
+            with Progress(total, quiet=total == 1 or bool(source.films)) as bar:
+                for name, result, files in zip(source.names, results, names, strict=True):
+                    if not self.is_complete(name, out, files, result in shared):
+                        try:
+                            with notes.caught():
+                                done = self.process_item(name, out / files[""])
+                        except BadInput as error:
+                            failures.append(self.skipped(name, error))
+                            continue
+                        if done is not None:
+                            with notes.caught():
+                                self.write(name, done, out, files)
+                    finished += 1
+                    bar.step(finished + len(failures), partial("file {}/{}".format, finished + len(failures), total))
+        except BaseException:  # Ctrl-C, or a full disk
+            if finished:
+                text = f"{out}: {finished} of {total} images are done; the same command with --resume does the rest"
+                warnings.warn(text, Note, stacklevel=4)
+            raise
+        notes.close()
+        text = ", ".join(failures[:3]) + (f" and {len(failures) - 3} more" if len(failures) > 3 else "")
+        if len(failures) == total:
+            raise BadInput(f"{source.label}: none of {total} images could be processed: {text}")
+        if failures:
+            warnings.warn(f"{len(failures)} broken of {total} files skipped: {text}", Note, stacklevel=4)
+        return out
+
+    def is_complete(self, name: str, out: Path, files: Mapping[str, str], shared: bool) -> bool:
+        """Whether --resume finds all results of an item. shared: whether inputs of other suffixes have that result."""
+        if name in self.source.films:
+            files = {"": files[""]}
+        if not self.options.get("resume") or not all((out / file).exists() for file in files.values()):
+            return False
+        if not shared or self.source.folder is None:
+            return True
+        return not is_newer(self.source.folder / name, out / files[""])  # else it may be the result of another input
+
+    def skipped(self, name: str, error: BadInput) -> str:
+        reason = str(error).removeprefix(f"{self.source.label}{name}: ").removeprefix(f"{name}: ")
+        if skip := self.options.get("skip"):
+            skip(name, reason)
+        return f"{name} ({reason})"
+
+    def process_item(self, name: str, out: Path) -> Result | None:
+        """The result of an item; None for a film, which is written to `out` frame by frame."""
+        if name not in self.source.films:
+            return self.process(name)
+        self.write_film(name, out)
+        return None
+
+    def process(self, name: str) -> Result:
+        photo = self.source.read(name)
+        result = self.apply(photo, name)
+        result.unchanged = is_unchanged(photo, result.image)
+        if each := self.options.get("each"):
+            each(result.figures)
+        return result
+
+    def write(self, name: str, result: Result, folder: Path, files: Mapping[str, str]) -> None:
+        source = None if self.source.folder is None else self.source.path(name)
+        write_result(result, folder, files, self.kinds, source, self.options.get("jpeg_quality"))
+
+    def write_film(self, name: str, out: Path) -> None:
+        """Apply the verb to each frame of a film; `each` gets the mean metrics, and those equal in all frames."""
+        from isthmus.media.video.open import film_like, open_video
+
+        film = open_video(self.source.path(name))
+        with self.film(film, name) as (apply, further_figures):
+            unchanged, means, notes, count, start = True, Means(), Notes(), 0, time.perf_counter()
+            with Progress(film.count) as bar, film_like(film, out) as write_frame:
+                for count, frame in enumerate(film.ranged(), 1):
+                    with notes.caught():
+                        result = apply(frame.photo, frame_name(name, count))
+                    write_frame(result.image, frame)
+                    unchanged &= is_unchanged(frame.photo, result.image)
+                    means.add(result.figures)
+                    bar.step(count, partial(_frames, count, film.count, start), last=count == film.count)
+                if not count:
+                    raise BadInput(f"{film.path}: has no readable frames")
+            notes.close()
+            if unchanged and out.suffix.lower() == film.path.suffix.lower():
+                copy_file(film.path, out)  # encoding it again would change it
+            height, width = result.image.size
+            figures = {"file": name, "width": width, "height": height, "frames": count}
+            figures |= means.figures() | further_figures() | {"seconds": time.perf_counter() - start}
+        if each := self.options.get("each"):
+            each(figures)
+
+
+FRAME = re.compile(r" frame (\d+)$")
+
+
+def frame_name(film: str, number: int) -> str:
+    """The name of a frame, counted from 1, as in masks and messages."""
+    return f"{film} frame {number}"
+
+
+def _frames(count: int, total: int, start: float) -> str:
+    return f"frame {count}/{total}  {count / max(time.perf_counter() - start, 1e-9):.2g}/s"
+
+
+class Means:
+    """Aggregates metrics over frames: the means of floats, and other values that are equal in all frames."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
+        self.others: dict[str, set[Any]] = defaultdict(set)
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        for key, value in figures.items():
+            if key in ("file", "seconds"):
+                continue
+            if isinstance(value, float):
+                self.sums[key][0] += value
+                self.sums[key][1] += 1
+            else:
+                self.others[key].add(value)
+
+    def figures(self) -> dict[str, Any]:
+        shared = {key: next(iter(values)) for key, values in self.others.items() if len(values) == 1}
+        return shared | {key: total / count for key, (total, count) in self.sums.items()}
