@@ -13,7 +13,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import open_data
 from isthmus.data.preparation import prepared
 from isthmus.errors import Note
-from isthmus.jobs.restoration.value_range import with_range
+from isthmus.jobs.restoration.apply_model import with_range
 from isthmus.media.image_file import Photo
 
 RUN = {"shape": [1, 16, 16], "range": [0.0, 65535.0], "dtype": "uint16"}

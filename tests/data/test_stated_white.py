@@ -11,7 +11,7 @@ import tifffile
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.jobs.restoration.value_range import with_range
+from isthmus.jobs.restoration.apply_model import with_range
 from isthmus.media.image_file import read_photo
 
 LIKE: dict[str, Any] = {"shape": [1, 16, 16], "range": [0, 4095], "float": False, "dtype": "uint16"}

@@ -12,7 +12,7 @@ from PIL import Image
 
 import isthmus
 from isthmus.data import open_data, prepared
-from isthmus.jobs.restoration.value_range import with_range
+from isthmus.jobs.restoration.apply_model import with_range
 from isthmus.media.image_file import read_photo
 
 UNITS = [(np.float32, 20.0, 1520.0), (np.int16, -1000, 900), (np.uint32, 20_000, 120_000), (np.float64, -2.5, 7.25)]

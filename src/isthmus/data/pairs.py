@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import torch
 from isthmus.data.base import Data, Numbered, ends_of, kind_of_item
 from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
+from isthmus.media.dicom.reader import has_no_suffix
 
 
 def with_target(data: Data, target: Data) -> Data:
@@ -63,5 +65,10 @@ def by_name(data: Data, truth: Data) -> np.ndarray:
 
 
 def without_suffix(name: str) -> str:
-    """more/a.jpg -> more/a; a patch keeps its position: a.jpg#0,64 -> a#0,64."""
-    return re.sub(r"\.\w+(?=#|$)", "", name)
+    """more/a.jpg -> more/a, the name by which an image, its mask and its ground truth belong together.
+
+    A patch keeps its position: a.jpg#0,64 -> a#0,64. The name of a DICOM may be a number with dots, without a suffix.
+    """
+    patch = re.search(r"#\d+,\d+$", name)
+    file, position = (name[: patch.start()], patch[0]) if patch else (name, "")
+    return (file if has_no_suffix(file) else str(PurePosixPath(file).with_suffix(""))) + position

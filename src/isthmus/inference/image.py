@@ -205,3 +205,20 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)  # else a full disk would kill the process without a message
         return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def resize_cubic(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize H×W×C by a bicubic filter, with antialiasing if reduced; the same dtype."""
+    from PIL import Image
+
+    if pixels.shape[:2] == size:
+        return pixels
+    result = allocate((*size, pixels.shape[-1]), pixels.dtype)
+    for channel in range(pixels.shape[-1]):
+        plane = np.ascontiguousarray(pixels[..., channel])
+        image = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
+        match = np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
+        if pixels.dtype.kind != "f" and match.dtype.kind == "f":
+            match = np.rint(np.clip(match, np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max))
+        result[..., channel] = match
+    return result

@@ -1,8 +1,12 @@
-"""The result of a verb for one image: the image, further outputs by name, and metrics."""
+"""The result of a verb for one image: the image, further outputs by name, and metrics; and how it is written.
+
+An image that equals its input is a copy of the input file, if the format allows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +14,22 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from isthmus.data import peek
 from isthmus.errors import BadInput
+from isthmus.files import atomic
+from isthmus.media.dicom.reader import is_dicom
 from isthmus.media.image_file import Photo, write_photo
 from isthmus.media.video.base import Film
+
+# The first bytes of files of a format, by the suffixes of the format.
+SIGNATURES = {
+    (".jpg", ".jpeg"): (b"\xff\xd8\xff",),
+    (".png",): (b"\x89PNG",),
+    (".tif", ".tiff"): (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    (".webp",): (b"RIFF",),
+    (".bmp",): (b"BM",),
+    (".npy",): (b"\x93NUM",),
+}
 
 
 class RunOptions(TypedDict, total=False):
@@ -67,3 +84,64 @@ def write_mask(path: Path, mask: np.ndarray | None) -> None:
 MASK = Kind("-mask.png", write_mask)
 Apply = Callable[[Photo, str], Result]  # an image and its name -> the result
 FilmContext = Callable[[Film, str], AbstractContextManager[tuple[Apply, Callable[[], dict[str, Any]]]]]
+
+
+def write_result(
+    result: Result,
+    folder: Path,
+    files: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    source: Path | None,
+    quality: int | None,
+) -> None:
+    """Write the outputs of each kind, then the image.
+
+    files: names by kind, "" being the image. source: the input file. quality: of a JPEG.
+    """
+    for name, kind in kinds.items():
+        kind.write(folder / files[name], result.outputs[name])
+    out = folder / files[""]
+    copyable = result.unchanged and quality is None
+    if not (copyable and source is not None and copy_if_same_format(source, out)):
+        write_photo(out, result.image, quality)
+
+
+def is_unchanged(before: Photo, after: Photo) -> bool:
+    """Whether all samples are equal; identical array objects are not compared."""
+
+    def same(old: np.ndarray | None, new: np.ndarray | None) -> bool:
+        if old is None or new is None or old is new:
+            return old is new
+        return old.shape == new.shape and old.dtype == new.dtype and bool((old == new).all())
+
+    pairs = ((before.pixels, after.pixels), (before.alpha, after.alpha), (before.bands, after.bands))
+    return all(same(old, new) for old, new in pairs)
+
+
+def copy_if_same_format(source: Path, out: Path) -> bool:
+    """Copy the file atomically if it is a single image of the format of `out`; return whether it was copied."""
+    if not _same_format(source, out):
+        return False
+    copy_file(source, out)
+    return True
+
+
+def copy_file(source: Path, out: Path) -> None:
+    with atomic(out) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _same_format(source: Path, out: Path) -> bool:
+    suffix = out.suffix.lower()
+    if is_dicom(source) or suffix == ".dcm":
+        return is_dicom(source) and suffix == ".dcm"
+    signatures = next((signatures for suffixes, signatures in SIGNATURES.items() if suffix in suffixes), ())
+    with source.open("rb") as file:
+        matches = file.read(4).startswith(tuple(signatures))
+    return matches and not peek(source).several
+
+
+def is_newer(source: Path, result: Path) -> bool:
+    """Whether `source` was added or changed after `result` was written."""
+    known = source.stat()
+    return max(known.st_mtime, known.st_ctime) > result.stat().st_mtime

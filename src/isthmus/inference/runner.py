@@ -21,10 +21,19 @@ from typing import Any
 from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
 from isthmus.inference.notes import Notes
-from isthmus.inference.result import Apply, FilmContext, Kind, Result, RunOptions
+from isthmus.inference.result import (
+    Apply,
+    FilmContext,
+    Kind,
+    Result,
+    RunOptions,
+    copy_file,
+    is_newer,
+    is_unchanged,
+    write_result,
+)
 from isthmus.inference.result_names import check_format, output_names
 from isthmus.inference.source import Source, open_source
-from isthmus.inference.writer import copy_file, is_newer, is_unchanged, write_result
 from isthmus.media.image_file import Photo
 from isthmus.training.progress import Progress
 

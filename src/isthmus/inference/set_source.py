@@ -11,26 +11,18 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, from_unit, is_builtin, open_data, to_unit
+from isthmus.data import Data, from_unit, open_data, to_unit
 from isthmus.data.base import ends_of, kind_of_item
-from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput
 from isthmus.files import atomic, check_output
 from isthmus.inference.image import to_dtype
 from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import OutputWriter
-from isthmus.media.bit_depth import full_range
+from isthmus.media.bit_depth import full_range, rescale
 from isthmus.media.image_file import Photo
 from isthmus.store import is_run
 
 ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"
-
-
-def is_data_set(source: Any) -> bool:
-    """Whether this is a built-in name (which precedes a file of that name), .npy, .npz, shards or Data."""
-    if not isinstance(source, (str, Path)):
-        return isinstance(source, Data)
-    return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
 
 
 def open_images(source: Any) -> Data:
@@ -94,8 +86,7 @@ def to_stored_array(photos: Iterator[Photo], data: Data) -> np.ndarray:
 def as_unit(photo: Photo) -> Tensor:
     """1×S×H×W in [0, 1]."""
     samples = np.moveaxis(photo.samples(), -1, 0)[None]
-    maximum = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
-    return torch.from_numpy(samples.astype(np.float32)) / maximum
+    return torch.from_numpy(rescale(samples, full_range(samples.dtype), np.dtype(np.float32)))
 
 
 def photo_reader(data: Data, exact: bool = False) -> Callable[[str], Photo]:

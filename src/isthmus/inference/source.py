@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 
-from isthmus.data import Data, is_picture_name
+from isthmus.data import Data, is_builtin, is_picture_name
 from isthmus.data.folders import find_pictures, nothing_in
+from isthmus.data.pairs import without_suffix
 from isthmus.data.selection import Selection, select_files
+from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput, Note
 from isthmus.inference.array_source import photos_from_array
 from isthmus.inference.inputs import select_items
 from isthmus.inference.result import RunOptions
 from isthmus.inference.result_names import result_name, video_result_name
-from isthmus.inference.set_source import is_data_set, open_images, photo_reader, run_of, to_stored_array, write_set
-from isthmus.media.dicom.reader import has_no_suffix
+from isthmus.inference.set_source import open_images, photo_reader, run_of, to_stored_array, write_set
 from isthmus.media.image_file import NOT_READ, Photo, check_name, read_photo
 from isthmus.media.video.containers import VIDEOS
 
@@ -74,6 +75,13 @@ def open_source(source: Any, options: RunOptions, kinds: Collection[str] = ()) -
         lambda name: photos[int(name)],
         join=lambda results: to_array([photo.samples() for photo in results]),
     )
+
+
+def is_data_set(source: Any) -> bool:
+    """Whether this is a built-in name (which precedes a file of that name), .npy, .npz, shards or Data."""
+    if not isinstance(source, (str, Path)):
+        return isinstance(source, Data)
+    return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
 
 
 def _of_file(path: Path, options: RunOptions, kinds: Collection[str]) -> Source:
@@ -172,7 +180,3 @@ def matching_file(path: Path | str, what: str) -> Callable[[str], Path]:
         return files[stem]
 
     return path_for
-
-
-def without_suffix(name: str) -> str:
-    return name if has_no_suffix(name) else str(PurePosixPath(name).with_suffix(""))

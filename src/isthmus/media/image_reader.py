@@ -15,9 +15,8 @@ from isthmus.errors import BadInput
 from isthmus.media import high_bit_depth, npy_images, tiff
 from isthmus.media.color_spaces import from_cmyk, from_lab
 from isthmus.media.dicom import reader
-from isthmus.media.file_content import head_of, open_content
+from isthmus.media.file_content import check_size, head_of, open_content, read_error
 from isthmus.media.high_bit_depth import Header, Layers
-from isthmus.media.read_errors import check_size, read_error
 
 if TYPE_CHECKING:
     from PIL.Image import Image

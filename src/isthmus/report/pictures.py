@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import png
-import tifffile
 from PIL import Image
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media.png_tiff_writer import write_png, write_tiff
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TILE, FRAME = 72, 256  # maximum height or width, in pixels, to which small images are enlarged
@@ -199,11 +198,9 @@ def _flat(image: Image.Image, suffix: str) -> Image.Image:
 
 
 def _write_exact(path: Path, pixels: Array, suffix: str) -> None:
-    """Write H×W or H×W×3 by libraries that keep all 16 bits: Pillow reduces 16-bit color to 8 bits."""
-    gray = pixels.ndim == 2
+    """Write H×W or H×W×3 of 16 bits, or as TIFF."""
+    samples = pixels[..., None] if pixels.ndim == 2 else pixels
     if suffix in TIFF:
-        tifffile.imwrite(path, pixels, photometric="minisblack" if gray else "rgb", compression="zlib", metadata=None)
-        return
-    writer = png.Writer(width=pixels.shape[1], height=pixels.shape[0], greyscale=gray, bitdepth=16)
-    with path.open("wb") as file:
-        writer.write(file, pixels.reshape(len(pixels), -1).tolist())
+        write_tiff(path, samples, [])
+    else:
+        write_png(path, [samples], *pixels.shape[:2])

@@ -19,8 +19,8 @@ import isthmus
 from isthmus.cli import main
 from isthmus.errors import BadInput, Note
 from isthmus.inference.image import restore_array
+from isthmus.jobs.restoration.apply_model import fill_hidden
 from isthmus.jobs.restoration.masks import dilated
-from isthmus.media.hidden_color import fill_hidden
 from isthmus.media.image_file import Info, Photo, read_photo, write_photo
 from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
 

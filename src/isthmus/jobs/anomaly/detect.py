@@ -74,7 +74,8 @@ def detect(
         check_output(out, force=force)
     warn_of_calibration(detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
-    odd_columns, rows = OddColumns.of(model), list[Row]()
+    rows = list[Row]()
+    odd_columns = OddColumns.of(model) if len(model.shape) == 1 else None
     if out is None:
         for x, names, finding in findings(model, data, false_alarms):
             rows += (new_rows := rows_of(names, finding))

@@ -87,9 +87,8 @@ def decibels(squares: float, count: int) -> float:
 
 def as_unit(rows: np.ndarray, channels: int) -> Tensor:
     """h×W×C as 1×channels×h×W in [0, 1]."""
-    planes = to_channels(np.moveaxis(rows, -1, 0), channels)
-    values = torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
-    return values / np.iinfo(rows.dtype).max if rows.dtype.kind == "u" else values
+    planes = np.ascontiguousarray(to_channels(np.moveaxis(rows, -1, 0), channels))
+    return torch.from_numpy(rescale(planes, full_range(planes.dtype), np.dtype(np.float32)))[None]
 
 
 def caption(name: str, figures: dict[str, float]) -> str:

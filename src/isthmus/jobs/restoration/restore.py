@@ -16,7 +16,7 @@ from isthmus.errors import BadInput, Note, at_least
 from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY
 from isthmus.inference.result import MASK, Result
 from isthmus.inference.runner import FRAME, run
-from isthmus.jobs.restoration.apply_model import apply_in_window, apply_model, comparison_image
+from isthmus.jobs.restoration.apply_model import apply_in_window, apply_model, comparison_image, with_range
 from isthmus.jobs.restoration.comparison import COMPARISON
 from isthmus.jobs.restoration.deep_holes import check_not_inverted, deep_part, fill_smoothly
 from isthmus.jobs.restoration.masks import check_hole, hole_from_mask, mask_loader
@@ -32,7 +32,6 @@ from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreR
 from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.scores import restore_and_score, truth_loader
 from isthmus.jobs.restoration.upscaling import make_upscaler
-from isthmus.jobs.restoration.value_range import with_range
 from isthmus.media.image_file import Photo
 
 

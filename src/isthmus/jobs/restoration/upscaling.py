@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput, Note
-from isthmus.inference.image import allocate, restore_array
+from isthmus.inference.image import resize_cubic, restore_array
+from isthmus.jobs.restoration.apply_model import fill_hidden, keep_hidden, with_range
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.pretrained import PretrainedModels
-from isthmus.jobs.restoration.value_range import with_range
-from isthmus.media.hidden_color import fill_hidden, keep_hidden
 from isthmus.media.image_file import Photo
 
 FACTORS = (2, 3, 4)
@@ -80,20 +79,3 @@ def size_of(to: str | tuple[int, int]) -> tuple[int, int]:
     if not (0 < width < 2**20 and 0 < height < 2**20):
         raise BadInput(f"to is {to}: a width and a height are accepted, as in 1920x1080")
     return height, width
-
-
-def resize_cubic(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize H×W×C by a bicubic filter, with antialiasing if reduced; the same dtype."""
-    from PIL import Image
-
-    if pixels.shape[:2] == size:
-        return pixels
-    result = allocate((*size, pixels.shape[-1]), pixels.dtype)
-    for channel in range(pixels.shape[-1]):
-        plane = np.ascontiguousarray(pixels[..., channel])
-        image = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
-        match = np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
-        if pixels.dtype.kind != "f" and match.dtype.kind == "f":
-            match = np.rint(np.clip(match, np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max))
-        result[..., channel] = match
-    return result
