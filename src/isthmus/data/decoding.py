@@ -19,6 +19,7 @@ from isthmus.data.parallel import can_fork, in_processes, shared
 from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
 from isthmus.media import resize
+from isthmus.media.file_content import open_kept
 from isthmus.media.image_reader import peek, read_picture, read_units
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
@@ -55,8 +56,8 @@ def read_headers(folder: Path, names: Sequence[str]) -> tuple[Sequence[str], np.
         try:
             names[index].encode()  # a name that is not UTF-8 cannot be written into results
             header = peek(path)
-            with path.open("rb", buffering=0) as file:
-                status = os.stat(file.fileno())
+            status = path.stat()
+            with open_kept(path) as file:
                 digest = hashlib.sha256(file.read(ENDS))
                 if status.st_size > ENDS:
                     file.seek(max(ENDS, status.st_size - ENDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load_model
 from isthmus.data import Data, choose_parts, open_data, read_parts
-from isthmus.distributed import named_device
+from isthmus.distributed import first_rank, named_device
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.training.progress import Progress
 
 RunOrModel = Autoencoder | str | Path
 
@@ -71,11 +73,13 @@ def is_training_data(data: Data, model: Autoencoder) -> bool:
 
 
 def chunks(data: Data, rows: slice | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """Yield (rows, items as float32 in [0, 1]) in chunks; the boundaries are the same for every verb."""
+    """Yield (rows, items as float32 in [0, 1]) in chunks, with progress; the boundaries are the same for every verb."""
     rows = rows or slice(0, len(data))
-    for first in range(rows.start, rows.stop, CHUNK):
-        part = slice(first, min(first + CHUNK, rows.stop))
-        yield part, data.floats(np.arange(part.start, part.stop))
+    with Progress(rows.stop - rows.start, quiet=not first_rank()) as bar:
+        for first in range(rows.start, rows.stop, CHUNK):
+            part = slice(first, min(first + CHUNK, rows.stop))
+            yield part, data.floats(np.arange(part.start, part.stop))
+            bar.step(part.stop - rows.start, partial("item {}/{}".format, part.stop, rows.stop))
 
 
 def name_of(data: Data) -> str:

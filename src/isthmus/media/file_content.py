@@ -8,16 +8,18 @@ from __future__ import annotations
 import io
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from isthmus.errors import BadInput
 from isthmus.media.high_bit_depth import Header
 
-HEAD = 4096  # bytes by which the type of a file is known
+HEAD = 65536  # bytes by which the type of a file is known; a smaller file is read with one opening
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below a laptop's memory
+KEPT = 2**14  # headers that are kept
 LARGEST = 2**25  # bytes of a file that is kept; a larger one is opened each time
 
 
@@ -40,7 +42,7 @@ def head_of(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if key is not None:
-        _last.key, _last.data, _last.complete = key, head, False
+        _last.key, _last.data, _last.complete = key, head, key[-1] <= HEAD
     return head
 
 
@@ -52,6 +54,26 @@ def open_content(path: Path) -> BinaryIO:
     if _last.key != key or not _last.complete:
         _last.key, _last.data, _last.complete = key, path.read_bytes(), True
     return io.BytesIO(_last.data)
+
+
+def open_kept(path: Path) -> BinaryIO:
+    """The content that this thread has read last, if it is of this file; else the file. Raises OSError."""
+    kept = _last.complete and _last.key is not None and _last.key == _key(path)
+    return io.BytesIO(_last.data) if kept else path.open("rb")
+
+
+def kept_for_file(read: Callable[[Path], Header]) -> Callable[[Path], Header]:
+    """Keep the results of `read`, until a file changes, for the last KEPT files."""
+
+    @lru_cache(KEPT)
+    def of_key(key: tuple[str, int, int, int]) -> Header:
+        return read(Path(key[0]))
+
+    def kept(path: Path) -> Header:
+        key = _key(path)
+        return read(path) if key is None else of_key(key)
+
+    return kept
 
 
 def _key(path: Path) -> tuple[str, int, int, int] | None:

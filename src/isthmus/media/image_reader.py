@@ -15,7 +15,7 @@ from isthmus.errors import BadInput
 from isthmus.media import high_bit_depth, npy_images, tiff
 from isthmus.media.color_spaces import from_cmyk, from_lab
 from isthmus.media.dicom import reader
-from isthmus.media.file_content import check_size, head_of, open_content, read_error
+from isthmus.media.file_content import check_size, decoding, head_of, kept_for_file, open_content, read_error
 from isthmus.media.high_bit_depth import Header, Layers
 
 if TYPE_CHECKING:
@@ -41,28 +41,30 @@ def peek(path: Path | str) -> Header:
     Raises BadInput for a file that is not an image, or too large.
     """
     path = Path(path)
-    try:
-        head = _head(path)
-        if reader.starts_as_dicom(head, path):
-            header = reader.dicom_header(path)
-        elif _starts_as_tiff(head):
-            header = tiff.tiff_header(path)
-        elif head.startswith(npy_images.MAGIC):
-            header = npy_images.npy_header(path)
-        elif (ppm := high_bit_depth.ppm_header(head)) is not None:
-            header = Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=high_bit_depth.states_its_white(head))
-        else:
-            with open_image(path) as image:
-                width, height = image.size
-                if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
-                    width, height = height, width
-                deep_color = high_bit_depth.png_is_deep_color(head)
-                several = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
-                header = Header(height, width, _is_gray(image), deep_color or image.mode in DEEP_GRAY, 0, several)
-                header = header._replace(stated=high_bit_depth.states_its_white(head))
-    except Exception as error:
-        raise read_error(path, error) from error
+    with decoding(path):
+        header = _header(path)
     return check_size(path, header)
+
+
+@kept_for_file
+def _header(path: Path) -> Header:
+    head = _head(path)
+    if reader.starts_as_dicom(head, path):
+        return reader.dicom_header(path)
+    if _starts_as_tiff(head):
+        return tiff.tiff_header(path)
+    if head.startswith(npy_images.MAGIC):
+        return npy_images.npy_header(path)
+    stated = high_bit_depth.states_its_white(head)
+    if (ppm := high_bit_depth.ppm_header(head)) is not None:
+        return Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=stated)
+    with open_image(path) as image:
+        width, height = image.size
+        if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
+            width, height = height, width
+        deep = high_bit_depth.png_is_deep_color(head) or image.mode in DEEP_GRAY
+        several = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
+        return Header(height, width, _is_gray(image), deep, 0, several, stated=stated)
 
 
 def read_picture(path: Path | str, shorter: int | None = None) -> np.ndarray:
@@ -218,7 +220,7 @@ def open_image(source: Path | io.BytesIO, path: Path | None = None) -> Image:
     """A Pillow image, not decoded yet; BadInput if it is too large."""
     from PIL import Image
 
-    # Broken and too large files are reported below, in one line each, not twice.
+    # Broken and too large files are reported below.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     image = Image.open(open_content(source) if isinstance(source, Path) else source, formats=FORMATS)
