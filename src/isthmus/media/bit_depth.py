@@ -15,6 +15,7 @@ from isthmus.media.array_values import Span
 WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of 1, 8, 10, 12, 14 and 16 bits
 SAMPLED = 128  # items from which the depth of a set that is not in memory is inferred
 NOISE = (-2.0, 3.0)  # how far noise takes values out of 0..1; beyond, they are on another scale
+BLOCK, MARGIN = 8, 0.02  # side of a block in pixels; how far its mean may lie outside of 0..1 without noise
 WHITE = "--set white="  # the option that overrides an inferred white level, named in each note about one
 
 
@@ -51,11 +52,26 @@ def own_range(pixels: np.ndarray) -> tuple[float, float]:
     """The values of one image to be restored that are scaled to 0 and 1; the result is scaled back.
 
     uint8: 0..255. uint16: 0 to the least white of 8 to 16 bits that holds it. Floats in 0..1, with a margin for noise:
-    0..1. All others (units of a microscope, signed, 32 bits): their minimum and maximum.
+    0..1. All others (units of a microscope, -1..1, 32 bits): their minimum and maximum.
     """
     if pixels.dtype == np.uint8:
         return (0.0, 255.0)
-    return range_of_values(pixels.dtype, float(pixels.min()), float(pixels.max()))
+    low, high = float(pixels.min()), float(pixels.max())
+    range = range_of_values(pixels.dtype, low, high)
+    return (low, high) if pixels.dtype.kind == "f" and range == (0.0, 1.0) and not only_noise_outside(pixels) else range
+
+
+def only_noise_outside(pixels: np.ndarray) -> bool:
+    """Whether floats H×W×… lie in 0..1 but for their noise: the means of blocks of 8×8 do, with a margin."""
+    if pixels.min() >= 0 and pixels.max() <= 1:
+        return True
+    height, width = pixels.shape[:2]
+    down, across = min(BLOCK, height), min(BLOCK, width)
+    cut = pixels[: height // down * down, : width // across * across].astype(np.float32, copy=False)
+    blocks = cut.reshape(height // down, down, width // across, across, -1)
+    mean = blocks.mean((1, 3))
+    margin = MARGIN + 4 * float(np.median(blocks.std((1, 3)))) / np.sqrt(down * across)
+    return bool(mean.min() >= -margin and mean.max() <= 1 + margin)
 
 
 def range_of_values(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:

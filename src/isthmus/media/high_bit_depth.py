@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.media.bit_depth import NOISE
+from isthmus.media.bit_depth import NOISE, only_noise_outside
 
 
 class Header(NamedTuple):
@@ -168,7 +168,7 @@ def to_uint16(pixels: np.ndarray, path: Path | str) -> np.ndarray:
         raise BadInput(f"{path}: pixels of type {pixels.dtype}; {accepted}")
     low, high = pixels.min(), pixels.max()
     least, most = NOISE if pixels.dtype.kind == "f" else (0, 65535)
-    if low < least or high > most:
+    if low < least or high > most or (pixels.dtype.kind == "f" and not only_noise_outside(pixels)):
         raise BadInput(f"{path}: values from {low:g} to {high:g}; {accepted}")
     if pixels.dtype.kind == "f":
         return np.rint(np.clip(pixels.astype(np.float64), 0, 1) * 65535).astype(np.uint16)

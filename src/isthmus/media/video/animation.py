@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput, Note
-from isthmus.media.bit_depth import range_of_values
+from isthmus.media.bit_depth import only_noise_outside, range_of_values
 from isthmus.media.exif import read_tags
 from isthmus.media.file_content import decoding
 from isthmus.media.high_bit_depth import Layers
@@ -160,11 +160,12 @@ class Pages(Film):
         """The range over all pages, because separate ranges would scale the same object differently on each page."""
         if self.plain:
             return None
-        low, high, dtype = np.inf, -np.inf, np.dtype(np.uint8)
+        low, high, dtype, unit = np.inf, -np.inf, np.dtype(np.uint8), True
         for frame in self.frames():
-            dtype = frame.photo.pixels.dtype
-            low, high = min(low, float(frame.photo.pixels.min())), max(high, float(frame.photo.pixels.max()))
-        return range_of_values(dtype, low, high)
+            pixels = frame.photo.pixels
+            dtype, unit = pixels.dtype, unit and (pixels.dtype.kind != "f" or only_noise_outside(pixels))
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+        return range_of_values(dtype, low, high) if unit else (low, high)
 
     @contextmanager
     def writing(self, path: Path, suffix: str) -> Iterator[WriteFrame]:
