@@ -80,3 +80,19 @@ def test_a_folder_shows_progress(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "file 2/3",
         "file 3/3",
     ]
+
+
+def test_the_verb_of_the_page_on_extending(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[-1].split("```")[0]
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, "extending.md", "exec"), names)
+    pixels = gray(10)
+    pixels[:2, :2] = pixels[5:, 5:] = 250
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    rows: list[dict[str, Any]] = []
+    names["bright"]([tmp_path / "a.png"], out=tmp_path / "out" / "b.png", each=rows.append)
+    assert rows == [{"file": "a.png", "objects": 2}]
+    assert np.unique(np.asarray(Image.open(tmp_path / "out" / "b.png"))).tolist() == [0, 1, 2]
+    assert np.asarray(Image.open(tmp_path / "out" / "b-mask.png")).mean() == pytest.approx(255 * 13 / 64)
+    assert np.asarray(Image.open(tmp_path / "out" / "b-overlay.png"))[0, 0, 0] == 250
