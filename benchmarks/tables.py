@@ -71,7 +71,7 @@ def restoration() -> Table:
     lines = [["", "ours", "run beside it", "published"]]
 
     def line(title: str, part: str, ours: str, figure: str, form: str = ".2f", **only: Any) -> None:
-        """Figures of all rows for which `only` holds, by contender, in the order they were scores."""
+        """Figures of all rows for which `only` holds, by contender, in the order of measurement."""
         if not (HERE / "results" / f"restoration-{part}.json").exists():
             return
         scores: dict[str, list[str]] = {}
