@@ -5,9 +5,11 @@ A command is a few lines: it reads the options, calls the function of the same n
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +18,9 @@ from typer.core import TyperGroup
 # cli/entry.py fills it from the registry of jobs.
 SECTIONS: dict[str, str] = {}
 ALWAYS = "Every command also takes -q, --quiet (nothing on stderr but errors) and --debug (errors with a traceback)."
+
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 
 class CommandSections(TyperGroup):
@@ -53,6 +58,20 @@ app = App(
 
 def device_name(name: str | None) -> str | None:
     return "cuda" if name == "gpu" else name
+
+
+def with_options(**shared: tuple[Any, Any]) -> Callable[[Command], Command]:
+    """Decorator that adds shared options, name=(annotation, default), to a command, which gets them as **options."""
+    added = [Parameter(k, Parameter.KEYWORD_ONLY, default=default, annotation=a) for k, (a, default) in shared.items()]
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        vars(command)["__signature__"] = signature.replace(parameters=[*own, *added])
+        command.__annotations__.update({one.name: one.annotation for one in added})
+        return command
+
+    return decorate
 
 
 RunPath = Annotated[

@@ -21,6 +21,12 @@ from isthmus.recipes.integers import numbers
 from isthmus.types import Shape
 
 RECIPES: dict[str, Recipe] = {}
+SHARED = {  # meanings of keys of several recipes; the docstring of a recipe may give another one
+    "net": "dense, conv, or auto (dense for tables and small gray images)",
+    "loss": "bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse",
+    "augment": "zoom (random crop and flip), affine (small rotation and shift), none, or auto",
+    "linear": "add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)",
+}
 ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}
 
 
@@ -51,7 +57,7 @@ class Recipe:
         """Every key of the model with its default and meaning."""
         meanings = dict(re.findall(r"^(\w+): (.+)$", inspect.getdoc(self.make) or "", re.MULTILINE))
         parameters = list(inspect.signature(self.make).parameters.values())[1:]
-        return {p.name: (p.default, meanings.get(p.name, "")) for p in parameters}
+        return {p.name: (p.default, meanings.get(p.name, SHARED.get(p.name, ""))) for p in parameters}
 
     def has_effect(self, key: str, others: dict[str, Any]) -> bool:
         """Whether a key has an effect, given the values of other keys (or their defaults)."""

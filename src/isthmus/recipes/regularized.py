@@ -43,11 +43,7 @@ def sparse(
     weight: weight of the penalty, in nats; by default 0.1 for l1 and 1 for kl
     rate: with kl, target share of inputs for which a unit is active
     k: with topk, number of units kept for each input
-    net: dense, conv, or auto (dense for tables and small gray images)
     widths: units of the hidden layers of the dense net before the code
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     kinds: dict[str, Make] = {
         "l1": partial(L1, weight=0.1 if weight is None else weight),
@@ -81,11 +77,7 @@ def contractive(
     code: units of the code
     weight: weight of the squared Frobenius norm of the Jacobian
     activation: activation of the code: sigmoid, relu, tanh or none
-    net: dense, conv, or auto (dense for tables and small gray images)
     widths: units of the hidden layers before the code; without any, the norm is exact, else estimated
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
 
     def bottleneck(features: Shape, code: Shape) -> Contractive:
@@ -113,11 +105,8 @@ def variational(
     code: size of the code; by default 16, or 64 unless images are small
     beta: weight of the KL divergence; 1 is the ELBO, a larger value a beta-VAE
     beta_warmup: share of the training over which beta rises linearly from 0
-    net: dense, conv, or auto (dense for tables and small gray images)
     widths: units of the hidden layers of the dense net
     loss: gaussian (one learned sigma, for gray and color), bce (for black and white), mse, l1, categorical or ssim
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     bottleneck = partial(Variational, beta=beta, warmup=beta_warmup)
     size = code or default_code((16,) if is_small(shape) else (64,), shape)
@@ -161,7 +150,6 @@ def quantized(
     blocks: residual blocks on the coarsest grid
     norm: LayerNorm over channels at each position
     loss: mse, bce, gaussian, l1, categorical or ssim
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
     """
     quantizers: dict[str, Make] = {
         "vq": partial(VQ, codes=codes, commitment=commitment),

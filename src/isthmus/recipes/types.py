@@ -1,4 +1,7 @@
-"""Recipes of types with a plain bottleneck, whose code has no penalty; regularized.py has the others."""
+"""Recipes of types with a plain bottleneck, whose code has no penalty; regularized.py has the others.
+
+registry.SHARED documents the keys that several recipes have.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,7 @@ def undercomplete(
 
     code: size of the code
     activation: activation of the code: relu, sigmoid, tanh, silu, gelu; none makes it PCA (squared error, no sigmoid)
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
     corruption: corruption of the encoder's input, such as gaussian:0.3 or masking:0.25+gaussian:0.1
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     bottleneck = partial(Plain, activate=activation)
     return dense(
@@ -86,8 +86,6 @@ def deep(
     widths: units of the hidden layers, from input to code
     activation: relu, silu, gelu, tanh, sigmoid; none makes it PCA
     norm: LayerNorm after each hidden layer
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     loss: bce, mse, gaussian, l1, categorical or ssim
     """
     if augment == "auto" and activation != "none" and len(shape) == 3 and is_small(shape):
@@ -123,24 +121,8 @@ def conv(
     up: upsampling by upsample (nearest, then a 3x3 convolution) or transpose (4x4 transposed convolution)
     loss: mse, bce, gaussian, l1, categorical or ssim
     corruption: corruption of the encoder's input, such as gaussian:0.3
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
-    return conv_net(
-        shape,
-        code,
-        Plain,
-        channels=channels,
-        blocks=blocks,
-        activation=activation,
-        norm=norm,
-        down=down,
-        up=up,
-        loss=loss,
-        corruption=corruption,
-        augment=augment,
-        linear=linear,
-    )
+    return conv_net(make_bottleneck=Plain, **locals())
 
 
 @recipe(*ANY, **SMALL_DATA, only=DENSE_ONLY, epochs=30, batch_size=128, lr=1e-3, schedule="cosine", warmup=0.02)
@@ -159,11 +141,7 @@ def denoising(
 
     code: size of the code
     corruption: corruption of the input: gaussian:0.3, salt-and-pepper:0.2, masking:0.5, or several joined by +
-    net: dense, conv, or auto (dense for tables and small gray images)
     widths: units of the hidden layers of the dense net
-    loss: bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse
-    augment: zoom (random crop and flip), affine (small rotation and shift), none, or auto
-    linear: add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)
     """
     return either(
         net, shape, code, Plain, widths=widths, loss=loss, corruption=corruption, augment=augment, linear=linear

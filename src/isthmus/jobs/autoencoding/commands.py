@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Device, Devices, First, Force, InputNames, Nodes, Out, RunPath, Seed, Split, app
+from isthmus.cli.app import (
+    Device,
+    Devices,
+    First,
+    Force,
+    InputNames,
+    Nodes,
+    Out,
+    RunPath,
+    Seed,
+    Split,
+    app,
+    with_options,
+)
 from isthmus.cli.output import print_closing
 
 CodesOut = Annotated[
@@ -19,48 +32,35 @@ CodesOut = Annotated[
         help="output file: .npz (with names and labels), .csv, .tsv, or .npy (codes only)",
     ),
 ]
+shared = with_options(
+    split=(Split, None),
+    first=(First, None),
+    force=(Force, False),
+    device=(Device, "auto"),
+    devices=(Devices, 1),
+    nodes=(Nodes, 1),
+)
+
+
+def write(verb: str, *, options: dict[str, Any] | None = None, **own: Any) -> None:
+    """Call isthmus.VERB with the options of the command, and print the path of its output."""
+    import isthmus
+
+    print_closing(f"Written: {getattr(isthmus, verb)(**own, **(options or {}))}")
 
 
 @app.command()
-def reconstruct(
-    run: RunPath,
-    source: InputNames,
-    out: Out,
-    split: Split = None,
-    first: First = None,
-    force: Force = False,
-    device: Device = "auto",
-    devices: Devices = 1,
-    nodes: Nodes = 1,
-) -> None:
+@shared
+def reconstruct(run: RunPath, source: InputNames, out: Out, **options: Any) -> None:
     """Reconstruct images, or other items, with a run."""
-    from isthmus.jobs.autoencoding.reconstruct import reconstruct as write_reconstructions
-
-    processes = {"device": device, "devices": devices, "nodes": nodes}
-    print_closing(
-        f"Written: {write_reconstructions(run, source, out=out, split=split, first=first, force=force, **processes)}"
-    )
+    write("reconstruct", **locals())
 
 
 @app.command()
-def embed(
-    run: RunPath,
-    source: InputNames,
-    out: CodesOut,
-    split: Split = None,
-    first: First = None,
-    force: Force = False,
-    device: Device = "auto",
-    devices: Devices = 1,
-    nodes: Nodes = 1,
-) -> None:
+@shared
+def embed(run: RunPath, source: InputNames, out: CodesOut, **options: Any) -> None:
     """Encode images, or other items, into codes."""
-    from isthmus.jobs.autoencoding.reconstruct import embed as write_embedding
-
-    processes = {"device": device, "devices": devices, "nodes": nodes}
-    print_closing(
-        f"Written: {write_embedding(run, source, out=out, split=split, first=first, force=force, **processes)}"
-    )
+    write("embed", **locals())
 
 
 @app.command()
@@ -72,9 +72,7 @@ def decode(
     device: Device = "auto",
 ) -> None:
     """Decode codes that embed has written into images."""
-    from isthmus.jobs.autoencoding.reconstruct import decode as write_decoded
-
-    print_closing(f"Written: {write_decoded(run, codes, out=out, force=force, device=device)}")
+    write("decode", **locals())
 
 
 @app.command()
@@ -87,9 +85,7 @@ def generate(
     device: Device = "auto",
 ) -> None:
     """Generate new images from random codes."""
-    from isthmus.jobs.autoencoding.generate import generate as write_samples
-
-    print_closing(f"Written: {write_samples(run, n, out=out, seed=seed, force=force, device=device)}")
+    write("generate", **locals())
 
 
 @app.command()
@@ -105,6 +101,4 @@ def interpolate(
     device: Device = "auto",
 ) -> None:
     """Interpolate between two images through their codes."""
-    from isthmus.jobs.autoencoding.generate import interpolate as write_interpolation
-
-    print_closing(f"Written: {write_interpolation(run, a, b, steps=steps, out=out, force=force, device=device)}")
+    write("interpolate", **locals())

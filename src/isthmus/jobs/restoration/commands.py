@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Device, First, Force, Json, Split, app
+from isthmus.cli.app import Device, First, Force, Json, Split, app, with_options
 from isthmus.cli.output import print_closing, print_json, print_lines, print_table
 from isthmus.inference.mask_regions import MIN_PROBABILITY
 
@@ -62,20 +62,37 @@ Truth = Annotated[
 ]
 
 
-def run(verb: str, *, source: list[str], out: Path, json: bool, **options: Any) -> None:
+shared = with_options(
+    model=(Model, None),
+    best=(Best, False),
+    white=(White, None),
+    side_by_side=(SideBySide, False),
+    truth=(Truth, None),
+    split=(Split, None),
+    first=(First, None),
+    format=(Format, None),
+    jpeg_quality=(Quality, None),
+    force=(Force, False),
+    resume=(Resume, False),
+    json=(Json, False),
+    device=(Device, "auto"),
+)
+
+
+def run(verb: str, *, source: list[str], out: Path, options: dict[str, Any], **own: Any) -> None:
     """Call the function `verb` and print its metrics: lines for one image; for several a table and the means.
 
-    options: the other options of the command, which are keyword arguments of the function.
+    options: the shared options. own: the other options of the command; both are keyword arguments of the function.
     """
     from isthmus.jobs.restoration import restore
 
-    rows: list[dict[str, Any]] = []
+    json, rows = options.pop("json"), list[dict[str, Any]]()
     skipped: list[dict[str, str]] = []
 
     def skip(name: str, reason: str) -> None:
         skipped.append({"file": name, "reason": reason})
 
-    getattr(restore, verb)(source, out=out, each=rows.append, skip=skip, **options)
+    getattr(restore, verb)(source, out=out, each=rows.append, skip=skip, **own, **options)
     keys = rows[0] if rows else []  # no rows if --resume had nothing left to do
     numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
     means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
@@ -92,10 +109,10 @@ def run(verb: str, *, source: list[str], out: Path, json: bool, **options: Any) 
 
 
 @app.command()
+@shared
 def denoise(
     source: Input,
     out: Out,
-    model: Model = None,
     strength: Annotated[
         float, typer.Option("--strength", metavar="F", min=0.0, help="share of the change: 0 none, 1 all")
     ] = 1.0,
@@ -109,28 +126,17 @@ def denoise(
             help="model that also enlarges; default: with --scale or --to a shipped one",
         ),
     ] = None,
-    best: Best = False,
-    white: White = None,
-    side_by_side: SideBySide = False,
-    truth: Truth = None,
-    split: Split = None,
-    first: First = None,
-    format: Format = None,
-    jpeg_quality: Quality = None,
-    force: Force = False,
-    resume: Resume = False,
-    json: Json = False,
-    device: Device = "auto",
+    **options: Any,
 ) -> None:
     """Remove noise from images; --scale also enlarges them."""
     run("denoise", **locals())
 
 
 @app.command()
+@shared
 def unwatermark(
     source: Input,
     out: Out,
-    model: Model = None,
     sure: Annotated[
         float,
         typer.Option(
@@ -138,18 +144,7 @@ def unwatermark(
         ),
     ] = MIN_PROBABILITY,
     save_mask: Annotated[bool, typer.Option("--save-mask", help="also write the mask: NAME-mask.png")] = False,
-    best: Best = False,
-    white: White = None,
-    side_by_side: SideBySide = False,
-    truth: Truth = None,
-    split: Split = None,
-    first: First = None,
-    format: Format = None,
-    jpeg_quality: Quality = None,
-    force: Force = False,
-    resume: Resume = False,
-    json: Json = False,
-    device: Device = "auto",
+    **options: Any,
 ) -> None:
     """Remove logos or text from images (experimental).
 
@@ -159,6 +154,7 @@ def unwatermark(
 
 
 @app.command()
+@shared
 def inpaint(
     source: Input,
     out: Out,
@@ -179,25 +175,14 @@ def inpaint(
             "--threshold", metavar="F", min=0.0, max=1.0, help="share of white above which a pixel of the mask is hole"
         ),
     ] = 0.5,
-    model: Model = None,
-    best: Best = False,
-    white: White = None,
-    side_by_side: SideBySide = False,
-    truth: Truth = None,
-    split: Split = None,
-    first: First = None,
-    format: Format = None,
-    jpeg_quality: Quality = None,
-    force: Force = False,
-    resume: Resume = False,
-    json: Json = False,
-    device: Device = "auto",
+    **options: Any,
 ) -> None:
     """Fill holes in images."""
     run("inpaint", **locals())
 
 
 @app.command()
+@shared
 def upscale(
     source: Input,
     out: Out,
@@ -206,19 +191,7 @@ def upscale(
     deblock: Annotated[
         bool, typer.Option("--deblock/--no-deblock", help="first remove the blocks of a JPEG of quality 85 or less")
     ] = True,
-    model: Model = None,
-    best: Best = False,
-    white: White = None,
-    side_by_side: SideBySide = False,
-    truth: Truth = None,
-    split: Split = None,
-    first: First = None,
-    format: Format = None,
-    jpeg_quality: Quality = None,
-    force: Force = False,
-    resume: Resume = False,
-    json: Json = False,
-    device: Device = "auto",
+    **options: Any,
 ) -> None:
     """Enlarge images 2, 3 or 4 times, or to any size."""
     run("upscale", **locals())
