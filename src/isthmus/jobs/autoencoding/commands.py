@@ -43,10 +43,11 @@ shared = with_options(
 
 
 def write(verb: str, *, options: dict[str, Any] | None = None, **own: Any) -> None:
-    """Call isthmus.VERB with the options of the command, and print the path of its output."""
-    import isthmus
+    """Call the function `verb` with the options of the command, and print the path of its output."""
+    from isthmus.jobs.autoencoding import generate, reconstruct
 
-    print_closing(f"Written: {getattr(isthmus, verb)(**own, **(options or {}))}")
+    module = generate if verb in ("generate", "interpolate") else reconstruct
+    print_closing(f"Written: {getattr(module, verb)(**own, **(options or {}))}")
 
 
 @app.command()
