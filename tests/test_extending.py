@@ -1,4 +1,4 @@
-"""A package of its own brings a bottleneck, a recipe and a job; after its installation every command knows them."""
+"""Packages of their own bring bottlenecks, recipes and jobs; after their installation every command knows them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-PACKAGE = Path(__file__).parent / "packages" / "isthmus_hashing"
+PACKAGES = Path(__file__).parent / "packages"
+PACKAGE = PACKAGES / "isthmus_hashing"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages with isthmus_hashing in it, as pip leaves one: the modules and their entry points."""
+    """A folder of the packages as pip leaves one: the modules and their entry points."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(PACKAGE / "isthmus_hashing", folder / "isthmus_hashing")
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = folder / "isthmus_hashing-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    groups = [
-        "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())])
-        for group, entries in project["entry-points"].items()
-    ]
-    (info / "entry_points.txt").write_text("\n".join(groups) + "\n")
+    for package in (PACKAGE, PACKAGES / "isthmus_segmenting"):
+        shutil.copytree(package / package.name, folder / package.name)
+        project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        info = folder / f"{package.name}-1.0.dist-info"
+        info.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (info / "METADATA").write_text(metadata)
+        groups = [
+            "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())])
+            for group, entries in project["entry-points"].items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(groups) + "\n")
     return folder
 
 
@@ -77,6 +81,26 @@ def test_a_job_of_another_package_is_a_job(run: Any, tmp_path: Path) -> None:
     assert "for isthmus hashes, not for isthmus denoise" in run(
         "denoise", "x.npy", "--model", "run", "--out", "y.npy", code=2
     )
+
+
+def test_a_job_of_another_package_learns_label_maps(run: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        labels = np.kron(rng.integers(0, 3, (3, 3), np.uint8), np.ones((8, 8), np.uint8))
+        image = np.clip(60 + 60.0 * labels + rng.normal(0, 10, labels.shape), 0, 255).astype(np.uint8)
+        labels[:2] = 255  # pixels without a class
+        for folder, pixels in (("x", image), ("y", labels)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
+    classes = ["--set", "classes=3", "--device", "cpu"]
+    text = run("train", "segmenter", "x", "--truth", "y", "--out", "run", *classes)
+    assert "isthmus segment run x --out labels.npy" in text
+    assert (tmp_path / "run" / "index.html").exists()
+    run("segment", "run", "x", "--out", "labels.npy")
+    found = np.load(tmp_path / "labels.npy")
+    truth = np.stack([np.asarray(Image.open(tmp_path / "y" / f"{name}.png")) for name in sorted(map(str, range(12)))])
+    assert (found == truth)[truth < 255].mean() > 0.9
+    run("train", "segmenter", "x", "--out", "run", "--resume")
 
 
 def test_its_function_is_one_of_isthmus(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

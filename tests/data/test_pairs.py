@@ -102,7 +102,7 @@ def test_a_training_on_pairs_learns_the_truth_and_goes_on(folders: tuple[Path, P
     assert run.model.shape == (1, 32, 32)
     figures = evaluate(tmp_path / "run", dark, truth=clean)
     assert figures["psnr"] > figures["psnr_before"] + 3  # twice as light, which even a small net can learn
-    with pytest.raises(BadInput, match="--truth PATH names the clean ones"):
+    with pytest.raises(BadInput, match="--truth PATH compares with clean ones"):
         evaluate(tmp_path / "run", dark)
     again = train("denoise", dark, out=tmp_path / "run", resume=True, quiet=True)
     assert again.finished == run.finished

@@ -13,6 +13,7 @@ from isthmus.errors import BadInput
 from isthmus.media.npy_images import CHANNELS
 from isthmus.types import Shape, times
 
+SERIES = "accepted are series N×C×T"
 ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
 COLORS = (3, 4)
 
@@ -29,9 +30,11 @@ class Layout(NamedTuple):
         return np.moveaxis(items, -1, 1) if self.last else items.reshape(len(items), *self.shape)
 
 
-def layouts(shape: Shape) -> list[Layout]:
-    """The possible layouts of an array N×..., the likeliest first."""
+def layouts(shape: Shape, kind: str = "") -> list[Layout]:
+    """The possible layouts of an array N×..., the likeliest first. kind: of the field, one of isthmus.fields.KINDS."""
     item = shape[1:]
+    if kind == "series":
+        return [Layout(item)] if len(item) == 2 else []
     if len(item) == 1:
         return [Layout(item)]
     if len(item) == 2:
@@ -56,17 +59,17 @@ def one_picture(shape: Shape) -> str:
     return ""
 
 
-def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str) -> Layout:
+def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str, kind: str = "") -> Layout:
     """The layout of an array of this shape, with `like` the one that fits the shape of that run.
 
     Raises BadInput naming both shapes if none fits.
     """
-    candidates = layouts(shape)
+    candidates, accepted = layouts(shape, kind), SERIES if kind == "series" else ACCEPTED
     if 0 in shape:
-        raise BadInput(f"{name}: holds no items (shape {times(shape)}); {ACCEPTED}")
+        raise BadInput(f"{name}: holds no items (shape {times(shape)}); {accepted}")
     if like is None:
         if not candidates:
-            raise BadInput(f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {ACCEPTED}")
+            raise BadInput(f"{name}: an array of {len(shape)} dimensions ({times(shape) or 'one number'}); {accepted}")
         return candidates[0]
     wanted = shape_of(like)
     candidates += [layout._replace(single=True) for layout in layouts((1, *shape))]

@@ -18,7 +18,7 @@ from isthmus.data.base import Data, Numbered, numpy_type
 from isthmus.data.column_ranges import range_by_column, share_one
 from isthmus.data.preparation import framed, range_like
 from isthmus.errors import BadInput
-from isthmus.media.array_values import as_numpy, check_type, chunks, scan
+from isthmus.media.array_values import Span, as_numpy, check_type, chunks, scan
 from isthmus.media.bit_depth import choose_range, stored_type
 from isthmus.types import times
 
@@ -79,9 +79,11 @@ def open_array(
     labels: Any = None,
     columns: Sequence[str] | None = None,
     picture: bool = False,
+    kind: str = "",
 ) -> Data:
     """An array, memory map or `Items` as Data. columns: names of the columns of a table. picture: images are expected,
-    so an array H×W, H×W×C or C×H×W, C of 3 or 4, is one image, and source["one"] is set.
+    so an array H×W, H×W×C or C×H×W, C of 3 or 4, is one image, and source["one"] is set. kind: of the field, see
+    open_data.
 
     Raises BadInput for a shape or dtype that is not accepted, no items, or any NaN or infinite value.
     """
@@ -92,17 +94,19 @@ def open_array(
     if picture and (description := one_picture(tuple(array.shape))):
         notes.append(f"{name}: {times(array.shape)} is read as {description}")
         array, source = array[None], {**source, "one": True}
-    layout = choose_layout(tuple(array.shape), like, name)
+    layout = choose_layout(tuple(array.shape), like, name, kind)
     if layout.single:
         array = array[:][None]
     span = scan(array, name)
     if like is not None:
         data_range = range_like(array.dtype, span, like, name, notes)
+    elif kind == "labels":
+        data_range = (0.0, 1.0)  # not used
     elif rows_of_a_table(array, layout) and not share_one(array, columns):
         data_range = range_by_column(array, columns, notes)
     else:
         data_range = choose_range(array.dtype, span, notes)
-    stored = stored_type(array.dtype, span)
+    stored = label_type(array.dtype, span, name) if kind == "labels" else stored_type(array.dtype, span)
     count = int(array.shape[0])
     lazy = Mapped(array, layout, getattr(torch, stored.name))
     on_disk = isinstance(array, np.memmap)
@@ -114,6 +118,7 @@ def open_array(
         names=Numbered(range(count)),
         labels=as_labels(labels, count),
         notes=notes,
+        kind=kind,
         source={
             **source,
             "fingerprint": fingerprint(array),
@@ -124,12 +129,26 @@ def open_array(
     )
 
 
+def label_type(dtype: np.dtype, span: Span, name: str) -> np.dtype:
+    """The dtype of stored labels: uint8 if they fit, else int32 or int64. Raises BadInput for floats."""
+    if dtype.kind not in "bui":
+        raise BadInput(f"{name}: holds {dtype.name}, but labels are integers")
+    low, high = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+    return np.dtype(
+        np.uint8
+        if 0 <= span.low <= span.high <= 255
+        else np.int32
+        if low <= span.low <= span.high <= high
+        else np.int64
+    )
+
+
 def rows_of_a_table(array: Any, layout: Layout) -> bool:
     """Whether the items may be rows with columns of different kinds; rows of bytes or booleans are flat images."""
     return len(layout.shape) == 1 and array.dtype.kind in "uif" and array.dtype != np.uint8
 
 
-def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:
+def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None, kind: str = "") -> Data:
     """A Dataset: it has a length and items that are arrays, tensors or PIL images, or tuples that begin with one."""
     name = type(dataset).__name__
     labels = next((getattr(dataset, key) for key in ("targets", "labels") if hasattr(dataset, key)), None)
@@ -137,7 +156,7 @@ def open_dataset(dataset: Any, like: Mapping[str, Any] | None = None) -> Data:
     items: Any = Items(dataset, name)
     if items.nbytes <= base.MEMORY_BUDGET:
         items = items[:]  # read once: a Dataset may be slow or random
-    return open_array(items, name=name, source=source, like=like, labels=labels)
+    return open_array(items, name=name, source=source, like=like, labels=labels, kind=kind)
 
 
 def as_labels(labels: Any, count: int) -> np.ndarray | None:

@@ -18,9 +18,10 @@ from isthmus.data.cache import REMOVED, Decoded
 from isthmus.data.parallel import can_fork, in_processes, shared
 from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
+from isthmus.fields import NEAREST
 from isthmus.media import resize
 from isthmus.media.file_content import open_kept
-from isthmus.media.image_reader import peek, read_picture, read_units
+from isthmus.media.image_reader import peek, read_labels, read_picture, read_units
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
 SMALL = 2e-3  # seconds: threads are as fast as processes for images that take longer to decode
@@ -96,6 +97,7 @@ class Files:
     corners: N×2, top left corner of the crop of each file at its native scale; None: each image is resized.
     stretched: resized without cropping, height and width separately.
     white: of 16 bits; images of 8 bits, and of files that state their bit depth, are scaled to it.
+    kind: "image", "mask" or "labels" (isthmus.fields.KINDS); labels keep their stored values.
     """
 
     folder: Path
@@ -107,6 +109,7 @@ class Files:
     corners: np.ndarray | None = None
     stretched: bool = False
     white: float = 65535.0
+    kind: str = "image"
 
     def __post_init__(self) -> None:
         self.requested = 0  # items that were requested and had to be decoded
@@ -135,14 +138,16 @@ class Files:
         text += "" if self.corners is None else f" {self.corners.tolist()}"
         text += " stretched" if self.stretched else ""
         text += "" if self.white == 65535 else f" white {self.white:g}"
+        text += "" if self.kind == "image" else f" {self.kind}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def decode(self, index: int, row: np.ndarray) -> None:
         """Decode a file into `row` and the cache. Raises BadInput naming the file."""
         path = self.folder / self.names[index]
         if self.corners is None:
-            picture = self.read_one(index, shorter=max(self.shape[1:]))
-            row[...] = resize.fit(picture, self.shape, row.dtype, self.stretched, self.white)
+            nearest = self.kind in NEAREST
+            picture = self.read_one(index, shorter=None if nearest else max(self.shape[1:]))
+            row[...] = resize.fit(picture, self.shape, row.dtype, self.stretched, self.white, nearest)
         else:
             row[...] = resize.crop(self.read_one(index), self.shape, row.dtype, self.corners[index], self.white)
         if self.cache is not None:
@@ -151,6 +156,8 @@ class Files:
     def read_one(self, index: int, shorter: int | None = None) -> np.ndarray:
         """An image C×H×W in its own size, scaled to the white of the set if the file states its bit depth."""
         path = self.folder / self.names[index]
+        if self.kind == "labels":
+            return read_labels(path).astype(numpy_type(self.dtype))
         if self.dtype == torch.float32:
             return read_units(path)
         picture = read_picture(path, shorter=shorter)

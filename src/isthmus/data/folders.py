@@ -20,7 +20,7 @@ from isthmus.data.mask_files import without_masks
 from isthmus.data.patches import choose_patches, read_patches
 from isthmus.data.preparation import file_numbers, outside
 from isthmus.errors import BadInput
-from isthmus.fields import Range
+from isthmus.fields import NEAREST, Range
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range, span_of
 from isthmus.media.dicom.reader import has_no_suffix, is_dicom
@@ -86,6 +86,7 @@ def open_pictures(
     whole: int | None = None,
     names: Sequence[str] | None = None,
     largest: int | None = None,
+    kind: str = "image",
 ) -> Data:
     """All images of a folder except masks of others, or one file, as images of one shape.
 
@@ -97,7 +98,8 @@ def open_pictures(
     patches if they fit MEMORY_BUDGET, else as many as fit, and at least one per image. `pictures` has the image of
     each. whole: images are stretched to the shape, height and width separately, instead of cropped; without `size`
     neither is longer than that. names: only these images of the folder, masks or not. largest: images of one shape
-    are downsized, without `size`, so that neither height nor width is longer than that.
+    are downsized, without `size`, so that neither height nor width is longer than that. kind: "image", or "mask" or
+    "labels", which have one channel and are resized without interpolation; labels keep their stored values.
 
     Raises BadInput if no image can be read.
     """
@@ -109,7 +111,7 @@ def open_pictures(
             if not names:
                 raise nothing_in(shown, others)
             notes += films_left_out(shown, others)
-            names = without_masks(path, names, notes)
+            names = without_masks(path, names, notes) if kind == "image" else names
     else:
         names = [path.name]
     names = names[:first]
@@ -118,7 +120,7 @@ def open_pictures(
     broken: dict[int, str] = {}
     data_range: Range = (0.0, 255.0)
     if kept:
-        kinds = [Header(*kind) for kind in np.unique(infos[list(Header._fields)]).tolist()]
+        headers = [Header(*header) for header in np.unique(infos[list(Header._fields)]).tolist()]
         if count := sum(int(bands > 0) for bands in infos["bands"]):
             notes.append(
                 f"{shown}: {count} of {len(kept)} files have channels besides color (near infrared or others), which "
@@ -126,14 +128,19 @@ def open_pictures(
             )
         if count := int(infos["several"].sum()):
             notes.append(f"{shown}: {count} of {len(kept)} files hold several pictures, of which the first is taken")
-        side = patch_size(kinds, cut, like)
-        shape = choose_shape(kinds, side or size, gray, like, whole, largest, notes, shown)
-        units = {kind.units for kind in kinds}
-        dtype, data_range = file_numbers(like or {}, any(kind.deep for kind in kinds), units=all(units))
+        side = patch_size(headers, cut, like)
+        shape = choose_shape(
+            headers, side or size, True if kind in NEAREST else gray, like, whole, largest, notes, shown
+        )
+        units = {header.units for header in headers}
+        deep = any(header.deep for header in headers)
+        dtype, data_range = file_numbers(like or {}, deep, units=all(units))
+        if kind == "labels":
+            dtype = torch.int32 if deep else torch.uint8
         stretched = whole is not None if like is None else bool(like.get("whole"))
         if ends_of(data_range)[0] != 0:  # a run in units, whose values have no white level
             infos["stated"] = False
-        files = Files(folder, kept, infos, shape, dtype, stretched=stretched)
+        files = Files(folder, kept, infos, shape, dtype, stretched=stretched, kind=kind)
         files.white = ends_of(data_range)[1] if dtype == torch.uint16 else files.white
         items: Tensor | Files = files
         if side is not None:
@@ -145,13 +152,15 @@ def open_pictures(
                 files.corners, patches = patches[:, 1:], None
             items, broken = read_images(files, path.is_dir(), notes)
         reasons |= {kept[index]: reason for index, reason in broken.items()}
-        deep = dtype == torch.uint16 and bool(infos["deep"].all()) and not infos["stated"].any()
-        if dtype == torch.float32 or (dtype == torch.uint16 and (like is None or deep or data_range != (0.0, 65535.0))):
+        all_deep = dtype == torch.uint16 and bool(infos["deep"].all()) and not infos["stated"].any()
+        if dtype == torch.float32 or (
+            dtype == torch.uint16 and (like is None or all_deep or data_range != (0.0, 65535.0))
+        ):
             count = len(items) if isinstance(items, Tensor) else len(kept)
             span = span_of(items, count, broken if patches is None else ())
             if like is None:
                 data_range = range_of_files(span, infos, notes, numpy_type(dtype))
-            notes += [] if like is None else outside(span, data_range, numpy_type(dtype) if deep else None)
+            notes += [] if like is None else outside(span, data_range, numpy_type(dtype) if all_deep else None)
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():
@@ -179,7 +188,7 @@ def open_pictures(
         source |= {"dtype": units.pop() if len(units) == 1 else "float32"}
     if side is not None:
         source |= {"cut": side, "pictures": len(kept)}
-    data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows)
+    data = Data(items, shape, data_range, item_names, skipped=skipped, notes=notes, source=source, rows=rows, kind=kind)
     return data if patches is None else replace(data, pictures=owners)
 
 

@@ -21,11 +21,11 @@ LABELS = ("y", "labels", "y_train")
 NPZ_LIMIT = 2**34  # bytes: a key of an .npz is unpacked into memory, and a few bytes on disk may expand to any size
 
 
-def open_file(path: Path, like: Mapping[str, Any] | None = None, picture: bool = False) -> Data:
-    """Open a .npy or .npz file. Nothing is unpickled, so no code in it can run. picture: as in open_array."""
+def open_file(path: Path, like: Mapping[str, Any] | None = None, picture: bool = False, kind: str = "") -> Data:
+    """Open a .npy or .npz file. Nothing is unpickled, so no code in it can run. picture, kind: as in open_array."""
     array, labels = _load(path)
     source = {"kind": "file", "path": str(path.resolve())}
-    return open_array(array, name=str(path), source=source, like=like, labels=labels, picture=picture)
+    return open_array(array, name=str(path), source=source, like=like, labels=labels, picture=picture, kind=kind)
 
 
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -24,7 +24,8 @@ class Job:
     name: stored in recipes and runs. title: of the job's section in `isthmus --help`. verbs: the functions of the job
     and the modules that define them; each is available as isthmus.<verb>, and the first is the main use of a run.
     commands: the module whose import adds commands to isthmus.cli.app.app. recipes: of a built-in job, the module whose
-    import registers its recipes; another package names it by an entry point. methods: "module:function" of each extra
+    import registers its recipes; another package names it by an entry point. target: the kind of the ground truth that
+    a training takes (isthmus.fields.KINDS); "" for the kind of the data. methods: "module:function" of each extra
     method of a loaded run of this job; the function takes the model as its first argument.
     """
 
@@ -33,6 +34,7 @@ class Job:
     verbs: ClassVar[Mapping[str, str]]
     commands: ClassVar[str]
     recipes: ClassVar[str] = ""
+    target: ClassVar[str] = ""
     methods: ClassVar[Mapping[str, str]] = {}
 
     def verb(self, recipe: str) -> str:
@@ -49,14 +51,16 @@ class Job:
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         """Open the training data of `recipe`.
 
-        options: size, gray, white and table (isthmus.data.tables.TableOptions or None). Raises BadInput for data that
-        the job cannot be trained on.
+        options: size, gray, white and table (isthmus.data.tables.TableOptions or None); kind, if `data` is the ground
+        truth. A recipe of series alone reads an array N×C×T as series. Raises BadInput for data that the job cannot be
+        trained on.
         """
         from isthmus.data import open_data
         from isthmus.data.folders import MIXED_SIZE
 
         shared: dict[str, Any] = {key: options.get(key) for key in ("size", "gray", "white", "table")}
-        return open_data(data, largest=MIXED_SIZE, **shared)
+        kind = options.get("kind", "series" if recipe.inputs == ("series",) else "")
+        return open_data(data, largest=MIXED_SIZE, kind=kind, **shared)
 
     def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
         """Before training: raise BadInput, or warn, if training `model` on `data` cannot give a useful result."""

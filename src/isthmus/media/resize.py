@@ -8,10 +8,11 @@ import numpy as np
 LUMA = (19595, 38470, 7471)
 
 
-def resize(picture: np.ndarray, height: int, width: int, stretch: bool = False) -> np.ndarray:
+def resize(picture: np.ndarray, height: int, width: int, stretch: bool = False, nearest: bool = False) -> np.ndarray:
     """C×H×W to C×height×width: scaled to cover both (Lanczos, antialiased), then cropped to the center.
 
     stretch: height and width are scaled separately, so nothing is cropped, but the aspect ratio may change.
+    nearest: each pixel is the nearest one of the image, for labels and masks.
     """
     _, old_height, old_width = picture.shape
     scale = max(height / old_height, width / old_width)
@@ -25,17 +26,15 @@ def resize(picture: np.ndarray, height: int, width: int, stretch: bool = False) 
     top_, left_ = max(0.0, (old_height - box_height) / 2), max(0.0, (old_width - box_width) / 2)
     box = (left_, top_, min(left_ + box_width, old_width), min(top_ + box_height, old_height))
     eight_bits = picture.dtype == np.uint8
+    wide = picture.dtype if eight_bits else np.dtype(np.int32 if nearest else np.float32)
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
     planes = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(plane if eight_bits else plane.astype(np.float32))).resize(
-                (width, height), Image.Resampling.LANCZOS, box=box
-            )
-        )
+        np.asarray(Image.fromarray(np.ascontiguousarray(plane, wide)).resize((width, height), method, box=box))
         for plane in picture
     ]
     result = np.stack(planes)
-    if eight_bits:
-        return result
+    if eight_bits or nearest:
+        return result.astype(picture.dtype, copy=False)
     # Lanczos overshoots at edges: values beyond the range of the image are clipped.
     result = np.clip(result, picture.min(), picture.max())
     return (np.rint(result) if picture.dtype.kind == "u" else result).astype(picture.dtype)
@@ -85,10 +84,15 @@ def crop(
 
 
 def fit(
-    picture: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype, stretch: bool = False, white: float = 65535.0
+    picture: np.ndarray,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    stretch: bool = False,
+    white: float = 65535.0,
+    nearest: bool = False,
 ) -> np.ndarray:
-    """C×H×W of 8 or 16 bits as `shape` and `dtype`; `stretch` as in `resize`, `white` as in `to_depth`."""
+    """C×H×W as `shape` and `dtype`; `stretch` and `nearest` as in `resize`, `white` as in `to_depth`."""
     channels, height, width = shape
     if channels == 1:  # fewer planes to resize
         picture = to_channels(picture, 1)
-    return to_channels(to_depth(resize(picture, height, width, stretch), dtype, white), channels)
+    return to_channels(to_depth(resize(picture, height, width, stretch, nearest), dtype, white), channels)

@@ -117,8 +117,8 @@ def create(
     """
     found = find(name)
     shape = tuple(int(side) for side in shape)
-    kind = {1: "table", 3: "picture"}.get(len(shape))
-    if kind is None or (kind == "table" and "table" not in found.inputs):
+    kind = {1: "table", 2: "series", 3: "picture"}.get(len(shape))
+    if kind is None or (kind != "picture" and kind not in found.inputs):
         hint = "; arrays of pictures are N×H×W or N×C×H×W" if kind == "table" else ""
         raise BadInput(f"{found.name}: takes {', '.join(found.inputs)}, not {kind_of_item(shape)}{hint}")
     for key in keys:

@@ -56,7 +56,8 @@ def fit(
     sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
     cut = min(sides) if sides and about.get("cut") else None  # restoration learns from patches
     full = max(sides) if sides and about.get("whole") else None  # anomaly detection learns from full images
-    data = open_data(data, like=about.get("input"), cut=cut, whole=full, white=options["white"])
+    kind = "series" if isinstance(shape, tuple) and len(shape) == 2 else ""
+    data = open_data(data, like=about.get("input"), cut=cut, whole=full, white=options["white"], kind=kind)
     data = data.reshaped(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
         replace_child(module, "objective", module.objective.unbounded())

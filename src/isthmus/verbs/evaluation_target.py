@@ -41,7 +41,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
         return damage
     if not model.spec.clean_target or "truth" in model.about.get("data", {}):
         raise BadInput(
-            f"{model.path or 'this model'}: was trained on noisy images only; --truth PATH compares with clean ones, "
+            f"{model.path or 'this model'}: was trained on degraded images; --truth PATH compares with clean ones, "
             "and --set sigma=25 takes these images as clean and adds noise"
         )
     return own

@@ -51,9 +51,9 @@ def train(
     """
     registered, run = find(recipe), Path(out)
     if truth is not None:
-        if "corruption" not in registered.keys:
+        if "corruption" not in registered.keys and not find_job(registered.job).target:
             raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {registered.name}")
-        if keys.setdefault("corruption", "none") != "none":
+        if "corruption" in registered.keys and keys.setdefault("corruption", "none") != "none":
             raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
     table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(registered, keys)
@@ -96,7 +96,8 @@ def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]
     if truth is None:
         return opened
     gray = len(opened.shape) == 3 and opened.shape[0] == 1
-    return with_target(opened, job.open(recipe, truth, {**options, "gray": gray, "table": None}))
+    target = job.open(recipe, truth, {**options, "gray": gray, "table": None, "kind": job.target})
+    return with_target(opened, target)
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:

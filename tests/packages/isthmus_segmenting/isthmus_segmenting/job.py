@@ -1,0 +1,20 @@
+"""The job: label maps as the target of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from isthmus.jobs.base import Job
+
+
+class Segmenting(Job):
+    name = "segmenting"
+    title = "Segment"
+    verbs: ClassVar[Mapping[str, str]] = {"segment": "isthmus_segmenting.segment"}
+    commands = "isthmus_segmenting.commands"
+    target = "labels"
+
+    def next_steps(self, model: Any, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
+        return [f"isthmus segment {run} {data} --out labels.npy"]
