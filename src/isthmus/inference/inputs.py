@@ -95,11 +95,15 @@ def warn_notes(data: Data) -> None:
     """Warn of each note about the data, and of skipped files."""
     for note in data.notes:
         warnings.warn(note, Note, stacklevel=4)
-    if data.skipped:
-        first = ", ".join(f"{name} ({why})" for name, why in data.skipped[:3])
-        more = f" and {len(data.skipped) - 3} more" if len(data.skipped) > 3 else ""
-        warnings.warn(
-            f"{len(data.skipped)} broken of {len(data) + len(data.skipped)} files skipped: {first}{more}",
-            Note,
-            stacklevel=4,
-        )
+    warn_skipped(data.skipped, len(data) + len(data.skipped))
+
+
+def warn_skipped(skipped: Sequence[tuple[str, str]], total: int) -> None:
+    if skipped:
+        warnings.warn(f"{len(skipped)} broken of {total} files skipped: {first_of(skipped)}", Note, stacklevel=4)
+
+
+def first_of(skipped: Sequence[tuple[str, str]]) -> str:
+    """Three skipped files with their reasons, and the number of others."""
+    named = ", ".join(f"{name} ({reason})" for name, reason in skipped[:3])
+    return named + (f" and {len(skipped) - 3} more" if len(skipped) > 3 else "")

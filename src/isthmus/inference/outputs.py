@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit
+from isthmus.data.base import range_of
 from isthmus.data.tables.cells import write_table
 from isthmus.data.tables.schema import Schema
 from isthmus.distributed import first_rank
@@ -19,6 +21,7 @@ from isthmus.fields import Range
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.distributed import gather_batches, shared_folder
 from isthmus.inference.result_names import unique_names
+from isthmus.media.npy_images import save_array
 from isthmus.report import as_pictures, grid, write_gif, write_picture
 
 if TYPE_CHECKING:
@@ -82,10 +85,10 @@ class OutputWriter:
         if self.table is not None and self.out.suffix.lower() == ".csv":
             write_table(self.out, values, self.table, self.names)
             return
-        with atomic(self.out) as temporary, temporary.open("wb") as file:
-            if self.out.suffix.lower() == ".npy":
-                np.save(file, values, allow_pickle=False)
-            else:
+        if self.out.suffix.lower() == ".npy":
+            save_array(self.out, values)
+        else:
+            with atomic(self.out) as temporary, temporary.open("wb") as file:
                 np.savetxt(file, values.reshape(len(values), -1), delimiter=",", fmt="%.7g")
 
     def _folder(self, batches: Iterable[Tensor], fabric: Fabric | None, first: int) -> None:
@@ -114,3 +117,11 @@ def writer_for(data: Data, out: Path | str, *, force: bool = False) -> OutputWri
     """A writer with the names, the value range and the bit depth of `data`."""
     sixteen = data.dtype == torch.uint16
     return OutputWriter(out, data.names, range=data.range, sixteen=sixteen, force=force, table=data.table)
+
+
+def writer_like(
+    model: Autoencoder, out: Path | str, names: Sequence[str], *, sixteen: bool = False, force: bool = False
+) -> OutputWriter:
+    """A writer of decoded codes, with the value range and the table of the training data of a model."""
+    like = {"range": (0.0, 1.0)} | model.about.get("input", {})
+    return OutputWriter(out, names, range=range_of(like), sixteen=sixteen, force=force, table=like.get("table"))

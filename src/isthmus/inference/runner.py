@@ -20,6 +20,7 @@ from typing import Any
 
 from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
+from isthmus.inference.inputs import first_of, warn_skipped
 from isthmus.inference.notes import Notes
 from isthmus.inference.result import (
     Apply,
@@ -115,7 +116,7 @@ class Runner:
             raise BadInput(f"{out}: is a file, but the output is a folder")
         names = output_names(results, self.kinds, source.names)
         shared = {result for result, count in Counter(results).items() if count > 1}
-        failures, notes = list[str](), Notes()
+        failures, notes = list[tuple[str, str]](), Notes()
         try:
             with Progress(total, quiet=total == 1 or bool(source.films)) as bar:
                 for name, result, files in zip(source.names, results, names, strict=True):
@@ -137,11 +138,9 @@ class Runner:
                 warnings.warn(text, Note, stacklevel=4)
             raise
         notes.close()
-        text = ", ".join(failures[:3]) + (f" and {len(failures) - 3} more" if len(failures) > 3 else "")
         if len(failures) == total:
-            raise BadInput(f"{source.label}: none of {total} images could be processed: {text}")
-        if failures:
-            warnings.warn(f"{len(failures)} broken of {total} files skipped: {text}", Note, stacklevel=4)
+            raise BadInput(f"{source.label}: none of {total} images could be processed: {first_of(failures)}")
+        warn_skipped(failures, total)
         return out
 
     def is_complete(self, name: str, out: Path, files: Mapping[str, str], shared: bool) -> bool:
@@ -154,11 +153,11 @@ class Runner:
             return True
         return not is_newer(self.source.folder / name, out / files[""])  # else it may be the result of another input
 
-    def skipped(self, name: str, error: BadInput) -> str:
+    def skipped(self, name: str, error: BadInput) -> tuple[str, str]:
         reason = str(error).removeprefix(f"{self.source.label}{name}: ").removeprefix(f"{name}: ")
         if skip := self.options.get("skip"):
             skip(name, reason)
-        return f"{name} ({reason})"
+        return name, reason
 
     def process_item(self, name: str, out: Path) -> Result | None:
         """The result of an item; None for a film, which is written to `out` frame by frame."""

@@ -14,12 +14,13 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit, open_data, to_unit
 from isthmus.data.base import ends_of, kind_of_item
 from isthmus.errors import BadInput
-from isthmus.files import atomic, check_output
+from isthmus.files import check_output
 from isthmus.inference.image import to_dtype
 from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import OutputWriter
 from isthmus.media.bit_depth import full_range, rescale
 from isthmus.media.image_file import Photo
+from isthmus.media.npy_images import save_array
 from isthmus.store import is_run
 
 ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"
@@ -59,9 +60,7 @@ def write_set(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Pa
         sink = OutputWriter(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
         return sink.write(map(as_unit, photos))
     check_output(out, force=force)
-    values = to_stored_array(photos, data)
-    with atomic(out) as temporary, temporary.open("wb") as file:
-        np.save(file, values, allow_pickle=False)
+    save_array(out, to_stored_array(photos, data))
     return out
 
 

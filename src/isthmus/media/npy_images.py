@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.errors import BadInput
+from isthmus.files import atomic
 from isthmus.media.array_values import check_type
 from isthmus.media.high_bit_depth import Header, Layers
 from isthmus.types import times
@@ -98,3 +99,9 @@ def _axes(shape: tuple[int, ...], path: Path) -> str:
         )
         raise BadInput(f"{path}: an array of {times(shape) or 'one number'}; {ACCEPTED}{several}")
     return "CHW" if first else "HWC"
+
+
+def save_array(path: Path, values: np.ndarray) -> None:
+    """Write a .npy file of any array atomically."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.save(file, values, allow_pickle=False)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import isthmus
 from isthmus.cli import main
 from isthmus.errors import BadInput, Note
-from isthmus.jobs.restoration.flicker import Flicker
+from isthmus.jobs.restoration.films import Flicker
 from isthmus.media.image_file import Photo, read_photo, write_photo
 from isthmus.media.video.open import open_video
 

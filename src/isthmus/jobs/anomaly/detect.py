@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
-from isthmus.jobs.anomaly.detector import FILE, detector_of
+from isthmus.jobs.anomaly.detector import FILE, Detector, detector_of
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, SavedOutputs, Worst
 from isthmus.jobs.anomaly.odd_columns import OddColumns
@@ -74,30 +75,25 @@ def detect(
         check_output(out, force=force)
     warn_of_calibration(detector, false_alarms)
     data = open_for(model, source, split=split, first=first)
-    rows = list[Row]()
-    odd_columns = OddColumns.of(model) if len(model.shape) == 1 else None
-    if out is None:
-        for x, names, finding in findings(model, data, false_alarms):
+    rows, odd_columns = list[Row](), OddColumns.of(model) if len(model.shape) == 1 else None
+    with ExitStack() as stack:
+        heatmaps = None
+        if out is not None:
+            folder = stack.enter_context(atomic_folder(out, force=force))
+            stretched = bool(model.about.get("input", {}).get("whole"))
+            heatmaps = stack.enter_context(Heatmaps(detector, folder, data, stretched, white_of(data), outputs))
+        for x, names, finding in findings(model, detector, data, false_alarms):
             rows += (new_rows := rows_of(names, finding))
-            odd_columns.add(x, finding.map, new_rows) if odd_columns is not None else None
-        return rows
-    like = model.about.get("input", {})
-    stretched, white = bool(like.get("whole")), white_of(data)
-    with (
-        atomic_folder(out, force=force) as folder,
-        Heatmaps(detector, folder, data, stretched, white, outputs) as heatmaps,
-    ):
-        for x, names, finding in findings(model, data, false_alarms):
-            new_rows = rows_of(names, finding)
-            rows += new_rows
             if odd_columns is not None:
                 odd_columns.add(x, finding.map, new_rows)
-            if x.dim() == 4:
+            if heatmaps is not None and x.dim() == 4:
                 heatmaps.add(x, finding, [(row["score"], caption(row)) for row in new_rows])
+        if heatmaps is None:
+            return rows
         worst = heatmaps.close()
         rows += [{"file": name, "verdict": "unreadable", "why": why} for name, why in data.skipped]
         write_rows(folder / "scores.csv", rows)
-        report = page(model, data, rows, worst, false_alarms)
+        report = page(detector, data, rows, worst, false_alarms)
         if odd_columns is not None:
             odd_columns.show(report)
         report.write(folder / "index.html")
@@ -110,9 +106,9 @@ def white_of(data: Data) -> float:
     return high if high > 255 else 65535.0
 
 
-def findings(model: Autoencoder, data: Data, false_alarms: float | None) -> Iterator[tuple[Tensor, list[str], Finding]]:
-    detector = detector_of(model)
-    assert detector is not None
+def findings(
+    model: Autoencoder, detector: Detector, data: Data, false_alarms: float | None
+) -> Iterator[tuple[Tensor, list[str], Finding]]:
     for part, items in chunks(data):
         names = iter(data.names[part])
         for x in detector.split(model, items):  # in parts, so that heatmaps are drawn at the same time
@@ -137,16 +133,8 @@ def caption(row: Row) -> str:
     return f"{row['file']}: {row['verdict']}, score {row['score']:.2f}, {row['ratio']:.3g}× the normal"
 
 
-def page(
-    model: Autoencoder,
-    data: Data,
-    rows: list[Row],
-    worst: list[Worst],
-    false_alarms: float | None,
-) -> Page:
+def page(detector: Detector, data: Data, rows: list[Row], worst: list[Worst], false_alarms: float | None) -> Page:
     """The page of a detection: counts, the threshold and its calibration, a histogram of scores, the worst items."""
-    detector = detector_of(model)
-    assert detector is not None
     anomalous = sum(row["verdict"] == "bad" for row in rows)
     report = Page(f"{name_of(data)}: {anomalous} of {len(data)} items are anomalous")
     threshold = next((row["threshold"] for row in rows if "threshold" in row), None)

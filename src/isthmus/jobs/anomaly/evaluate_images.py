@@ -18,7 +18,7 @@ from isthmus.data import Data, prepared, resize
 from isthmus.data.folder_layout import UNLABELED, AnomalyFolders, LabeledImages
 from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
-from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files
+from isthmus.inference.inputs import first_of, is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector import detector_of
 from isthmus.jobs.anomaly.reliability import warn_of_calibration
@@ -170,9 +170,7 @@ def read(
         if pending:
             yield torch.cat(pending), kept  # type: ignore[arg-type]
     if skipped:
-        named = "; ".join(f"{path}: {reason}" for path, reason in skipped[:3])
-        more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-        warnings.warn(f"{len(skipped)} unreadable files left out: {named}{more}", Note, stacklevel=3)
+        warnings.warn(f"{len(skipped)} unreadable files left out: {first_of(skipped)}", Note, stacklevel=3)
 
 
 def mask_for(image: LabeledImages, model: Autoencoder) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ from torch import Tensor
 from isthmus.data import Data, peek, read_picture
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.inference.result import write_mask
 from isthmus.inference.result_names import unique_names
 from isthmus.jobs.anomaly.detector import Detector
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.media.coco import Annotated, Region, write_coco
+from isthmus.media.npy_images import save_array
 from isthmus.report import as_pictures
 from isthmus.report.heat import heated
 from isthmus.report.pictures import FAST_PNG, to_image
@@ -102,25 +104,24 @@ class Heatmaps:
             full_size = resize_map(values, height, width, self.stretched)
             mask = full_size > edge if bad else np.zeros(full_size.shape, bool)
             heat = heated(gray, full_size, self.normal, HOTTEST * edge, mask)
-            self.write("heatmaps", file, lambda path: heat.save(path, **FAST_PNG))
+            with atomic(self.folder / "heatmaps" / file) as path:
+                heat.save(path, **FAST_PNG)
             regions = self.save(file, full_size, mask)
             panels = [thumbnail(image), thumbnail(heat)]
         return (caption[0], panels, caption[1]), Annotated(name, height, width, regions)
 
     def save(self, file: str, full_size: np.ndarray, mask: np.ndarray) -> list[Region]:
         """Write the mask and the map if asked for; return the regions of a written mask."""
+        maps, masks = (self.folder / kind / file for kind in ("maps", "masks"))
         if self.saved.maps == "npy":
-            self.write("maps", f"{Path(file).with_suffix('.npy')}", lambda path: save_array(path, full_size))
+            save_array(maps.with_suffix(".npy"), full_size)
         elif self.saved.maps == "tif":
-            self.write("maps", f"{Path(file).with_suffix('.tif')}", lambda path: save_tiff(path, full_size))
+            with atomic(maps.with_suffix(".tif")) as path:
+                tifffile.imwrite(path, full_size, photometric="minisblack", compression="zlib", metadata=None)
         if not self.saved.masks:
             return []
-        self.write("masks", file, lambda path: Image.fromarray(mask.astype(np.uint8) * 255).save(path, format="PNG"))
+        write_mask(masks, mask)
         return regions_of(mask, full_size)
-
-    def write(self, kind: str, file: str, save: Callable[[Path], object]) -> None:
-        with atomic(self.folder / kind / file) as temporary:
-            save(temporary)
 
     def size_of(self, name: str, size: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of an item's file, or of its map if it has no file."""
@@ -191,15 +192,6 @@ def regions_of(mask: np.ndarray, full_size: np.ndarray) -> list[Region]:
         for item in (parts == k + 1 for k in range(count))
     ]
     return sorted(regions, key=lambda region: -(region.score or 0))
-
-
-def save_array(path: Path, full_size: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, full_size, allow_pickle=False)
-
-
-def save_tiff(path: Path, full_size: np.ndarray) -> None:
-    tifffile.imwrite(path, full_size, photometric="minisblack", compression="zlib", metadata=None)
 
 
 def thumbnail(image: Image.Image) -> Image.Image:

@@ -14,6 +14,7 @@ from isthmus.data import Data
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media.npy_images import save_array
 
 SUFFIXES = (".npz", ".npy", ".csv", ".tsv")
 
@@ -28,13 +29,13 @@ def check_codes_name(out: Path | str) -> Path:
 def write_codes(out: Path | str, arrays: dict[str, np.ndarray]) -> None:
     """Write the result of code_arrays: all arrays as .npz, one row per item as .csv or .tsv, only the codes as .npy."""
     suffix = check_codes_name(out).suffix.lower()
+    if suffix == ".npy":
+        save_array(Path(out), arrays["codes"])
+        return
     with atomic(out) as temporary:
-        if suffix in (".npz", ".npy"):
+        if suffix == ".npz":
             with temporary.open("wb") as file:
-                if suffix == ".npz":
-                    np.savez(file, **arrays)  # type: ignore[arg-type]
-                else:
-                    np.save(file, arrays["codes"], allow_pickle=False)
+                np.savez(file, **arrays)  # type: ignore[arg-type]
         else:
             with temporary.open("w", newline="", encoding="utf-8") as text:
                 _write_rows(csv.writer(text, delimiter="," if suffix == ".csv" else "\t"), arrays)

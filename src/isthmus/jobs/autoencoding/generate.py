@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.data.base import range_of
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import RunOrModel, as_model, open_for
-from isthmus.inference.outputs import OutputWriter
+from isthmus.inference.outputs import writer_like
 
 
 def generate(
@@ -86,7 +85,4 @@ def one_item(model: Autoencoder, source: Any) -> Tensor:
 def _write_or_return(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
     if out is None:
         return pictures
-    value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
-    names = [f"{i:05d}" for i in range(len(pictures))]
-    table = model.about.get("input", {}).get("table")
-    return OutputWriter(out, names, range=value_range, force=force, table=table).write([pictures])
+    return writer_like(model, out, [f"{i:05d}" for i in range(len(pictures))], force=force).write([pictures])

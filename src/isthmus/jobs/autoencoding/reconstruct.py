@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import CHUNK
-from isthmus.data.base import range_of
 from isthmus.distributed import first_rank, joint_failure
 from isthmus.files import check_output
 from isthmus.inference.distributed import gather_batches, rows_of_rank, start_processes
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, open_for
-from isthmus.inference.outputs import OutputWriter, writer_for
+from isthmus.inference.outputs import writer_for, writer_like
 from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
 
 
@@ -105,7 +104,4 @@ def decode(
     if out is None:
         return torch.cat(list(batches))
     names = [str(name) for name in stored["files"]]
-    value_range = range_of({"range": (0.0, 1.0)} | model.about.get("input", {}))
-    table = model.about.get("input", {}).get("table")
-    sixteen = bool(stored["sixteen"])
-    return OutputWriter(out, names, range=value_range, sixteen=sixteen, force=force, table=table).write(batches)
+    return writer_like(model, out, names, sixteen=bool(stored["sixteen"]), force=force).write(batches)

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import Note
-from isthmus.inference.array_source import photos_from_array
 from isthmus.inference.result import Result
 from isthmus.inference.set_source import open_images, photo_reader
-from isthmus.inference.source import is_data_set, matching_file
+from isthmus.inference.source import is_data_set, matching_file, photos_from_array
 from isthmus.jobs.restoration.comparison import as_8_bit, caption, scores, scores_y
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
 from isthmus.media.bit_depth import full_range, own_range, rescale
