@@ -243,7 +243,7 @@ def test_the_line_counts_what_has_not_been_added_up_yet() -> None:
     )
     assert line_of(cast(Any, at)) == "epoch 1/3  16/s  validation PSNR 20.00 dB"
     at.data.shape = (8,)
-    assert line_of(cast(Any, at)) == "epoch 1/3  16/s  validation error 0.1 a number"
+    assert line_of(cast(Any, at)) == "epoch 1/3  16/s  validation RMSE 0.1"
 
 
 def test_people_read_the_error_and_metrics_json_keeps_all() -> None:

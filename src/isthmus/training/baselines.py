@@ -110,9 +110,9 @@ def verdict(figures: Mapping[str, Any], steps: int, kept: int, improving: bool) 
 
     def shown(of: Mapping[str, Any]) -> str:
         error = of["mse_per_pixel"]
-        return f"{-10 * math.log10(max(error, 1e-10)):.2f} dB" if "psnr" in of else f"{error:.5f}"
+        return f"{-10 * math.log10(max(error, 1e-10)):.2f} dB" if "psnr" in of else f"{math.sqrt(error):.4g}"
 
-    kind = "PSNR" if "psnr" in figures else "squared error of a number"
+    kind = "PSNR" if "psnr" in figures else "RMSE"
     text = f"{kind} {shown(figures)} on the {figures['part']} part; the mean of all items {shown(figures['mean'])}"
     if "pca" in figures:
         text += f", PCA with {figures['numbers']} numbers {shown(figures['pca'])}"

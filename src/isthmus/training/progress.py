@@ -102,12 +102,12 @@ def line_of(training: Training) -> str:
 
 
 def error_of(row: Mapping[str, Any], pictures: bool) -> str:
-    """The error on the validation part: PSNR of images, else the root mean squared error of a number; "" if unknown."""
+    """The error on the validation part: PSNR of images, else the root mean squared error; "" if unknown."""
     error = row.get("validation_mse_per_value")
     if error is None:
         return ""
     return (
-        f"PSNR {-10 * math.log10(max(error, 1e-10)):.2f} dB" if pictures else f"error {math.sqrt(error):.4g} a number"
+        f"PSNR {-10 * math.log10(max(error, 1e-10)):.2f} dB" if pictures else f"RMSE {math.sqrt(error):.4g}"
     )
 
 

@@ -121,6 +121,9 @@ def schema_notes(schema: Schema, path: Path) -> list[str]:
     ]
     if schema.label is not None:
         notes.append(f"{path.name}: {called(schema.label.name)} is taken as labels")
+    if len(schema.columns) == 1 and schema.columns[0].kind == "number" and not schema.window:
+        text = "an item is one number; --window N makes items of N rows of a series"
+        notes.append(f"{path.name}: one column of numbers: {text}")
     for column in schema.columns:
         if column.kind == "category":
             notes.append(

@@ -49,7 +49,8 @@ def detect(
     save_maps: str | None = None,
 ) -> list[Row]:
     """Detect anomalous items. Returns a row for each, in the order of the data: file, score, threshold, verdict (good,
-    bad or unreadable) and ratio; for a table also odd, the columns with the largest shares of the error.
+    bad or unreadable) and ratio; for a table also odd, the columns with the largest shares of
+    the error, and id, if a column names the rows.
 
     The score is in standard deviations of normal items; ratio is the scored quantity (an error or a distance) as a
     multiple of its normal value, and increases with the score.
@@ -88,6 +89,7 @@ def detect(
                 odd_columns.add(x, finding.map, new_rows)
             if heatmaps is not None and x.dim() == 4:
                 heatmaps.add(x, finding, [(row["score"], caption(row)) for row in new_rows])
+        rows = with_ids(rows, data)
         if heatmaps is None:
             return rows
         worst = heatmaps.close()
@@ -121,9 +123,14 @@ def rows_of(names: list[str], finding: Finding) -> list[Row]:
     return [dict(zip(COLUMNS, values, strict=False)) for values in zip(*columns, strict=True)]
 
 
+def with_ids(rows: list[Row], data: Data) -> list[Row]:
+    """The rows, with the names from the ID column of a table, if it has one."""
+    return rows if data.ids is None else [row | {"id": str(id)} for row, id in zip(rows, data.ids, strict=True)]
+
+
 def write_rows(path: Path, rows: list[Row]) -> None:
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        names = (*COLUMNS, "odd") if any("odd" in row for row in rows) else COLUMNS
+        names = [*COLUMNS, *(name for name in ("id", "odd") if any(name in row for row in rows))]
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
         writer.writerows(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from isthmus.data import Data, anomaly_folders
 from isthmus.data.open import is_folder
 from isthmus.data.picture_labels import labeled_by
 from isthmus.data.tables.schema import Schema
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector import detector_of
@@ -45,30 +46,37 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
 
 
 def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
-    """The metrics of evaluate_detector for labeled rows; the training option normal= names the label of normal rows.
+    """The metrics of evaluate_detector for labeled rows.
 
-    Of the training table only the test split counts. Empty if there are no labels, or only normal or anomalous rows.
+    The label of normal rows is that of the training option normal=, else the only one of the training table; with
+    several, a note asks for the option. Of the training table only the test split counts. Empty if there are no
+    labels, or only normal or anomalous rows.
     """
     detector = detector_of(model)
     schema = Schema.of(data.table) if data.table is not None else None
-    if detector is None or schema is None or not schema.normal or schema.label is None or data.labels is None:
+    if detector is None or schema is None or schema.label is None or data.labels is None:
+        return {}
+    values = schema.label.values
+    if not (normal := schema.normal or (values[0] if len(values) == 1 else "")):
+        text = f"no AUROC: trained on rows labeled {', '.join(values)}; train with --set normal={values[0]} to measure it"
+        warnings.warn(text, Note, stacklevel=2)
         return {}
     rows = np.arange(len(data))
     if is_training_data(data, model):
         parts = parts_of(data, model)
         rows = np.setdiff1d(rows, np.concatenate([parts["train"], parts["validation"]]))
-    anomalous = data.labels[rows] != schema.label.values.index(schema.normal)
+    anomalous = data.labels[rows] != values.index(normal)
     if anomalous.all() or not anomalous.any():
         return {}
     score = torch.cat([detector(model, x).score for x in Batches(data, rows)]).numpy()
     calibrated = is_training_data(data, model) and detector.calibrated_on == "test"
     figures = separation(score, anomalous, detector.threshold(), calibrated)
-    kinds = {value: data.labels[rows] == index for index, value in enumerate(schema.label.values)}
+    kinds = {value: data.labels[rows] == index for index, value in enumerate(values)}
     figures["per_kind"] = {
         value: separation(score[~anomalous | chosen], anomalous[~anomalous | chosen], figures["threshold"])[
             "image_auroc"
         ]
         for value, chosen in kinds.items()
-        if value != schema.normal and chosen.any()
+        if value != normal and chosen.any()
     }
     return figures

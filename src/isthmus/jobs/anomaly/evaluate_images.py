@@ -80,11 +80,18 @@ def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) 
         if value < 0.5:
             warnings.warn(
                 f"{name}: AUROC {value:.2f} is below 0.5: anomalous images are easier to reconstruct than normal ones, "
-                "for instance because they are smooth or dark; try another score (ssim, knn) or a smaller code",
+                f"for instance because they are smooth or dark; {advice_for(model)}",
                 Note,
                 stacklevel=2,
             )
     return figures | skipped_files(skipped)
+
+
+def advice_for(model: Autoencoder) -> str:
+    """Options that the training of this model accepts, to try if it does not detect anomalies."""
+    if model.has_skips:
+        return "train longer, or try --set kind=denoising or kind=inpainting"
+    return "try another --set score (ssim, knn) or a smaller code"
 
 
 def separation(score: np.ndarray, anomalous: np.ndarray, threshold: float, calibrated: bool = False) -> dict[str, Any]:
