@@ -189,7 +189,7 @@ def test_items_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 3, 1)])
 def test_codes_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadInput, match="this model's are 3"):
+    with pytest.raises(BadInput, match="N×3 is accepted"):
         tiny().decode(torch.zeros(shape))
 
 

@@ -150,7 +150,7 @@ class Autoencoder(nn.Module):
         if z.dim() == 2 and z.shape[1] == math.prod(expected):
             z = z.unflatten(1, expected)
         if z.dim() != len(expected) + 1 or z.shape[1] != expected[0] or (z.shape[1:] != expected and size is None):
-            raise BadInput(f"codes of {_size(z.shape[1:])}, but this model's are {_size(expected)}")
+            raise BadInput(f"codes of shape {_size(z.shape) or '()'}; N×{_size(expected)} is accepted")
         return self._chunks(lambda part: self.objective.picture(self._decoded(part, None, size or self.shape)), z)
 
     @torch.no_grad()
@@ -223,7 +223,12 @@ class Autoencoder(nn.Module):
             return self._chunks(once, self.tensor(x, unit))
 
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
-        """n new items decoded from N(0, I); they resemble the data only if spec.prior is "normal"."""
+        """n new items decoded from N(0, I); they resemble the data only if spec.prior is "normal".
+
+        Raises BadInput for an n that is no integer from 1 on.
+        """
+        if not isinstance(n, (int, np.integer)) or n < 1:
+            raise BadInput(f"n is {n!r}: the number of items, an integer from 1 on, is accepted")
         return self.decode(Noise(seed, 0, n).normal(*self.code_shape))
 
     @property

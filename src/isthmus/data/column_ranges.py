@@ -48,7 +48,9 @@ def share_one(rows: np.ndarray, names: Sequence[str] | None = None) -> bool:
 def range_by_column(rows: np.ndarray, names: Sequence[str] | None, notes: list[str]) -> Range:
     """`ranges_of` the columns, with notes that say so and name the constant columns."""
     constant = np.flatnonzero(np.ptp(evenly(rows), axis=0) == 0)
-    notes.append(f"{rows.shape[1]} columns, each scaled by itself: 98 % of its values become 0 to 1")
+    count = rows.shape[1]
+    scaled = "one column, scaled" if count == 1 else f"{count} columns, each scaled separately"
+    notes.append(f"{scaled} so that 98 % of its values lie in 0 to 1")
     if len(constant):
         listed = ", ".join(str(index + 1) if names is None else names[index] for index in constant[:NAMED])
         notes.append(f"constant columns: {listed}{' ...' if len(constant) > NAMED else ''}")

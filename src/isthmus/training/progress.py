@@ -106,9 +106,7 @@ def error_of(row: Mapping[str, Any], pictures: bool) -> str:
     error = row.get("validation_mse_per_value")
     if error is None:
         return ""
-    return (
-        f"PSNR {-10 * math.log10(max(error, 1e-10)):.2f} dB" if pictures else f"RMSE {math.sqrt(error):.4g}"
-    )
+    return f"PSNR {-10 * math.log10(max(error, 1e-10)):.2f} dB" if pictures else f"RMSE {math.sqrt(error):.4g}"
 
 
 def duration(seconds: float) -> str:

@@ -120,7 +120,8 @@ def test_the_threshold_moves_without_a_training_and_its_promise_holds(run: Path)
     low, high = few.fpr_interval(0.01)  # of the largest of nine: 1 - (1 ∓ 0.95)/2 to the power of a ninth
     assert (1 - low) ** 9 == pytest.approx(0.975)
     assert (1 - high) ** 9 == pytest.approx(0.025)
-    assert "between 0.3% and 34% (95 %); to guarantee 1.0% takes 99" in calibration_warnings(few, 0.01)[0]
+    (line,) = calibration_warnings(few, 0.01)
+    assert "rate of 10.0%, not 1.0%, which takes 99; the rate of this threshold is between 0.3% and 34%" in line
     enough = Detector(Settings(), {}, nothing, torch.zeros(3, 1), good[:20].sort().values)
     assert calibration_warnings(enough, 0.1) == []
 

@@ -143,7 +143,7 @@ def test_a_file_of_codes_that_is_none_is_refused_in_one_line(run_of: RunOf, tmp_
         write(tmp_path / "nan.npz", codes=np.full((3, 5), np.nan)): "finite numbers are accepted",
         write(tmp_path / "complex.npz", codes=np.zeros((3, 5), complex)): "finite numbers are accepted",
         write(tmp_path / "words.npz", codes=np.array([["a", "b"]])): "finite numbers are accepted",
-        write(tmp_path / "wide.npz", codes=np.zeros((3, 6))): "codes of 6, but this model's are 5",
+        write(tmp_path / "wide.npz", codes=np.zeros((3, 6))): "codes of shape 3×6; N×5 is accepted",
     }
     for path, says in broken.items():
         with pytest.raises(BadInput, match=says) as error:

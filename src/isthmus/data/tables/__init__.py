@@ -155,10 +155,10 @@ def fill_missing(cells: Cells, schema: Schema, path: Path, notes: list[str], mea
         missing += f" and {sum(list(counts.values())[NAMED:])} in {len(counts) - NAMED} more columns"
     if not schema.missing:
         first = f"line {cells.lines[row]}, {called(schema.columns[index].name)}"
-        rule = "trained with --set missing=median or missing=drop" if not measure else "--set missing=median or drop"
+        rule = "--set missing=median or missing=drop" + ("" if measure else " at training")
         raise BadInput(
-            f"{path}: missing cells ({missing}), the first in {first}: {rule} is accepted, which fills in the "
-            "median of the column (the most frequent category) or leaves the row out"
+            f"{path}: missing cells ({missing}), the first in {first}; accepted with {rule}: median fills in the "
+            "median of the column (or its most frequent category), drop leaves the row out"
         )
     if schema.missing == "median":
         cells.values[gaps] = np.broadcast_to([column.fill for column in schema.columns], gaps.shape)[gaps]

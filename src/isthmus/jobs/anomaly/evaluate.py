@@ -58,7 +58,9 @@ def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
         return {}
     values = schema.label.values
     if not (normal := schema.normal or (values[0] if len(values) == 1 else "")):
-        text = f"no AUROC: trained on rows labeled {', '.join(values)}; train with --set normal={values[0]} to measure it"
+        text = (
+            f"no AUROC: trained on rows labeled {', '.join(values)}; train with --set normal={values[0]} to measure it"
+        )
         warnings.warn(text, Note, stacklevel=2)
         return {}
     rows = np.arange(len(data))

@@ -32,14 +32,15 @@ def calibration_warnings(detector: Detector, false_alarms: float | None = None) 
     fpr, count = detector.target_fpr(false_alarms), len(detector.good)
     bound, (low, high) = detector.fpr_bound(false_alarms), detector.fpr_interval(false_alarms)
     items = f"{count} normal calibration item{'' if count == 1 else 's'}"
-    interval = f"between {low:.1%} and {high:.0%} (95 %)"
+    interval = f"between {low:.1%} and {high:.0%} with 95 % confidence"
     if bound is not None and (count + 1) * fpr < 1 - 1e-9:
         lines.append(
-            f"{items}: the lowest false-positive rate that they can guarantee is {bound:.1%}, {interval}; "
-            f"to guarantee {fpr:.1%} takes {math.ceil(1 / fpr - 1e-9) - 1}: --set good=FOLDER adds more"
+            f"{items} can guarantee a mean false-positive rate of {bound:.1%}, not {fpr:.1%}, which takes "
+            f"{math.ceil(1 / fpr - 1e-9) - 1}; the rate of this threshold is {interval}"
+            + ("; --set good=FOLDER calibrates on more images" if detector.check is not None else "")
         )
     elif count < SMALL_SET:
-        lines.append(f"{items}: too few to estimate the false-positive rate: {interval}")
+        lines.append(f"{items}: too few to estimate the false-positive rate, which is {interval}")
     return lines
 
 

@@ -45,7 +45,9 @@ def _higher_of_two(values: np.ndarray, hole: np.ndarray, label: str, threshold: 
     """The hole H×W of a mask whose values all lie on one side of the threshold; see hole_of."""
     low, high, white = int(values.min()), int(values.max()), np.iinfo(values.dtype).max
     if low < high and ((values == low) | (values == high)).all():
-        text = f"{label}: holds only {low} and {high} of {white}; {high} is the hole, --invert makes it {low}"
+        text = (
+            f"{label}: has the values {low} and {high}, white being {white}; {high} marks the hole, with --invert {low}"
+        )
         warnings.warn(text, Note, stacklevel=4)
         return np.asarray(values == high)
     if high and not hole.any():
