@@ -1,4 +1,4 @@
-"""What all tests share: real data where it lies, and small pictures where it does not matter which."""
+"""Shared fixtures: real data if present, and small images."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ Save = Callable[..., Path]
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder as people have them: colour and gray, mixed sizes, a subfolder, a broken file."""
+    """A folder as people have them: color and gray, mixed sizes, a subfolder, a broken file."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     random = np.random.default_rng(0)

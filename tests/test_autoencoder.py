@@ -208,7 +208,7 @@ def test_a_convolutional_model_with_a_row_of_numbers_takes_its_own_size_only() -
         model.reconstruct(torch.rand(2, 1, 16, 16))
 
 
-def test_many_items_give_what_few_give() -> None:
+def test_large_batches_equal_small_batches() -> None:
     model, x = tiny(), torch.rand(600, 1, 8, 6)
     assert torch.allclose(model.reconstruct(x)[500:], model.reconstruct(x[500:]), atol=1e-6)
 
@@ -238,7 +238,7 @@ def test_the_code_of_a_quantised_model_is_made_of_its_vectors_to_the_bit() -> No
 # -- a run folder --
 
 
-def test_saving_writes_what_its_docstring_says(tmp_path: Path) -> None:
+def test_saving_writes_the_documented_files(tmp_path: Path) -> None:
     tiny().save(tmp_path / "run")
     assert {file.name for file in (tmp_path / "run").iterdir()} == {"config.json", "model.safetensors"}
 

@@ -107,7 +107,7 @@ def exact_squared_norm(encode: object, x: Tensor) -> Tensor:
 # -- sparse --
 
 
-def test_l1_is_the_sum_of_what_the_units_say() -> None:
+def test_l1_is_the_sum_of_absolute_units() -> None:
     z = torch.tensor([[0.0, 2.0, 0.5], [1.0, 0.0, 0.0]])
     code = transparent(L1((3,), (3,), weight=0.2))(z, Context())
     assert code.penalty.tolist() == pytest.approx([0.5, 0.2])
@@ -158,7 +158,7 @@ def test_k_shrinks_to_its_value_over_the_first_half_of_the_training() -> None:
     assert active == [40, 22, 4, 4]
 
 
-# -- quantised --
+# -- quantized --
 
 
 def test_vq_takes_the_nearest_of_its_vectors() -> None:
@@ -187,7 +187,7 @@ def test_the_gradient_passes_a_quantiser_as_if_it_were_not_there() -> None:
             assert torch.equal(gradient, torch.ones_like(h))
 
 
-def test_the_codebook_follows_the_mean_of_what_is_assigned_to_it() -> None:
+def test_the_codebook_follows_the_mean_of_assigned_features() -> None:
     bottleneck = transparent(VQ((2, 4), (2, 4), codes=3, decay=0.9, revive=0.0)).train()
     book = np.array([[0.0, 0.0], [5.0, 5.0], [-5.0, 5.0]], np.float32)
     bottleneck.codebook.copy_(torch.from_numpy(book))
@@ -276,6 +276,6 @@ def test_fsq_has_as_many_values_as_levels_and_meets_them_all(levels: tuple[int, 
     assert len(bottleneck.vectors(symbols)[0].T.unique(dim=0)) == bottleneck.codes
 
 
-def test_fsq_says_how_many_levels_it_needs() -> None:
+def test_fsq_refuses_a_wrong_number_of_levels() -> None:
     with pytest.raises(BadInput, match="one level per channel"):
         FSQ((4, 2, 2), (4, 2, 2), (8, 8, 8))

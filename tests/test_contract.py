@@ -1,4 +1,4 @@
-"""What every recipe owes, checked by one set of tests: a new recipe is here once it is registered."""
+"""The contract of every recipe: a new recipe is tested once it is registered."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_its_own_defaults_make_a_model_of_every_declared_kind(plain: Case) -> No
     assert model.reconstruct(plain.x[:2]).shape == enlarged(plain.x[:2], model.scale)
 
 
-def test_what_comes_out_has_the_shape_of_what_went_in(case: Case) -> None:
+def test_outputs_have_the_shape_of_inputs(case: Case) -> None:
     model, x = case.undisturbed.model, case.x
     for count in (32, 1):
         rebuilt, code = model.reconstruct(x[:count]), model.encode(x[:count])
@@ -188,7 +188,7 @@ def test_using_it_is_deterministic(case: Case) -> None:
     assert torch.equal(model.encode(x), model.encode(x))
 
 
-def test_an_item_alone_gives_what_it_gives_in_a_batch(case: Case) -> None:
+def test_an_item_gives_the_same_result_alone_and_in_a_batch(case: Case) -> None:
     model, x = case.undisturbed.model, case.x
     together, codes = model.reconstruct(x), model.encode(x)
     for i in (0, 13, 31):

@@ -59,6 +59,6 @@ assert looked == [False], looked
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
-def test_fit_with_the_name_of_a_recipe_says_what_to_call() -> None:
+def test_fit_with_the_name_of_a_recipe_names_the_right_function() -> None:
     with pytest.raises(isthmus.BadInput, match=r"a model is accepted, as isthmus.create\('conv', shape=...\)"):
         isthmus.fit("conv", np.zeros((20, 8, 8)))  # type: ignore[arg-type]

@@ -107,7 +107,7 @@ def test_a_uniform_guess_over_256_levels_costs_8_bits_a_value() -> None:
     assert float(loss) == pytest.approx(12 * 8 * math.log(2), rel=1e-5)
 
 
-def test_structural_is_what_ssim_lacks_for_every_value() -> None:
+def test_structural_loss_is_one_minus_ssim_per_value() -> None:
     exact = (1 - ssim(Y.sigmoid(), TARGET)) * 90
     assert torch.allclose(Structural().loss(Y, TARGET), exact)
     assert float(Structural().loss(torch.logit(TARGET, 1e-6), TARGET).abs().max()) < 1e-2
@@ -141,7 +141,7 @@ def test_an_unknown_loss_gets_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0, -1.0, "lerned"])
-def test_a_sigma_that_cannot_be_is_refused(sigma: object) -> None:
+def test_an_invalid_sigma_is_refused(sigma: object) -> None:
     with pytest.raises(BadInput, match="'learned' or 'pixel' is accepted"):
         Gaussian(sigma)
 

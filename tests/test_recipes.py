@@ -1,4 +1,4 @@
-"""create(): what it accepts, what it says to what it cannot, and the linear recipe beside PCA."""
+"""create(): accepted and refused arguments, and the linear recipe compared with PCA."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.recipes.registry import ALIASES, parse_code
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_linear_recipe_finds_what_pca_finds() -> None:
+def test_the_linear_recipe_equals_pca() -> None:
     x = torch.from_numpy(load_digits(return_X_y=True)[0] / 16).float()
     model = create("linear", shape=(64,), code=4)
     fit(model, x, epochs=50, lr=2e-2, batch_size=64, validation=0.0, test=0.0, device="cpu", quiet=True)
@@ -33,7 +33,7 @@ def test_the_linear_recipe_finds_what_pca_finds() -> None:
     assert angles.max() < 3
 
 
-def test_the_nine_types_are_there_and_say_what_they_are() -> None:
+def test_the_nine_recipes_are_registered_with_summaries() -> None:
     nine = "undercomplete linear deep conv denoising sparse contractive variational quantized"
     assert set(nine.split()) <= set(RECIPES)
     for recipe in RECIPES.values():
@@ -61,7 +61,7 @@ def test_an_unknown_key_gets_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize("code", [0, -3, "abc", "4x", "0x7", "", (), 2.5, [None]])
-def test_a_code_that_cannot_be_is_refused_in_one_line(code: object) -> None:
+def test_an_invalid_code_is_refused_in_one_line(code: object) -> None:
     with pytest.raises(BadInput) as error:
         parse_code(code)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
@@ -136,7 +136,7 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "needs clean images; mse and l1 are accepted"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_in_one_line(recipe: str, keys: dict[str, object], says: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line(recipe: str, keys: dict[str, object], says: str) -> None:
     with pytest.raises(BadInput, match=says) as error:
         create(recipe, shape=(1, 16, 16), **keys)
     assert "\n" not in str(error.value)

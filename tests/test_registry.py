@@ -1,4 +1,4 @@
-"""What a run keeps of its modules: every argument, also one that was left at its default."""
+"""A run stores every argument of its modules, defaults included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Former public names still work, and say what they are called now."""
+"""Former public names work, with a warning that gives the new name."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""What is shipped: small, with a card, and at work on a picture that nobody trained it on."""
+"""Shipped models: size, card, and results on images outside of their training."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_all_of_them_are_small() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_says_what_its_user_has_to_know(name: str) -> None:
+def test_a_card_has_the_required_facts(name: str) -> None:
     card = card_of(name)
     for key in ("use", "recipe", "data", "licence", "weights", "steps", "seconds", "machine", "date", "figures"):
         assert card[key], f"{name} has no {key}"
@@ -70,11 +70,11 @@ def test_noise_is_taken_away_and_little_else(scene: np.ndarray) -> None:
 
 
 @pytest.mark.skipif("denoise-gray" not in NAMES, reason="denoise-gray is not shipped yet")
-def test_colours_are_cleaned_too(scene: np.ndarray) -> None:
+def test_color_images_are_denoised_too(scene: np.ndarray) -> None:
     bad = noisy(scene, 25)
     clean = isthmus.denoise(bad)
     assert psnr(clean, scene) > psnr(bad, scene) + 7
-    assert abs(clean.mean((0, 1)) - bad.mean((0, 1))).max() < 1  # no shift of colour
+    assert abs(clean.mean((0, 1)) - bad.mean((0, 1))).max() < 1  # no shift of color
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -1,4 +1,4 @@
-"""What models declare, read in one place."""
+"""Declared capabilities of models, in model.spec."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from isthmus.bottlenecks import Plain
 from isthmus.objectives import objective
 
 
-def test_the_types_declare_what_they_can() -> None:
+def test_the_types_declare_their_capabilities() -> None:
     variational = create("variational", shape=(1, 8, 8), code=4).spec
     assert (variational.prior, variational.likelihood, variational.discrete) == ("normal", True, False)
     quantized = create("quantized", shape=(1, 8, 8), codes=8, dim=2, channels=(4, 8)).spec

@@ -1,4 +1,4 @@
-"""What the figures of unwatermark's harm stand on: the marks, the decision, and what counts as better."""
+"""The basis of the harm figures of unwatermark: marks, decision, and definition of better."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_identical_pictures_count_as_the_cap_and_gains_in_the_mask_alone() -> No
     assert harmless.gain(np.where(mask, x, x + 1) + 0.1, x + 0.1, x, mask) == pytest.approx(0)
 
 
-def test_what_is_decided_is_what_the_verb_decides() -> None:
+def test_the_benchmark_decides_like_the_verb() -> None:
     x, odds = PICTURE / 255, np.zeros((120, 160))
     odds[10:20, 10:30] = 0.8
     assert np.array_equal(harmless.decided(x, 1 - x, odds, 0.9), x)

@@ -1,4 +1,4 @@
-"""What the figures of restoration stand on: the damages, the scoring, and the peers' square-root scale."""
+"""The basis of the restoration figures: degradations, scores, and the square-root scale of peers."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_peer_is_calibrated_by_the_highest_mean() -> None:
     assert all(options["photons"] == 25 and options["read"] == 0.03 for _, options in asked)
 
 
-def test_over_the_best_is_told_by_kind() -> None:
+def test_the_gain_over_the_best_peer_is_per_kind() -> None:
     figures = {
         "inpaint": {"text": [30.0, 32.0], "boxes": [20.0, 21.0]},
         "one": {"text": [28.0, 31.0], "boxes": [10.0, 10.0]},
@@ -246,7 +246,7 @@ def _second(sigma: int) -> tuple[np.ndarray, np.ndarray]:
     return damage.noisy(truth, sigma, 1, sigma), truth
 
 
-def test_the_figures_of_a_shipped_model_go_onto_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_figures_of_a_shipped_model_are_on_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "xray").mkdir()
     card = tmp_path / "xray" / models.CARD
     card.write_text(json.dumps({"name": "xray", "figures": {"other": [1]}}))
@@ -275,7 +275,7 @@ def test_developed_noise_grows_with_the_light_and_is_correlated() -> None:
         assert (beside > 0.2).all()
 
 
-def test_a_jpeg_is_what_pillow_writes() -> None:
+def test_a_jpeg_equals_that_of_pillow() -> None:
     gray = np.broadcast_to(np.linspace(0, 1, 64), (1, 64, 64))
     assert damage.as_jpeg(gray, 90).shape == (1, 64, 64)
     coarse, fine = (abs(damage.as_jpeg(gray, quality) - gray).mean() for quality in (10, 90))

@@ -1,4 +1,4 @@
-"""isthmus train denoise with every damage: it trains, the run says with what, and using it adds none."""
+"""isthmus train denoise with every corruption: it trains, the run stores it, and inference adds none."""
 
 from __future__ import annotations
 

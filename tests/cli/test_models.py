@@ -1,4 +1,4 @@
-"""isthmus models: what the cards say of what is shipped."""
+"""isthmus models: the cards of shipped models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_table_says_for_what_each_is_and_what_its_licence_allows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_purpose_and_licence_of_each_model(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys)
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines() if line.strip()]
@@ -83,12 +83,12 @@ def test_as_json_the_cards_come_as_they_are(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.usefixtures("shipped")
 def test_a_name_that_is_not_shipped_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = said(capsys, "denoise-grey")
+    code, out, err = said(capsys, "denoise-gray")
     assert (code, out) == (2, "")
-    assert err == "isthmus: unknown shipped model 'denoise-grey': did you mean 'denoise-gray'?\n"
+    assert err == "isthmus: unknown shipped model 'denoise-gray': did you mean 'denoise-gray'?\n"
 
 
-def test_where_none_is_shipped_it_says_so(
+def test_without_shipped_models_a_note_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(models, "FOLDER", tmp_path)

@@ -42,7 +42,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_every_option_says_what_it_is_and_what_it_is_by_default(verb: str) -> None:
+def test_every_option_documents_its_meaning_and_default(verb: str) -> None:
     for parameter in COMMANDS[verb].params:
         text = parameter.help or ""
         assert text, f"{verb} {parameter.opts}"
@@ -75,7 +75,7 @@ def test_quiet_leaves_results_and_errors_alone(isthmus: Any) -> None:
     assert isthmus("generate", "run", "-n", 4, "-o", "z.npy")[2].count("\n") == 2  # said again without it
 
 
-def test_train_without_out_makes_a_run_folder_and_says_where(isthmus: Any) -> None:
+def test_train_without_out_prints_the_new_run_folder(isthmus: Any) -> None:
     np.save("x.npy", np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8))
     for number in ("", "-2"):
         code, _, err = isthmus("train", "undercomplete", "x.npy", "--epochs", 1)
@@ -114,7 +114,7 @@ def test_gpu_is_another_name_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settle({}, {"device": "gpu"})["device"] == "cuda"
 
 
-def test_contrastive_is_said_to_be_contractive(isthmus: Any) -> None:
+def test_contrastive_is_an_alias_of_contractive(isthmus: Any) -> None:
     assert "contrastive is another name of contractive" in " ".join(isthmus("recipes", "-h")[1].split())
 
 

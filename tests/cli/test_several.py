@@ -59,7 +59,7 @@ def test_several_inputs_go_into_a_folder(isthmus: Any, given: list[str], found: 
         (["in/notes.txt", "in/notes.txt"], "none is a picture"),
     ],
 )
-def test_what_is_not_there_is_named(isthmus: Any, given: list[str], said: str) -> None:
+def test_missing_files_are_named(isthmus: Any, given: list[str], said: str) -> None:
     code, out, err = isthmus("upscale", *given, "-o", "out")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err

@@ -1,4 +1,4 @@
-"""Tables on a terminal of any width, and in a pipe: every name and every figure whole."""
+"""Tables on a terminal of any width and in a pipe: no name or figure is cut."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_target_that_is_x_is_cut_once() -> None:
     assert sample.target is sample.x
 
 
-def test_crop_goes_by_name_and_refuses_what_it_cannot_cut() -> None:
+def test_crop_has_a_text_form_and_refuses_small_items() -> None:
     module = augmentation("crop:6")
     assert isinstance(module, Crop)
     assert module.size == 6

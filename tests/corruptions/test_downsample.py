@@ -59,7 +59,7 @@ def by_definition(line: list[float], out: int, factor: float) -> list[float]:
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("pixels", [1, 2, 7])
-def test_both_are_what_imresize_defines(scale: int, pixels: int) -> None:
+def test_both_equal_imresize(scale: int, pixels: int) -> None:
     line = torch.rand(pixels * scale, generator=torch.Generator().manual_seed(pixels))
     small = shrink(line.expand(1, 1, scale, -1), scale)[0, 0, 0]
     assert torch.allclose(small, torch.tensor(by_definition(line.tolist(), pixels, 1 / scale)), atol=1e-6)
@@ -81,14 +81,14 @@ def test_a_flat_picture_stays_flat() -> None:
     assert torch.allclose(enlarge(flat, 4), torch.tensor(0.3))
 
 
-def test_what_is_enlarged_can_be_learned_through() -> None:
+def test_enlarging_has_gradients() -> None:
     x = torch.rand(1, 1, 3, 4, requires_grad=True)
     enlarge(x, 2).sum().backward()
     assert x.grad is not None
     assert float(x.grad.sum()) == pytest.approx(4 * 12, rel=1e-5)
 
 
-def test_what_fills_no_pixel_is_cut_off_x_and_target() -> None:
+def test_incomplete_pixels_are_cropped_from_x_and_target() -> None:
     x = torch.rand(2, 3, 13, 11)
     sample = Downsample(4)(Sample.of(x), Context(Noise(0, 0, 2)))
     assert sample.x.shape == (2, 3, 3, 2)

@@ -1,4 +1,4 @@
-"""Corruptions in a line of text: joined, chosen from, ranges; and what is refused."""
+"""The text form of corruptions: chains, choices, ranges and errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_strength_is_a_number_or_a_range(text: str, low: float, high: float) -
         ("shrink:2,shrink:3", "downsample by the same factor"),
     ],
 )
-def test_a_corruption_that_cannot_be_is_refused(text: str, says: str) -> None:
+def test_an_invalid_corruption_is_refused(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         corruption(text)
 
@@ -80,7 +80,7 @@ def test_none_is_no_corruption_and_no_augmentation() -> None:
     assert augmentation("none") is None
 
 
-def test_what_is_joined_adds_up() -> None:
+def test_composed_corruptions_add_up() -> None:
     module = corruption("shrink:3+holes:pixels")
     assert (module.extra, module.scale) == (1, 3)
 

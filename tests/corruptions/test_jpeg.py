@@ -1,4 +1,4 @@
-"""What a batch loses is what Pillow's JPEG loses."""
+"""JPEG of a batch equals that of Pillow."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_it_is_pillows_but_for_rounding(quality: int, side: tuple[int, int], kin
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_its_quality_is_the_one_that_is_told(channels: int) -> None:
+def test_the_quality_is_in_the_condition(channels: int) -> None:
     x = torch.rand(6, channels, 24, 40, generator=torch.Generator().manual_seed(0))
     sample = Jpeg((5, 95))(Sample.of(x), Context(Noise(0, 0, 6)))
     qualities = sample.condition["quality"].tolist()
@@ -67,7 +67,7 @@ def test_each_item_has_its_own_quality() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_blocks_of_a_cropped_one_begin_where_they_are_told() -> None:
+def test_blocks_of_a_cropped_jpeg_have_the_given_offset() -> None:
     ramp = torch.linspace(0, 1, 64).view(1, 1, 1, -1).expand(1, 3, 64, 64) ** 2
     zero = torch.zeros(1, dtype=torch.long)
     five = torch.tensor([5.0])

@@ -1,4 +1,4 @@
-"""The statistics of each kind of noise, and that what was drawn is told."""
+"""The statistics of each kind of noise, and its strength in the condition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_gaussian_noise_has_its_sigma_and_is_not_clipped() -> None:
     assert sample.condition["sigma"].tolist() == pytest.approx([0.3] * 40)
 
 
-def test_blind_noise_draws_a_sigma_an_item_and_tells_it() -> None:
+def test_blind_noise_draws_one_sigma_per_item_into_the_condition() -> None:
     sample = GaussianNoise((0.1, 0.5))(Sample.of(GRAY), Context(Noise(0, 0, 40)))
     told, met = sample.condition["sigma"], (sample.x - 0.5).flatten(1).std(1)
     assert torch.allclose(told, met, rtol=0.1)
@@ -45,7 +45,7 @@ def test_salt_and_pepper_are_half_the_rate_each_in_all_channels_at_once() -> Non
     assert torch.equal(x[:, 0], x[:, 2])
 
 
-def test_neighbouring_seeds_and_steps_share_no_noise() -> None:
+def test_adjacent_seeds_and_steps_share_no_noise() -> None:
     drawn = [Noise(seed, step, 1).normal(500)[0] for seed in range(5) for step in range(5)]
     correlation = torch.corrcoef(torch.stack(drawn)) - torch.eye(25)
     assert correlation.abs().max() < 0.25
@@ -63,7 +63,7 @@ def test_validation_meets_other_noise_than_training() -> None:
     assert not torch.equal(Noise(3, 0, 1).normal(8), Noise(3, VALIDATION, 1).normal(8))
 
 
-def test_a_rate_of_salt_and_pepper_is_drawn_an_item_and_told() -> None:
+def test_the_rate_of_salt_and_pepper_is_drawn_per_item_into_the_condition() -> None:
     sample = SaltAndPepper((0.0, 0.6))(Sample.of(GRAY), Context(Noise(0, 0, 40)))
     met = (sample.x[:, 0] != 0.5).float().mean((1, 2))
     assert torch.allclose(sample.condition["rate"], met, atol=0.08)
@@ -79,7 +79,7 @@ def test_speckle_grows_with_the_light() -> None:
     assert Speckle((0.1, 0.5))(Sample.of(GRAY), Context(Noise(0, 0, 40))).condition["sigma"].std() > 0.05
 
 
-def test_photons_are_whole_and_as_many_as_poisson_says() -> None:
+def test_photon_counts_are_integers_with_poisson_mean() -> None:
     sample = damaged("poisson:20")
     photons = sample.x * 20
     assert torch.allclose(photons, photons.round(), atol=1e-4)
@@ -89,7 +89,7 @@ def test_photons_are_whole_and_as_many_as_poisson_says() -> None:
     assert not PoissonNoise(5)(Sample.of(torch.zeros(2, 1, 8, 8)), Context(Noise(0, 0, 2))).x.any()
 
 
-def test_the_peak_is_drawn_in_its_logarithm_and_told() -> None:
+def test_the_peak_is_log_uniform_and_in_the_condition() -> None:
     x = torch.full((200, 1, 20, 20), 0.5)
     sample = PoissonNoise((4, 400))(Sample.of(x), Context(Noise(0, 0, 200)))
     told, met = sample.condition["peak"], 0.5 / sample.x.flatten(1).var(1)
@@ -132,7 +132,7 @@ def test_noise_takes_tables_and_jpeg_does_not() -> None:
         (lambda: SaltAndPepper((0, 2)), "rate is .* between 0 and 1"),
     ],
 )
-def test_strengths_that_cannot_be_are_refused(make: Callable[[], object], says: str) -> None:
+def test_invalid_strengths_are_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         make()
 

@@ -1,4 +1,4 @@
-"""Watermarks: what is laid over the picture, and where."""
+"""Watermarks: the stamp and its position."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def marked(module: Watermark, x: Tensor = PHOTOS) -> Sample:
     return module(Sample.of(x), Context(Noise(0, 0, len(x))))
 
 
-def save(path: Path, colour: tuple[int, int, int, int], size: tuple[int, int] = (40, 20)) -> str:
+def save(path: Path, color: tuple[int, int, int, int], size: tuple[int, int] = (40, 20)) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGBA", size, colour).save(path)
+    Image.new("RGBA", size, color).save(path)
     return str(path)
 
 
@@ -57,7 +57,7 @@ def test_the_target_has_the_mask_only_where_it_is_asked_for() -> None:
     assert torch.equal(told.x, plain.x)
 
 
-def test_a_gray_picture_takes_the_light_of_the_colour(tmp_path: Path) -> None:
+def test_a_gray_image_gets_the_luma_of_the_color(tmp_path: Path) -> None:
     red = save(tmp_path / "red.png", (255, 0, 0, 255))
     black = torch.zeros(20, 1, 60, 80)
     sample = marked(Watermark(red, opacity=0.5), black)
@@ -66,7 +66,7 @@ def test_a_gray_picture_takes_the_light_of_the_colour(tmp_path: Path) -> None:
     assert sample.x[inside].unique().tolist() == pytest.approx([round(0.5 * 0.299 * 255) / 255], abs=1e-4)
 
 
-def test_ones_own_stamp_is_always_that_in_its_own_colours(tmp_path: Path) -> None:
+def test_a_single_overlay_is_always_used_in_its_colors(tmp_path: Path) -> None:
     green = save(tmp_path / "stamp.png", (0, 255, 0, 128))
     sample = marked(Watermark(green, opacity=1), torch.zeros(20, 3, 60, 80))
     assert float(sample.condition["mask"].amax()) == pytest.approx(128 / 255)
@@ -90,8 +90,8 @@ def test_an_upright_stamp_keeps_its_proportions(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_logos_words_and_shapes(tmp_path: Path) -> None:
-    for number, colour in enumerate([(255, 0, 255, 255), (255, 0, 255, 255)]):
-        save(tmp_path / "logos" / f"{number}.png", colour)
+    for number, color in enumerate([(255, 0, 255, 255), (255, 0, 255, 255)]):
+        save(tmp_path / "logos" / f"{number}.png", color)
     (tmp_path / "logos" / "LICENSE.md").write_text("no picture")
     sample = marked(Watermark(str(tmp_path / "logos"), opacity=1), torch.full((90, 3, 60, 80), 0.5))
     inside = [item[:, mask > 0.99] for item, mask in zip(sample.x, sample.condition["mask"][:, 0], strict=True)]
@@ -122,7 +122,7 @@ def test_files_are_needed_to_corrupt_only(tmp_path: Path) -> None:
         marked(module)
 
 
-def test_an_overlay_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_an_invalid_overlay_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     nothing = save(tmp_path / "nothing.png", (255, 0, 0, 0))
@@ -131,14 +131,14 @@ def test_an_overlay_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> Non
         str(tmp_path / "empty"): "empty: this folder holds no overlay images",
         nothing: "nothing.png: an overlay that is transparent everywhere",
     }.items():
-        with pytest.raises(BadInput, match=says) as found:
+        with pytest.raises(BadInput, match=says) as error:
             marked(Watermark(overlay))
-        assert "\n" not in str(found.value)
+        assert "\n" not in str(error.value)
     with pytest.raises(BadInput, match="opacity is 2"):
         Watermark(opacity=2)
 
 
-def test_it_goes_by_name_with_a_path_for_strength(tmp_path: Path) -> None:
+def test_its_text_form_has_a_path_as_strength(tmp_path: Path) -> None:
     blue = save(tmp_path / "blue.png", (0, 0, 255, 255))
     module = corruption(f"watermark:{blue}")
     assert isinstance(module, Watermark)

@@ -1,4 +1,4 @@
-"""Holes: where they are, what is in them, and that nothing else is touched."""
+"""Holes: position, filling, and unchanged pixels outside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def damaged(text: str, x: Tensor) -> Sample:
     return corruption(text)(Sample.of(x), Context(Noise(0, 0, len(x))))
 
 
-def test_masking_hides_its_rate_in_all_channels_at_once_and_tells_where() -> None:
+def test_masking_hides_its_rate_in_all_channels_and_returns_the_mask() -> None:
     sample = damaged("masking:0.4", GRAY)
     hidden = sample.x == 0
     assert float(hidden.float().mean()) == pytest.approx(0.4, abs=0.01)
@@ -42,7 +42,7 @@ def test_masking_draws_a_rate_an_item() -> None:
 
 @pytest.mark.parametrize("kind", ["pixels", "lines", "text", "boxes", "cells"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_hole_is_guessed_from_around_it_and_told_and_the_rest_is_as_it_was(kind: str, channels: int) -> None:
+def test_a_hole_is_filled_smoothly_and_the_rest_is_unchanged(kind: str, channels: int) -> None:
     x = PHOTOS[:, :channels]
     sample = damaged(f"holes:{kind}", x)
     seen, mask = sample.x[:, :channels], sample.x[:, channels:]
@@ -55,7 +55,7 @@ def test_a_hole_is_guessed_from_around_it_and_told_and_the_rest_is_as_it_was(kin
     assert len({tuple(item.flatten().tolist()) for item in mask}) == 24  # each item its own
 
 
-def test_the_first_guess_is_smooth_and_reaches_as_far_as_it_says() -> None:
+def test_the_filling_is_smooth_within_the_declared_reach() -> None:
     hole = torch.zeros(1, 1, 96, 80)
     hole[..., 40:60, 30:50] = 1
     assert torch.allclose(fill_holes(torch.full((1, 3, 96, 80), 0.3), hole), torch.tensor(0.3))
@@ -108,7 +108,7 @@ def test_an_item_gets_one_of_the_kinds() -> None:
     assert masks[~boxes].mean() > 0.3
 
 
-def test_a_given_mask_hides_what_it_marks_whatever_was_there() -> None:
+def test_a_given_mask_hides_its_pixels_with_any_values() -> None:
     x = PHOTOS[:2].clone()
     mask = torch.zeros(2, 1, 96, 80)
     mask[0, :, :10], mask[1, :, :, 5:9] = 1.0, 1.0
@@ -129,7 +129,7 @@ def test_a_mask_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
         Holes().prepare_input(PHOTOS[:2], mask=torch.zeros(shape))
 
 
-def test_holes_that_cannot_be_are_refused() -> None:
+def test_invalid_holes_are_refused() -> None:
     with pytest.raises(BadInput, match="did you mean 'boxes'"):
         corruption("holes:boxs")
     with pytest.raises(BadInput, match=r"share is 1\.5"):

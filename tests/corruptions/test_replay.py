@@ -1,4 +1,4 @@
-"""What holds for every corruption there is: played again to the bit, however the batch is split."""
+"""Every corruption is replayable to the bit, however a batch is split."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def smooth(count: int, channels: int, height: int = 36, width: int = 48) -> Tens
     return (fine * 255).round() / 255
 
 
-COLOUR, GRAY = smooth(11, 3), smooth(6, 1)
+COLOR, GRAY = smooth(11, 3), smooth(6, 1)
 
 
 def made(text: str) -> Corruption:
@@ -49,7 +49,7 @@ def made(text: str) -> Corruption:
     return found
 
 
-def damaged(module: Corruption, x: Tensor = COLOUR, seed: int = 0, step: int = 0, rows: slice | None = None) -> Sample:
+def damaged(module: Corruption, x: Tensor = COLOR, seed: int = 0, step: int = 0, rows: slice | None = None) -> Sample:
     part = x if rows is None else x[rows]
     return module(Sample.of(part), Context(Noise(seed, step, len(x), rows)))
 
@@ -66,7 +66,7 @@ def test_seed_and_step_say_it_all(text: str) -> None:
         assert not torch.equal(damaged(module, seed=4, step=7).x, first)
 
 
-@pytest.mark.parametrize("x", [COLOUR, GRAY], ids=["colour", "gray"])
+@pytest.mark.parametrize("x", [COLOR, GRAY], ids=["color", "gray"])
 @pytest.mark.parametrize("text", ALL)
 def test_an_item_meets_the_same_damage_however_the_batch_is_split(text: str, x: Tensor) -> None:
     module = made(text)
@@ -82,13 +82,13 @@ def test_an_item_meets_the_same_damage_however_the_batch_is_split(text: str, x: 
 
 
 @pytest.mark.parametrize("text", ALL)
-def test_what_was_drawn_is_told_an_item_and_nothing_else_is_touched(text: str) -> None:
-    x, side = COLOUR.clone(), {"age": torch.arange(11)}
+def test_the_condition_has_one_row_per_item_and_the_target_is_unchanged(text: str) -> None:
+    x, side = COLOR.clone(), {"age": torch.arange(11)}
     module = made(text)
     sample = module(Sample(x, x, 2.0, side), Context(Noise(0, 0, 11)))
-    assert torch.equal(x, COLOUR)  # not in place
+    assert torch.equal(x, COLOR)  # not in place
     if module.clean:
-        assert torch.equal(sample.target, COLOUR)
+        assert torch.equal(sample.target, COLOR)
         weight = 2.0 * sample.condition["mask"] if module.extra else torch.tensor(2.0)  # known pixels are not scored
         assert torch.equal(torch.as_tensor(sample.weight), weight)
     assert torch.equal(sample.condition["age"], side["age"])
@@ -97,9 +97,9 @@ def test_what_was_drawn_is_told_an_item_and_nothing_else_is_touched(text: str) -
 
 
 @pytest.mark.parametrize("text", ALL)
-def test_it_says_how_much_larger_or_smaller_it_makes_a_picture(text: str) -> None:
+def test_it_declares_its_scale(text: str) -> None:
     module = made(text)
-    for x in (COLOUR, GRAY):
+    for x in (COLOR, GRAY):
         n, channels = x.shape[:2]
         changed = damaged(module, x)
         if module.clean:
@@ -122,12 +122,12 @@ def test_the_smallest_picture_is_damaged_or_refused_in_one_line(text: str) -> No
 @pytest.mark.parametrize("text", ALL)
 def test_real_damage_is_not_damaged_again(text: str) -> None:
     module = made(text)
-    given = module.prepare_input(COLOUR)
-    assert torch.equal(given[:, :3], COLOUR)
+    given = module.prepare_input(COLOR)
+    assert torch.equal(given[:, :3], COLOR)
     assert given.shape[1] == 3 + module.extra
     assert not given[:, 3:].any()
     with pytest.raises(BadInput, match="weather: this model takes an image only"):
-        module.prepare_input(COLOUR, weather=COLOUR)
+        module.prepare_input(COLOR, weather=COLOR)
 
 
 @pytest.mark.parametrize("text", ALL)
@@ -140,7 +140,7 @@ def test_a_config_makes_the_same_one_again(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian", "neighbours", "blind-spot"]
 )
-def test_it_is_the_same_inside_of_what_is_compiled(text: str) -> None:
+def test_it_is_the_same_in_compiled_code(text: str) -> None:
     module = made(text)
     compiled = torch.compile(module, backend="eager")
     assert torch.equal(damaged(compiled, step=2).x, damaged(module, step=2).x)
@@ -154,9 +154,9 @@ def test_every_corruption_has_a_name_and_a_config() -> None:
 
 
 @pytest.mark.parametrize("module", [Crop(20), Watermark(tell=True)], ids=["crop", "watermark that tells"])
-def test_what_changes_the_target_too_is_split_alike(module: torch.nn.Module) -> None:
+def test_target_changing_corruptions_split_alike(module: torch.nn.Module) -> None:
     def changed(rows: slice) -> Sample:
-        return module(Sample.of(COLOUR[rows]), Context(Noise(0, 3, 11, rows)))
+        return module(Sample.of(COLOR[rows]), Context(Noise(0, 3, 11, rows)))
 
     whole, parts = changed(slice(0, 11)), [changed(slice(0, 6)), changed(slice(6, 11))]
     assert torch.equal(torch.cat([part.x for part in parts]), whole.x)

@@ -1,4 +1,4 @@
-"""Learning from noisy pictures alone: what becomes x̃, what the target, and that neither tells the other's noise."""
+"""Training on noisy images only: x̃, the target, and the independence of their noise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def numbered(count: int, channels: int, height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(8, 10), (9, 11), (2, 2)])
-def test_neighbours_are_two_of_one_cell_that_touch(size: tuple[int, int]) -> None:
+def test_neighbors_are_two_adjacent_pixels_of_one_cell(size: tuple[int, int]) -> None:
     sample = changed("neighbours", numbered(40, 3, *size))
     assert sample.x.shape == sample.target.shape == (40, 3, size[0] // 2, size[1] // 2)
     (x_row, x_column), (row, column) = ((t[:, 0] // 100, t[:, 0] % 100) for t in (sample.x, sample.target))
@@ -78,7 +78,7 @@ def test_the_loss_of_a_blind_spot_is_of_its_pixels_and_on_the_mean_of_all() -> N
 
 
 @pytest.mark.parametrize("text", ["neighbours", "blind-spot:0.5", "blind-spot:0.02-0.2"])
-def test_the_noise_of_the_target_cannot_be_foretold(text: str) -> None:
+def test_the_noise_of_the_target_is_independent(text: str) -> None:
     sample = changed(text, torch.randn(50, 1, 64, 64, generator=torch.Generator().manual_seed(0)))
     counts = sample.condition["mask"] > 0 if "mask" in sample.condition else torch.ones_like(sample.x, dtype=torch.bool)
     pair = torch.stack([sample.x[counts], sample.target[counts]])
@@ -97,19 +97,19 @@ def test_the_noise_of_the_target_cannot_be_foretold(text: str) -> None:
         ("neighbours,gaussian:0.1", (9, 9), "cannot be one of several"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(text: str, size: tuple[int, int], says: str) -> None:
+def test_invalid_uses_are_refused_in_one_line(text: str, size: tuple[int, int], says: str) -> None:
     with pytest.raises(BadInput, match=says) as error:
         changed(text, torch.zeros(2, 1, *size))
     assert "\n" not in str(error.value)
 
 
-def test_a_table_has_no_neighbours() -> None:
+def test_a_table_has_no_neighbors() -> None:
     for text in ("neighbours", "blind-spot"):
         with pytest.raises(BadInput, match="takes images of 1 or 3 channels"):
             changed(text, torch.zeros(4, 13))
 
 
-def test_what_was_damaged_before_is_what_is_learned_from() -> None:
+def test_an_earlier_corruption_stays_in_the_target() -> None:
     module, x = made("gaussian:0.2+neighbours"), torch.full((20, 1, 32, 32), 0.5)
     sample = module(Sample.of(x), Context(Noise(0, 0, 20)))
     assert not module.clean

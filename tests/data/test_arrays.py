@@ -1,4 +1,4 @@
-"""Arrays of every shape and type mean what their owner meant, or are refused in one line."""
+"""Arrays of every shape and dtype are read as meant, or refused in one line."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_torch_and_layout_in_memory(rng) -> None:
         (object(), "data of type object"),
     ],
 )
-def test_what_is_no_data(array, reason: str, tmp_path: Path) -> None:
+def test_unusable_data_are_refused(array, reason: str, tmp_path: Path) -> None:
     given = np.asarray(array) if isinstance(array, np.generic) else array
     with pytest.raises(BadInput, match=reason) as caught:
         open_data(given)
@@ -213,14 +213,14 @@ def test_datasets_and_lists(monkeypatch) -> None:
 
 
 def test_size_and_gray_of_an_array(rng) -> None:
-    colour = rng.integers(0, 256, (4, 12, 16, 3), np.uint8)
-    data = open_data(colour, size=6, gray=True)
+    color = rng.integers(0, 256, (4, 12, 16, 3), np.uint8)
+    data = open_data(color, size=6, gray=True)
     assert (data.shape, data.floats().shape, data.source["size"]) == ((1, 6, 6), (4, 1, 6, 6), [6, 6])
     with pytest.raises(BadInput, match="rows of 9 have no size or color"):
         open_data(np.zeros((4, 9)), size=6)
 
 
-def test_fingerprints_tell_arrays_apart(monkeypatch) -> None:
+def test_fingerprints_distinguish_arrays(monkeypatch) -> None:
     one, two = np.zeros((40, 8), np.uint8), np.zeros((40, 8), np.uint8)
     two[39, 7] = 1
     assert open_data(one).source["fingerprint"] == open_data(one.copy()).source["fingerprint"]

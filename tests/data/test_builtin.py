@@ -138,7 +138,7 @@ def test_download_once(server: str, tmp_path: Path, capsys) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_cut_download_goes_on_where_it_stopped(server: str) -> None:
+def test_a_cut_download_is_resumed(server: str) -> None:
     Mirror.cut = 1
     seen: list[tuple[int, int]] = []
     data = builtin.mnist(progress=lambda have, size: seen.append((have, size)))
@@ -149,7 +149,7 @@ def test_a_cut_download_goes_on_where_it_stopped(server: str) -> None:
     assert seen[1][0] == seen[1][1]
 
 
-def test_a_later_run_goes_on_too_even_where_ranges_are_ignored(server: str, tmp_path: Path, monkeypatch) -> None:
+def test_a_later_run_resumes_even_if_ranges_are_ignored(server: str, tmp_path: Path, monkeypatch) -> None:
     name = "train-images-idx3-ubyte.gz"
     part = tmp_path / "cache" / "mnist" / f"{name}.part"
     part.parent.mkdir(parents=True)
@@ -174,7 +174,7 @@ def test_wrong_bytes_are_deleted_and_the_next_mirror_asked(server: str, monkeypa
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_offline_says_what_was_tried_and_what_to_do(server: str, monkeypatch) -> None:
+def test_offline_errors_list_mirrors_and_a_remedy(server: str, monkeypatch) -> None:
     monkeypatch.setitem(builtin.MIRRORS, "mnist", ("http://127.0.0.1:9/", f"{server}/good/gone/"))
     monkeypatch.setattr(Mirror, "do_GET", lambda self: self.send_error(404))
     with pytest.raises(

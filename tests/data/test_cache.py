@@ -1,4 +1,4 @@
-"""A folder is decoded once, and whatever becomes of the cache, the numbers are those of the files."""
+"""A folder is decoded once, and any state of the cache gives the values of the files."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def test_a_second_opening_decodes_nothing(folder: Path, held, decodings, monkeyp
     assert (first.source, list(first.names), first.notes) == (second.source, list(second.names), [])
 
 
-@pytest.mark.parametrize(("kind", "dtype"), [("gray", np.uint8), ("deep gray", np.uint16), ("deep colour", np.uint16)])
+@pytest.mark.parametrize(("kind", "dtype"), [("gray", np.uint8), ("deep gray", np.uint16), ("deep color", np.uint16)])
 def test_gray_and_16_bits(save, rng, held, decodings, kind: str, dtype: type) -> None:
-    made = rng.integers(0, np.iinfo(dtype).max, (5, 3 if "colour" in kind else 1, 6, 7), dtype, endpoint=True)
+    made = rng.integers(0, np.iinfo(dtype).max, (5, 3 if "color" in kind else 1, 6, 7), dtype, endpoint=True)
     for i, item in enumerate(made):
-        if "colour" in kind:
+        if "color" in kind:
             import tifffile
 
             path = save(np.zeros((1, 1), np.uint8), "x.png").parent / f"{i}.tif"
@@ -123,7 +123,7 @@ def test_small_sets_and_single_files_are_not_kept(folder: Path, kept: Path, monk
     assert not kept.exists()
 
 
-def test_wrong_bytes_are_noticed_and_made_good(folder: Path, kept: Path, held, decodings) -> None:
+def test_wrong_bytes_are_detected_and_decoded_again(folder: Path, kept: Path, held, decodings) -> None:
     expected = pixels(open_data(folder))
     (file,) = kept.iterdir()
     whole = file.read_bytes()
@@ -145,7 +145,7 @@ def test_wrong_bytes_are_noticed_and_made_good(folder: Path, kept: Path, held, d
     assert after(whole) == 0
 
 
-def test_what_pictures_become_and_what_they_hold_decide_the_file(folder: Path, kept: Path, save, rng) -> None:
+def test_preprocessing_and_content_decide_the_cache_file(folder: Path, kept: Path, save, rng) -> None:
     open_data(folder)
     for number, options in enumerate(
         [{"size": 8}, {"gray": True}, {"like": {"shape": (3, 10, 12), "range": (0, 65535)}}]
@@ -485,7 +485,7 @@ def test_not_where_there_are_other_ranks(ahead, decodings, tmp_path: Path) -> No
 
 @forks
 @pytest.mark.parametrize("what", ["broken", "gone", "another", "touched"])
-def test_what_becomes_of_a_file_before_it_is_decoded_in_advance(ahead, folder: Path, save, decodings, what) -> None:
+def test_files_changed_before_decoding_in_advance(ahead, folder: Path, save, decodings, what) -> None:
     reader = ahead()
     row = reader.order[-1]
     path = folder / f"{row:02d}.png"
@@ -515,9 +515,7 @@ def test_what_becomes_of_a_file_before_it_is_decoded_in_advance(ahead, folder: P
 
 @forks
 @pytest.mark.parametrize("how", ["full", "removed", "killed"])
-def test_what_becomes_of_the_cache_while_it_is_filled_in_advance(
-    ahead, kept: Path, monkeypatch, decodings, how: str
-) -> None:
+def test_cache_changed_while_it_is_filled_in_advance(ahead, kept: Path, monkeypatch, decodings, how: str) -> None:
     reader, write, parent = ahead(), os.pwrite, os.getpid()
 
     def struck(file: int, content: bytes, place: int) -> int:
@@ -545,7 +543,7 @@ def test_what_becomes_of_the_cache_while_it_is_filled_in_advance(
 # -- what has changed --
 
 
-def test_what_differs_is_said_in_one_line(folder: Path, save, rng) -> None:
+def test_differences_are_reported_in_one_line(folder: Path, save, rng) -> None:
     before = open_data(folder)
     parts = record_parts(before, {"train": np.arange(20), "validation": np.arange(20, COUNT), "test": np.arange(0)})
 

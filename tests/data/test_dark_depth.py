@@ -1,4 +1,4 @@
-"""12 bits in 16 beside a run on all 16, and the reverse: read as the run says, with one line that says how else."""
+"""12 bits in 16 for a run on 16 bits, and the reverse: scaled by the run, with a note."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_folder_and_a_file_say_that_they_are_dark(raw: Path) -> None:
 
 
 @pytest.mark.parametrize(("white", "scale", "named"), [(65535.0, 1, "4095"), (4095.0, 16, "65535")])
-def test_a_picture_to_restore_says_which_white_reads_it(white: float, scale: int, named: str) -> None:
+def test_a_dark_image_to_restore_is_noted_with_the_white_to_use(white: float, scale: int, named: str) -> None:
     model = object.__new__(Autoencoder)
     model.__dict__["about"] = {"input": {**RUN, "range": [0.0, white]}}
     photo = Photo(FRAMES[0][..., None] * np.uint16(scale))

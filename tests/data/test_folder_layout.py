@@ -71,7 +71,7 @@ LAYOUTS = {
     ),
     "hazelnut toy, JPEG masks": (
         ["good/0.jpg"],
-        {"colour/0.jpg": ("colour", "mask/colour/0.jpg")},
+        {"color/0.jpg": ("color", "mask/color/0.jpg")},
     ),
     "KolektorSDD2": (
         ["train/1.png"],
@@ -149,7 +149,7 @@ def test_a_part_may_be_named(tmp_path: Path, given: str) -> None:
     assert roles(visa, visa / "Data/Images/Normal") == roles(visa, visa)
 
 
-def test_another_part_of_a_set_is_what_it_is(tmp_path: Path) -> None:
+def test_other_parts_of_a_set_are_recognized(tmp_path: Path) -> None:
     top = made(tmp_path / "screw", "MVTec AD")
     assert roles(top, top / "test/hole") == ({"test/hole/0.png", "test/hole/1.png"}, {})
     learned, judged = roles(top, top / "test")
@@ -160,7 +160,7 @@ def test_another_part_of_a_set_is_what_it_is(tmp_path: Path) -> None:
     assert len(open_data(top / "ground_truth")) == 1  # named itself, it is what is wanted
 
 
-def test_a_folder_is_not_left_for_what_lies_beside_it(tmp_path: Path) -> None:
+def test_folders_outside_of_the_given_one_are_not_read(tmp_path: Path) -> None:
     top = folder(tmp_path, "data/train/0.png", "other/0.png", "good_parts/0.png")
     assert roles(top, top / "data/train") == ({"data/train/0.png"}, {})
     assert roles(top, top / "good_parts") == ({"good_parts/0.png"}, {})
@@ -195,7 +195,7 @@ def test_where_every_picture_is_marked_there_is_nothing_normal(tmp_path: Path) -
         anomaly_folders(top).open()
 
 
-def test_what_is_named_as_a_mask_and_is_a_picture_stays(tmp_path: Path) -> None:
+def test_an_image_named_like_a_mask_is_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for name in ("mask/0.png", "no_mask/0.png", "a.jpg", "a.png", "b.png", "b_label.png"):
         save(tmp_path / name, random.integers(0, 256, (SIDE, SIDE, 3)))

@@ -16,7 +16,7 @@ from isthmus.errors import BadInput
 
 @pytest.fixture
 def photos(save, rng) -> Path:
-    """Six colour pictures 20×30 in nested folders, and things to be left alone."""
+    """Six color pictures 20×30 in nested folders, and things to be left alone."""
     for name in (
         "b.png",
         "a.PNG",

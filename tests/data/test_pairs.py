@@ -74,7 +74,7 @@ def test_a_replacement_of_an_unreadable_file_replaces_both_fields(
     assert torch.equal(sample.x[1], sample.x[2])
 
 
-def test_what_has_no_partner_is_named(folders: tuple[Path, Path], save, rng) -> None:
+def test_items_without_partner_are_named(folders: tuple[Path, Path], save, rng) -> None:
     dark, clean = folders
     (clean / "more/3.bmp").unlink()
     with pytest.raises(BadInput, match=r"holds no truth of more/3\.png"):
@@ -96,7 +96,7 @@ def test_items_without_names_are_paired_in_their_order(rng) -> None:
         by_name(open_data(x), open_data(x[:4]))
 
 
-def test_a_training_on_pairs_learns_the_truth_and_goes_on(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_training_on_pairs_learns_the_target_and_resumes(folders: tuple[Path, Path], tmp_path: Path) -> None:
     dark, clean = folders
     run = train("denoise", dark, truth=clean, out=tmp_path / "run", **SMALL | {"epochs": 30, "lr": 5e-3})
     assert run.model.shape == (1, 32, 32)
@@ -126,7 +126,7 @@ def test_a_run_on_pairs_of_the_first_format_loads_and_resumes(folders: tuple[Pat
         assert torch.equal(one, other)
 
 
-def test_only_what_takes_a_corruption_learns_from_pairs(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_only_recipes_with_a_corruption_accept_pairs(folders: tuple[Path, Path], tmp_path: Path) -> None:
     dark, clean = folders
     with pytest.raises(BadInput, match="are for denoise and denoising, not for inpaint"):
         train("inpaint", dark, truth=clean, out=tmp_path / "run")

@@ -63,7 +63,7 @@ def test_it_is_other_processes_that_work() -> None:
     assert len(set(pids[1:]) - {PARENT}) == parallel.workers()
 
 
-def test_what_they_write_to_shared_memory_is_seen() -> None:
+def test_writes_to_shared_memory_are_visible() -> None:
     whole = shared((50, 2), np.dtype("u2"))
 
     def fill(n: int) -> None:
@@ -87,7 +87,7 @@ class Stubborn(Exception):
         super().__init__(one + two)
 
 
-def test_nor_does_an_error_or_result_that_cannot_be_sent_hang() -> None:
+def test_an_unpicklable_error_or_result_does_not_hang() -> None:
     def fail(n: int) -> int:
         if n == 9:
             raise Stubborn("a", "b")
@@ -230,7 +230,7 @@ def gone(group: int, seconds: float = 10) -> bool:
     return not members(group)
 
 
-def test_ctrl_c_ends_all_and_the_parent_alone_says_so(program: subprocess.Popen[str]) -> None:
+def test_ctrl_c_ends_all_and_only_the_parent_reports_it(program: subprocess.Popen[str]) -> None:
     while len(members(program.pid)) <= parallel.workers():
         time.sleep(0.02)
     time.sleep(0.3)

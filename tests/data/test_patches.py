@@ -15,7 +15,7 @@ from isthmus.media.image_reader import read_picture
 
 @pytest.fixture
 def mixed(save, rng) -> Path:
-    """Twelve colour pictures from 5×7 to 200×190."""
+    """Twelve color pictures from 5×7 to 200×190."""
     for number in range(12):
         size = (5, 7, 3) if number == 3 else (100 + 10 * number, 190, 3)
         path = save(rng.integers(0, 256, size, np.uint8), f"mixed/{number:02}.png")
@@ -60,7 +60,7 @@ def test_no_picture_is_in_two_parts(mixed: Path) -> None:
     assert data.subset(parts["test"]).pictures.tolist() == data.pictures[parts["test"]].tolist()
 
 
-def test_what_would_not_fit_in_memory_is_drawn_evenly(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patches_over_the_memory_budget_are_sampled_evenly(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MEMORY_BUDGET", 30 * 3 * 96 * 96)
     data = open_data(mixed, cut=96)
     assert np.bincount(data.pictures).max() == 2

@@ -1,4 +1,4 @@
-"""What an array means to a run: one rule, by the run and the type of the numbers, whatever else is in the batch."""
+"""The scale of an array depends on the run and the dtype only, not on the batch."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_numbers_are_read_by_the_run_and_their_type(
         (BYTES, np.complex64(1), "complex numbers"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(like: dict[str, Any], value: Any, says: str) -> None:
+def test_mismatched_arrays_are_refused_in_one_line(like: dict[str, Any], value: Any, says: str) -> None:
     x = np.full((2, 1, 4, 4), value)
     for take in (lambda: prepared(x, like), lambda: open_data(x, like=like)):
         with pytest.raises(BadInput, match=says) as caught:
@@ -124,7 +124,7 @@ def test_a_model_that_is_not_trained_yet_takes_shares_of_white() -> None:
         prepared(np.full((4, 4), 51), like)
 
 
-def test_the_depth_of_a_set_is_found_told_and_named(tmp_path: Path) -> None:
+def test_the_depth_of_a_set_is_inferred_noted_and_overridable(tmp_path: Path) -> None:
     low = RANDOM.integers(0, 3900, (6, 8, 8), np.uint16)
     low[0, 0, 0] = 3900
     data = open_data(low)
@@ -161,7 +161,7 @@ def test_pictures_of_twelve_bits_in_a_folder_are_trained_over_all_of_their_range
     assert prepared(tmp_path / "a.png", like).max() == pytest.approx(0.2, abs=1e-4)
 
 
-def test_scans_of_signed_numbers_are_trained_over_what_they_use(tmp_path: Path) -> None:
+def test_signed_scans_are_trained_on_their_range(tmp_path: Path) -> None:
     pydicom = pytest.importorskip("pydicom")
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid

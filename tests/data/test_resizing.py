@@ -35,9 +35,9 @@ def test_resize(rng) -> None:
 
 
 def test_gray_as_pillow_makes_it(rng) -> None:
-    colour = rng.integers(0, 256, (3, 40, 40), np.uint8)
-    expected = np.asarray(Image.fromarray(np.moveaxis(colour, 0, -1)).convert("L"))
-    assert np.array_equal(resize.to_channels(colour, 1)[0], expected)
+    color = rng.integers(0, 256, (3, 40, 40), np.uint8)
+    expected = np.asarray(Image.fromarray(np.moveaxis(color, 0, -1)).convert("L"))
+    assert np.array_equal(resize.to_channels(color, 1)[0], expected)
     white = np.full((3, 1, 1), 65535, np.uint16)
     assert resize.to_channels(white, 1).item() == 65535
 

@@ -34,7 +34,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
 
 @pytest.fixture
 def folder(save, rng) -> Path:
-    """23 colour and gray pictures 9×11, some in a folder below."""
+    """23 color and gray pictures 9×11, some in a folder below."""
     for i in range(23):
         shape = (9, 11) if i % 5 == 0 else (9, 11, 3)
         save(rng.integers(0, 256, shape, np.uint8), f"photos/{'more/' if i % 3 else ''}{i:02d}.png")
@@ -117,7 +117,7 @@ def test_mixed_sizes_and_the_shape_of_a_trained_run(save, rng, tmp_path: Path) -
         open_data(packed, like={"shape": [6, 24], "range": [0, 1]})
 
 
-def test_packing_is_the_same_each_time_and_refuses_what_it_cannot_do(folder: Path, packed: Path) -> None:
+def test_packing_is_deterministic_and_refuses_invalid_input(folder: Path, packed: Path) -> None:
     again = write_shards(folder, packed.parent / "again", per_shard=5)
     assert (again / "index.json").read_text() == (packed / "index.json").read_text()
     told = json.loads((packed / "index.json").read_text())
@@ -194,7 +194,7 @@ def test_nothing_in_a_tar_is_ever_put_on_the_disk(tmp_path: Path, monkeypatch: p
     assert files_below(tmp_path) == before
 
 
-def test_a_tar_beside_pictures_is_left_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_tar_next_to_images_is_ignored(folder: Path, tmp_path: Path) -> None:
     tar_of(folder / "backup.tar", {"a.png": picture()})
     assert len(open_data(folder)) == 24
 
@@ -223,7 +223,7 @@ def test_hidden_members_are_left_out_as_hidden_files_are(tmp_path: Path) -> None
     assert open_data(tmp_path / "tars").batch([0, 1])[:, 0, 0, 0].tolist() == [1, 2]
 
 
-def test_what_is_no_tar_at_all(tmp_path: Path) -> None:
+def test_a_file_that_is_no_tar(tmp_path: Path) -> None:
     (tmp_path / "tars").mkdir()
     for data in (b"hello", bytes(range(256)) * 8, b"\x1f\x8b" + bytes(900)):
         (tmp_path / "tars" / "0.tar").write_bytes(data)
@@ -245,7 +245,7 @@ def test_a_broken_picture_is_named_with_its_shard_when_it_is_read(tmp_path: Path
         assert "\n" not in str(error.value)
 
 
-def test_16_bit_colour_is_refused_not_cut_to_8_bits(tmp_path: Path) -> None:
+def test_16_bit_color_is_refused_not_cut_to_8_bits(tmp_path: Path) -> None:
     import png
 
     file = io.BytesIO()
@@ -258,7 +258,7 @@ def test_16_bit_colour_is_refused_not_cut_to_8_bits(tmp_path: Path) -> None:
 # -- an index that lies --
 
 
-def test_16_bit_colour_of_a_ppm_is_refused_too(tmp_path: Path) -> None:
+def test_16_bit_color_of_a_ppm_is_refused_too(tmp_path: Path) -> None:
     data = b"P6 2 2 65535\n" + np.full(12, 300, ">u2").tobytes()
     tar_of(tmp_path / "tars" / "0.tar", {"a.ppm": data})
     with pytest.raises(BadInput, match=r"0\.tar/a\.ppm: 16-bit color"):
@@ -323,7 +323,7 @@ def test_an_index_that_counts_wrongly(count: int, packed: Path, monkeypatch: pyt
     ],
     ids=str,
 )
-def test_an_index_that_cannot_be(entry: dict[str, Any], packed: Path, server: Server) -> None:
+def test_an_invalid_index(entry: dict[str, Any], packed: Path, server: Server) -> None:
     told = index(packed)
     told["shards"][2] |= entry
     rewrite(packed, told)
@@ -396,7 +396,7 @@ def test_shards_behind_an_address_are_fetched_once(server: Server, folder: Path,
     assert not list(fetched.glob(".*"))
 
 
-def test_what_was_fetched_can_be_read_when_the_server_is_gone(server: Server) -> None:
+def test_downloaded_shards_are_read_without_the_server(server: Server) -> None:
     data = open_data(server.address)
     data.batch([0, 5])
     server.stop()
@@ -421,7 +421,7 @@ def test_a_server_that_breaks_off_leaves_no_half_shard(server: Server, fetched: 
     assert len(data.batch([10])) == 1, "the next try takes it anew"
 
 
-def test_other_bytes_than_the_index_says_are_refused(server: Server, packed: Path, fetched: Path) -> None:
+def test_a_wrong_checksum_is_refused(server: Server, packed: Path, fetched: Path) -> None:
     path = packed / "shard-00001.tar"
     whole = bytearray(path.read_bytes())
     whole[700] ^= 1
@@ -440,7 +440,7 @@ def test_an_address_without_shards(server: Server) -> None:
         open_data("nosuchkind://x")
 
 
-def test_what_is_kept_of_an_address_stays_within_bounds(
+def test_the_shard_cache_is_bounded(
     server: Server, packed: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = index(packed)["shards"]
@@ -492,7 +492,7 @@ def test_every_verb_takes_shards(isthmus: Any, packed: Path, server: Server, nea
     assert (code, json.loads(out)["split"], json.loads(out)["items"]) == (0, "test", 2)
 
 
-def test_what_is_wrong_is_one_line_with_exit_code_2(isthmus: Any, packed: Path) -> None:
+def test_errors_are_one_line_with_exit_code_2(isthmus: Any, packed: Path) -> None:
     path = packed / "shard-00004.tar"
     path.write_bytes(path.read_bytes()[:600])
     for arguments in (["show", "packed"], ["train", "undercomplete", "packed", "--out", "run", "--epochs", "1"]):

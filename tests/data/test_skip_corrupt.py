@@ -85,7 +85,7 @@ def stood_in(row: int) -> int:
     return row % COUNT
 
 
-def test_all_that_is_broken_of_a_batch_is_told_and_the_first_named(data: Data) -> None:
+def test_all_corrupt_items_of_a_batch_are_counted_and_the_first_named(data: Data) -> None:
     with pytest.raises(CorruptFiles, match=r"21\.png: broken picture") as error:
         data.batch([3, 21, 4, 7])
     assert error.value.reasons.keys() == {1, 3}
@@ -120,7 +120,7 @@ def test_it_is_one_of_the_same_part(data: Data) -> None:
     assert [line.partition(".png")[0][-2:] for line in told] == ["21"], "another part names what is not named yet"
 
 
-def test_it_does_not_depend_on_what_was_asked_before(data: Data) -> None:
+def test_replacements_do_not_depend_on_earlier_batches(data: Data) -> None:
     one, other, rows = skipping_corrupt(data), skipping_corrupt(data), np.random.default_rng(1).permutation(COUNT)
     with notes():
         a = torch.cat([one.batch(rows[first : first + 7]) for first in range(0, COUNT, 7)])
@@ -223,7 +223,7 @@ def test_any_number_of_ranks_sees_the_same(data: Data) -> None:
         assert torch.equal(whole, torch.cat(parts))
 
 
-def test_what_is_held_in_memory_is_read_with_stand_ins_too(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_in_memory_have_replacements_too(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MEMORY_BUDGET", 2**30)
     with notes() as told:
         assert values(skipping_corrupt(data).to("cpu").items) == [stood_in(row) for row in range(COUNT)]

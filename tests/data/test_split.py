@@ -1,4 +1,4 @@
-"""Parts are disjoint, complete, the same for one seed, and never take what is official."""
+"""Splits are disjoint, complete, equal for one seed, and never include official test items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that say which number is white, beside a run on 12 bits in 16, which its files do not say."""
+"""Files that state their white level, for a run on 12 bits in 16 without a stated white."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_run_on_twelve_bits_reads_all_twelve_bits_alike(kind: str, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["pgm", "ppm", "packed", "dcm"])
-def test_a_set_that_says_its_white_has_it_however_dark_it_is(kind: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_stated_white_is_used_for_dark_sets_too(kind: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(f"{__name__}.TWELVE", TWELVE // np.uint16(16))
     written(kind, tmp_path)
     data = open_data(tmp_path)

@@ -49,7 +49,7 @@ def like(data: Data) -> dict[str, Any]:
         {"rows": [tuple(f'"{v:.6g}"' for v in row) for row in ROWS]},
     ],
 )
-def test_the_same_numbers_in_whatever_writing(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_number_formats_give_the_same_values(tmp_path: Path, how: dict[str, Any]) -> None:
     assert np.allclose(values(table(tmp_path, **how)), ROWS, rtol=1e-5)
 
 
@@ -79,7 +79,7 @@ def test_names_may_hold_commas_and_letters_of_the_west(tmp_path: Path) -> None:
         ("machine,rpm,temp,vib", lambda n: f"serial {n}", "20 different words"),
     ],
 )
-def test_a_column_that_only_counts_is_left_out_and_said(tmp_path: Path, head: str, first: Any, why: str) -> None:
+def test_a_column_of_row_numbers_is_left_out_with_a_note(tmp_path: Path, head: str, first: Any, why: str) -> None:
     data = table(tmp_path, head, [(first(n), *row) for n, row in enumerate(ROWS)])
     assert data.shape == (3,)
     assert any(why in note for note in data.notes), data.notes
@@ -141,7 +141,7 @@ def test_a_data_frame_is_a_table(tmp_path: Path) -> None:
     assert len(open_data(DataFrame(), like=like(data))) == len(ROWS)
 
 
-def test_labels_and_what_is_dropped_are_named(tmp_path: Path) -> None:
+def test_labels_and_dropped_columns_are_named(tmp_path: Path) -> None:
     rows = [(*row, "ok" if n % 3 else "bad") for n, row in enumerate(ROWS)]
     data = table(tmp_path, HEAD + ",state", rows, table=TableOptions(labels="state", drop="temp"))
     assert data.labels is not None

@@ -18,7 +18,7 @@ def written(folder: Path, text: str, name: str = "rows.csv") -> str:
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", " ", "   "])
 @pytest.mark.parametrize("head", ["", "a{0}b{0}c\n", '"a"{0}"b"{0}"c"\r\n'])
-def test_rows_are_items_whatever_stands_between_the_numbers(tmp_path: Path, mark: str, head: str) -> None:
+def test_rows_are_items_with_any_separator(tmp_path: Path, mark: str, head: str) -> None:
     lines = [mark.join(row) for row in (("0.5", "0.25", "1"), ("0", "0.125", "0.75"))]
     data = open_data(written(tmp_path, head.format(mark) + "\n".join(lines) + "\n"))
     assert data.shape == (3,)
@@ -26,7 +26,7 @@ def test_rows_are_items_whatever_stands_between_the_numbers(tmp_path: Path, mark
     assert data.batch([0, 1]).tolist() == [[0.5, 0.25, 1], [0, 0.125, 0.75]]
 
 
-def test_a_date_is_left_out_and_said_and_a_label_is_a_label(tmp_path: Path) -> None:
+def test_a_date_is_left_out_with_a_note_and_a_label_is_a_label(tmp_path: Path) -> None:
     text = "date,load,label,heat\n2016-07-01,3,1,0.5\n2016-07-02,5,0,1.5\n"
     data = open_data(written(tmp_path, "\ufeff" + text))
     assert data.shape == (2,)
@@ -80,7 +80,7 @@ def test_a_run_takes_the_same_columns_in_its_own_range(tmp_path: Path) -> None:
         ("1,2\n3,nan\n", "missing cells .1 in column 2., the first in line 2, column 2"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_other_files_are_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said) as refused:
         open_data(written(tmp_path, text))
     assert "rows.csv" in str(refused.value)

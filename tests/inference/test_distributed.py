@@ -1,4 +1,4 @@
-"""embed and reconstruct in two processes write what one writes, byte for byte, and leave nothing else behind."""
+"""embed and reconstruct in two processes write the bytes of one process, and no other files."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_nothing_but_results_is_left(played: Any) -> None:
     assert not list(place.rglob(".*"))
 
 
-def test_one_process_clears_up_what_several_left(run_of: RunOf, many: Path, tmp_path: Path) -> None:
+def test_one_process_removes_leftovers_of_several(run_of: RunOf, many: Path, tmp_path: Path) -> None:
     for name in (".codes.npz.codes.1.tmp", ".codes.npz.other.1.tmp", ".codes.npz.npz.codes.1.tmp"):
         (tmp_path / name).write_bytes(b"of a process that was killed")
     embed(run_of("conv"), many, first=2, out=tmp_path / "codes.npz")

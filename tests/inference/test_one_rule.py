@@ -61,7 +61,7 @@ def test_a_frame_of_any_type(kind: str, run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [np.full((16, 16), 200.0), np.full((16, 16), -1)])
-def test_what_cannot_be_meant_is_refused_everywhere(given: np.ndarray, run: Path, tmp_path: Path) -> None:
+def test_ambiguous_arrays_are_refused_everywhere(given: np.ndarray, run: Path, tmp_path: Path) -> None:
     model = isthmus.load(run)
     np.save(tmp_path / "frame.npy", given)
     for take in (model.detect, model.encode, model.reconstruct, lambda x: isthmus.detect(run, x)):
@@ -70,7 +70,7 @@ def test_what_cannot_be_meant_is_refused_everywhere(given: np.ndarray, run: Path
     assert command("detect", run, tmp_path / "frame.npy", "--out", tmp_path / "out") == 2
 
 
-def test_a_dark_frame_of_sixteen_bits_is_as_odd_alone_as_beside_a_bright_one(run: Path) -> None:
+def test_a_dark_16_bit_frame_has_the_same_score_alone_and_in_a_batch(run: Path) -> None:
     dark = RANDOM.integers(0, 256, (1, 16, 16)).astype(np.uint16)
     both = np.concatenate([dark, np.full((1, 16, 16), 65535, np.uint16)])
     model = isthmus.load(run)

@@ -1,4 +1,4 @@
-"""A single large picture tells how far it is and how long it will take; a small one, and a frame of a film, do not."""
+"""A single large image shows progress and remaining time; a small one and a video frame do not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_one_large_picture(capsys: pytest.CaptureFixture[str]) -> None:
         ]
 
 
-def test_a_small_picture_and_a_short_wait_tell_nothing(
+def test_small_images_and_short_runs_show_no_progress(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     isthmus.denoise(LARGE[:200, :200], model=StandIn())
@@ -50,7 +50,7 @@ def test_a_small_picture_and_a_short_wait_tell_nothing(
     assert capsys.readouterr().err == ""
 
 
-def test_the_time_left_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remaining_time_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "ESTIMATE_AFTER", 0.001)
     isthmus.denoise(LARGE, model=StandIn())
     assert "in total, until" in capsys.readouterr().err

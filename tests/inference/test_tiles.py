@@ -1,4 +1,4 @@
-"""Tile by tile is the whole at once: for any size, stride, reach and scale, up to the rounding of floats."""
+"""Tiles equal a single pass for any size, stride, reach and scale, up to float rounding."""
 
 from __future__ import annotations
 

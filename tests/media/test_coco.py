@@ -1,4 +1,4 @@
-"""COCO's masks and files: each written and read back, and beside what COCO's own tools write."""
+"""COCO masks and files: round trips, and comparison with COCO's own tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def masks() -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("mask", masks(), ids=str)
-def test_run_lengths_come_back(mask: np.ndarray) -> None:
+def test_run_lengths_round_trip(mask: np.ndarray) -> None:
     runs = runs_of(mask)
     assert unpack(pack(runs)) == runs
     assert (mask_of_runs(runs, *mask.shape) == mask).all()
@@ -37,7 +37,7 @@ def test_run_lengths_are_those_of_cocos_own_tools() -> None:
     assert pack(runs_of(mask)) == "P16>000;0E000000000000000000000Q8"  # as pycocotools packs it
 
 
-def test_what_is_no_run_lengths_is_refused() -> None:
+def test_invalid_run_lengths_are_refused() -> None:
     with pytest.raises(BadInput, match="5 pixels for a mask of 2×2"):
         mask_of_runs([2, 3], 2, 2)
     with pytest.raises(BadInput, match="truncated"):
@@ -57,7 +57,7 @@ def test_polygons_hold_the_pixels_whose_centers_they_hold() -> None:
         mask_of_polygons([[1, 2, 3, 4]], 8, 8)
 
 
-def test_a_file_comes_back_with_ids_in_any_order_crowds_and_scores(tmp_path: Path) -> None:
+def test_a_file_round_trips_with_ids_in_any_order_crowds_and_scores(tmp_path: Path) -> None:
     mask = np.zeros((12, 16), bool)
     mask[2:5, 3:9] = True
     found = Region.of(mask, "crack", score=0.75)
@@ -89,7 +89,7 @@ def test_a_file_comes_back_with_ids_in_any_order_crowds_and_scores(tmp_path: Pat
         ({"images": None}, "not a COCO annotation file"),
     ],
 )
-def test_what_is_no_such_file_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
     content = {"images": [{"id": 1, "file_name": "a", "height": 2, "width": 2}], "annotations": []}
     content |= {"categories": [{"id": 1, "name": "a"}]}
     (tmp_path / "a.json").write_text(json.dumps(content | change))

@@ -1,4 +1,4 @@
-"""A DICOM file comes back with the same numbers, and all that stood beside them; or one line says why not."""
+"""DICOM files keep their values and data set, or are refused in one line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def larger(x: Any) -> Any:
 @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
-def test_the_stored_numbers_come_back_to_the_bit(bits: int, signed: bool, kind: str, tmp_path: Path) -> None:
+def test_stored_values_are_equal_to_the_bit(bits: int, signed: bool, kind: str, tmp_path: Path) -> None:
     stored = scan(tmp_path / "a.dcm", bits, signed, kind)
     photo = read_photo(tmp_path / "a.dcm")
     assert photo.pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
@@ -79,7 +79,7 @@ def test_the_stored_numbers_come_back_to_the_bit(bits: int, signed: bool, kind: 
     assert (found.BitsStored, found.PixelRepresentation, found.PhotometricInterpretation) == (bits, signed, kind)
 
 
-def test_a_file_that_begins_as_a_tiff_too_is_what_it_is_called(tmp_path: Path) -> None:
+def test_a_file_that_also_starts_like_a_tiff_is_read_by_its_suffix(tmp_path: Path) -> None:
     """As some scanners write them."""
     stored = scan(tmp_path / "a.dcm", 16)
     whole = (tmp_path / "a.dcm").read_bytes()
@@ -166,7 +166,7 @@ def broken(path: Path, case: str) -> None:
         data.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8junk"])
         data["PixelData"].is_undefined_length = True
         data.file_meta.TransferSyntaxUID = uid.JPEGLosslessSV1
-    elif case == "colour":
+    elif case == "color":
         pydicom.pixels.set_pixel_data(data, np.zeros((3, 3, 3), np.uint8), "RGB", 8)
         data.PhotometricInterpretation = "YBR_PARTIAL_420"
     elif case == "few":
@@ -187,7 +187,7 @@ def broken(path: Path, case: str) -> None:
     ("case", "says"),
     [
         ("compressed", "broken DICOM"),
-        ("colour", "a DICOM of YBR_PARTIAL_420; accepted are MONOCHROME1, "),
+        ("color", "a DICOM of YBR_PARTIAL_420; accepted are MONOCHROME1, "),
         ("few", "6 bits in 8"),
         ("empty", "holds no picture"),
         ("text", "holds no picture"),
@@ -195,7 +195,7 @@ def broken(path: Path, case: str) -> None:
         ("large", "60000×60000 pixels is too large"),
     ],
 )
-def test_what_is_not_read_is_told_in_one_line(case: str, says: str, tmp_path: Path) -> None:
+def test_unsupported_files_are_refused_in_one_line(case: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     broken(path, case)
     with pytest.raises(BadInput, match=says) as error:
@@ -206,7 +206,7 @@ def test_what_is_not_read_is_told_in_one_line(case: str, says: str, tmp_path: Pa
         open_data(str(path))
 
 
-def test_without_pydicom_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pydicom_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan(tmp_path / "a.dcm")
     monkeypatch.setitem(sys.modules, "pydicom", None)
     for look in (read_photo, peek, lambda path: open_data(str(path))):
@@ -220,7 +220,7 @@ def test_without_pydicom_one_line_says_what_to_install(tmp_path: Path, monkeypat
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
-def test_an_older_file_without_what_stands_before_it(tmp_path: Path) -> None:
+def test_an_older_file_without_preamble(tmp_path: Path) -> None:
     """A data set alone, in implicit little endian, as older archives keep it."""
     from pydicom.filebase import DicomFileLike
     from pydicom.filewriter import write_dataset

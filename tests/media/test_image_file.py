@@ -38,7 +38,7 @@ def camera(orientation: int = 1) -> Image.Exif:
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_written_is_read_again_to_the_bit(
+def test_a_written_file_is_read_again_to_the_bit(
     channels: int, alpha: bool, deep: bool, suffix: str, tmp_path: Path
 ) -> None:
     given = photo(channels, alpha, deep)
@@ -87,7 +87,7 @@ def test_every_mode_of_pillow(mode: str, tmp_path: Path) -> None:
         assert found.alpha.tolist() == [[255, 0, 255, 255], [255] * 4]
 
 
-def test_transparency_of_a_palette_and_of_one_colour(tmp_path: Path) -> None:
+def test_transparency_of_a_palette_and_of_one_color(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
@@ -103,8 +103,8 @@ def test_transparency_of_a_palette_and_of_one_colour(tmp_path: Path) -> None:
 
 def test_a_deep_tiff_that_was_multiplied_by_alpha(tmp_path: Path) -> None:
     alpha = np.array([[[65535], [32768], [0]]], np.uint16)
-    colour = np.array([[[60000, 30000, 1], [20000, 10000, 500], [0, 0, 0]]], np.uint16)
-    whole = np.concatenate([colour, alpha], -1)
+    color = np.array([[[60000, 30000, 1], [20000, 10000, 500], [0, 0, 0]]], np.uint16)
+    whole = np.concatenate([color, alpha], -1)
     tifffile.imwrite(tmp_path / "a.tif", whole, photometric="rgb", extrasamples=["assocalpha"])
     found = read_photo(tmp_path / "a.tif")
     assert np.array_equal(found.alpha, alpha[..., 0])
@@ -134,7 +134,7 @@ def test_exif_stays_and_the_picture_is_upright(orientation: int, suffix: str, tm
             assert np.asarray(image).shape == upright.shape
 
 
-def test_exif_and_profile_of_a_deep_colour_tiff(tmp_path: Path) -> None:
+def test_exif_and_profile_of_a_deep_color_tiff(tmp_path: Path) -> None:
     """Which Pillow would make 8 bits, and of which it may not even know the pixels."""
     with_notes = Photo(noise(23, 31, 3, deep=True), info=Info(camera().tobytes(), SRGB, (118.11, 118.11)))
     path = write_photo(tmp_path / "a.tif", with_notes)
@@ -164,7 +164,7 @@ def test_exif_and_profile_of_a_deep_colour_tiff(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["b.png", "b.tif", "b.jpg", "b.webp"])
-def test_a_colour_profile_stays_where_it_fits(name: str, tmp_path: Path) -> None:
+def test_a_color_profile_is_kept_if_it_fits(name: str, tmp_path: Path) -> None:
     Image.fromarray(noise(9, 9, 3)).save(tmp_path / "a.png", icc_profile=SRGB)
     with Image.open(write_photo(tmp_path / name, read_photo(tmp_path / "a.png"))) as image:
         assert image.info["icc_profile"] == SRGB
@@ -231,7 +231,7 @@ def test_broken_notes_of_a_camera_are_no_reason_to_refuse(notes: bytes, tmp_path
     write_photo(tmp_path / "b.png", found)
 
 
-def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
+def test_losses_of_a_format_are_noted(tmp_path: Path) -> None:
     given = Photo(np.zeros((4, 4, 1), np.uint16), np.zeros((4, 4), np.uint16))
     with pytest.warns(Note) as told:
         write_photo(tmp_path / "a.jpg", given)
@@ -256,7 +256,7 @@ def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
         ("a.png", "no such"),
     ],
 )
-def test_what_is_not_read_is_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
+def test_unsupported_formats_are_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
     if "raw" in says:  # a raw file is a TIFF, whose first page is a tiny picture
         Image.new("L", (3, 3)).save(tmp_path / name, format="TIFF")
     if name == "phone.jpg":
@@ -267,7 +267,7 @@ def test_what_is_not_read_is_refused_in_one_line(name: str, says: str, tmp_path:
     assert "\n" not in str(error.value)
 
 
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     wide: Any = Photo(np.zeros((1, 17000, 3), np.uint8))
     for name, says in (("a.webp", "16383 pixels a side"), ("a.gif", "it can end in .png"), ("a", "it can end in")):
         with pytest.raises(BadInput, match=says):

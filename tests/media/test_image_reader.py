@@ -14,7 +14,7 @@ from isthmus.errors import BadInput
 from isthmus.media import image_reader
 
 RAMP = np.arange(6, dtype=np.uint8).reshape(2, 3) * 50
-COLOUR = np.stack([RAMP, RAMP[::-1], 255 - RAMP], -1)
+COLOR = np.stack([RAMP, RAMP[::-1], 255 - RAMP], -1)
 DEEP = (np.arange(2 * 3 * 3).reshape(2, 3, 3) * 3001 + 7).astype(np.uint16)
 
 
@@ -50,9 +50,9 @@ def test_red_stays_red_through_palette_and_ink(save) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "ppm"])
-def test_lossless_colour_is_exact(save, suffix: str) -> None:
-    path = save(COLOUR, f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    assert np.array_equal(read_picture(path), np.moveaxis(COLOUR, -1, 0))
+def test_lossless_color_is_exact(save, suffix: str) -> None:
+    path = save(COLOR, f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    assert np.array_equal(read_picture(path), np.moveaxis(COLOR, -1, 0))
     assert peek(path)[:4] == (2, 3, False, False)
 
 
@@ -81,7 +81,7 @@ def test_exif_orientation(save, orientation: int) -> None:
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(COLOUR, "a.png", exif=exif)
+    path = save(COLOR, "a.png", exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
     assert np.array_equal(read_picture(path), np.moveaxis(expected, -1, 0))
     assert peek(path)[:2] == expected.shape[:2]
@@ -99,7 +99,7 @@ def test_a_turned_jpeg_is_seen_upright(save) -> None:
     assert peek(path)[:2] == (24, 8)
 
 
-def test_16_bit_colour_png_is_exact(tmp_path: Path) -> None:
+def test_16_bit_color_png_is_exact(tmp_path: Path) -> None:
     import png
 
     path = tmp_path / "a.png"
@@ -123,7 +123,7 @@ def test_16_bit_alpha_png(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_16_bit_colour_tiff_is_exact(tmp_path: Path, planar: str, order: str) -> None:
+def test_16_bit_color_tiff_is_exact(tmp_path: Path, planar: str, order: str) -> None:
     pixels = DEEP if planar == "contig" else np.moveaxis(DEEP, -1, 0)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, photometric="rgb", planarconfig=planar, byteorder=order)
@@ -181,7 +181,7 @@ def test_deep_gray_modes(mode: str) -> None:
 
 
 def test_first_frame_of_an_animation(save) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     path = save(frames[0], "a.gif", save_all=True, append_images=frames[1:])
     assert read_picture(path)[:, 0, 0].tolist() == [255, 0, 0]
 

@@ -1,4 +1,4 @@
-"""What lies beside the pixels comes out as it went in, read by others than the code that wrote it."""
+"""Metadata are written as they were read, checked by other libraries."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def read_photo_of(data: bytes, place: Path):  # type: ignore[no-untyped-def]
     return read_photo(place / "exif.jpg").info
 
 
-def test_the_small_picture_in_exif_shows_what_was_and_goes(tmp_path: Path) -> None:
+def test_the_exif_preview_is_removed(tmp_path: Path) -> None:
     camera = Image.Exif()
     camera[0x010F] = "Maker"
     data = camera.tobytes()[6:]
@@ -267,13 +267,13 @@ def chunks_in(path: Path) -> list[tuple[bytes, bytes]]:
         (b"iTXt", "Author\0\0\0de\0Urheber\0Zoë".encode()),
     ],
 )
-def test_what_a_png_says_of_its_colors(chunk: tuple[bytes, bytes], deep: bool, tmp_path: Path) -> None:
+def test_color_chunks_of_a_png(chunk: tuple[bytes, bytes], deep: bool, tmp_path: Path) -> None:
     path = png_with(tmp_path / "a.png", chunk, pixels=noise(8, 9, 3, deep=deep))
     assert chunk in chunks_in(write_photo(tmp_path / "b.png", read_photo(path)))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Note)
         write_photo(tmp_path / "b.tif", read_photo(path))
-    said = " ".join(str(one.message) for one in told)
+    said = " ".join(str(one.message) for one in caught)
     assert ("gamma, primaries or transfer function" in said) == (chunk[0] in (b"gAMA", b"cHRM", b"cICP"))
     assert ("texts of a PNG" in said) == (chunk[0] == b"iTXt")
 
@@ -312,7 +312,7 @@ def test_channels_besides_color(
         write_photo(tmp_path / "b.png", found)
 
 
-def test_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
+def test_lost_metadata_are_named(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise(8, 9), extratags=[(37724, 7, 4, b"8BPS", True)], metadata=None)
     with pytest.warns(Note, match="left out: layers of Photoshop"):
         write_photo(tmp_path / "b.tif", read_photo(tmp_path / "a.tif"))
@@ -330,7 +330,7 @@ def test_further_pictures_of_a_jpeg_are_named(tmp_path: Path) -> None:
 
 
 def test_of_a_folder_a_tiff_stays_one_where_it_has_to(tmp_path: Path) -> None:
-    """And of many notes of one kind three are told."""
+    """Of many notes of one kind, three are shown."""
     place = tmp_path / "in"
     place.mkdir()
     for name, tags in (("geo", PLACES), ("words", WORDS)):
@@ -342,10 +342,10 @@ def test_of_a_folder_a_tiff_stays_one_where_it_has_to(tmp_path: Path) -> None:
     for number in range(5):
         image = Image.fromarray(noise(16, 24, 3))
         image.save(place / f"{number}.jpg", format="MPO", save_all=True, append_images=[image])
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Note)
         isthmus.denoise(place, model="denoise-color", out=tmp_path / "out")
-    said = [str(one.message) for one in told]
+    said = [str(one.message) for one in caught]
     assert sum("left out: the pictures beside" in text for text in said) == 3
     assert "and 2 more such notes" in said
     tiffs = sorted(path.name for path in (tmp_path / "out").glob("*.tif"))

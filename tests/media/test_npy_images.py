@@ -58,7 +58,7 @@ def test_a_picture_is_read_and_written_as_it_was(kind: str, tmp_path: Path) -> N
     assert 0 <= found.min() < found.max() <= 1
 
 
-def test_numbers_mean_what_they_mean_in_an_array(tmp_path: Path) -> None:
+def test_values_mean_the_same_as_in_an_array(tmp_path: Path) -> None:
     for name, array in (("12", KINDS["12 bits"]), ("shares", KINDS["shares"]), ("units", KINDS["units"])):
         folder, one = open_data(folder_of(tmp_path / name, array)), open_data(np.stack([array]))
         assert np.allclose(folder.floats(np.arange(1)), one.floats(np.arange(1)), atol=1e-5)
@@ -76,7 +76,7 @@ def test_numbers_mean_what_they_mean_in_an_array(tmp_path: Path) -> None:
         (np.zeros((40, 50, 4), np.float32), "4 channels are color and alpha, of 8 or 16 bits"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_name(array: np.ndarray, words: str, tmp_path: Path) -> None:
+def test_non_images_are_refused_by_name(array: np.ndarray, words: str, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "in", array)
     with pytest.raises(BadInput, match=words):
         read_photo(folder / "0.npy")
@@ -95,7 +95,7 @@ def test_objects_are_not_unpickled_and_broken_files_are_named(tmp_path: Path) ->
     assert "truncated or broken" in reasons["short.npy"]
 
 
-def test_beside_pictures_arrays_are_no_pictures(tmp_path: Path) -> None:
+def test_arrays_next_to_images_are_ignored(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "in", BYTES)
     Image.fromarray(BYTES).save(folder / "a.png")
     assert find_pictures(folder)[0] == ["a.png"]

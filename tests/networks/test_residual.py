@@ -1,4 +1,4 @@
-"""The enlarging pair: sizes, what an untrained one gives, and what one pixel sees."""
+"""The super-resolution networks: sizes, the output without training, and the receptive field."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_with_no_weights_it_is_a_cubic() -> None:
     torch.testing.assert_close(model.restore(x), enlarge(x, 3).clamp(0, 1))
 
 
-def test_reach_is_what_a_pixel_depends_on() -> None:
+def test_reach_is_the_radius_of_the_receptive_field() -> None:
     model = create("upscale", shape=(1, 32, 32), width=8, blocks=2).double()
     x = torch.rand(1, 1, 41, 41, dtype=torch.float64, requires_grad=True)
     y = model.predict(Sample.of(x), Context())[0]

@@ -1,4 +1,4 @@
-"""The U-Net pair: any size in and out, what one pixel sees, and what no bias means."""
+"""The U-Net: sizes, the receptive field, and the effect of having no bias."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def net(channels: int = 1, blocks: tuple[int, ...] = (1, 1, 1), fold: int = 2) -
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (31, 33), (64, 64)], ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_any_size_comes_back(size: tuple[int, int], channels: int) -> None:
+def test_any_size_is_kept(size: tuple[int, int], channels: int) -> None:
     x = torch.rand(2, channels, *size)
     assert net(channels).restore(x).shape == x.shape
 
@@ -41,7 +41,7 @@ def sample_of(x: torch.Tensor) -> tuple:  # type: ignore[type-arg]
 
 @pytest.mark.parametrize("blocks", [(1, 1, 1), (2, 1), (1, 2, 1)], ids=str)
 @pytest.mark.parametrize("fold", [1, 2])
-def test_reach_covers_what_a_pixel_depends_on_and_not_much_more(blocks: tuple[int, ...], fold: int) -> None:
+def test_reach_covers_the_receptive_field_and_little_more(blocks: tuple[int, ...], fold: int) -> None:
     """A pixel of the input, seen from the output: nothing beyond `reach` moves with it."""
     model = net(blocks=blocks, fold=fold).double()
     side = 4 * model.reach // model.stride * model.stride
@@ -66,7 +66,7 @@ def test_channels_and_blocks_are_of_the_same_number() -> None:
         UNetEncoder((1, 8, 8), (8, 16), (1, 1, 1))
 
 
-def test_a_net_with_norm_finds_the_same_however_bright_a_picture_is_and_whatever_stands_beside_it() -> None:
+def test_a_network_with_norm_ignores_brightness_and_the_rest_of_the_batch() -> None:
     torch.manual_seed(0)
     encoder = UNetEncoder((1, 32, 32), (8, 16), (1, 1), fold=2, bias=True, norm=True)
     decoder = UNetDecoder(2, (16, 8), (1,), fold=2, bias=True, predicts_mask=True, norm=True)

@@ -28,14 +28,14 @@ def texts(svg):
 
 
 @pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
-def test_a_chart_takes_its_colours_from_the_page(draw):
+def test_a_chart_uses_the_colors_of_the_page(draw):
     svg = draw()
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert "currentColor" in svg
     assert "#000000" not in svg
     assert not re.search(f"{INK}|{PAPER}(?!\\))|<style|<metadata|DejaVu", svg)
     bare = re.sub(r"var\(--c\d+, #\w+\)", "", svg)
-    assert not any(colour in bare for colour in PALETTE)
+    assert not any(color in bare for color in PALETTE)
 
 
 @pytest.mark.parametrize("name", ["curves", "scatter", "bars"])
@@ -43,7 +43,7 @@ def test_the_palette_is_variables(name):
     assert f"var(--c1, {PALETTE[0]})" in DRAW[name]()
 
 
-def test_the_same_figures_give_the_same_string_whatever_the_settings():
+def test_the_same_data_give_the_same_string_with_any_settings():
     before = dict(matplotlib.rcParams)
     first = DRAW["curves"]()
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9}):
@@ -100,6 +100,6 @@ def test_a_point_that_is_not_finite_is_left_out():
         (lambda: charts.histogram({"a": [np.nan]}), "finite"),
     ],
 )
-def test_what_cannot_be_drawn(wrong, message):
+def test_invalid_data_are_refused(wrong, message):
     with pytest.raises(BadInput, match=message):
         wrong()

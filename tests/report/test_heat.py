@@ -1,4 +1,4 @@
-"""A map over a picture: what is normal stays as it is, and what exceeds it gets hotter as it gets worse."""
+"""A heatmap keeps normal pixels gray and colors the excess over the threshold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isthmus.report.heat import LINE, contour, heated
 RAMP = np.arange(256, dtype=np.uint8)[None].repeat(8, 0)
 
 
-def test_what_is_normal_stays_gray_and_what_exceeds_it_is_colored() -> None:
+def test_normal_values_stay_gray_and_larger_values_are_colored() -> None:
     values = np.array([0, 0.5, 1, 1.1, 1.5, 2, 3, 100.0])[:, None].repeat(256, 1)
     hot = np.asarray(heated(RAMP, values, normal=1.0, hottest=3.0).convert("RGB"), int)
     assert hot.shape == (8, 256, 3)

@@ -11,7 +11,7 @@ from isthmus.errors import BadInput
 from isthmus.report import as_pictures, data_uri, grid, rows, to_image, write_gif, write_picture
 
 GRAY16 = (np.arange(12, dtype=np.uint16).reshape(1, 3, 4) * 5431) % 65521
-COLOUR16 = (np.arange(36, dtype=np.uint16).reshape(3, 3, 4) * 1811) % 65521
+COLOR16 = (np.arange(36, dtype=np.uint16).reshape(3, 3, 4) * 1811) % 65521
 
 
 def test_floats_are_clipped_and_rounded():
@@ -79,7 +79,7 @@ def test_rows_stack_and_small_ones_grow():
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".TIFF"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_8_bits_come_back(tmp_path, suffix, channels):
+def test_8_bits_are_lossless(tmp_path, suffix, channels):
     picture = np.random.default_rng(0).integers(0, 256, (channels, 5, 7), dtype=np.uint8)
     path = write_picture(tmp_path / f"a{suffix}", picture)
     back = np.asarray(Image.open(path))
@@ -87,15 +87,15 @@ def test_8_bits_come_back(tmp_path, suffix, channels):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
-def test_lossy_kinds_are_what_their_name_says(tmp_path, suffix):
+def test_lossy_formats_follow_from_the_suffix(tmp_path, suffix):
     with Image.open(write_picture(tmp_path / f"a{suffix}", grid(np.ones((3, 1, 8, 8))))) as image:
         assert image.format == {".jpg": "JPEG", ".webp": "WEBP"}[suffix]
         assert image.convert("RGB").getpixel((100, 100)) == (255, 255, 255) or suffix == ".webp"
 
 
-@pytest.mark.parametrize("picture", [GRAY16, COLOUR16], ids=["gray", "colour"])
+@pytest.mark.parametrize("picture", [GRAY16, COLOR16], ids=["gray", "color"])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_16_bits_come_back(tmp_path, picture, suffix):
+def test_16_bits_are_lossless(tmp_path, picture, suffix):
     path = write_picture(tmp_path / f"a{suffix}", picture / 65535, bits=16)
     if suffix == ".tif":
         back = tifffile.imread(path).reshape(3, 4, -1)
@@ -109,7 +109,7 @@ def test_16_bits_come_back(tmp_path, picture, suffix):
 
 
 @pytest.mark.parametrize(("name", "bits"), [("a.xyz", 8), ("a", 8), ("a.jpg", 16), ("a.png", 12)])
-def test_a_wrong_name_says_what_is_accepted(tmp_path, name, bits):
+def test_the_error_of_a_wrong_suffix_lists_the_accepted_ones(tmp_path, name, bits):
     with pytest.raises(BadInput, match=f"{re.escape(name)}: not a name for a picture of {bits} bits"):
         write_picture(tmp_path / name, np.zeros((2, 2)), bits)
     assert not list(tmp_path.iterdir())

@@ -57,7 +57,7 @@ def options() -> dict[str, Any]:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
-    """What the optimiser was told at each step: its rate, and the norm of the gradient."""
+    """What the optimizer was told at each step: its rate, and the norm of the gradient."""
     steps: list[dict[str, float]] = []
     step = torch.optim.AdamW.step
 

@@ -110,7 +110,7 @@ def test_a_callback_may_end_a_training_in_the_middle_of_an_epoch(table: np.ndarr
     assert (run.finished, len(run.history), steps) == ("enough", 1, [6])
 
 
-def test_what_a_callback_raises_leaves_a_run_that_resumes(
+def test_an_error_in_a_callback_leaves_a_resumable_run(
     table: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)  # after every step
@@ -191,7 +191,7 @@ def test_tensorboard_logs_steps_within_a_long_epoch(table: np.ndarray, tmp_path:
     assert set(told["step/lr"]) == {50, 100}
 
 
-def test_tensorboard_goes_on_when_the_run_does(table: np.ndarray, tmp_path: Path) -> None:
+def test_tensorboard_continues_on_resume(table: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     how = HOW | {"log": "tensorboard"}
     with pytest.raises(KeyboardInterrupt):
@@ -217,7 +217,7 @@ def test_history_is_a_complete_file_after_every_epoch(table: np.ndarray, tmp_pat
 
 
 @pytest.mark.parametrize("at", [5, 8, 11])
-def test_on_resume_the_history_goes_on(at: int, table: np.ndarray, tmp_path: Path) -> None:
+def test_the_history_continues_on_resume(at: int, table: np.ndarray, tmp_path: Path) -> None:
     whole = fit(model(), table, **HOW)
     with pytest.raises(KeyboardInterrupt):
         fit(model(), table, out=tmp_path / "run", callbacks=stop(at), **HOW)
@@ -231,7 +231,7 @@ def test_on_resume_the_history_goes_on(at: int, table: np.ndarray, tmp_path: Pat
         assert row["seconds"] > 0
 
 
-def test_the_line_counts_what_has_not_been_added_up_yet() -> None:
+def test_the_progress_line_counts_pending_items() -> None:
     meters = Meters()
     meters.add(Losses({"reconstruction": torch.full((8,), 2.0), "penalty": torch.zeros(8)}), 8)
     meters.seconds = 0.5

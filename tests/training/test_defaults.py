@@ -211,7 +211,7 @@ def test_pictures_of_one_size_are_made_smaller_for_a_code_of_numbers(tmp_path: P
     assert one.model.shape == (3, 40, 64)
 
 
-def test_twelve_bits_come_back_in_their_own_numbers(tmp_path: Path) -> None:
+def test_twelve_bits_are_restored_in_their_own_values(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number, picture in enumerate(blobs(6, 36)):
         Image.fromarray(picture[0].astype(np.uint16) * 16).save(tmp_path / f"in/{number}.tif")

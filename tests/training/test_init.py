@@ -76,7 +76,7 @@ def test_a_codebook_is_borrowed_too(trained: dict[str, Path], digits: Path, tmp_
     assert all(torch.equal(first[name], weights[name]) for name in weights)
 
 
-def test_another_code_size_names_what_does_not_fit(trained: dict[str, Path], digits: Path, tmp_path: Path) -> None:
+def test_another_code_size_names_the_mismatched_weights(trained: dict[str, Path], digits: Path, tmp_path: Path) -> None:
     wide = trained["variational"]
     with pytest.warns(Note) as notes:
         _, first = begun("variational", digits, tmp_path / "run", init=wide, code=5)
@@ -123,7 +123,7 @@ def test_an_init_that_is_no_run_is_refused_before_a_folder_is_made(what: str, di
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_borrowed_goes_on_from_its_own_weights(
+def test_a_warm_started_run_resumes_from_its_own_weights(
     trained: dict[str, Path], digits: Path, tmp_path: Path
 ) -> None:
     """As a job queue does it: the same command again, with --init and --resume."""
@@ -142,7 +142,7 @@ def test_a_run_that_borrowed_goes_on_from_its_own_weights(
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_a_run_that_goes_on_still_says_with_what_it_began(
+def test_a_resumed_run_keeps_the_record_of_its_warm_start(
     trained: dict[str, Path], digits: Path, tmp_path: Path
 ) -> None:
     keys = HOW | KINDS["undercomplete"] | {"init": trained["undercomplete"]}

@@ -42,7 +42,7 @@ while True:
 """
 
 
-def test_what_safetensors_leaves_half_written_is_cleared_away_too(tmp_path: Path) -> None:
+def test_partial_files_of_safetensors_are_removed(tmp_path: Path) -> None:
     """It writes beside our temporary name under one of its own, which a kill may leave; of whatever version it is."""
     run, digits = tmp_path / "run", torch.rand(64, 1, 8, 8)
     fit(create("undercomplete", shape=(1, 8, 8), code=2), digits, out=run, epochs=1, quiet=True, device="cpu")

@@ -123,7 +123,7 @@ def test_without_memory_a_batch_is_halved_until_it_fits(
 
 
 @pytest.mark.parametrize("kind", ["quantized", "kl"])
-def test_what_a_bottleneck_gathers_is_counted_once_though_a_batch_is_begun_again(kind: str, digits: np.ndarray) -> None:
+def test_bottleneck_sums_count_once_when_a_batch_is_repeated(kind: str, digits: np.ndarray) -> None:
     """The memory ends at the second of two micro-batches, when the first has left its sums and its gradient."""
     whole = fit(model(kind), digits, quiet=True, **HOW)
     module, passed = model(kind), []
@@ -183,7 +183,7 @@ def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_resumed_run_goes_on_with_as_few_items_at_once_and_so_bit_for_bit(digits: np.ndarray, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_micro_batch_and_equals_to_the_bit(digits: np.ndarray, tmp_path: Path) -> None:
     how = {**HOW, "quiet": True}
     undisturbed, halted, resumed = model("quantized"), model("quantized"), model("quantized")
     narrow(undisturbed, 5)
@@ -198,7 +198,7 @@ def test_a_resumed_run_goes_on_with_as_few_items_at_once_and_so_bit_for_bit(digi
     assert all(torch.equal(a, b) for a, b in zip(*(r.model.state_dict().values() for r in (run, whole)), strict=True))
 
 
-def test_fewer_items_at_once_may_be_asked_for_when_a_run_goes_on(digits: np.ndarray, tmp_path: Path) -> None:
+def test_resume_accepts_a_smaller_micro_batch(digits: np.ndarray, tmp_path: Path) -> None:
     whole = fit(model(), digits, quiet=True, **HOW)
     with pytest.raises(KeyboardInterrupt):
         fit(stopped_at(2, model(), press_ctrl_c), digits, quiet=True, out=tmp_path / "run", **HOW)
@@ -241,7 +241,7 @@ print(run.data.in_memory, run.data.nbytes, most() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that says how much memory it was at most")
-def test_a_folder_larger_than_what_is_held_takes_next_to_none(tmp_path: Path) -> None:
+def test_a_folder_over_the_memory_budget_takes_little_memory(tmp_path: Path) -> None:
     """8,000 pictures, 0.4 GB decoded, in less than 60 MB more than the same training on four of them."""
     (tmp_path / "photos").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

@@ -289,7 +289,7 @@ def step(run: Path) -> int:
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_where_one_rank_is_killed_the_other_ends_in_seconds_and_the_run_goes_on(
+def test_if_one_rank_is_killed_the_other_ends_in_seconds_and_the_run_resumes(
     victim: int, digits: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -311,7 +311,7 @@ def test_where_one_rank_is_killed_the_other_ends_in_seconds_and_the_run_goes_on(
 
 
 @pytest.mark.parametrize("pressed", [(0,), (0, 1)], ids=["first", "group"])
-def test_ctrl_c_stops_both_between_two_steps_and_two_go_on(
+def test_ctrl_c_stops_both_ranks_between_steps_and_two_resume(
     pressed: tuple[int, ...], digits: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -375,7 +375,7 @@ def launched(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     }
 
 
-def test_the_command_line_starts_two_and_torchrun_goes_on_with_them(launched: dict[str, Any]) -> None:
+def test_the_command_line_starts_two_ranks_and_torchrun_resumes(launched: dict[str, Any]) -> None:
     code, out, err = launched["stopped"]
     assert (code, out) == (130, ""), err
     assert err.splitlines()[-1] == "isthmus: stopped; the same command with --resume continues the run"
@@ -388,12 +388,12 @@ def test_the_command_line_starts_two_and_torchrun_goes_on_with_them(launched: di
     assert not list(launched["run"].rglob(".*"))
 
 
-def test_what_is_to_be_noted_is_noted_once(launched: dict[str, Any]) -> None:
+def test_notes_of_ranks_appear_once(launched: dict[str, Any]) -> None:
     for _, _, err in (launched["stopped"], launched["done"]):
         assert err.count("no bottleneck any more") == 1
 
 
-def test_a_sigterm_is_a_ctrl_c_where_nobody_else_hears_it() -> None:
+def test_sigterm_acts_like_ctrl_c_without_another_handler() -> None:
     with pytest.raises(KeyboardInterrupt), joint_failure(SimpleNamespace(world_size=1)):  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -421,7 +421,7 @@ RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
         ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3"}, (3, 2)),
     ],
 )
-def test_what_torchrun_or_slurm_has_started_counts(
+def test_processes_of_torchrun_and_slurm_are_detected(
     environment: dict[str, str], expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():

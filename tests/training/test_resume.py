@@ -80,7 +80,7 @@ def test_a_resumed_run_is_the_undisturbed_one(
     assert same(fit(model(), table, out=tmp_path / "run", resume=True, **RECIPE | options), whole)
 
 
-def test_a_plateau_goes_on_where_it_was(line: Any, table: np.ndarray, tmp_path: Path) -> None:
+def test_a_plateau_schedule_resumes(line: Any, table: np.ndarray, tmp_path: Path) -> None:
     def flat() -> Any:
         return line(lambda loss, step: 0 * loss + 1)
 
@@ -108,7 +108,7 @@ def test_a_second_ctrl_c_in_the_middle_of_a_step_leaves_a_run_that_resumes(table
     assert same(fit(model(), table, out=tmp_path / "run", resume=True, **RECIPE), whole)
 
 
-def test_ctrl_c_is_again_what_it_was_after_a_training(table: np.ndarray, tmp_path: Path) -> None:
+def test_ctrl_c_is_restored_after_a_training(table: np.ndarray, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     stop(tmp_path / "run", table)
     assert signal.getsignal(signal.SIGINT) is before
@@ -180,7 +180,7 @@ PROGRESSIVE = [
 
 
 @pytest.mark.parametrize(("recipe", "options", "keys"), PROGRESSIVE)
-def test_more_epochs_are_the_longer_training_or_refused_whatever_else_follows_progress(
+def test_more_epochs_equal_the_longer_training_or_are_refused(
     recipe: str, options: dict[str, Any], keys: dict[str, Any], table: np.ndarray, tmp_path: Path
 ) -> None:
     data = np.tile(table, 4).reshape(-1, 1, 4, 4) if recipe == "deep" else table

@@ -149,7 +149,7 @@ def test_where_the_steps_are_faster_than_planned_more_of_them_spend_the_budget(
     assert time.perf_counter() - began > 1.4
 
 
-def test_a_training_that_is_done_well_before_its_budget_says_why(table: np.ndarray) -> None:
+def test_a_training_that_ends_before_its_budget_notes_the_reason(table: np.ndarray) -> None:
     def faster(training: Training) -> None:
         training.early_stopping.budget *= 100  # as if the steps took next to none of the time that was measured
 
@@ -173,7 +173,7 @@ def test_a_machine_that_becomes_slow_stops_within_a_step(table: np.ndarray) -> N
     assert {"loss", "validation_loss"} <= set(run.history[0])
 
 
-def test_what_is_done_between_epochs_counts_too(table: np.ndarray) -> None:
+def test_time_between_epochs_counts(table: np.ndarray) -> None:
     def wait(training: Training) -> None:
         time.sleep(0.1)
         training.finished = training.finished or ("too late" if len(training.history) == 12 else "")
@@ -184,14 +184,14 @@ def test_what_is_done_between_epochs_counts_too(table: np.ndarray) -> None:
     assert time.perf_counter() - began < 0.6
 
 
-def test_what_is_done_before_the_first_step_counts_too(table: np.ndarray) -> None:
+def test_time_before_the_first_step_counts(table: np.ndarray) -> None:
     began = time.perf_counter()
     run = fit(model(), table, budget=1.0, callbacks={"start": lambda _: time.sleep(0.8)}, **LONG)
     assert run.finished == "stopped: the budget is spent"
     assert 0.9 < time.perf_counter() - began < 1.1
 
 
-def test_a_stopped_run_goes_on_with_the_time_that_is_left(table: np.ndarray, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_with_the_remaining_time(table: np.ndarray, tmp_path: Path) -> None:
     def stop(training: Training) -> None:
         time.sleep(0.05)
         if training.step == 12:

@@ -35,13 +35,13 @@ def test_workers_do_not_change_the_result(recipe: str) -> None:
     assert same(trained(recipe), trained(recipe, workers=2))
 
 
-def test_micro_batches_of_what_a_worker_made_add_up_to_the_same() -> None:
+def test_micro_batches_of_a_worker_batch_add_up_to_the_same() -> None:
     a, b = trained(workers=1), trained(workers=1, micro_batch=3)
     for x, y in zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True):
         torch.testing.assert_close(x, y)
 
 
-def test_a_run_that_ctrl_c_stopped_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_run_stopped_by_ctrl_c_resumes_to_the_same_weights(tmp_path: Path) -> None:
     model = create("denoise", shape=(3, 24, 24), corruption="gaussian:0.1,jpeg:10-90", channels=(4, 8), crop=16)
     told = {"step": lambda training: training.step == 4 and os.kill(os.getpid(), signal.SIGINT)}
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The figures of a model: which there are for which kind, and that each is what its name says."""
+"""The metrics of evaluate: which exist for which model, and their definitions."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def test_data_that_do_not_fit_are_refused(shape: tuple[int, ...], run_of: RunOf)
     assert "\n" not in str(error.value)
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path, digits: Any) -> None:
+def test_a_path_without_a_run_is_refused(tmp_path: Path, digits: Any) -> None:
     with pytest.raises(BadInput, match="no such run folder"):
         evaluate(tmp_path / "nothing", digits)
 

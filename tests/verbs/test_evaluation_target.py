@@ -1,4 +1,4 @@
-"""What a run is scored against: a truth that is named, another damage, and a run that knows no clean picture."""
+"""The target of an evaluation: a ground truth, another corruption, and runs trained on noisy images only."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_run_that_knows_no_clean_picture_asks_for_one(alone: Path, digits: Any
         ({"truth": np.zeros((60, 1, 9, 8), np.uint8)}, "9×8"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_line(alone: Path, digits: Any, how: Any, says: str) -> None:
+def test_invalid_comparisons_are_refused_in_one_line(alone: Path, digits: Any, how: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says) as error:
         evaluate(alone, digits, **how)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Every recipe as an ONNX file, run by onnxruntime beside the model it came from."""
+"""Every recipe as an ONNX file, compared with its model in onnxruntime."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def whole_cells(model: Autoencoder, z: Tensor) -> tuple[int, ...]:
     return (model.shape[0], *(side * stride for side in z.shape[2:]))
 
 
-def test_a_file_names_what_is_open_and_says_what_it_is(case: Case) -> None:
+def test_a_file_has_dynamic_axes_and_metadata(case: Case) -> None:
     file, model = onnx.load(case.session(None) and case.files[None]), case.model
     onnx.checker.check_model(file, full_check=True)
     sides = {value.name: dims(value) for value in [*file.graph.input, *file.graph.output]}
@@ -271,7 +271,7 @@ def test_a_run_folder_becomes_a_file_that_knows_its_range_and_no_folder(tmp_path
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_data_of_another_range_does_not_change_what_the_input_is(tmp_path: Path) -> None:
+def test_the_input_is_in_0_to_1_for_any_data_range(tmp_path: Path) -> None:
     """A model trained on floats from -1 to 1 takes them as they are; the file takes what they become, in [0, 1]."""
     model = new("undercomplete", (6,))
     model.about["input"] = {"shape": [6], "range": [-1.0, 1.0], "float": True}
@@ -406,7 +406,7 @@ def test_numbers_that_are_none_are_not_taken_for_equal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_onnx_has_no_words_for_is_told_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_operations_that_onnx_lacks_are_refused_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(IsthmusError, match="cannot be converted to ONNX") as told:
         export(with_bottleneck(Asking((11,), (4,))), tmp_path / "it.onnx")
     assert "\n" not in str(told.value)
@@ -422,7 +422,7 @@ def test_someones_own_modules_are_refused_as_model_and_as_run(tmp_path: Path) ->
     assert not (tmp_path / "it.onnx").exists()
 
 
-def test_an_out_that_cannot_be_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+def test_an_invalid_out_is_refused_before_the_work(tmp_path: Path) -> None:
     model, out = new("linear", (5,)), tmp_path / "it.onnx"
     with pytest.raises(BadInput, match="did you mean 'encoder'"):
         export(model, out, "encode")

@@ -339,7 +339,7 @@ def one_line(error: pytest.ExceptionInfo[BadInput]) -> bool:
 # -- what is published --
 
 
-def test_what_a_user_needs_arrives_byte_for_byte_in_one_commit(hub: Hub, run: Path) -> None:
+def test_one_commit_publishes_the_files_byte_for_byte(hub: Hub, run: Path) -> None:
     assert push_to_hub(run, "me/faces", message="as they were") == f"{hub.url}/me/faces"
     repo = hub.repos["me/faces"]
     assert repo.messages == ["as they were"]
@@ -457,7 +457,7 @@ def test_private_is_kept_or_nothing_is_sent(hub: Hub, run: Path) -> None:
         (lambda run: (run / "metrics.json").write_text("{"), "cannot be read"),
     ],
 )
-def test_what_is_no_whole_run_is_refused_before_a_word_is_sent(spoil: Any, says: str, hub: Hub, run: Path) -> None:
+def test_an_incomplete_run_is_refused_before_any_request(spoil: Any, says: str, hub: Hub, run: Path) -> None:
     spoil(run)
     with pytest.raises(BadInput, match=says) as error:
         push_to_hub(run, "me/faces")
@@ -468,7 +468,7 @@ def test_what_is_no_whole_run_is_refused_before_a_word_is_sent(spoil: Any, says:
 # -- there and back --
 
 
-def test_what_comes_back_is_the_same_to_the_bit(hub: Hub, run: Path, cache: Path) -> None:
+def test_a_downloaded_model_is_equal_to_the_bit(hub: Hub, run: Path, cache: Path) -> None:
     push_to_hub(run, "me/faces")
     ours, theirs = isthmus.load(run), from_hub("me/faces")
     assert equal(ours, theirs)
@@ -513,7 +513,7 @@ def test_a_revision_pins_it(hub: Hub, run: Path) -> None:
         from_hub("me/faces", revision="v9")
 
 
-def test_what_could_be_executed_is_never_asked_for(hub: Hub, run: Path, tmp_path: Path) -> None:
+def test_executable_files_are_never_requested(hub: Hub, run: Path, tmp_path: Path) -> None:
     push_to_hub(run, "me/faces")
     whole = dict(hub.repos["me/faces"].files)
     bad = ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl", "modeling.py", "setup.py"]
@@ -562,7 +562,7 @@ def test_without_network_the_cache_is_enough(hub: Hub, run: Path, monkeypatch: p
     assert one_line(error)
 
 
-def test_nothing_is_told_to_the_hub_but_what_it_needs(
+def test_requests_hold_no_private_information(
     hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     import huggingface_hub.constants as constants
@@ -597,7 +597,7 @@ def test_nothing_is_told_to_the_hub_but_what_it_needs(
 # -- what goes wrong --
 
 
-def test_a_token_that_is_missing_or_may_not_write_is_told(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_read_only_token_is_reported(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match=r"me/faces: this token lacks the permission at http.*rights to create") as error:
         push_to_hub(run, "me/faces", token=READER)
     assert one_line(error)
@@ -632,7 +632,7 @@ def test_a_name_that_no_repository_has_is_refused(name: str, hub: Hub, run: Path
     assert hub.repos == {}
 
 
-def test_a_hub_that_is_not_there_is_told(cache: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported(cache: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -644,7 +644,7 @@ def test_a_hub_that_is_not_there_is_told(cache: Path, run: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_what_answers_but_is_no_hub_is_told(status: int, hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_is_reported(status: int, hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = [(".*", ("GET", "HEAD", "POST"), lambda handler, **_: handler.say(b"<html>Log in</html>", status))]
     monkeypatch.setattr(f"{__name__}.ROUTES", page)
     for use in (lambda: from_hub("me/faces"), lambda: push_to_hub(run, "me/faces")):
@@ -653,7 +653,7 @@ def test_what_answers_but_is_no_hub_is_told(status: int, hub: Hub, run: Path, mo
         assert one_line(error)
 
 
-def test_a_repository_without_a_run_is_told(hub: Hub, run: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_repository_without_a_run_is_reported(hub: Hub, run: Path, cache: Path, tmp_path: Path) -> None:
     push_to_hub(run, "me/faces")
     whole = hub.repos["me/faces"].files
     hub.publish("me/empty", {})
@@ -700,7 +700,7 @@ def test_a_cut_download_is_mended(hub: Hub, run: Path) -> None:
     assert len(tries) == 3  # the prior once, the model twice
 
 
-def test_a_short_download_is_told_and_leaves_nothing_to_load(hub: Hub, run: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_truncated_download_is_reported_and_leaves_no_run(hub: Hub, run: Path, cache: Path, tmp_path: Path) -> None:
     push_to_hub(run, "me/faces")
 
     def short(handler: Handler, content: bytes) -> bool:

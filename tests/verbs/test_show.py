@@ -42,7 +42,7 @@ def scan(path: Path, units: np.ndarray, kind: str, bits: int, **header: Any) -> 
         (np.uint16, 12, {"RescaleSlope": 0.5, "RescaleIntercept": 3, "RescaleType": "OD"}, 3, 2050.5, "OD"),
     ],
 )
-def test_a_scan_is_told_in_its_own_units(
+def test_a_scan_is_described_in_its_units(
     kind: str, dtype: Any, bits: int, header: dict[str, Any], low: float, high: float, units: str, tmp_path: Path
 ) -> None:
     slope, intercept = header.get("RescaleSlope", 1), header.get("RescaleIntercept", 0)

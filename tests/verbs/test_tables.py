@@ -1,4 +1,4 @@
-"""Tables of sensors: each column counts, and comes back in its own units."""
+"""Tables of sensors: every column counts, and is reconstructed in its units."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_a_person_reads_a_table_of_columns(run: Any, capsys: pytest.CaptureFixtu
     assert [line.split()[0] for line in lines[-3:]] == ["rpm", "temp", "vib"]
 
 
-def test_a_table_comes_back_with_its_names(run: Any, tmp_path: Path) -> None:
+def test_a_reconstructed_table_has_its_names(run: Any, tmp_path: Path) -> None:
     np.savetxt(tmp_path / "new.csv", sensors(9, 6)[:, [2, 0, 1]], delimiter=",", header="vib,rpm,temp", comments="")
     isthmus.reconstruct(run.path, tmp_path / "new.csv", out=tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_text().splitlines()[0] == "rpm,temp,vib"
     assert np.allclose(np.loadtxt(tmp_path / "again.csv", delimiter=",", skiprows=1), sensors(9, 6), rtol=0.05)
 
 
-def test_show_says_what_the_columns_are(tmp_path: Path) -> None:
+def test_show_lists_the_columns(tmp_path: Path) -> None:
     lines = [f"{n},{n * n % 17 + 0.5},{'ab'[n % 2]},{n % 3}" for n in range(20)]
     (tmp_path / "rows.csv").write_text("id,load,mode,label\n" + "\n".join(lines))
     facts, _ = isthmus.show(tmp_path / "rows.csv")
@@ -103,7 +103,7 @@ def test_show_says_what_the_columns_are(tmp_path: Path) -> None:
     assert facts["columns"] == kinds
 
 
-def test_rows_come_back_in_their_own_units(run: Any, tmp_path: Path) -> None:
+def test_rows_are_reconstructed_in_their_units(run: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows := sensors(50, 4).astype(np.float32))
     isthmus.reconstruct(run.path, tmp_path / "rows.npy", out=tmp_path / "again.npy")
     apart = np.abs(np.load(tmp_path / "again.npy") - rows).mean(0)

@@ -1,4 +1,4 @@
-"""The size of a detector's pictures follows from its budget, and the score of what finds from its self-check."""
+"""The image size of a detector follows from its budget, and the score of `repairing` from its self-check."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_pictures_are_as_large_as_the_budget_affords(monkeypatch: pytest.MonkeyP
     assert side(monkeypatch, 10, (1, 80, 60)) is None, "nothing is enlarged"
 
 
-def test_a_budget_makes_large_pictures_smaller_and_says_so(tmp_path: Path) -> None:
+def test_a_budget_downsizes_large_images_with_a_note(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     (tmp_path / "good").mkdir()
     for number in range(8):
@@ -57,7 +57,7 @@ def test_a_budget_makes_large_pictures_smaller_and_says_so(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("sees", "best"), [("features", "features"), ("nothing", "marks+ssim"), ("ssim", "marks+ssim")]
 )
-def test_the_score_that_tells_defects_best_is_taken_and_the_first_where_none_is_better(sees: str, best: str) -> None:
+def test_the_best_score_is_chosen_and_the_first_without_a_better_one(sees: str, best: str) -> None:
     """The parts of `sees` say how far a picture is from even; the others are the same for all."""
     model = isthmus.create("detect", shape=(1, 64, 64), channels=(8, 8, 8, 8))
 

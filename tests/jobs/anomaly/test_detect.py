@@ -1,4 +1,4 @@
-"""Good ones are learned from; what is not like them is found, and where."""
+"""Detectors trained on normal items detect anomalous ones, and their regions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_what_is_bad_is_told_from_what_is_good(run: Path, parts: Path) -> None:
+def test_anomalous_images_are_separated_from_normal_ones(run: Path, parts: Path) -> None:
     figures = isthmus.evaluate(run, str(parts))
     assert figures["image_auroc"] > 0.95
     assert set(figures["per_kind"]) == {"one", "scratch"}
@@ -144,7 +144,7 @@ def test_defects_that_are_shown_draw_the_line_and_a_share_overrules_it(run: Path
     assert Detector.load(tmp_path).defect_threshold == detector.defect_threshold
 
 
-def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Path, tmp_path: Path) -> None:
+def test_defects_used_for_calibration_are_recorded_and_not_evaluated(parts: Path, tmp_path: Path) -> None:
     shown = {"bad": str(parts / "test/scratch"), "epochs": 5, "code": 8, "quiet": True}
     isthmus.train("detect", parts, out=tmp_path / "run", **shown)
     told = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
@@ -157,7 +157,7 @@ def test_a_run_that_was_shown_defects_says_so_and_they_are_not_judged(parts: Pat
     assert set(figures["per_kind"]) == {"one"}
 
 
-def test_other_good_ones_draw_the_line_instead_of_those_held_back(parts: Path, tmp_path: Path) -> None:
+def test_good_sets_the_calibration_images(parts: Path, tmp_path: Path) -> None:
     isthmus.train(
         "detect",
         parts,
@@ -216,7 +216,7 @@ def test_rows_of_numbers_are_looked_at_too(tmp_path: Path) -> None:
     assert not (tmp_path / "report/heatmaps").exists()
 
 
-def test_what_cannot_be_asked_is_refused(run: Path, parts: Path, tmp_path: Path) -> None:
+def test_invalid_options_are_refused(run: Path, parts: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="unknown score 'errors'"):
         isthmus.train("detect", parts, out=tmp_path / "a", epochs=1, quiet=True, score="errors")
     with pytest.raises(BadInput, match="a share between 0 and 1"):
@@ -244,7 +244,7 @@ def test_maps_are_nothing_where_two_pictures_agree_and_local_where_they_do_not()
     assert pooled(torch.arange(10.0)[None], "worst", 0.2).tolist() == [8.5]
 
 
-def test_neighbours_are_the_nearest_of_all(tmp_path: Path) -> None:
+def test_neighbors_are_the_nearest_of_all(tmp_path: Path) -> None:
     codes = torch.randn(1200, 5, generator=torch.Generator().manual_seed(1))
     near = NearestNeighbors.fit(codes, k=2)
     asked = codes[:700] + 0.01
@@ -264,7 +264,7 @@ def test_a_run_of_every_kind_looks_the_same_after_it_is_loaded(kind: str, parts:
     assert alone.score == pytest.approx(found.score[2:3], rel=1e-5, abs=1e-4)
 
 
-def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
+def test_the_map_of_marks_and_ssim_is_that_of_the_marks(parts: Path, tmp_path: Path) -> None:
     keys = {"kind": "repairing", "score": "marks+ssim"}
     isthmus.train("detect", parts, out=tmp_path / "run", epochs=1, quiet=True, **keys)
     model, x = isthmus.load(tmp_path / "run"), open_data(str(parts / "test/one")).floats()[:3]
@@ -277,7 +277,7 @@ def test_where_is_said_by_the_marks_alone(parts: Path, tmp_path: Path) -> None:
     assert model.detect(x, unit=True).map == pytest.approx(blurred(marks, 2.0) / detector.places[0], rel=1e-3)
 
 
-def test_what_is_no_part_at_all_is_bad_though_no_blemish_is_found_in_it(tmp_path: Path) -> None:
+def test_out_of_distribution_images_are_anomalous_without_a_defect(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     good = (100 + 10 * random.normal(size=(40, 32, 32))).clip(0, 255).astype(np.uint8)
     isthmus.train("detect", good, out=tmp_path / "run", kind="repairing", epochs=1, quiet=True)
@@ -353,7 +353,7 @@ def test_pictures_of_mixed_sizes_are_seen_whole(tmp_path: Path) -> None:
             assert heat.size == file.size
 
 
-def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Path, tmp_path: Path) -> None:
+def test_the_onnx_file_of_a_detector_equals_the_detector(run: Path, parts: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     model = isthmus.load(run)
     model.path, halves = None, {"train": np.arange(100), "validation": np.arange(100, 130)}
@@ -373,7 +373,7 @@ def test_the_file_of_a_detector_says_what_the_detector_says(run: Path, parts: Pa
     assert "score" in json.loads(session.get_modelmeta().custom_metadata_map["detector"])
 
 
-def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None:
+def test_too_few_normal_images_are_refused_before_training(tmp_path: Path) -> None:
     x = np.zeros((2, 12, 12), np.uint8)
     with pytest.raises(BadInput, match=r"2 normal items, validation=0\.1: no item is held back"):
         isthmus.train("detect", x, out=tmp_path / "run", epochs=1, quiet=True)
@@ -382,7 +382,7 @@ def test_too_few_good_ones_are_refused_before_a_training(tmp_path: Path) -> None
         isthmus.train("detect", np.zeros((40, 12), np.float32), out=tmp_path / "run", validation=0.0, test=0.0)
 
 
-def test_what_cannot_be_used_is_said_before_a_training(parts: Path, tmp_path: Path) -> None:
+def test_unusable_options_are_refused_before_training(parts: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     Image.new("L", (9, 9)).save(tmp_path / "black.png")
     wrong = [
@@ -421,7 +421,7 @@ def test_a_frame_is_made_to_fit_as_a_file_is(run: Path, parts: Path, tmp_path: P
         model.detect(gray, false_alarms=3)
 
 
-def test_what_is_not_there_is_said_before_a_training_and_no_items_are_no_error(run: Path, tmp_path: Path) -> None:
+def test_missing_data_are_refused_before_training_and_no_items_are_no_error(run: Path, tmp_path: Path) -> None:
     for key, told in (
         ("good", "good=nowhere: no such"),
         ("bad", "bad=nowhere: no such"),

@@ -1,4 +1,4 @@
-"""What evaluate says of a detector where nothing tells normal from anomalous pictures."""
+"""evaluate of a detector on data without labels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_without_labels_there_are_scores_and_no_figures_of_restoration(tmp_path:
         assert not [name for name in figures if "psnr" in name or "mse" in name]
 
 
-def test_a_training_that_was_too_short_is_said_wherever_its_scores_are(tmp_path: Path) -> None:
+def test_a_too_short_training_is_noted_with_its_scores(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8)
     with pytest.warns(Note, match="trained for 1 of the 2,000 steps that this network needs, too few to judge"):
         isthmus.train("detect", frames, out=tmp_path / "run", epochs=1, quiet=True)
@@ -45,9 +45,9 @@ def test_a_training_that_was_too_short_is_said_wherever_its_scores_are(tmp_path:
     assert "too few to judge" in (tmp_path / "report/index.html").read_text()
     facts = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
     assert (facts["steps"], facts["steps_it_takes"]) == (1, 2000)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         isthmus.train("detect", frames, out=tmp_path / "long", epochs=1, least_steps=1, quiet=True)
-    assert not [one for one in told if "too few to judge" in str(one.message)]
+    assert not [one for one in caught if "too few to judge" in str(one.message)]
 
 
 def test_a_table_of_labels_judges_a_flat_folder(tmp_path: Path) -> None:
@@ -64,9 +64,13 @@ def test_a_table_of_labels_judges_a_flat_folder(tmp_path: Path) -> None:
     figures = isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "labels.csv")
     assert (figures["good"], figures["bad"], figures["image_auroc"]) == (5, 5, 1.0)
     assert set(figures["per_kind"]) == {"anomalous", "bad", "scratch"}
-    for text, told in (("a.png,1", "no rows"), ("0.png,1\nx.png,0", "x.png: no such picture"), ("0.png,", "no label")):
+    for text, reason in (
+        ("a.png,1", "no rows"),
+        ("0.png,1\nx.png,0", "x.png: no such picture"),
+        ("0.png,", "no label"),
+    ):
         (tmp_path / "wrong.csv").write_text(text)
-        with pytest.raises(BadInput, match=told):
+        with pytest.raises(BadInput, match=reason):
             isthmus.evaluate(tmp_path / "run", tmp_path / "new", labels=tmp_path / "wrong.csv")
     with pytest.raises(BadInput, match="need a folder of images"):
         isthmus.evaluate(tmp_path / "run", good, labels=tmp_path / "labels.csv")

@@ -1,4 +1,4 @@
-"""Heatmaps, masks and maps are of the size of the files, and hold what was found and nothing else."""
+"""Heatmaps, masks and maps have the size of the files and hold the detected regions only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stranger found broken once: the numbers a method takes, what a resume mends, what is never written over."""
+"""Regressions: dtypes of arguments, resume of finished runs, files that are never overwritten."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_model_of_the_built_in_digits_takes_the_arrays_of_the_same_name() -> N
     assert np.allclose(model.encode(test), codes, atol=0.05)  # 0..16 was rounded to 0..255
 
 
-def test_resume_writes_again_what_a_finished_run_has_lost() -> None:
+def test_resume_rewrites_missing_files_of_a_finished_run() -> None:
     keys = {**QUICK, "patience": 1, "epochs": 6, "lr": 0.05}
     whole = isthmus.train("undercomplete", "digits", out="run", code=3, **keys)
     kept = {name: tensor.clone() for name, tensor in whole.model.state_dict().items()}

@@ -100,7 +100,7 @@ def test_an_array_is_written_in_the_numbers_of_the_training(run_of: RunOf, digit
 
 
 @pytest.mark.parametrize("name", ["out.png", "out.npy", "out"])
-def test_what_exists_is_not_written_over_without_force(name: str, run_of: RunOf, digits: Any, tmp_path: Path) -> None:
+def test_existing_files_need_force(name: str, run_of: RunOf, digits: Any, tmp_path: Path) -> None:
     out = tmp_path / name
     reconstruct(run_of("conv"), digits, out=out, first=3)
     with pytest.raises(BadInput, match="exists already"):
@@ -192,7 +192,7 @@ def test_a_type_without_a_prior_warns(recipe: str, run_of: RunOf) -> None:
         assert generate(run_of(recipe), 2).shape == (2, 1, 8, 8)
 
 
-def test_new_pictures_go_where_the_suffix_says(run_of: RunOf, tmp_path: Path) -> None:
+def test_the_suffix_decides_the_format_of_generated_images(run_of: RunOf, tmp_path: Path) -> None:
     run = run_of("variational")
     for name in ("grid.png", "film.gif", "array.npy", "table.csv", "folder"):
         assert generate(run, 4, out=tmp_path / name) == tmp_path / name

@@ -1,4 +1,4 @@
-"""A built-in set, an array in a file, a part of a folder: what DATA is, restored."""
+"""Restoration of a built-in set, an array file, and a part of a folder."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_part_of_a_built_in_set() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 9, 11), (5, 1, 9, 11), (5, 3, 9, 11), (5, 9, 11, 3), (5, 9, 11, 4)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.int64])
-def test_an_array_file_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], dtype: Any) -> None:
+def test_an_array_file_gives_the_same_kind_of_array(shape: tuple[int, ...], dtype: Any) -> None:
     whole, white = np.dtype(dtype).kind != "f", {np.uint16: 65535}.get(dtype, 255)
     x = RANDOM.integers(0, white + 1, shape).astype(dtype) if whole else RANDOM.uniform(0, 1, shape).astype(dtype)
     x.flat[0] = white if whole else 1
@@ -109,7 +109,7 @@ def test_a_part_of_a_folder() -> None:
     assert len(list(Path("all").iterdir())) == 10
 
 
-def test_what_is_no_set_of_pictures_is_told_in_one_line() -> None:
+def test_data_other_than_images_are_refused_in_one_line() -> None:
     np.save("rows.npy", np.zeros(20))
     np.save("x.npy", np.eye(9)[None])
     write_photo("a.png", Photo(np.zeros((5, 5, 1), np.uint8)))

@@ -1,4 +1,4 @@
-"""A hole that is deeper than a model fills never becomes black; what has no noise is left as it is."""
+"""A hole deeper than the receptive field never becomes black; images without noise stay unchanged."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_small_pictures_and_drawings_are_left_as_they_are() -> None:
     assert choose_denoiser(Photo(padded)).model == "denoise-color"
 
 
-def test_a_mask_that_marks_what_to_keep_is_refused(tmp_path: Path) -> None:
+def test_an_inverted_mask_is_refused(tmp_path: Path) -> None:
     """A scratch of two rows, black on white: filling all the rest would leave a blur."""
     picture = np.full((120, 160, 3), 90, np.uint8)
     mask = np.full((120, 160), 255, np.uint8)

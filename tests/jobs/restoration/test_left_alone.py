@@ -1,4 +1,4 @@
-"""What denoise leaves alone, because it is no noise: texture, dithering, dots of print; and how it says so."""
+"""denoise leaves texture, dithering and halftone unchanged, with a note."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_noise_that_all_channels_share_is_removed(slope: np.ndarray, gray: bool)
     assert ((after - truth) ** 2).mean() < 0.3 * ((noisy - truth) ** 2).mean()
 
 
-def test_noise_below_the_limit_is_told_with_the_limit_and_the_way_round_it(
+def test_noise_below_the_limit_is_noted_with_the_limit_and_the_option(
     slope: np.ndarray, tmp_path: Path, capsys: Any
 ) -> None:
     noisy = (slope + np.random.default_rng(3).normal(0, 2.3, slope.shape)) * 4095 / 255

@@ -1,4 +1,4 @@
-"""What is found in a picture: noise, its correlation, JPEG blocks; and the model that is chosen by it."""
+"""Estimates of noise, its correlation and JPEG quality; and the model chosen by them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_sigma_is_estimated(deep: bool) -> None:
 
 
 @pytest.mark.parametrize("sigma", [3, 10, 30])
-def test_texture_is_no_noise_and_white_noise_is_found_beside_it(scene: np.ndarray, sigma: float) -> None:
+def test_texture_is_no_noise_and_white_noise_on_it_is_detected(scene: np.ndarray, sigma: float) -> None:
     clean, found = estimate_noise(scene), estimate_noise(white(scene, sigma))
     assert clean is not None
     assert found is not None
@@ -189,7 +189,7 @@ def test_the_figures_of_a_film_say_the_model_and_why_once(scene: np.ndarray, tmp
 
 
 @needs_models
-def test_it_is_said_which_model_and_why(scene: np.ndarray, tmp_path: Path, capsys: Any) -> None:
+def test_the_model_and_the_reason_are_reported(scene: np.ndarray, tmp_path: Path, capsys: Any) -> None:
     with pytest.warns(Note, match=r"^denoise-color: white noise of σ 1[45]\.\d$"):
         isthmus.denoise(white(scene, 15))
     with pytest.warns(Note, match=r"^no model: neither noise nor JPEG artifacts found"):
@@ -205,7 +205,7 @@ def test_it_is_said_which_model_and_why(scene: np.ndarray, tmp_path: Path, capsy
 
 
 @needs_models
-def test_a_named_model_is_used_whatever_is_found(scene: np.ndarray) -> None:
+def test_a_named_model_is_always_used(scene: np.ndarray) -> None:
     assert not np.array_equal(isthmus.denoise(scene, model="denoise-real"), scene)
 
 

@@ -1,4 +1,4 @@
-"""Numbers of any type, depth and unit are restored alike, and come back in their own numbers."""
+"""Values of any dtype, depth and unit are restored alike, in their dtype and unit."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def test_the_range_of_a_picture(dtype: Any, low: float, high: float, expected: t
     x = np.linspace(low, high, 256).reshape(16, 16).astype(dtype)
     assert own_range(x) == expected
     model = Shift()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Note)
         found = isthmus.denoise(x, model=model)
-    assert bool(told) == (expected not in ((0, 1), (0, 65535)) and dtype != np.uint8)
+    assert bool(caught) == (expected not in ((0, 1), (0, 65535)) and dtype != np.uint8)
     assert found.dtype == x.dtype
     white = max(expected[1], high)
     moved = np.minimum(x + 0.1 * (expected[1] - expected[0]), white if np.dtype(dtype).kind != "f" else np.inf)
@@ -94,7 +94,7 @@ def test_figures_are_of_shares_of_white() -> None:
     assert rows[1]["sigma"] == pytest.approx(rows[0]["sigma"], rel=0.01)
 
 
-def test_what_a_format_cannot_hold_is_written_as_shares_of_white() -> None:
+def test_unsupported_types_are_written_as_shares_of_white() -> None:
     x = np.linspace(-500, 500, 256).reshape(16, 16).astype(np.float32)
     tifffile.imwrite("a.tif", x)
     model = Shift()

@@ -1,4 +1,4 @@
-"""Restoration with stand-ins for the nets: what is promised of pixels, files and folders whatever the net is."""
+"""Restoration with stand-ins for the networks: pixels, files and folders."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3), (7, 9, 1), (7, 9, 4), (3, 7, 9), (1, 7, 9), (2, 3, 7, 9), (1, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-def test_an_array_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], dtype: Any) -> None:
+def test_an_array_gives_the_same_kind_of_array(shape: tuple[int, ...], dtype: Any) -> None:
     x = RANDOM.uniform(0, 1, shape).astype(dtype) if np.dtype(dtype).kind == "f" else noise(*shape).astype(dtype)
     for model in (identity(3), identity(1)):
         found = isthmus.denoise(x, model=model)
@@ -119,7 +119,7 @@ def test_an_array_comes_back_as_the_same_kind_of_array(shape: tuple[int, ...], d
         (np.zeros(9, np.uint8), "9 is not an image"),
     ],
 )
-def test_what_is_no_picture_is_refused(array: np.ndarray, says: str) -> None:
+def test_non_images_are_refused(array: np.ndarray, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         isthmus.denoise(array, model=identity())
 
@@ -145,7 +145,7 @@ def test_strength_is_how_much_of_the_change_is_made() -> None:
         isthmus.denoise(x, model=negative(), strength=-1)
 
 
-def test_a_gray_net_does_the_channels_of_a_colour_picture_one_by_one() -> None:
+def test_a_gray_model_restores_color_channels_one_by_one() -> None:
     x = noise(20, 30, 3)
     seen = []
 
@@ -158,7 +158,7 @@ def test_a_gray_net_does_the_channels_of_a_colour_picture_one_by_one() -> None:
     assert np.abs(found - x / 2).max() <= 0.51
 
 
-def test_a_colour_net_leaves_a_gray_picture_gray() -> None:
+def test_a_color_model_keeps_gray_images_gray() -> None:
     x = noise(20, 30)
     tint = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)
     found = isthmus.denoise(x, model=StandIn(lambda x: x + tint))
@@ -167,7 +167,7 @@ def test_a_colour_net_leaves_a_gray_picture_gray() -> None:
     assert np.abs(found - np.clip(x + 255 * luma, 0, 255)).max() <= 1
 
 
-def test_a_gray_net_enlarges_the_luma_and_the_colour_does_not_shift() -> None:
+def test_a_gray_model_upscales_luma_without_a_color_shift() -> None:
     flat = np.broadcast_to(np.array([200, 30, 90], np.uint8), (12, 9, 3))
     assert np.abs(isthmus.upscale(flat, model=nearest(3, 1)).astype(int) - [200, 30, 90]).max() <= 1
     gray = np.repeat(noise(12, 9, 1), 3, -1)
@@ -205,7 +205,7 @@ def test_best_in_tiles_is_best_at_once() -> None:
 # -- holes --
 
 
-def test_what_is_outside_of_the_hole_stays_to_the_bit() -> None:
+def test_pixels_outside_the_hole_are_equal_to_the_bit() -> None:
     for dtype in (np.uint8, np.uint16, np.float64):
         x = (RANDOM.uniform(0, 1, (40, 50, 3)) * (1 if dtype == np.float64 else np.iinfo(dtype).max)).astype(dtype)
         hole = RANDOM.uniform(0, 1, (40, 50)) < 0.3
@@ -231,14 +231,14 @@ def test_a_mask_is_read_as_people_make_them() -> None:
     soft = np.where(hole, 255, 0).astype(np.uint8)
     soft[2, 2] = 100
     write_photo("white.png", Photo(soft[..., None]))
-    write_photo("colour.tif", Photo(np.repeat(soft[..., None], 3, -1).astype(np.uint16) * 257))
+    write_photo("color.tif", Photo(np.repeat(soft[..., None], 3, -1).astype(np.uint16) * 257))
     write_photo("opaque.png", Photo(soft[..., None], np.full((6, 8), 255, np.uint8)))
     write_photo("clear.png", Photo(np.zeros((6, 8, 3), np.uint8), 255 - soft))
 
     def changed(mask: Any, **how: Any) -> np.ndarray:
         return isthmus.inpaint("a.png", mask, model=negative(), **how)[..., 0] == 155
 
-    for mask in ("white.png", Path("colour.tif"), "opaque.png", soft, soft / 255, hole, hole[..., None]):
+    for mask in ("white.png", Path("color.tif"), "opaque.png", soft, soft / 255, hole, hole[..., None]):
         assert np.array_equal(changed(mask), hole)
     with pytest.warns(Note, match=r"transparent part, 8% of the mask, is the hole"):
         assert np.array_equal(changed("clear.png"), hole)
@@ -387,7 +387,7 @@ def test_hidden_color_is_that_of_the_nearest_visible_pixels() -> None:
 # -- watermarks --
 
 
-def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
+def test_an_image_without_watermark_is_unchanged_with_a_note() -> None:
     """Nothing, single pixels, a region that the net doubts, and more than a mark can cover."""
     odds = np.zeros((30, 40))
     single, doubted, all_over, sure = (odds.copy() for _ in range(4))
@@ -429,7 +429,7 @@ def test_a_picture_without_a_mark_stays_as_it_is_and_that_is_said() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_outside_of_the_found_mask_stays_to_the_bit(channels: int) -> None:
+def test_pixels_outside_the_predicted_mask_are_equal_to_the_bit(channels: int) -> None:
     x = RANDOM.integers(0, 250, (30, 40, 3), dtype=np.uint8)
     x[5:9, 6:20] = 255
     write_photo("a.png", Photo(x))
@@ -580,7 +580,7 @@ def test_a_result_is_named_after_its_own_input_also_when_it_comes_later(tmp_path
     assert read_photo("later/a.jpg.png").pixels.min() >= 190
 
 
-def test_what_is_done_stays_and_the_rest_can_be_done(folder: Path) -> None:
+def test_finished_results_stay_and_resume_does_the_rest(folder: Path) -> None:
     """After Ctrl-C, or an error in the middle."""
     (folder / "broken.png").unlink()
     (folder / "phone.heic").unlink()
@@ -648,7 +648,7 @@ def test_a_folder_of_masks_goes_with_a_folder_of_pictures(folder: Path) -> None:
     assert not [name for name in Path().iterdir() if name.name.startswith(".")]
 
 
-def test_what_is_in_the_way_is_told_before_the_work() -> None:
+def test_existing_outputs_are_refused_before_the_work() -> None:
     write_photo("a.png", Photo(noise(5, 5, 3)))
     write_photo("there.png", Photo(noise(5, 5, 3)))
     write_photo("b-side-by-side.png", Photo(noise(5, 5, 3)))
@@ -676,7 +676,7 @@ def test_what_is_in_the_way_is_told_before_the_work() -> None:
 # -- figures --
 
 
-def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_with_ground_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part at a time, and those of the metrics all the same."""
     from isthmus.jobs.restoration import comparison
 
@@ -697,7 +697,7 @@ def test_figures_beside_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_enlarged_is_compared_as_super_resolution_is(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upscaling_is_scored_by_the_super_resolution_protocol(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from isthmus.jobs.restoration import comparison
 
     monkeypatch.setattr(comparison, "PART", 9)
@@ -774,9 +774,9 @@ def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(BadInput, match="no model upscale-3 is shipped"):
         isthmus.upscale(noise(44, 44), scale=3)
     with pytest.raises(
-        BadInput, match="denoise-grey: neither a run folder nor a shipped model; shipped are denoise-gray"
+        BadInput, match="denoise-gray: neither a run folder nor a shipped model; shipped are denoise-gray"
     ):
-        isthmus.denoise(noise(20, 20), model="denoise-grey")
+        isthmus.denoise(noise(20, 20), model="denoise-gray")
 
 
 def test_a_model_of_another_job_is_refused() -> None:

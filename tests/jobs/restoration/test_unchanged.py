@@ -1,4 +1,4 @@
-"""A picture that is left alone comes back to the byte where its format may stay, else to the bit."""
+"""An unchanged image is copied to the byte if its format is kept, else equal to the bit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_file_is_copied(verb: str, clean: Path, tmp_path: Path) -> None:
         assert out.read_bytes() == (clean / name).read_bytes()
 
 
-def test_in_a_folder_what_may_keep_its_format_is_copied(clean: Path, tmp_path: Path) -> None:
+def test_unchanged_files_of_the_same_format_are_copied_in_folders(clean: Path, tmp_path: Path) -> None:
     isthmus.denoise(clean, out=tmp_path / "out")
     assert (tmp_path / "out" / "b.png").read_bytes() == (clean / "b.png").read_bytes()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "c.png")), np.asarray(Image.open(clean / "c.webp")))

@@ -43,7 +43,7 @@ def test_noise_around_0_to_1_is_no_other_scale(sigma: float) -> None:
     assert own_range(noisy.astype(np.float32)) == (0.0, 1.0)
 
 
-def test_a_folder_of_floats_keeps_their_scale_and_8_bits_beside_them_refuse_it(tmp_path: Path) -> None:
+def test_a_folder_of_floats_keeps_its_scale_and_refuses_8_bit_files(tmp_path: Path) -> None:
     for number in range(3):
         tifffile.imwrite(tmp_path / f"{number}.tif", (2 * CLEAN - 1).astype(np.float32))
     assert open_data(tmp_path).range == (-1.0, 1.0)

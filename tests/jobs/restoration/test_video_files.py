@@ -1,4 +1,4 @@
-"""What a video file is besides its pixels, and how these are held: the same in the film that is written."""
+"""Properties of a video file besides its pixels, and that they are kept."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_the_pixel_aspect(name: str) -> None:
     assert seen(name)["aspect"] == Fraction(32, 27)
 
 
-def test_a_container_that_loses_the_pixel_aspect_says_so() -> None:
+def test_a_lost_pixel_aspect_is_noted() -> None:
     (note,) = denoised(film("a.mp4", aspect=Fraction(32, 27)), "out.webm")[1]
     assert "pixel aspect 32/27 is lost; .mp4 and .mov would keep it" in note
 
@@ -219,7 +219,7 @@ def test_transparency(name: str, pix_fmt: str, codec: str) -> None:
     assert pixels("out" + Path(name).suffix)[0].shape[-1] == 4
 
 
-def test_each_loss_is_said_once() -> None:
+def test_each_loss_is_noted_once() -> None:
     film("a.mov", "argb", "qtrle")
     out, notes = denoised("a.mov", "out.mp4")
     assert len(notes) == 2
@@ -424,7 +424,7 @@ ALPHA, GRAY = ["yuva420p", "yuva444p10le", "gbrap", "argb"], ["gray", "gray10le"
 
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("format", [*YUV, *ALPHA, *GRAY, "gbrp", "gbrp10le", "bgr24", "rgb48le"])
-def test_a_frame_that_nobody_changes_stays_to_the_last_bit(format: str, full: bool) -> None:
+def test_an_unchanged_frame_is_equal_to_the_bit(format: str, full: bool) -> None:
     """FFmpeg's scaler loses up to a level and a half of full-range and of deep gray frames."""
     import av
 

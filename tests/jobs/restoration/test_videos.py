@@ -122,7 +122,7 @@ def seen(name: str) -> tuple[list[np.ndarray], list[Fraction], list[bytes], Any]
         ("a.webm", "libopus", "libvpx-vp9"),
     ],
 )
-def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: str) -> None:
+def test_sound_times_and_colors_of_a_video_stay(name: str, sound: str, codec: str) -> None:
     frames = [np.roll(CLEAN, 8 * number, 1) for number in range(9)]
     video(name, frames, sound=sound, codec=codec)
     out = f"out{Path(name).suffix}"
@@ -135,7 +135,7 @@ def test_sound_times_and_colours_of_a_video_stay(name: str, sound: str, codec: s
     assert len(after[0]) == 9
     for x, y in zip(before[0], after[0], strict=True):
         assert np.abs(x.astype(int) - y).mean() < 3  # 6 where the chroma moves by a pixel
-        assert np.abs(x.astype(float).mean((0, 1)) - y.mean((0, 1))).max() < 0.7  # no colour shift
+        assert np.abs(x.astype(float).mean((0, 1)) - y.mean((0, 1))).max() < 0.7  # no color shift
     assert nothing_left(out)
 
 
@@ -228,13 +228,13 @@ def gif_frames(name: str) -> tuple[list[np.ndarray], list[int], Any]:
         return frames, times, image.info.get("loop")
 
 
-def test_a_gif_keeps_its_times_its_loop_and_its_colours() -> None:
+def test_a_gif_keeps_its_times_its_loop_and_its_colors() -> None:
     times = [40, 100, 70, 500]
-    colour = [np.roll(CLEAN, number, 1) for number in range(4)]
+    color = [np.roll(CLEAN, number, 1) for number in range(4)]
     clear = [np.dstack([frame, np.where(np.arange(64) < 20 + number, 255, 0) * np.ones((48, 1))]) for number, frame in
-             enumerate(colour)]  # fmt: skip
+             enumerate(color)]  # fmt: skip
     cases = {
-        "colour": (colour, {"loop": 3}),
+        "color": (color, {"loop": 3}),
         "gray": ([noise(40, 30) for _ in range(4)], {}),
         "clear": ([frame.astype(np.uint8) for frame in clear], {"loop": 0, "disposal": 2}),
     }
@@ -254,12 +254,12 @@ def test_a_gif_keeps_its_times_its_loop_and_its_colours() -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("colour", [False, True])
-def test_a_tiff_of_several_pages(deep: bool, colour: bool) -> None:
-    pages = [noise(20, 30 + number, *([3] if colour else []), deep=deep) for number in range(4)]  # of several sizes
+@pytest.mark.parametrize("color", [False, True])
+def test_a_tiff_of_several_pages(deep: bool, color: bool) -> None:
+    pages = [noise(20, 30 + number, *([3] if color else []), deep=deep) for number in range(4)]  # of several sizes
     with tifffile.TiffWriter("a.tif") as file:
         for page in pages:
-            file.write(page, photometric="rgb" if colour else "minisblack", metadata=None, description="cells",
+            file.write(page, photometric="rgb" if color else "minisblack", metadata=None, description="cells",
                        resolution=(300, 300), resolutionunit="INCH", contiguous=False)  # fmt: skip
     isthmus.denoise("a.tif", model=NEGATIVE, out="out.tif")
     with tifffile.TiffFile("out.tif") as file:
@@ -299,7 +299,7 @@ def stack(name: str, frames: list[np.ndarray]) -> str:
     return name
 
 
-def test_what_makes_no_sense_is_told_before_the_work() -> None:
+def test_invalid_options_are_refused_before_the_work() -> None:
     stack("a.tif", [noise(9, 9)] * 3)
     stack("there.tif", [noise(9, 9)] * 3)
     stack("short.tif", [noise(9, 9)] * 2)
@@ -324,7 +324,7 @@ def test_what_makes_no_sense_is_told_before_the_work() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".gif", pytest.param(".mp4", marks=needs_av)])
-def test_what_stops_a_film_leaves_nothing(suffix: str) -> None:
+def test_an_error_in_a_video_leaves_no_files(suffix: str) -> None:
     frames = [noise(48, 64) for _ in range(5)]
     name = f"a{suffix}"
     if suffix == ".mp4":
@@ -395,7 +395,7 @@ def test_masks_go_by_the_number_of_the_frame() -> None:
     assert "and 3 more" in str(told[-1].message)
 
 
-def test_flicker_is_the_sigma_of_what_changes_from_frame_to_frame() -> None:
+def test_flicker_is_the_sigma_of_changes_between_frames() -> None:
     scene = np.clip(np.add.outer(np.arange(120), np.arange(160))[..., None] * 0.5 + 50, 0, 255)
     for sigma in (3, 20):
         still, moving, deep = Flicker(), Flicker(), Flicker()

@@ -58,10 +58,10 @@ def mixed() -> dict[str, list[np.ndarray]]:
 
 
 def notes_of(**how: Any) -> list[str]:
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         isthmus.denoise("in", model=StandIn(), out="out", **how)
-    return [str(one.message) for one in told if issubclass(one.category, Note)]
+    return [str(one.message) for one in caught if issubclass(one.category, Note)]
 
 
 def frames_of(name: str) -> list[np.ndarray]:
@@ -97,8 +97,8 @@ def test_resume_leaves_films_that_are_there() -> None:
 def test_a_broken_film_is_named_and_the_rest_is_done() -> None:
     mixed()
     Path("in/broken.gif").write_bytes(Path("in/sub/moving.gif").read_bytes()[:-300])
-    told = notes_of()
-    assert any("1 broken of 5 files skipped: broken.gif" in note for note in told)
+    caught = notes_of()
+    assert any("1 broken of 5 files skipped: broken.gif" in note for note in caught)
     assert Path("out/stack.tif").exists()
     assert not Path("out/broken.gif").exists()
 
@@ -155,7 +155,7 @@ def test_videos_among_pictures_and_their_truth() -> None:
     assert len(frames_of("again.mp4")) == 3
 
 
-def test_what_is_learned_from_leaves_films_out_and_says_so() -> None:
+def test_training_leaves_videos_out_with_a_note() -> None:
     mixed()
     Path("in/a.mp4").write_bytes(b"film")
     assert any("in/: 1 film is left out; frames of films are used once" in note for note in open_data("in").notes)
