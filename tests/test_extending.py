@@ -99,7 +99,10 @@ def test_a_job_of_another_package_learns_label_maps(run: Any, tmp_path: Path) ->
     run("segment", "run", "x", "--out", "labels.npy")
     found = np.load(tmp_path / "labels.npy")
     truth = np.stack([np.asarray(Image.open(tmp_path / "y" / f"{name}.png")) for name in sorted(map(str, range(12)))])
-    assert (found == truth)[truth < 255].mean() > 0.9
+    share = (found == truth)[truth < 255].mean()
+    assert share > 0.9
+    assert json.loads(run("evaluate", "run", "x", "--truth", "y", "--json"))["accuracy"] == pytest.approx(share)
+    assert "needs label maps" in run("evaluate", "run", "x", code=2)
     run("train", "segmenter", "x", "--out", "run", "--resume")
 
 

@@ -201,7 +201,7 @@ def test_an_encoder_alone_gives_the_same_codes_and_symbols(case: Case) -> None:
 
 def test_a_decoder_alone_gives_the_same_pictures(case: Case) -> None:
     if case.model.has_skips:
-        with pytest.raises(BadInput, match="skips from the encoder too"):
+        with pytest.raises(BadInput, match="also takes skips from the encoder"):
             case.session("decoder")
         return
     session = case.session("decoder")

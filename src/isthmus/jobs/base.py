@@ -73,7 +73,11 @@ class Job:
         return None
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Metrics of this job on `source`; None to compute the metrics of any autoencoder."""
+        """Metrics of this job on `source`; None to compute the metrics of any autoencoder.
+
+        options: split, first, labels and truth as for isthmus.evaluate; degraded: whether truth, sigma or corruption is
+        given.
+        """
         return None
 
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:

@@ -53,13 +53,14 @@ def evaluate(
     also for a run trained on noisy images only without one of truth, sigma and corruption.
     """
     model = as_model(run, device)
-    damage = damage_for(model, truth, sigma, corruption)
+    job = job_of(model)
+    damage = None if job.target else damage_for(model, truth, sigma, corruption)  # a target of another kind is no image
     if source is None:
         origin = model.about.get("data", {})
         source = origin.get("path") or origin.get("name")
     degraded = any(one is not None for one in (truth, sigma, corruption))
-    how = {"split": split, "first": first, "labels": labels, "degraded": degraded}
-    if (of_the_job := job_of(model).evaluate(model, source, how)) is not None:
+    how = {"split": split, "first": first, "labels": labels, "truth": truth, "degraded": degraded}
+    if (of_the_job := job.evaluate(model, source, how)) is not None:
         figures = of_the_job | training_figures(model)
         if model.path is not None and first is None:
             remember(model, f"{figures['data']}:{figures.get('split', 'judged')}", figures)

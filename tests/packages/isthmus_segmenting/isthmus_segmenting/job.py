@@ -16,5 +16,10 @@ class Segmenting(Job):
     commands = "isthmus_segmenting.commands"
     target = "labels"
 
+    def evaluate(self, model: Any, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        from isthmus_segmenting.segment import accuracy
+
+        return accuracy(model, source, options)
+
     def next_steps(self, model: Any, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         return [f"isthmus segment {run} {data} --out labels.npy"]
