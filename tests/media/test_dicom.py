@@ -130,9 +130,13 @@ def test_an_enlarged_one_lies_over_the_same_place(tmp_path: Path) -> None:
 def test_a_dicom_as_a_picture_and_the_other_way_round(tmp_path: Path) -> None:
     stored = scan(tmp_path / "a.dcm")
     for name in ("b.png", "b.tif"):
-        isthmus.denoise(tmp_path / "a.dcm", model=Same(), out=tmp_path / name)
+        with pytest.warns(Note, match=r"the 12 bits are scaled to 0\.\.65535; \.dcm keeps the values"):
+            isthmus.denoise(tmp_path / "a.dcm", model=Same(), out=tmp_path / name)
         found = read_photo(tmp_path / name).pixels[..., 0]
         assert np.array_equal(found, np.rint(stored / 4095 * 65535))
+    scan(tmp_path / "inverted.dcm", kind="MONOCHROME1")
+    with pytest.warns(Note, match="and inverted, as MONOCHROME1"):
+        isthmus.denoise(tmp_path / "inverted.dcm", model=Same(), out=tmp_path / "d.png")
     with pytest.raises(BadInput, match=r"a DICOM is written from a DICOM only, which .* is not"):
         isthmus.denoise(tmp_path / "b.png", model=Same(lambda x: pytest.fail("worked")), out=tmp_path / "c.dcm")
     with pytest.raises(BadInput, match="from a DICOM only"):

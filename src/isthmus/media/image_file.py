@@ -231,6 +231,12 @@ def _note_losses(path: Path, suffix: str, photo: Photo) -> None:
         better = [kind for kind in better if kind != ".png" or photo.bands is None]
         hint = f"; {', '.join(better)} can" if better else ""
         warnings.warn(f"{path}: {suffix} cannot hold {', '.join(lost)}{hint}", Note, stacklevel=3)
+    data = photo.info.dicom
+    if data is not None and suffix != ".dcm" and photo.deep:
+        scaled = f"{data.get('BitsStored')} bits are scaled to 0..65535"
+        inverted = ", and inverted, as MONOCHROME1 is dark at high values"
+        inverted = inverted if data.get("PhotometricInterpretation") == "MONOCHROME1" else ""
+        warnings.warn(f"{path}: the {scaled}{inverted}; .dcm keeps the values", Note, stacklevel=3)
     note_left_out(path, photo.info)
 
 
