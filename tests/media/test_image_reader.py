@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,3 +253,28 @@ def test_packed_12_bits_are_white_at_4095(tmp_path: Path) -> None:
     )
     found = read_picture(tmp_path / "a.tif")
     assert np.array_equal(found[0], (numbers.astype(int) * 65535 + 2047) // 4095)
+
+
+def test_a_small_file_is_opened_once_for_its_header_and_once_for_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    opened: list[str] = []
+    real = Path.open
+
+    def counted(path: Path, *how: Any, **keys: Any) -> Any:
+        opened.append(path.name)
+        return real(path, *how, **keys)
+
+    monkeypatch.setattr(Path, "open", counted)
+    for path in paths:
+        peek(path)
+    assert opened == ["a.png", "b.png"]
+    for path in paths:
+        peek(path)
+        read_picture(path)
+    assert opened == ["a.png", "b.png"] * 2
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(paths[0])
+    assert peek(paths[0]).height == 4, "a changed file is read again"

@@ -18,43 +18,43 @@ from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
-from isthmus.jobs.anomaly.detector import detector_of
+from isthmus.jobs.anomaly.detector import Detector, detector_of
 from isthmus.jobs.anomaly.evaluate_images import evaluate_detector, separation, unlabeled
 
 
 def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Metrics for Job.evaluate; None without a detector, or if the restoration of degraded data is asked for."""
-    if detector_of(model) is None or options["degraded"]:
+    detector = detector_of(model)
+    if detector is None or options["degraded"]:
         return None
     labels, split, first = (options[name] for name in ("labels", "split", "first"))
     is_complete, images = split is None and first is None, len(model.shape) == 3
     if images and is_folder(source):
         layout = anomaly_folders(Path(source)) if labels is None else labeled_by(Path(source), Path(labels))
         if is_complete and (layout.kinds or labels is not None):
-            return {"data": Path(source).name, **evaluate_detector(model, Path(source), layout)}
+            return {"data": Path(source).name, **evaluate_detector(model, detector, Path(source), layout)}
         source = layout.open(like=model.about["input"])  # without anomalous kinds: the normal images of the folder
     elif labels is not None:
         raise BadInput(f"labels={labels}: need a folder of images and a run of detect")
     data = open_for(model, source)
     if not images:
-        figures = evaluate_rows(model, data) if is_complete else {}
+        figures = evaluate_rows(model, detector, data) if is_complete else {}
         return {"data": name_of(data), **figures, **skipped_files(data.skipped)} if figures else None
     part = split or ("test" if len(parts_of(data, model).get("test", ())) else "all")
     data = open_for(model, data, split=part, first=first)
-    figures = unlabeled(model, data, part) | skipped_files(data.skipped)
+    figures = unlabeled(model, detector, data, part) | skipped_files(data.skipped)
     return {"data": name_of(data), "split": part, "items": len(data), **figures}
 
 
-def evaluate_rows(model: Autoencoder, data: Data) -> dict[str, Any]:
+def evaluate_rows(model: Autoencoder, detector: Detector, data: Data) -> dict[str, Any]:
     """The metrics of evaluate_detector for labeled rows.
 
     The label of normal rows is that of the training option normal=, else the only one of the training table; with
     several, a note asks for the option. Of the training table only the test split counts. Empty if there are no
     labels, or only normal or anomalous rows.
     """
-    detector = detector_of(model)
     schema = Schema.of(data.table) if data.table is not None else None
-    if detector is None or schema is None or schema.label is None or data.labels is None:
+    if schema is None or schema.label is None or data.labels is None:
         return {}
     values = schema.label.values
     if not (normal := schema.normal or (values[0] if len(values) == 1 else "")):

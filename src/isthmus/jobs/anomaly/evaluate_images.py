@@ -20,7 +20,7 @@ from isthmus.data.mask_files import read_mask
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import first_of, is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
-from isthmus.jobs.anomaly.detector import detector_of
+from isthmus.jobs.anomaly.detector import Detector
 from isthmus.jobs.anomaly.reliability import warn_of_calibration
 
 AT_ONCE = 32  # images read and scored together
@@ -30,7 +30,7 @@ CALIBRATED = (
 )
 
 
-def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) -> dict[str, Any]:
+def evaluate_detector(model: Autoencoder, detector: Detector, folder: Path, layout: AnomalyFolders) -> dict[str, Any]:
     """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks.
 
     Normal images are those of test/good, or else the images of the normal folder that were not trained on. f1 and
@@ -38,8 +38,6 @@ def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) 
     Unreadable files are named and left out. Raises BadInput without normal or without anomalous images.
     """
     layout = without_calibration_items(with_labels(layout), model)
-    detector = detector_of(model)
-    assert detector is not None
     warn_of_calibration(detector)
     scores: list[float] = []
     kinds: list[str] = []
@@ -55,7 +53,7 @@ def evaluate_detector(model: Autoencoder, folder: Path, layout: AnomalyFolders) 
             masks += [mask_for(image, model) for image in images]
     calibrated = False
     if "good" not in kinds:
-        normal, calibrated = held_back(model, layout)
+        normal, calibrated = held_back(model, detector, layout)
         for x in normal:
             scores += (finding := detector(model, x)).score.tolist()
             kinds += ["good"] * len(x)
@@ -117,14 +115,12 @@ def separation(score: np.ndarray, anomalous: np.ndarray, threshold: float, calib
     }
 
 
-def unlabeled(model: Autoencoder, data: Data, part: str) -> dict[str, Any]:
+def unlabeled(model: Autoencoder, detector: Detector, data: Data, part: str) -> dict[str, Any]:
     """The threshold, the median and highest score, and over_threshold, the share of items above the threshold.
 
     On the test split of the training data (normal items that were neither trained nor calibrated on) that share is
     false_alarm_rate. A note says that there are no labels.
     """
-    detector = detector_of(model)
-    assert detector is not None
     warn_of_calibration(detector)
     batches = Batches(data, np.arange(len(data)))
     score = np.concatenate([detector(model, x).score.numpy() for x in batches]).astype(float)
@@ -188,7 +184,7 @@ def mask_for(image: LabeledImages, model: Autoencoder) -> np.ndarray | None:
     return np.asarray(resize(mask, model.shape[1], model.shape[2], stretch=True)[0] > 127)
 
 
-def held_back(model: Autoencoder, layout: AnomalyFolders) -> tuple[Batches, bool]:
+def held_back(model: Autoencoder, detector: Detector, layout: AnomalyFolders) -> tuple[Batches, bool]:
     """The normal images that the model was not trained on (in another folder, all of them), and whether the threshold
     was calibrated on them."""
     data = open_for(model, layout.open(like=model.about["input"]))
@@ -197,5 +193,4 @@ def held_back(model: Autoencoder, layout: AnomalyFolders) -> tuple[Batches, bool
     parts = parts_of(data, model)
     name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")
     rows = parts[name] if name else np.arange(0)
-    detector = detector_of(model)
-    return Batches(data, rows), bool(name) and detector is not None and detector.calibrated_on == name
+    return Batches(data, rows), bool(name) and detector.calibrated_on == name
