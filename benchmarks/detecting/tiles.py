@@ -156,18 +156,22 @@ def masks_of(folder: Path, stem: str) -> Path | None:
     return next((path for name in (stem, f"{stem}_mask") if (path := folder / f"{name}.png").is_file()), None)
 
 
-def trained_run(top: Path, run: Path) -> Any:
-    """The model: trained as anyone would on the top folder, but in half precision, for time; a run that is there is
-    gone on with."""
+def of_seed(run: Path, seed: int) -> Path:
+    return run.with_name(f"{run.name}-{seed}")
+
+
+def trained_run(top: Path, run: Path, seed: int) -> Any:
+    """The model, trained with defaults on the top folder, but in half precision, for time; resumed if it exists."""
     how: dict[str, Any] = {"good": str(top / "validation" / "good"), "validation": 0.0, "test": 0.0}
-    return isthmus.train("detect", top, out=run, resume=True, seed=0, precision="bf16-mixed", **how).model
+    out = of_seed(run, seed)
+    return isthmus.train("detect", top, out=out, resume=True, seed=seed, precision="bf16-mixed", **how).model
 
 
-def ours(top: Path, run: Path) -> dict[str, Any]:
+def ours(top: Path, run: Path, seed: int) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trained_run(top, run)
-        return evaluated(top, run)
+        trained_run(top, run, seed)
+        return evaluated(top, of_seed(run, seed))
 
 
 def evaluated(top: Path, run: Path) -> dict[str, Any]:
