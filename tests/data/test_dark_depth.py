@@ -14,7 +14,7 @@ from isthmus.data import open_data
 from isthmus.data.preparation import prepared
 from isthmus.errors import Note
 from isthmus.jobs.restoration.apply_model import with_range
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 RUN = {"shape": [1, 16, 16], "range": [0.0, 65535.0], "dtype": "uint16"}
 FRAMES = np.random.default_rng(0).integers(0, 4096, (3, 16, 16)).astype(np.uint16)

@@ -12,7 +12,7 @@ from PIL import Image
 from isthmus.errors import BadInput, Note
 from isthmus.inference.result import MASK, Kind, Result
 from isthmus.inference.runner import run
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 
 def inverted(photo: Photo, name: str) -> Result:

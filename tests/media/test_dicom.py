@@ -12,7 +12,8 @@ import pytest
 import isthmus
 from isthmus.data import open_data, peek
 from isthmus.errors import BadInput, Note
-from isthmus.media.image_file import Photo, read_photo, write_photo
+from isthmus.media.image_file import read_photo, write_photo
+from isthmus.media.photo import Photo
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom import uid  # noqa: E402

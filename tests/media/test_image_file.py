@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image, ImageCms
 
 from isthmus.errors import BadInput, Note
-from isthmus.media.image_file import Info, Photo, read_photo, write_photo
+from isthmus.media.image_file import Info, read_photo, write_photo
+from isthmus.media.photo import Photo
 
 RANDOM = np.random.default_rng(0)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

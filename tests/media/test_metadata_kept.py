@@ -15,7 +15,8 @@ from PIL import Image
 import isthmus
 from isthmus.data import open_data
 from isthmus.errors import Note
-from isthmus.media.image_file import Photo, read_photo, write_photo
+from isthmus.media.image_file import read_photo, write_photo
+from isthmus.media.photo import Photo
 
 RANDOM = np.random.default_rng(0)
 AUTHOR = "© 2024 Jörg"

@@ -11,7 +11,7 @@ from PIL import Image
 
 import isthmus
 from isthmus.data import open_data
-from isthmus.data.folders import find_pictures
+from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
 from isthmus.media.image_file import read_photo, write_photo
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data.base import Data
+from isthmus.data.find_images import films_left_out, find_pictures
 from isthmus.data.folder_roles import NORMAL, PARTS, role_of, subfolders
-from isthmus.data.folders import films_left_out, find_pictures, open_pictures
+from isthmus.data.folders import open_pictures
 from isthmus.data.mask_files import MaskIndex, are_masks, masks_among, read_mask, shared_masks
 from isthmus.errors import BadInput
 

@@ -6,9 +6,9 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+from isthmus.data.find_images import find_pictures
 from isthmus.data.folder_layout import MARKED, AnomalyFolders, LabeledImages, anomaly_folders
 from isthmus.data.folder_roles import role_of
-from isthmus.data.folders import find_pictures
 from isthmus.errors import BadInput
 
 NORMAL_LABELS = ("0", "0.0", "false", "negative")  # besides the names of normal folders

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data.builtin import is_builtin
-from isthmus.data.folders import ARRAY, find_pictures
+from isthmus.data.find_images import ARRAY, find_pictures
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput, Note
 from isthmus.media.dicom.reader import is_dicom

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.data.download import checksum
-from isthmus.data.folders import ARRAY, find_pictures
+from isthmus.data.find_images import ARRAY, find_pictures
 from isthmus.data.mask_files import without_masks
 from isthmus.data.shards import INDEX
 from isthmus.errors import BadInput, Note

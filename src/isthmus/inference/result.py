@@ -18,7 +18,8 @@ from isthmus.data import peek
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.dicom.reader import is_dicom
-from isthmus.media.image_file import Photo, write_photo
+from isthmus.media.image_file import write_photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.base import Film
 
 # The first bytes of files of a format, by the suffixes of the format.

@@ -35,7 +35,7 @@ from isthmus.inference.result import (
 )
 from isthmus.inference.result_names import check_format, output_names
 from isthmus.inference.source import Source, open_source
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.training.progress import Progress
 
 

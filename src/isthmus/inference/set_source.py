@@ -19,8 +19,8 @@ from isthmus.inference.image import to_dtype
 from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import OutputWriter
 from isthmus.media.bit_depth import full_range, rescale
-from isthmus.media.image_file import Photo
 from isthmus.media.npy_images import save_array
+from isthmus.media.photo import Photo
 from isthmus.store import is_run
 
 ACCEPTED_PICTURES = "H×W, H×W×C, C×H×W, N×H×W, N×C×H×W and N×H×W×C are accepted"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data import Data, is_builtin, is_picture_name
-from isthmus.data.folders import find_pictures, nothing_in
+from isthmus.data.find_images import find_pictures, nothing_in
 from isthmus.data.pairs import without_suffix
 from isthmus.data.selection import Selection, select_files
 from isthmus.data.shards import is_shards
@@ -23,7 +23,8 @@ from isthmus.inference.inputs import select_items
 from isthmus.inference.result import RunOptions
 from isthmus.inference.result_names import result_name, video_result_name
 from isthmus.inference.set_source import open_images, photo_reader, run_of, to_stored_array, write_set
-from isthmus.media.image_file import NOT_READ, Photo, check_name, read_photo
+from isthmus.media.image_file import NOT_READ, check_name, read_photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.containers import VIDEOS
 
 ONE_ITEM = "split and first select items of a folder or a data set, and "

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 import isthmus
 from isthmus.data import open_data
 from isthmus.errors import BadInput, Note
-from isthmus.media.image_file import Photo, read_photo, write_photo
+from isthmus.media.image_file import read_photo, write_photo
+from isthmus.media.photo import Photo
 
 RANDOM = np.random.default_rng(0)
 

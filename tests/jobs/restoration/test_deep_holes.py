@@ -13,7 +13,7 @@ import isthmus
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.restoration.deep_holes import deep_part, fill_smoothly
 from isthmus.jobs.restoration.model_choice import choose_denoiser
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 COFFEE = skimage.data.coffee()[:300, :300]
 

@@ -15,7 +15,7 @@ from isthmus import models
 from isthmus.cli import main
 from isthmus.errors import Note
 from isthmus.jobs.restoration.model_choice import choose_denoiser
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 HIGH, WIDE = 160, 240
 needs_models = pytest.mark.skipif("denoise-real" not in models.names(), reason="denoise-real is not shipped yet")

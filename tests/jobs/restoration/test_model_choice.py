@@ -20,8 +20,9 @@ from isthmus.corruptions import corruption
 from isthmus.errors import Note
 from isthmus.jobs.restoration.degradation import estimate_noise, jpeg_quality
 from isthmus.jobs.restoration.model_choice import ModelChooser, choose_denoiser, choose_for_video, model_warning
-from isthmus.media.image_file import Photo, read_photo
+from isthmus.media.image_file import read_photo
 from isthmus.media.metadata import Info
+from isthmus.media.photo import Photo
 from isthmus.media.video.open import open_video
 from isthmus.types import Context, Noise, Sample
 

@@ -21,7 +21,8 @@ from isthmus.errors import BadInput, Note
 from isthmus.inference.image import restore_array
 from isthmus.jobs.restoration.apply_model import fill_hidden
 from isthmus.jobs.restoration.masks import dilated
-from isthmus.media.image_file import Info, Photo, read_photo, write_photo
+from isthmus.media.image_file import Info, read_photo, write_photo
+from isthmus.media.photo import Photo
 from isthmus.metrics import psnr, psnr_y, ssim, ssim_y
 
 RANDOM = np.random.default_rng(0)

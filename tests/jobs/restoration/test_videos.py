@@ -24,7 +24,8 @@ import isthmus
 from isthmus.cli import main
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.restoration.films import Flicker
-from isthmus.media.image_file import Photo, read_photo, write_photo
+from isthmus.media.image_file import read_photo, write_photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.open import open_video
 
 GATHERED = 0x20 | 0x2000 | 0x4000 | 0x40000  # FFmpeg's scaler: chroma is the mean, exactly

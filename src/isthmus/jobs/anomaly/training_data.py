@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.data import Data, anomaly_folders, choose_parts, open_data
-from isthmus.data.folders import MIXED_SIZE, find_pictures
+from isthmus.data.find_images import find_pictures
+from isthmus.data.folders import MIXED_SIZE
 from isthmus.data.open import is_folder
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.anomaly.affordable_size import side_within

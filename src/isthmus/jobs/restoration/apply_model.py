@@ -18,7 +18,7 @@ from isthmus.inference.image import resize_cubic, restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.media.bit_depth import full_range, own_range
 from isthmus.media.dicom.window import window_in
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 
 def apply_model(

@@ -16,7 +16,7 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.inference.result import Kind
 from isthmus.media.bit_depth import full_range, own_range, rescale
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.media.png_tiff_writer import write_png
 from isthmus.media.resize import to_channels, to_depth
 from isthmus.metrics import ssim, y_plane

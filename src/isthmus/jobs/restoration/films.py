@@ -16,7 +16,7 @@ from isthmus.inference.result import Apply, Result
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions
 from isthmus.jobs.restoration.scores import restore_and_score
 from isthmus.media.bit_depth import full_range
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.base import Film
 from isthmus.media.video.open import open_video
 

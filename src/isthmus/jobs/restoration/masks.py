@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.folders import find_pictures
+from isthmus.data.find_images import find_pictures
 from isthmus.data.pairs import without_suffix
 from isthmus.errors import BadInput, Note
 from isthmus.inference.runner import FRAME
 from isthmus.inference.source import matching_file
-from isthmus.media.image_file import Photo, read_photo
+from isthmus.media.image_file import read_photo
+from isthmus.media.photo import Photo
 from isthmus.media.resize import to_channels
 
 

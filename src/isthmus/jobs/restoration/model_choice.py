@@ -13,7 +13,7 @@ import numpy as np
 from isthmus.errors import Note
 from isthmus.jobs.restoration.apply_model import window_of
 from isthmus.jobs.restoration.degradation import estimate_noise, is_dithered, is_drawing, jpeg_quality
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.base import Film
 from isthmus.media.video.reader import is_lossy
 

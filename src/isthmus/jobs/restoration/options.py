@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.inference.result import RunOptions
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 
 class RestoreOptions(RunOptions, total=False):

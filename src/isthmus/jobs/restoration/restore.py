@@ -32,7 +32,7 @@ from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreR
 from isthmus.jobs.restoration.pretrained import PretrainedModels
 from isthmus.jobs.restoration.scores import restore_and_score, truth_loader
 from isthmus.jobs.restoration.upscaling import make_upscaler
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 
 def denoise(

@@ -17,7 +17,8 @@ from isthmus.inference.source import is_data_set, matching_file, photos_from_arr
 from isthmus.jobs.restoration.comparison import as_8_bit, caption, scores, scores_y
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
 from isthmus.media.bit_depth import full_range, own_range, rescale
-from isthmus.media.image_file import Photo, read_photo
+from isthmus.media.image_file import read_photo
+from isthmus.media.photo import Photo
 
 FLOAT = np.dtype(np.float32)
 Truth = Callable[[str], Photo | None]

@@ -15,7 +15,7 @@ from isthmus.inference.image import resize_cubic, restore_array
 from isthmus.jobs.restoration.apply_model import fill_hidden, keep_hidden, with_range
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.jobs.restoration.pretrained import PretrainedModels
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 FACTORS = (2, 3, 4)
 MAX_PIXELS = 2**29  # pixels of a result (1.6 GB): a photo of 33 megapixels enlarged ×4

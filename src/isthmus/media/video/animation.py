@@ -16,9 +16,10 @@ from isthmus.media.bit_depth import only_noise_outside, range_of_values
 from isthmus.media.exif import read_tags
 from isthmus.media.file_content import decoding
 from isthmus.media.high_bit_depth import Layers
-from isthmus.media.image_file import Photo, photo_of
+from isthmus.media.image_file import photo_of
 from isthmus.media.image_reader import layers_of, open_image, tiff_page
 from isthmus.media.metadata import adapt_to_size, info_of_tags, note_left_out, tags_of
+from isthmus.media.photo import Photo
 from isthmus.media.png_tiff_writer import tiff_options
 from isthmus.media.resize import to_depth
 from isthmus.media.tiff import has_next_page

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from isthmus.errors import BadInput, Note
 from isthmus.media.bit_depth import full_range
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 
 
 @dataclass(frozen=True)

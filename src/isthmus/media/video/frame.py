@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.encoders import traits
 from isthmus.media.video.pixels import frame_of_samples, is_gray, samples_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import BadInput, Note
-from isthmus.media.image_file import Photo
+from isthmus.media.photo import Photo
 from isthmus.media.video.base import Frame
 from isthmus.media.video.containers import CONTAINERS
 from isthmus.media.video.encoders import Choice, Encoder, choose, suffixes_without, traits
