@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.errors import BadInput
-from isthmus.interrupt import output_begins
+
+OUTPUT_BEGAN = threading.Event()  # until then Ctrl-C on the command line leaves nothing to clean up
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     Raises BadInput if there is no space, no permission or no such folder.
     """
-    output_begins()
+    OUTPUT_BEGAN.set()
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -58,7 +60,7 @@ def atomic_folder(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 
     With `force`, files of other names that `out` holds already are kept. Raises BadInput as check_output does.
     """
-    output_begins()
+    OUTPUT_BEGAN.set()
     out = check_output(out, force=force)
     if out.is_file():
         raise BadInput(f"{out}: is a file; a path for a folder is accepted")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from importlib import import_module
 from typing import Any
 
 from isthmus.cli.threads import yield_busy_cores
 from isthmus.distributed import ProcessLost, first_rank
 from isthmus.errors import IsthmusError, Note
-from isthmus.interrupt import end_at_once
+from isthmus.files import OUTPUT_BEGAN
 
 STOPPED = 130
 FLAGS = {"--debug": "debug", "-q": "quiet", "--quiet": "quiet"}  # accepted by every command, in any position
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 success, 1 internal error, 2 bad input or options, 130 Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # this process is the command, and no other program's
-        end_at_once(lambda: _say_stopped(given), STOPPED)
+        _end_at_once(given)
     yield_busy_cores()
     flags = {FLAGS[argument] for argument in given if argument in FLAGS}
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show × and █ gets ? instead of an error
@@ -47,6 +48,25 @@ def main(arguments: list[str] | None = None) -> None:
     if code == STOPPED:
         _say_stopped(given)
     sys.exit(code)
+
+
+def _end_at_once(given: list[str]) -> None:
+    """Let Ctrl-C end the process at once until output begins, and raise KeyboardInterrupt from then on.
+
+    During set-up an exception would wait for imports and threads to finish; within the import of torch it even aborts
+    the process with a message of C++. A forked child ends without a message.
+    """
+    process = os.getpid()
+
+    def handle(number: int, frame: Any) -> None:
+        if OUTPUT_BEGAN.is_set():
+            raise KeyboardInterrupt
+        if os.getpid() == process:
+            _say_stopped(given)
+        os._exit(STOPPED)
+
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, handle)
 
 
 def _say_stopped(given: list[str]) -> None:

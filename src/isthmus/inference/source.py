@@ -83,6 +83,8 @@ def is_data_set(source: Any) -> bool:
     """Whether this is a built-in name (which precedes a file of that name), .npy, .npz, shards or Data."""
     if not isinstance(source, (str, Path)):
         return isinstance(source, Data)
+    if is_picture_name(source):
+        return False
     return is_builtin(source) or Path(source).suffix.lower() in (".npy", ".npz") or is_shards(str(source))
 
 
