@@ -21,10 +21,10 @@ from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
 from isthmus.files import check_output
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
-from isthmus.model_files import load_weights, write_config
 from isthmus.objectives import Objective
 from isthmus.registry import build, register
 from isthmus.spec import Spec
+from isthmus.store import load_weights, write_config
 from isthmus.types import Code, Context, Losses, Noise, Sample, Shape
 
 CHUNK = 256  # items in one pass at inference: memory is bounded, and all verbs use the same batches

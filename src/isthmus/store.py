@@ -13,10 +13,11 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic, cannot_write
+from isthmus.registry import config_of
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS, PARTS = "config.json", "model.safetensors", "metrics.json", "parts.json"
@@ -129,3 +130,24 @@ def remove_temporary_files(path: Path) -> None:
 
 def is_run(path: Path | str) -> bool:
     return (Path(path) / CONFIG).is_file()
+
+
+def write_config(path: Path, model: nn.Module) -> None:
+    """The part of a run that is known before training: the model, its data and options."""
+    config = {"format": FORMAT, "model": config_of(model), "about": getattr(model, "about", {})}
+    write_json(path / CONFIG, config)
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor], place: Path | str) -> None:
+    """Put `weights` into `model`; BadInput naming the first that is missing, unknown or of another shape."""
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise BadInput(f"{place}: the weights lack {name}")
+        if weights[name].shape != tensor.shape:
+            shapes = f"{tuple(weights[name].shape)}, but the config asks for {tuple(tensor.shape)}"
+            raise BadInput(f"{place}: the weights' {name} is {shapes}")
+    for name in weights:
+        if name not in expected:
+            raise BadInput(f"{place}: the weights hold {name}, which the config does not know")
+    model.load_state_dict(weights)

@@ -14,8 +14,8 @@ from isthmus import store
 from isthmus.data import Data, changed
 from isthmus.distributed import gather, shard_like
 from isthmus.errors import BadInput
-from isthmus.model_files import load_weights
 from isthmus.registry import config_of, with_defaults
+from isthmus.store import load_weights
 from isthmus.training.meters import Meters
 from isthmus.training.options import RUNTIME
 

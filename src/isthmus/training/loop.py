@@ -21,7 +21,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, record_parts, shards_of, skipping_corrupt
 from isthmus.distributed import all_reduce, fabric_of, gather, shard_like
 from isthmus.errors import Diverged
-from isthmus.model_files import load_weights, write_config
+from isthmus.store import load_weights, write_config
 from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order
 from isthmus.training.callbacks import CallbackList, Callbacks

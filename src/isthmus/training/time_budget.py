@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from isthmus.errors import Note
-from isthmus.model_files import write_config
+from isthmus.store import write_config
 from isthmus.training.meters import copy_of
 from isthmus.training.progress import duration
 
