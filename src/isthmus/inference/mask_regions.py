@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COVERED = 0.5  # probability above which a pixel counts as covered
 REGION_PROBABILITY = 0.3  # of each pixel of a region; low, because letters have soft edges
@@ -20,6 +23,7 @@ def watermark_regions(probability: np.ndarray, sure: float = MIN_PROBABILITY) ->
     of a smaller image) reach `sure`; if its half width exceeds MAX_HALF_WIDTH, they must reach
     1 − (1 − sure)^THICK_POWER, because natural images have many round objects but few thin transparent lines.
     """
+    import numpy as np  # not above: `isthmus --help` imports this module for MIN_PROBABILITY
     from scipy import ndimage
 
     inside = probability > REGION_PROBABILITY
