@@ -83,9 +83,9 @@ def test_as_json_the_cards_come_as_they_are(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.usefixtures("shipped")
 def test_a_name_that_is_not_shipped_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = said(capsys, "denoise-gray")
+    code, out, err = said(capsys, "denoise-grey")
     assert (code, out) == (2, "")
-    assert err == "isthmus: unknown shipped model 'denoise-gray': did you mean 'denoise-gray'?\n"
+    assert err == "isthmus: unknown shipped model 'denoise-grey': did you mean 'denoise-gray'?\n"
 
 
 def test_without_shipped_models_a_note_is_printed(
