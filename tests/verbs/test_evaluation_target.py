@@ -125,7 +125,7 @@ def test_each_way_of_scoring_is_kept_by_itself(tmp_path: Path, alone: Path, digi
 
 
 def test_a_run_that_knows_no_clean_picture_asks_for_one(alone: Path, digits: Any, capsys: Any) -> None:
-    with pytest.raises(BadInput, match=r"run: was trained on noisy images only; --truth PATH .* --set sigma=25"):
+    with pytest.raises(BadInput, match=r"run: was trained on degraded images; --truth PATH .* --set sigma=25"):
         evaluate(alone, digits)
     with pytest.raises(SystemExit) as exit:
         main(["evaluate", str(alone), "digits"])

@@ -50,7 +50,7 @@ def evaluate(
     truth: ground truth of `source`, which then is real degraded data, without synthetic corruption. sigma, corruption:
     white noise (of 255) or a corruption as in --set corruption, instead of the run's own. labels: for a detector: .csv
     of file and label for a folder of images. device: auto, cpu, cuda or mps; None: that of the model. Raises BadInput,
-    also for a run trained on noisy images only without one of truth, sigma and corruption.
+    also for a run trained on degraded images without one of truth, sigma and corruption.
     """
     model = as_model(run, device)
     job = job_of(model)

@@ -18,7 +18,7 @@ def damage_for(model: Autoencoder, truth: Any, sigma: float | str | None, corrup
     """The corruption applied before the model: the requested one, else the run's own; None with a ground truth.
 
     Raises BadInput for more than one of the three options, for a corruption whose output the model does not accept,
-    and without any for a run trained on noisy images only, whose data are not clean.
+    and without any for a run trained on degraded images, which are not clean.
     """
     own = model.corruption
     given = {"truth": truth, "sigma": sigma, "corruption": corruption}
