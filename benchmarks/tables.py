@@ -81,12 +81,12 @@ def restoration() -> Table:
                 scores.setdefault(name, []).append(format(row[figure], form))
         figures = {name: " / ".join(values) for name, values in scores.items()}
         cited = [
-            f"{name.removesuffix(' (published)')} {scores}"
+            f"{name.removesuffix(' (published)')} {measured}"
             for name, measured in figures.items()
             if "(published)" in name
         ]
         beside = [
-            f"{name} {scores}" for name, measured in figures.items() if name != ours and "(published)" not in name
+            f"{name} {measured}" for name, measured in figures.items() if name != ours and "(published)" not in name
         ]
         if ours in figures:
             lines.append([title, f"**{figures[ours]}**", "; ".join(beside) or "–", "; ".join(cited) or "–"])
@@ -121,7 +121,7 @@ def restoration() -> Table:
         )
     line("classic5, JPEG quality 10 / 20 / 30 / 40, PSNR", "jpeg", "denoise-real", "psnr", set="classic5")
     for dose in ("bright", "indoors", "night"):
-        title = f"CBSD68 (17 of them), a camera's noise, {dose}, without / with JPEG 75, PSNR"
+        title = f"CBSD68 (17 of them), simulated camera noise, {dose}, without / with JPEG 75, PSNR"
         line(title, "real", "chosen", "psnr", dose=dose)
     for dose in ("high", "middle", "low"):
         line(f"12 X-rays, {dose} dose, PSNR", "xray", "xray", "psnr", dose=dose)
@@ -239,7 +239,7 @@ CHOSEN = (  # the start of a row's title, in the order of README.md
     "`deep 30`",
     "400 photos of BSDS500, defaults of `conv`",
     "CBSD68, color",
-    "CBSD68 (17 of them), a camera's noise, indoors",
+    "CBSD68 (17 of them), simulated camera noise, indoors",
     "Set5, ×2",
     "Set5 + Set14, holes",
     "12 X-rays, middle dose",
@@ -277,11 +277,19 @@ def put(page: Path, name: str, rows: Table) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-if __name__ == "__main__":
+def pages() -> list[tuple[Path, str, Table]]:
+    """(page, name of the table in it, rows) of all tables."""
     made = {name: table() for name, table in TABLES.items()}
-    for name, rows in made.items():
-        put(RESULTS, name, rows)
-    put(PERFORMANCE, "different", different())
-    put(PERFORMANCE, "gpu", on_gpu())
-    put(README, "chosen", chosen(made))
+    tables = [(RESULTS, name, rows) for name, rows in made.items()]
+    return [
+        *tables,
+        (PERFORMANCE, "different", different()),
+        (PERFORMANCE, "gpu", on_gpu()),
+        (README, "chosen", chosen(made)),
+    ]
+
+
+if __name__ == "__main__":
+    for page, name, rows in pages():
+        put(page, name, rows)
     print(f"-> {RESULTS.name}, {README.name}")
