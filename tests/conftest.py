@@ -45,7 +45,7 @@ LANES = {
     "test_resume": "contract",
     "test_video": "formats",
     "test_videos": "formats",
-    "test_hub": "formats",
+    "/hub/": "formats",
     "test_readme": "docs",
     "test_demo": "docs",
     "/jobs/": "jobs",
