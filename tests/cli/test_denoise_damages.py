@@ -80,7 +80,7 @@ def test_a_run_of_noisy_pictures_alone_resumes_cleans_and_is_scored(capsys: Any)
 
     code, out, err = said(capsys, "evaluate", "run", "photos")
     assert (code, out) == (2, "")
-    assert "was trained on noisy images only" in err
+    assert "was trained on degraded images" in err
     code, out, _ = said(capsys, "evaluate", "run", "photos", "--truth", "clean", "--json")
     assert code == 0
     figures = json.loads(out)
