@@ -1,12 +1,12 @@
-"""The figures of detection, with plain baselines run beside ours.
+"""The figures of detection; plain baselines run in the same run.
 
     python benchmarks/anomaly.py [choice | choice-rows | choice-tables | choice-tiles]
                                  [mnist | fashion | ecg | tables | alarms | promise | tiles | speed]
 
-Every model is the recipe `detect` as it comes, but for what its row or the protocol names, trained on good ones of the
-official training part alone; the official test part is judged whole. The four choices are how the defaults for small
-pictures, rows, tables and large pictures were chosen, by the training part alone. Each writes
-results/anomaly-PART.json. `tiles` keeps its run in runs/, and goes on with it.
+Every model is the recipe `detect` with its defaults, unless its row or the protocol says otherwise, trained on normal
+items of the official training split; the official test split is evaluated completely. The four choices are how the
+defaults for small images, rows, tables and large images were chosen, on the training split only. Each writes
+results/anomaly-PART.json. `tiles` keeps its run in runs/, and resumes it.
 """
 
 from __future__ import annotations

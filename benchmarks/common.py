@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine it ran on, and a results file that says all of it."""
+"""Shared by all benchmarks: the machine, and the results file with its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colour pictures of any size for a benchmark: seeded crops of real photos."""
+"""Color images of any size for a benchmark: seeded crops of real photos."""
 
 from __future__ import annotations
 

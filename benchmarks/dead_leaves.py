@@ -1,9 +1,9 @@
-"""Rendered pictures to learn restoration from, free of any licence: python benchmarks/dead_leaves.py OUT [COUNT]
+"""Rendered images for training restoration, free of any license: python benchmarks/dead_leaves.py OUT [COUNT]
 
-Dead leaves (Lee, Mumford and Huang 2001): shapes of every size fall onto one another until nothing is left free, so
-that edges, occlusion and the spectrum are those of photos. Restorers learn nearly as well from them as from photos
-(Achddou, Gousseau and Ladjal 2021). A leaf is plain, shaded, striped, or has a texture of 1/f noise; its colors are
-drawn from a palette of a few hues a picture. Seeded by the picture's number.
+Dead leaves (Lee, Mumford and Huang 2001): shapes of every size fall onto one another until the image is covered, so
+edges, occlusion and the spectrum are those of photos. Restoration models trained on them are nearly as good as those
+trained on photos (Achddou, Gousseau and Ladjal 2021). A leaf is plain, shaded, striped, or has a texture of 1/f noise;
+its colors are drawn from a palette of a few hues per image. Seeded by the number of the image.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a person gets who trains with all defaults on a folder of his own: python benchmarks/defaults.py [SET ...]
+"""Trainings with all defaults on a folder of images: python benchmarks/defaults.py [SET ...]
 
-Of each set, which its name says: `SET` as it comes, `SET-budget` with --budget 60s. Every recipe is `isthmus train
-RECIPE FOLDER`, with nothing else said. Measured is the test part that the run holds back itself, beside the mean of the
-training part and PCA fitted on it, of as many numbers, at most one fewer than its items (top-k: of k numbers); all see
-the same x̃. Each writes results/defaults-SET.json, a row at a time: a benchmark that was stopped goes on.
+Each set is trained on as `SET`, with all defaults, and as `SET-budget`, with --budget 60s. Every recipe is `isthmus
+train RECIPE FOLDER` without further options. Measured is the test split that the run holds out, compared with the mean
+of the training split and PCA fitted on it, with as many components, at most one fewer than its items (top-k: k
+components); all get the same x̃. Each writes results/defaults-SET.json, row by row, so a stopped benchmark resumes.
 """
 
 from __future__ import annotations

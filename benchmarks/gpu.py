@@ -1,10 +1,10 @@
 """A prepared run on a bare machine with one NVIDIA GPU: python benchmarks/gpu.py PART ... --out RESULTS
 
-smoke: what never ran on a GPU, each in a few steps. speed: a small net and a VAE beside the same loop written by hand.
-train NAME ...: shipped models at a larger budget, one after the other, --minutes each. Every part leaves what it found
-in RESULTS at once (NAME.json, and NAME.tar with weights, config and history), so a run that is cut off loses one part.
-`--device cpu --minutes 0.2` rehearses it. What comes back is judged on held-back training pictures, never on a test
-set, by benchmarks/held_back.py, which packs what is better.
+smoke: features never run on a GPU before, a few steps each. speed: a small network and a VAE, and the same loop written
+by hand. train NAME ...: shipped models at a larger budget, one after the other, --minutes each. Every part writes its
+result to RESULTS at once (NAME.json, and NAME.tar with weights, config and history), so an interrupted run loses one
+part. `--device cpu --minutes 0.2` rehearses it. benchmarks/held_back.py evaluates the results on held-back training
+images, never on a test set, and packs better ones.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Runs of a shipped model beside the one that ships, on training pictures that neither learned from:
+"""Compare runs with the shipped model on training images that neither was trained on:
 
     python benchmarks/held_back.py NAME RUN ... [--pack]
 
-What is better there is packed (--pack: the first RUN, a folder or the NAME.tar that benchmarks/gpu.py left), and only
-then benchmarks/restoration.py looks at test sets. unwatermark is judged by `restoration.py sure` instead.
+A better run is packed (--pack: the first RUN, a folder or the NAME.tar of benchmarks/gpu.py); only then
+benchmarks/restoration.py evaluates test sets. unwatermark is evaluated by `restoration.py sure` instead.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""kill -9 at any moment of a training: the folder always loads, --resume goes on, the weights are as if nothing was.
+"""kill -9 at any moment of a training: the folder loads, and --resume gives the weights of an undisturbed run.
 
     python benchmarks/kill.py [--trials N]
 
-A process that has imported everything forks one child a session; the child trains, with a checkpoint every 0.2 seconds
-instead of every 30, and is killed. Fifty trials write results/kill.json; any other number only shows what happened.
+A process that has imported everything forks one child per session; the child trains, with a checkpoint every 0.2
+seconds instead of every 30, and is killed. Fifty trials write results/kill.json; any other number prints only.
 """
 
 from __future__ import annotations

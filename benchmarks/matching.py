@@ -1,9 +1,9 @@
-"""Pictures that show a part of another one, gray beside color, at sizes from a half to twice its own.
+"""Images that show a part of another one, in gray or color, at half to twice its size.
 
-Squares of a picture with detail in every direction are searched for at every position of the known pictures, at a
-quarter of the size, by the correlation of the detail that a blur removes. The likeliest are compared again with larger
-squares at half of the size. A match is two squares that correlate and lie as far apart in both pictures: a single edge,
-a corner or a frame is in many pictures. Rotated and mirrored copies are not found.
+Patches with detail in every direction are searched for at every position of the known images, at a quarter of the size,
+by the correlation of high frequencies. The best candidates are compared again with larger patches at half of the size.
+A match is two patches that correlate and have the same distance in both images: a single edge, corner or frame occurs
+in many images. Rotated and mirrored copies are not detected.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The memory of a training on more pictures than fit into it: a folder, and shards, of 63 GB in a process of 2 GB.
+"""The memory of a training on more images than fit into it: a folder, and shards, of 63 GB in a process of 2 GB.
 
     python benchmarks/memory.py
 
-50 photos of 1024×1024 lie on the disk once and have 20,000 names; nothing here is told so, and each name is read and
-decoded. Each training is a process of its own under a limit of the system. Writes results/memory.json.
+50 photos of 1024×1024 are stored once under 20,000 names, and each name is read and decoded. Each training is a process
+under a system limit. Writes results/memory.json.
 """
 
 from __future__ import annotations

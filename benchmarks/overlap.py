@@ -1,8 +1,8 @@
-"""Pictures of test sets that were trained on, in full or in part: python benchmarks/overlap.py
+"""Test images that were trained on, in full or in part: python benchmarks/overlap.py
 
-Every test picture is compared with every training picture of ISTHMUS_DATA, as matching.py says. Writes
-results/overlap.json, and stops where it finds a picture that LEARNED (training pictures, which plans of a training
-leave out) or TESTED (test pictures, which means apart leave out) do not name.
+Compares every test image with every training image of ISTHMUS_DATA by matching.py. Writes results/overlap.json, and
+stops at an image that is neither in LEARNED (training images that training plans leave out) nor in TESTED (test images
+that are left out of the means named _apart).
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The figures of restoration, with the baselines and peers of each table run beside ours in the same run.
+"""The figures of restoration; the baselines and peers of each table run in the same run.
 
     python benchmarks/restoration.py [gray | color | upscale | inpaint | watermark | harmless | sure | xray | real |
                                       jpeg | alone | speed] ...
                                      [--model NAME=RUN] ... [--best] [--no-peers] [--quick]
 
-Models are the shipped ones or run folders: `--model RUN` for the part's own, `--model upscale-3=RUN` where a part has
-several, `--model plain=RUN` for a row more. A part whose model is not there yet says so and prints its baselines.
-Damages are seeded and apart from what models are trained with (restoring/damage.py). The noisy and the bicubic rows
-have to come out as published, or the part stops. Peers live in .peers/restoration (`make bench-peers`). A part that has
-all of its contenders writes results/restoration-PART.json; --quick takes two pictures a set and writes nothing.
+Models are the shipped ones or run folders: `--model RUN` for the model of the part, `--model upscale-3=RUN` if a part
+has several, `--model plain=RUN` for a further row. A part without a model prints a note and its baselines. Degradations
+are seeded and separate from those of trainings (restoring/damage.py). The rows noisy and bicubic must equal the
+published figures, or the part stops. Peers are in .peers/restoration (`make bench-peers`). A part with all of its
+methods writes results/restoration-PART.json; --quick takes two images per set and writes no file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The outputs of all verbs beside those of another revision: python benchmarks/same_outputs.py REVISION
+"""Compare the outputs of all verbs with those of another revision: python benchmarks/same_outputs.py REVISION
 
 Trains small runs with REVISION, then applies every verb to a dozen kinds of files with REVISION and with this working
-tree, each in a process of its own, and prints for every output file "equal" (to the byte, or all decoded values) or the
+tree, each in its own process, and prints for every output file "equal" (to the byte, or all decoded values) or the
 largest difference as a share of white. Exits with 1 if anything differs. --keep FOLDER keeps the outputs.
 """
 

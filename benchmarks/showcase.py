@@ -1,7 +1,7 @@
-"""The picture at the top of the README: python benchmarks/showcase.py -> docs/before_after.png
+"""The image at the top of the README: python benchmarks/showcase.py -> docs/before_after.png
 
 A photo (scikit-image's Chelsea, CC0) with white noise, a CT slice (pydicom's sample) with Poisson-Gaussian noise, and a
-photo (scikit-image's coffee, CC0) with scratches; below each, the result of a shipped model, with no setting.
+photo (scikit-image's coffee, CC0) with scratches; below each, the result of a shipped model without any option.
 """
 
 from __future__ import annotations

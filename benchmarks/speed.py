@@ -1,12 +1,12 @@
-"""How fast isthmus is beside others that do the same work, as ratios of medians from one run.
+"""The speed of isthmus relative to other programs for the same work, as ratios of medians from one run.
 
     python benchmarks/speed.py [dense | conv | folder | gpu | startup] ... [--quick] [--loaded]
 
-Five rounds; in each every contender is started once, in a process and an environment of its own (`make bench-peers`),
-with the same pictures, two threads and two cores. The first epoch of a process compiles and warms up and is left out,
-but for the folder, where it is a figure by itself. Each part writes results/speed-PART.json; --quick is one round with
-few pictures that only shows that everything runs, and writes nothing. A machine that is at work already (a load above
-half its cores) is refused; --loaded measures there all the same, and the results file says so.
+Five rounds; in each, every program runs once, in its own process and environment (`make bench-peers`), with the same
+images, two threads and two cores. The first epoch of a process compiles and warms up, and does not count, except for
+the folder, where it is a figure. Each part writes results/speed-PART.json; --quick is one round with few images that
+only checks that everything runs. A busy machine (a load above half its cores) is refused; --loaded measures there too,
+which is recorded in the results file.
 """
 
 from __future__ import annotations

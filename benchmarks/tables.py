@@ -1,6 +1,6 @@
-"""Put the figures of results/*.json into docs/results.md, between <!-- figures:NAME --> and <!-- end -->.
+"""Write the figures of results/*.json into docs/results.md, between <!-- figures:NAME --> and <!-- end -->.
 
-README.md shows some of the same rows, which CHOSEN names, without the published column.
+README.md shows the rows named in CHOSEN, without the published column.
 """
 
 from __future__ import annotations

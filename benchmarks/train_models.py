@@ -1,9 +1,9 @@
 """Train the shipped models and pack them: python benchmarks/train_models.py NAME ... [--out RUNS]
 
-Each is one `isthmus train` on the data that its entry names, in ISTHMUS_DATA, all of which are training sets; what was
-trained is a run like any other, and goes on where it stopped. Packed are its weights in half precision, the config, and
-a card that says from what, how long and where it was trained. Figures are added to the card by
-benchmarks/restoration.py, which alone sees test sets. Two more are trained to stand beside them there (`plain=RUN`).
+Each is one `isthmus train` on the data of its entry in ISTHMUS_DATA, which are training sets only; the run is an
+ordinary one and resumes. Packed are its weights in half precision, the config, and a card with its data, duration and
+machine. benchmarks/restoration.py, the only script that evaluates test sets, adds figures to the card. Two more models
+are trained for comparison there (`plain=RUN`).
 """
 
 from __future__ import annotations

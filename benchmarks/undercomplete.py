@@ -1,9 +1,9 @@
-"""The undercomplete types on MNIST beside PCA and Keras, and the VQ-VAE on Fashion-MNIST.
+"""The undercomplete types on MNIST, PCA and Keras, and the VQ-VAE on Fashion-MNIST.
 
     python benchmarks/undercomplete.py [start | pca | deep | quantized] ...
 
-Every part trains on the official training part (all 60,000 pictures, no validation part, last weights) with seed 0
-and looks at the 10,000 test pictures once. Each writes results/undercomplete-PART.json.
+Every part trains on the official training split (all 60,000 images, no validation split, last weights) with seed 0 and
+evaluates the 10,000 test images once. Each writes results/undercomplete-PART.json.
 """
 
 from __future__ import annotations

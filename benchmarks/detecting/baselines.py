@@ -1,4 +1,4 @@
-"""Plain baselines for small pictures and rows, as a user would set them up; nothing is chosen by what they find."""
+"""Plain baselines for small images and rows with common settings, not tuned on the results."""
 
 from __future__ import annotations
 

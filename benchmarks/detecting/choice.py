@@ -116,9 +116,9 @@ def candidates(
             good = np.asarray(model.detect(judged).score)
             truth = np.repeat([False, True], len(good))
             values = [auroc(np.concatenate([good, np.asarray(model.detect(x).score)]), truth) for x in bad.values()]
-            found[f"{told_as(net) or 'default'}: {told_as(asked)}"] = fmean(values)
+            found[f"{label_of(net) or 'default'}: {label_of(asked)}"] = fmean(values)
     return found
 
 
-def told_as(keys: dict[str, Any]) -> str:
+def label_of(keys: dict[str, Any]) -> str:
     return ", ".join(str(value) if type(value) is str else f"{key} {value}" for key, value in keys.items())

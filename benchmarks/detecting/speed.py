@@ -1,4 +1,4 @@
-"""What a detector costs over its net: whole folders with heatmaps, and one frame at a time."""
+"""The cost of a detector relative to its network: whole folders with heatmaps, and single frames."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Anomalies made of good ones alone, to choose by: no real one is looked at before the last run.
+"""Anomalies synthesized from normal items, to choose defaults by: real ones are evaluated in the last run only.
 
-Pictures are uint8 N×H×W, rows float32 N×T.
+Images are uint8 N×H×W, rows float32 N×T.
 """
 
 from __future__ import annotations

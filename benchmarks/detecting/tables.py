@@ -1,4 +1,4 @@
-"""Tables: rows whose columns have units of their own, beside what people use for them."""
+"""Tables: rows whose columns have different units, compared with common methods."""
 
 from __future__ import annotations
 

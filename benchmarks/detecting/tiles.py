@@ -1,7 +1,7 @@
-"""Magnetic tiles (Huang et al. 2018): good ones are learned from, and five kinds of defect have to be found, and where.
+"""Magnetic tiles (Huang et al. 2018): trained on normal tiles, to detect and localize five kinds of defect.
 
-Pictures of one tile lie beside each other by number, so of the good ones the first 160 by number are learned from, the
-next 40 draw the line, and the last 100 are judged: mixed, nearly the same picture would be on both sides.
+Images of one tile have adjacent numbers, so the first 160 normal images by number are for training, the next 40 for
+calibration, and the last 100 for the test: shuffled, nearly equal images would be in several splits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import isthmus
-from detecting.choice import told_as
+from detecting.choice import label_of
 from detecting.synthesized import on_tiles
 from isthmus.data import open_data
 from isthmus.metrics import aupro, auroc, average_precision
@@ -216,5 +216,5 @@ def synthesized(run: Path, top: Path) -> list[dict[str, Any]]:
             seen = found(x / 255)
             image.append(auroc(np.concatenate([clean, seen.score]), truth))
             pixel.append(auroc(seen.map.numpy().ravel(), masks.ravel()))
-        rows.append({"choice": told_as(asked), "image_auroc": fmean(image), "pixel_auroc": fmean(pixel)})
+        rows.append({"choice": label_of(asked), "image_auroc": fmean(image), "pixel_auroc": fmean(pixel)})
     return sorted(rows, key=lambda row: -float(row["image_auroc"]))

@@ -1,4 +1,4 @@
-"""Whether isthmus denoise leaves alone what needs nothing, and still removes noise that is there."""
+"""Whether isthmus denoise leaves clean images unchanged, and still removes noise."""
 
 from __future__ import annotations
 

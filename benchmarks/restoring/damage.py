@@ -1,7 +1,7 @@
-"""The damages that benchmarks/restoration.py mends: drawn from numpy's generator by (what, picture, strength), so that
-everybody gets the same ones, and written apart from the corruptions that the models were trained with.
+"""The degradations of benchmarks/restoration.py: drawn from numpy's generator by (kind, image, strength), so that all
+methods get the same images, and independent of the corruptions in isthmus.
 
-Pictures are C×H×W: uint8 as they lie in the file, or float64 in [0, 1].
+Images are C×H×W: uint8 as stored, or float64 in [0, 1].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""First, do no harm: what unwatermark does to pictures without a mark, and to the marks that people meet.
+"""The harm of unwatermark: its effect on images without a watermark, and on common watermarks.
 
-`harmless` is the table, on test sets; `sure` is the choice of how sure the model has to be, on training pictures and
-logos that the shipped weights have not been trained on since they leave unmarked pictures alone.
+`harmless` is the table, on test sets; `sure` chooses the least probability, on training images and logos outside of the
+training of the shipped weights.
 """
 
 from __future__ import annotations

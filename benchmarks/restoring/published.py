@@ -1,4 +1,4 @@
-"""What others published, in dB: at σ 15/25/50, or at ×2/×3/×4. Each beside the same sets and the same protocol."""
+"""Published figures, in dB: at σ 15/25/50, or at ×2/×3/×4, on the same sets with the same protocol."""
 
 NOISY = {15: 24.61, 25: 20.17, 50: 14.15}
 DENOISED = {

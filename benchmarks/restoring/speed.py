@@ -1,4 +1,4 @@
-"""How fast noise is taken away beside BM3D, and what a large photo costs in memory."""
+"""The speed of denoising compared with BM3D, and the memory of a large photo."""
 
 from __future__ import annotations
 
