@@ -401,7 +401,7 @@ def test_numbers_that_are_none_are_not_taken_for_equal(tmp_path: Path) -> None:
     model = new("linear", (11,))
     with torch.no_grad():
         next(model.decoder.parameters()).fill_(torch.nan)
-    with pytest.raises(IsthmusError, match="its reconstruction is nan away"):
+    with pytest.raises(IsthmusError, match="reconstruction differs by nan"):
         export(model, tmp_path / "it.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -417,7 +417,7 @@ def test_operations_that_onnx_lacks_are_refused_in_one_line(tmp_path: Path, capf
 def test_someones_own_modules_are_refused_as_model_and_as_run(tmp_path: Path) -> None:
     model = with_bottleneck(nn.Linear(11, 4))
     for whose in (model, model.save(tmp_path / "run")):
-        with pytest.raises(BadInput, match=r"its own bottleneck \(Linear\)"):
+        with pytest.raises(BadInput, match=r"bottleneck of this run is unregistered \(Linear\)"):
             export(whose, tmp_path / "it.onnx")
     assert not (tmp_path / "it.onnx").exists()
 
@@ -463,9 +463,9 @@ def test_a_share_of_a_code_that_jumps_is_spared_and_no_more() -> None:
     expected = torch.zeros(1, 200)
     made = expected.clone()
     made[0, :2] = 5
-    assert module._apart(made, expected, 0.01) == 0
-    assert module._apart(made, expected, 0.0) == 5
+    assert module._difference(made, expected, 0.01) == 0
+    assert module._difference(made, expected, 0.0) == 5
     made[0, 2] = 5
-    assert module._apart(made, expected, 0.01) == 5
-    assert module._apart(torch.full((1, 200), 1000.0), torch.full((1, 200), 1000.05), 0.0) < 1e-4
-    assert module._apart(made[:, :100], expected, 0.01) == np.inf
+    assert module._difference(made, expected, 0.01) == 5
+    assert module._difference(torch.full((1, 200), 1000.0), torch.full((1, 200), 1000.05), 0.0) < 1e-4
+    assert module._difference(made[:, :100], expected, 0.01) == np.inf
