@@ -1,4 +1,4 @@
-"""The tables of benchmarks/speed.py: of the same work, and of work that is not the same."""
+"""The tables of benchmarks/speed.py: for equal work, and for different work."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what
     ("folder", "large", "isthmus, large", "the same as if too large for memory, {epoch} epoch"),
     ("gpu", "isthmus", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
 ]
-# Of different work, so ratios of seconds and no speed of ours: in docs/performance.md.
+# Different work, so ratios of seconds instead of a speed: in docs/performance.md.
 DIFFERENT = [
-    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px: later epochs, ours from the cache, theirs decoded again"),
+    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px: later epochs, Isthmus from the cache, the baseline decodes again"),
     ("folder", "large", "isthmus, large", "the same as if too large for memory"),
-    ("startup", "isthmus", "import isthmus", "`import isthmus` beside `import torch`, which it does not import"),
-    ("startup", "help", "isthmus --help", "`isthmus --help` beside `import torch`"),
+    ("startup", "isthmus", "import isthmus", "`import isthmus` and `import torch`, which it does not import"),
+    ("startup", "help", "isthmus --help", "`isthmus --help` and `import torch`"),
 ]
 
 
 def loads(part: str) -> str:
-    """The load of the machine before that part began, by what others did."""
+    """The load of the machine by other processes before that part began."""
     record = results(f"speed-{part}")
     return f"{record['load']:.1f}" + (" (loaded)" if record.get("loaded") else "")
 
 
 def speed() -> Table:
-    """Every figure of benchmarks/speed.py that is of the same work: theirs over ours, from one run."""
-    head = ["", "beside it", "isthmus is × as fast (lowest–highest round)"]
+    """Every figure of benchmarks/speed.py for equal work: seconds of the baseline over those of Isthmus, from one run."""
+    head = ["", "baseline", "Isthmus is × as fast (lowest–highest round)"]
     lines = [[*head, "with `compile=True`", "load before"]]
     for part, key, _, job in SPEED:
         if not (RESULTS / f"speed-{part}.json").exists():
@@ -46,8 +46,8 @@ def speed() -> Table:
 
 
 def different() -> Table:
-    """Seconds of theirs over ours where the work is not the same."""
-    lines = [["", "beside it", "seconds of it over ours (lowest–highest round)", "load before"]]
+    """Seconds of the baseline over those of Isthmus where the work differs."""
+    lines = [["", "baseline", "its seconds over those of Isthmus (lowest–highest round)", "load before"]]
     for part, key, _, title in DIFFERENT:
         if not (RESULTS / f"speed-{part}.json").exists():
             continue
@@ -61,7 +61,7 @@ def different() -> Table:
 def on_gpu() -> Table:
     """The results of benchmarks/gpu.py: images per second of fit(), and of a hand-written loop for the same work."""
     gpu = results("gpu-speed")
-    lines = [["", "a step of", "pictures a second", "a loop by hand", "machine"]]
+    lines = [["", "batch size", "images per second", "hand-written loop", "machine"]]
     for row in gpu["rows"]:
         by_hand = f"{row['by_hand']:,}" if row["net"].startswith("784") else "–"
         lines.append([row["net"], str(row["batch"]), f"{row['pictures_a_second']:,}", by_hand, gpu["machine"]["gpu"]])

@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE.parent / "docs/results.md"
 PERFORMANCE = HERE.parent / "docs/performance.md"
 
+SHOWN = {"BM3D, told σ 25": "BM3D, σ 25 known", "nothing done": "input", "doing nothing": "input"}
+
 
 def markdown(rows: Table) -> str:
     head, *body = rows
@@ -25,18 +27,18 @@ def markdown(rows: Table) -> str:
 
 
 def types() -> Table:
-    """Every figure of benchmarks/undercomplete.py, beside what is published or was run beside it."""
+    """Every figure of benchmarks/undercomplete.py, with published figures and baselines."""
     start, pca = results("undercomplete-start"), results("undercomplete-pca")
     deep, quantized = results("undercomplete-deep"), results("undercomplete-quantized")
-    rows = [["", "ours", "beside it"]]
+    rows = [["", "Isthmus", "baselines"]]
     ours = start["rows"][0]
     theirs = start["rows"][1] if len(start["rows"]) > 1 else None
     beside = f"Keras on JAX, same run: {theirs['bce_per_pixel']:.4f} / {theirs['sse_per_image']:.2f}" if theirs else "–"
     figures = f"{ours['bce_per_pixel']:.4f} / {ours['sse_per_image']:.2f}"
     rows.append(
         [
-            f"`undercomplete`, 24 numbers ({ours['compression_factor']:.1f}-fold): BCE a pixel / squared error a "
-            "picture",
+            f"`undercomplete`, 24 numbers ({ours['compression_factor']:.1f}-fold): BCE per pixel / squared error per "
+            "image",
             figures,
             beside,
         ]
@@ -67,8 +69,8 @@ def types() -> Table:
 
 
 def restoration() -> Table:
-    """Every figure of benchmarks/restoration.py whose part has been run with its model: ours, beside it, published."""
-    lines = [["", "ours", "run beside it", "published"]]
+    """Every figure of benchmarks/restoration.py whose part has been run with its model: Isthmus, baselines, published."""
+    lines = [["", "Isthmus", "baselines", "published"]]
 
     def line(title: str, part: str, ours: str, figure: str, form: str = ".2f", **only: Any) -> None:
         """Figures of all rows for which `only` holds, by contender, in the order of measurement."""
@@ -77,7 +79,7 @@ def restoration() -> Table:
         scores: dict[str, list[str]] = {}
         for row in results(f"restoration-{part}")["rows"]:
             if figure in row and only.items() <= row.items():
-                name = re.sub(r"^(upscale)-\d", r"\1", row["model"])  # one model a scale
+                name = SHOWN.get(row["model"], re.sub(r"^(upscale)-\d", r"\1", row["model"]))  # one model per scale
                 scores.setdefault(name, []).append(format(row[figure], form))
         figures = {name: " / ".join(values) for name, values in scores.items()}
         cited = [
@@ -93,19 +95,19 @@ def restoration() -> Table:
 
     noise, sizes = "σ 15 / 25 / 50, PSNR", "×2 / ×3 / ×4, PSNR on Y"
     line(f"Set12, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="set12")
-    line(f"Set12 without the picture that lies in train400, {noise}", "gray", "denoise-gray", "psnr_apart", set="set12")
+    line(f"Set12 without the image contained in train400, {noise}", "gray", "denoise-gray", "psnr_apart", set="set12")
     line(f"BSD68, gray, blind, {noise}", "gray", "denoise-gray", "psnr", set="bsd68")
     line(f"CBSD68, color, blind, {noise}", "color", "denoise-color", "psnr", set="cbsd68")
     line(f"Set5, {sizes}", "upscale", "upscale", "psnr_y", set="set5")
-    line(f"Set5 without the picture that lies in BSDS500, {sizes}", "upscale", "upscale", "psnr_y_apart", set="set5")
+    line(f"Set5 without the image contained in BSDS500, {sizes}", "upscale", "upscale", "psnr_y_apart", set="set5")
     line(f"Set14, {sizes}", "upscale", "upscale", "psnr_y", set="set14")
     line("Set5 + Set14, holes of 50 % / 80 % / text / boxes, PSNR in the hole", "inpaint", "inpaint", "psnr_in_hole")
-    line("the same without the picture that lies in BSDS500", "inpaint", "inpaint", "psnr_in_hole_apart")
+    line("the same without the image contained in BSDS500", "inpaint", "inpaint", "psnr_in_hole_apart")
     line("Kodak, 240 watermarks, PSNR in the mask", "watermark", "unwatermark", "psnr_in_mask")
-    line("the same, whole picture", "watermark", "unwatermark", "psnr_whole")
+    line("the same, full image", "watermark", "unwatermark", "psnr_whole")
     for kind in ("text", "logo", "tiled"):
         line(
-            f"one mark on each of Kodak's, {kind}: dB gained in the mask",
+            f"Kodak, one watermark per image, {kind}: dB gained in the mask",
             "harmless",
             "unwatermark",
             "gain_in_mask",
@@ -113,7 +115,7 @@ def restoration() -> Table:
         )
     for figure, words in (("psnr", "mean"), ("worst", "worst")):
         line(
-            f"115 pictures without a mark, PSNR, 60 where nothing changes: {words}",
+            f"115 images without a watermark, PSNR (60 for an unchanged image): {words}",
             "harmless",
             "unwatermark",
             figure,
@@ -133,8 +135,8 @@ def restoration() -> Table:
 
 
 def left_alone() -> Table:
-    """How often `isthmus denoise` changes pictures that need it, and pictures that do not."""
-    lines = [["", "pictures changed", "PSNR before", "after"]]
+    """How often `isthmus denoise` changes degraded images, and clean ones."""
+    lines = [["", "images changed", "PSNR before", "after"]]
     for row in results("restoration-alone")["rows"]:
         title = f"{row['pictures']}: {row['case']}"
         lines.append([title, f"**{row['touched']:.0%}**", f"{row['psnr_before']:.2f}", f"{row['psnr']:.2f}"])
@@ -142,8 +144,8 @@ def left_alone() -> Table:
 
 
 def anomaly() -> Table:
-    """The figures of benchmarks/anomaly.py: ours and what was run beside it, of each part that has been run."""
-    lines = [["", "ours", "run beside it", "published"]]
+    """The figures of benchmarks/anomaly.py: Isthmus and baselines, of each part that has been run."""
+    lines = [["", "Isthmus", "baselines", "published"]]
 
     def line(title: str, part: str, figure: str, published: str = "–", **only: Any) -> None:
         if not (HERE / "results" / f"anomaly-{part}.json").exists():
@@ -153,16 +155,16 @@ def anomaly() -> Table:
         own = scores.pop("isthmus detect")
         lines.append([title, f"**{own}**", "; ".join(f"{name} {value}" for name, value in scores.items()), published])
 
-    line("MNIST, one class is good, mean of ten", "mnist", "mean_auroc", "DCAE .897, Deep SVDD .948")
-    line("Fashion-MNIST, one class is good, mean of ten", "fashion", "mean_auroc")
-    line("MNIST is good, Fashion-MNIST is not", "alarms", "auroc", good="mnist")
-    line("Fashion-MNIST is good, MNIST is not", "alarms", "auroc", good="fashion-mnist")
+    line("MNIST, one class is normal, mean of ten", "mnist", "mean_auroc", "DCAE .897, Deep SVDD .948")
+    line("Fashion-MNIST, one class is normal, mean of ten", "fashion", "mean_auroc")
+    line("MNIST is normal, Fashion-MNIST anomalous", "alarms", "auroc", good="mnist")
+    line("Fashion-MNIST is normal, MNIST anomalous", "alarms", "auroc", good="fashion-mnist")
     line("ECG5000, heart beats", "ecg", "auroc")
     line(
-        "magnetic tiles, pictures",
+        "magnetic tiles, images",
         "tiles",
         "image_auroc",
-        "PatchCore .979, DifferNet .977 (features of ImageNet, a random split of the good tiles)",
+        "PatchCore .979, DifferNet .977 (features of ImageNet, a random split of the normal tiles)",
     )
     for row in results("anomaly-tables")["rows"] if (HERE / "results" / "anomaly-tables.json").exists() else []:
         scores = {name: f"{value:.3f}" for name, value in row.items() if name != "set"}
@@ -170,23 +172,23 @@ def anomaly() -> Table:
         beside = "; ".join(f"{name} {value}" for name, value in scores.items())
         lines.append([f"a table: {row['set']}", f"**{own}**", beside, "–"])
     line("magnetic tiles, pixels", "tiles", "pixel_auroc")
-    line("parts at any angle, pictures", "parts", "image_auroc")
+    line("parts at any angle, images", "parts", "image_auroc")
     line("parts at any angle, pixels", "parts", "pixel_auroc")
     line("magnetic tiles, overlap of regions up to 30 % false positives (AUPRO)", "tiles", "aupro")
     return lines
 
 
 def promise() -> Table:
-    """The promised rate of false alarms beside the measured one, ± its standard error, for each score."""
+    """The bound on the false-positive rate and the measured rate, ± its standard error, for each score."""
     if not (HERE / "results" / "anomaly-promise.json").exists():
-        return [["normal items that calibrate", "promised"]]
+        return [["calibration set", "bound"]]
     rows = results("anomaly-promise")["rows"]
     scores = list(dict.fromkeys(row["score"] for row in rows))
     lines = [
         [
-            "normal items that calibrate",
-            "promised",
-            *(f"`{one}`".replace(", trained anew`", "`, trained anew") for one in scores),
+            "calibration set",
+            "bound",
+            *(f"`{one}`".replace(", trained anew`", "`, retrained") for one in scores),
         ]
     ]
     for good, count, share in dict.fromkeys((row["good"], row["calibration_items"], row["promised"]) for row in rows):
@@ -202,7 +204,7 @@ def promise() -> Table:
 DEFAULTS = {
     "photos": "400 photos of BSDS500",
     "gray": "train400, gray",
-    "nuclei": "334 pictures of nuclei (DSB 2018)",
+    "nuclei": "334 images of nuclei (DSB 2018)",
     "xray": "48 chest X-rays",
     "mixed": "109 photos of mixed size (T91 and others)",
 }
@@ -210,7 +212,7 @@ DEFAULTS = {
 
 def defaults() -> Table:
     """Every row of benchmarks/defaults.py that has been run: the model, PCA and the mean, on the held-back part."""
-    lines = [["", "ours", "PCA with as many numbers", "mean picture", "with --budget 60s"]]
+    lines = [["", "Isthmus", "PCA with as many numbers", "mean image", "with --budget 60s"]]
     for name, title in DEFAULTS.items():
         if not (HERE / "results" / f"defaults-{name}.json").exists():
             continue
@@ -244,24 +246,24 @@ CHOSEN = (  # the start of a row's title, in the order of README.md
     "Set5 + Set14, holes",
     "12 X-rays, middle dose",
     "MNIST, one class is",
-    "magnetic tiles, pictures",
+    "magnetic tiles, images",
     "784-24-784 on MNIST, an epoch on 2 cores",
     "a photo of 24 megapixels",
 )
 
 
 def chosen(tables: dict[str, Table]) -> Table:
-    """The rows of README.md: title, ours, beside it. SystemExit for a title that no table has."""
-    lines = [["", "ours", "beside it"]]
+    """The rows of README.md: title, Isthmus, baselines. SystemExit for a title that no table has."""
+    lines = [["", "Isthmus", "baselines"]]
     for start in CHOSEN:
         found = [(name, row) for name, table in tables.items() for row in table[1:] if row[0].startswith(start)]
         if not found:
             raise SystemExit(f"no row begins with {start!r}")
         name, row = found[0]
         if name == "speed":  # which names the peer first
-            lines.append([f"{row[0]}, beside {row[1]}: times as fast", row[2], "–"])
+            lines.append([f"{row[0]}: times as fast as {row[1]}", row[2], "–"])
         elif name == "defaults":
-            lines.append([row[0], row[1], f"PCA with as many numbers {row[2]}; mean picture {row[3]}"])
+            lines.append([row[0], row[1], f"PCA with as many numbers {row[2]}; mean image {row[3]}"])
         else:
             others = "; ".join(cell for cell in row[2:] if cell != "–").split("; ")
             lines.append([*row[:2], "; ".join(dict.fromkeys(others)) or "–"])  # a peer may be run here and published
@@ -273,7 +275,7 @@ def put(page: Path, name: str, rows: Table) -> None:
     marks = rf"(<!-- figures:{name} -->\n).*?(<!-- end -->)"
     text, count = re.subn(marks, lambda match: f"{match[1]}{markdown(rows)}\n{match[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"{page.name}: has {count} places for the figures of {name}")
+        raise SystemExit(f"{page.name}: has {count} tables of the name {name}")
     page.write_text(text, encoding="utf-8")
 
 
