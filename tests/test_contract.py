@@ -33,7 +33,7 @@ VARIANTS = [
     ("conv", "color", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
     ("conv", "gray", {"code": "3x3x3"}),
     ("denoising", "color", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
-    ("denoise", "gray", {"corruption": "neighbours"}),
+    ("denoise", "gray", {"corruption": "neighbors"}),
     ("sparse", "gray", {"kind": "kl", "net": "conv"}),
     ("sparse", "table", {"kind": "topk"}),
     ("contractive", "gray", {"widths": (16,)}),

@@ -13,7 +13,7 @@ from isthmus.errors import BadInput
 from isthmus.recipes import RECIPES
 from isthmus.types import Context, Noise, Sample
 
-JOINED = ("masking:0.3+gaussian:0.1", "camera,camera+jpeg:40-95", "gaussian:0.1+holes", "gaussian:0.1+neighbours")
+JOINED = ("masking:0.3+gaussian:0.1", "camera,camera+jpeg:40-95", "gaussian:0.1+holes", "gaussian:0.1+neighbors")
 TEXTS = (*CORRUPTIONS, *JOINED)
 SHAPES = {"table": (7,), "gray": (1, 8, 12), "color": (3, 8, 12), "five channels": (5, 8, 12)}
 KEYS = {"denoise": {"channels": (4, 6)}, "detect": {"kind": "denoising", "code": 3}}
@@ -35,7 +35,7 @@ def works(recipe: str, text: str, items: str) -> bool:
     """Whether the pair has a meaning: noise is for anything, a few corruptions are for gray and color alone."""
     if items != "table" and text in NEVER:
         return False
-    resizes = text.endswith("neighbours") and recipe != "denoise"
+    resizes = text.endswith("neighbors") and recipe != "denoise"
     return text in ANYTHING or (items in ("gray", "color") and not resizes)
 
 
@@ -64,7 +64,7 @@ def test_each_pair_learns_or_is_refused_by_name(recipe: str, items: str) -> None
     [
         ("holes", "appends a mask, for the recipe inpaint alone"),
         ("shrink:3", "makes images smaller, for the recipe upscale alone"),
-        ("neighbours", "turns 3×8×12 into 3×4×6; the recipe denoise accepts any size"),
+        ("neighbors", "turns 3×8×12 into 3×4×6; the recipe denoise accepts any size"),
     ],
 )
 def test_the_refusal_names_the_recipe_that_fits(text: str, says: str) -> None:

@@ -133,7 +133,7 @@ def test_a_shape_that_a_recipe_does_not_take_is_refused(recipe: str, shape: tupl
         ("denoise", {"corruption": False}, "unknown corruption"),
         ("denoise", {"corruption": "shrink:2"}, "for the recipe upscale alone"),
         ("denoise", {"corruption": "gaussian:0.1+holes"}, "for the recipe inpaint alone"),
-        ("denoise", {"corruption": "neighbours", "loss": "ssim"}, "needs clean images; mse and l1 are accepted"),
+        ("denoise", {"corruption": "neighbors", "loss": "ssim"}, "needs clean images; mse and l1 are accepted"),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line(recipe: str, keys: dict[str, object], says: str) -> None:
@@ -178,7 +178,7 @@ def test_the_strength_of_noise_may_be_a_number_or_a_range(sigma: object) -> None
 
 
 def test_without_clean_pictures_the_mean_is_learned_and_not_the_median() -> None:
-    losses = {key: create("denoise", shape=(1, 16, 16), corruption=key).objective for key in ("neighbours", "jpeg")}
+    losses = {key: create("denoise", shape=(1, 16, 16), corruption=key).objective for key in ("neighbors", "jpeg")}
     assert [type(loss).__name__ for loss in losses.values()] == ["Gaussian", "Laplace"]
     own = create("denoise", shape=(1, 16, 16), corruption="blind-spot", loss="l1").objective
     assert type(own).__name__ == "Laplace"

@@ -21,7 +21,7 @@ DAMAGES = [
     "gaussian:0-0.2,jpeg:10-90",
     "poisson:50+jpeg:60-95",
     "watermark",
-    "neighbours",
+    "neighbors",
     "blind-spot:0.05",
 ]
 TINY = ["--set", "channels=4,6", "--set", "crop=8", "--batch-size", "4", "--epochs", "1", "--device", "cpu", "--json"]
@@ -66,12 +66,12 @@ def test_it_learns_from_any_damage(damage: str, capsys: Any) -> None:
 
 
 def test_a_run_of_noisy_pictures_alone_resumes_cleans_and_is_scored(capsys: Any) -> None:
-    train = ["train", "denoise", "photos", "--out", "run", "--set", "corruption=neighbours", *TINY]
+    train = ["train", "denoise", "photos", "--out", "run", "--set", "corruption=neighbors", *TINY]
     assert said(capsys, *train)[0] == 0
     assert said(capsys, *train, "--resume")[0] == 0
     code, _, err = said(capsys, *train[:5], "--resume", "--set", "corruption=blind-spot")
     assert code == 2
-    assert "corruption=neighbours" in err
+    assert "corruption=neighbors" in err
 
     code, out, _ = said(capsys, "denoise", "photos", "--model", "run", "--out", "clean", "--json")
     assert code == 0

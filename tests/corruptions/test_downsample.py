@@ -49,9 +49,9 @@ def by_definition(line: list[float], out: int, factor: float) -> list[float]:
 
     mirrored, width, result = [*line, *line[::-1]], max(1.0, 1 / factor), []
     for place in range(out):
-        centre = (place + 0.5) / factor - 0.5
-        near = range(math.floor(centre - 2 * width) - 1, math.ceil(centre + 2 * width) + 2)
-        weights = [cubic((n - centre) / width) for n in near]
+        center = (place + 0.5) / factor - 0.5
+        near = range(math.floor(center - 2 * width) - 1, math.ceil(center + 2 * width) + 2)
+        weights = [cubic((n - center) / width) for n in near]
         pixels = [mirrored[n % len(mirrored)] for n in near]
         result.append(sum(w * p for w, p in zip(weights, pixels, strict=True)) / sum(weights))
     return result

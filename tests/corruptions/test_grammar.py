@@ -85,7 +85,7 @@ def test_composed_corruptions_add_up() -> None:
     assert (module.extra, module.scale) == (1, 3)
 
 
-@pytest.mark.parametrize("name", ["clipped", "neighbours"])
+@pytest.mark.parametrize("name", ["clipped", "neighbors"])
 def test_a_strength_for_a_corruption_that_takes_none_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match=f"{name}:0.3: {name} takes no strength"):
         corruption(f"{name}:0.3")

@@ -28,7 +28,7 @@ JOINED = [
     "holes:text,holes:pixels",
     "watermark+jpeg:60-95",
     "gaussian:0.1+shrink:3",
-    "gaussian:0.1+neighbours",
+    "gaussian:0.1+neighbors",
 ]
 ALL = [*CORRUPTIONS, *JOINED]
 
@@ -138,7 +138,7 @@ def test_a_config_makes_the_same_one_again(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian", "neighbours", "blind-spot"]
+    "text", ["gaussian", "poisson", "jpeg", "holes", "watermark", "masking,gaussian", "neighbors", "blind-spot"]
 )
 def test_it_is_the_same_in_compiled_code(text: str) -> None:
     module = made(text)

@@ -31,7 +31,7 @@ def numbered(count: int, channels: int, height: int, width: int) -> Tensor:
 
 @pytest.mark.parametrize("size", [(8, 10), (9, 11), (2, 2)])
 def test_neighbors_are_two_adjacent_pixels_of_one_cell(size: tuple[int, int]) -> None:
-    sample = changed("neighbours", numbered(40, 3, *size))
+    sample = changed("neighbors", numbered(40, 3, *size))
     assert sample.x.shape == sample.target.shape == (40, 3, size[0] // 2, size[1] // 2)
     (x_row, x_column), (row, column) = ((t[:, 0] // 100, t[:, 0] % 100) for t in (sample.x, sample.target))
     assert ((x_row - row).abs() + (x_column - column).abs() == 1).all()
@@ -43,7 +43,7 @@ def test_neighbors_are_two_adjacent_pixels_of_one_cell(size: tuple[int, int]) ->
 
 
 def test_all_eight_ways_are_drawn_alike() -> None:
-    sample = changed("neighbours", numbered(2000, 1, 2, 2))
+    sample = changed("neighbors", numbered(2000, 1, 2, 2))
     ways = (sample.x * 1000 + sample.target).flatten()
     counts = torch.unique(ways, return_counts=True)[1]
     assert len(counts) == 8
@@ -77,7 +77,7 @@ def test_the_loss_of_a_blind_spot_is_of_its_pixels_and_on_the_mean_of_all() -> N
     assert torch.allclose(losses, exact, rtol=1e-4)
 
 
-@pytest.mark.parametrize("text", ["neighbours", "blind-spot:0.5", "blind-spot:0.02-0.2"])
+@pytest.mark.parametrize("text", ["neighbors", "blind-spot:0.5", "blind-spot:0.02-0.2"])
 def test_the_noise_of_the_target_is_independent(text: str) -> None:
     sample = changed(text, torch.randn(50, 1, 64, 64, generator=torch.Generator().manual_seed(0)))
     counts = sample.condition["mask"] > 0 if "mask" in sample.condition else torch.ones_like(sample.x, dtype=torch.bool)
@@ -88,13 +88,13 @@ def test_the_noise_of_the_target_is_independent(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "size", "says"),
     [
-        ("neighbours", (1, 9), "1×9 have no cells of 2×2"),
+        ("neighbors", (1, 9), "1×9 have no cells of 2×2"),
         ("blind-spot", (3, 9), "3×9 are too small for a blind spot: 4×4"),
-        ("neighbours:2", (9, 9), "neighbours:2: neighbours takes no strength"),
+        ("neighbors:2", (9, 9), "neighbors:2: neighbors takes no strength"),
         ("blind-spot:0", (9, 9), "between 0.001 and 1"),
         ("blind-spot:2", (9, 9), "between 0.001 and 1"),
-        ("neighbours+gaussian:0.1", (9, 9), "must be last, as in gaussian:0.1\\+neighbours"),
-        ("neighbours,gaussian:0.1", (9, 9), "cannot be one of several"),
+        ("neighbors+gaussian:0.1", (9, 9), "must be last, as in gaussian:0.1\\+neighbors"),
+        ("neighbors,gaussian:0.1", (9, 9), "cannot be one of several"),
     ],
 )
 def test_invalid_uses_are_refused_in_one_line(text: str, size: tuple[int, int], says: str) -> None:
@@ -103,14 +103,18 @@ def test_invalid_uses_are_refused_in_one_line(text: str, size: tuple[int, int], 
     assert "\n" not in str(error.value)
 
 
+def test_the_former_name_is_an_alias() -> None:
+    assert type(made("neighbours")) is type(made("neighbors"))
+
+
 def test_a_table_has_no_neighbors() -> None:
-    for text in ("neighbours", "blind-spot"):
+    for text in ("neighbors", "blind-spot"):
         with pytest.raises(BadInput, match="takes images of 1 or 3 channels"):
             changed(text, torch.zeros(4, 13))
 
 
 def test_an_earlier_corruption_stays_in_the_target() -> None:
-    module, x = made("gaussian:0.2+neighbours"), torch.full((20, 1, 32, 32), 0.5)
+    module, x = made("gaussian:0.2+neighbors"), torch.full((20, 1, 32, 32), 0.5)
     sample = module(Sample.of(x), Context(Noise(0, 0, 20)))
     assert not module.clean
     assert float((sample.target - 0.5).std()) == pytest.approx(0.2, rel=0.05)  # the target is noisy too
@@ -119,7 +123,7 @@ def test_an_earlier_corruption_stays_in_the_target() -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("text", ["neighbours", "blind-spot:0.1"])
+@pytest.mark.parametrize("text", ["neighbors", "blind-spot:0.1"])
 def test_noisy_pictures_alone_teach_to_clean_them(text: str) -> None:
     random = torch.Generator().manual_seed(0)
     coarse = torch.rand(48, 1, 5, 5, generator=random)

@@ -250,7 +250,7 @@ def test_noisy_pictures_to_learn_from_as_clean_are_noted(
     for number, picture in enumerate(blobs(6, 64)):
         noisy = np.clip(picture + random.normal(0, sigma, picture.shape), 0, 255).round().astype(np.uint8)
         Image.fromarray(np.moveaxis(noisy, 0, -1)).save(tmp_path / f"in/{number}.png")
-    corruption = {"corruption": "neighbours"} if keys else {}
+    corruption = {"corruption": "neighbors"} if keys else {}
     small: dict[str, Any] = {"epochs": 1, "channels": "4,8", "crop": 16, "quiet": True, **corruption}
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")

@@ -29,7 +29,7 @@ RunOf = Callable[[str], Path]
 def alone(digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that learned from noisy pictures alone."""
     out = tmp_path_factory.mktemp("alone") / "run"
-    model = create("denoise", shape=(1, 8, 8), channels=(4, 6), fold=1, corruption="neighbours")
+    model = create("denoise", shape=(1, 8, 8), channels=(4, 6), fold=1, corruption="neighbors")
     fit(model, digits, out=out, epochs=1, batch_size=16, device="cpu", quiet=True)
     return out
 

@@ -44,9 +44,10 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "watermark": Watermark,
     "blemish": SyntheticDefect,
     "shrink": Downsample,
-    "neighbours": Neighbors,
+    "neighbors": Neighbors,
     "blind-spot": BlindSpot,
 }
+ALIASES = {"neighbours": Neighbors}  # former names, accepted in texts
 
 
 def augmentation(text: str) -> Any:
@@ -59,7 +60,7 @@ def corruption(text: str) -> Corruption | None:
 
     '+' applies one after the other, ',' chooses one for each item. Raises BadInput for any other text.
     """
-    return None if text == "none" else parsed(text, CORRUPTIONS)
+    return None if text == "none" else parsed(text, CORRUPTIONS | ALIASES)
 
 
 def white_noise(sigma: str | float) -> GaussianNoise:

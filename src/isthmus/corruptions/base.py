@@ -68,7 +68,7 @@ class Compose(Corruption):
         if any(part.extra for part in corruptions[:-1]):
             raise BadInput("a corruption that appends a mask must be last, as in gaussian:0.1+holes")
         if not all(part.clean for part in corruptions[:-1]):
-            raise BadInput("a self-supervised corruption must be last, as in gaussian:0.1+neighbours")
+            raise BadInput("a self-supervised corruption must be last, as in gaussian:0.1+neighbors")
         self.corruptions = nn.ModuleList(corruptions)
         self.extra = sum(part.extra for part in corruptions)
         self.scale = math.prod(part.scale for part in corruptions)

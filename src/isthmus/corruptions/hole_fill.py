@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.layers import pad_to
 
 LEVELS = 5  # halvings: at the coarsest level the center of a 32 px hole is next to known pixels
-STEPS = 8  # towards the smoothest filling; 16 and 64 are within 0.05 dB of it
+STEPS = 8  # toward the smoothest filling; 16 and 64 are within 0.05 dB of it
 LOWEST, HIGHEST = 2.0, 64.0  # eigenvalues of ∇⁴ that the steps damp; 64 is the largest
 REACH, STRIDE = 2 ** (LEVELS + 1) + 2 * STEPS, 2**LEVELS
 

@@ -31,7 +31,7 @@ class Neighbors(Corruption):
     clean = False
 
     def forward(self, sample: Sample, ctx: Context) -> Sample:
-        x = check_images(sample.x, "the corruption neighbours")
+        x = check_images(sample.x, "the corruption neighbors")
         high, wide = (side // 2 for side in x.shape[2:])
         if not high or not wide:
             raise BadInput(f"images of {x.shape[2]}×{x.shape[3]} have no cells of 2×2 to draw neighbors from")
@@ -44,7 +44,7 @@ class Neighbors(Corruption):
 
     @staticmethod
     def read(text: str) -> None:
-        raise BadInput(f"neighbours:{text}: neighbours takes no strength")
+        raise BadInput(f"neighbors:{text}: neighbors takes no strength")
 
 
 @register

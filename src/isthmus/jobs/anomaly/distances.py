@@ -18,7 +18,7 @@ STATISTICS = "glance"  # name of ImageStatistics among the distances, and its ke
 class Mahalanobis:
     """The squared distance from the mean under the covariance of normal codes or rows (Mahalanobis 1936), N×K -> [N].
 
-    The covariance is shrunk towards a sphere (Ledoit & Wolf 2004), so that few normal items suffice.
+    The covariance is shrunk toward a sphere (Ledoit & Wolf 2004), so that few normal items suffice.
     """
 
     def __init__(self, mean: Tensor, precision: Tensor, count: int = 0) -> None:

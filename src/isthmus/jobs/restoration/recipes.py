@@ -53,7 +53,7 @@ def denoise(
 
     code: none, because the skips of a U-Net bypass any bottleneck
     sigma: standard deviation of the white training noise, of 255: 25, or a range such as 0-55
-    corruption: instead of white noise: such as jpeg:10-90, neighbours for noisy images alone, none for pairs (truth)
+    corruption: instead of white noise: such as jpeg:10-90, neighbors for noisy images only, none for pairs (truth)
     channels: channels of each stage, each at half the resolution of the one before
     blocks: residual blocks of each stage; one number applies to all stages
     fold: side of the pixel squares folded into channels of the finest stage; 2 is four times as fast as 1

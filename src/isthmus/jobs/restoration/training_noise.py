@@ -25,7 +25,7 @@ def note_noise(data: Data) -> None:
     if levels and (sigma := float(np.percentile(levels, 25))) > MAX_SIGMA:
         warnings.warn(
             f"the training images seem noisy (σ about {sigma:.0f} of 255), and a model learns to keep their noise: use "
-            "clean images, or train denoise with --set corruption=neighbours, which needs none",
+            "clean images, or train denoise with --set corruption=neighbors, which needs none",
             Note,
             stacklevel=4,
         )
