@@ -14,7 +14,12 @@ SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what
 ]
 # Different work, so ratios of seconds instead of a speed: in docs/performance.md.
 DIFFERENT = [
-    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px: later epochs, Isthmus from the cache, the baseline decodes again"),
+    (
+        "folder",
+        "isthmus",
+        "isthmus",
+        "5,000 JPEGs of 128 px: later epochs, Isthmus from its cache, the baseline decoding",
+    ),
     ("folder", "large", "isthmus, large", "the same as if too large for memory"),
     ("startup", "isthmus", "import isthmus", "`import isthmus` and `import torch`, which it does not import"),
     ("startup", "help", "isthmus --help", "`isthmus --help` and `import torch`"),
@@ -28,7 +33,7 @@ def loads(part: str) -> str:
 
 
 def speed() -> Table:
-    """Every figure of benchmarks/speed.py for equal work: seconds of the baseline over those of Isthmus, from one run."""
+    """Every figure of benchmarks/speed.py for equal work: how many times as fast as each baseline, from one run."""
     head = ["", "baseline", "Isthmus is × as fast (lowest–highest round)"]
     lines = [[*head, "with `compile=True`", "load before"]]
     for part, key, _, job in SPEED:

@@ -69,7 +69,7 @@ def types() -> Table:
 
 
 def restoration() -> Table:
-    """Every figure of benchmarks/restoration.py whose part has been run with its model: Isthmus, baselines, published."""
+    """Every figure of benchmarks/restoration.py whose part has been run: Isthmus, baselines, published."""
     lines = [["", "Isthmus", "baselines", "published"]]
 
     def line(title: str, part: str, ours: str, figure: str, form: str = ".2f", **only: Any) -> None:
