@@ -65,7 +65,7 @@ def test_whole_numbers_are_exact(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_table_is_shown_as_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n3,\n5,7\n4,4\n")
-    with pytest.raises(BadInput, match="--set missing=median or drop"):
+    with pytest.raises(BadInput, match="--set missing=median or missing=drop"):
         isthmus.show(tmp_path / "a.csv")
     for rule, count in (("median", 4), ("drop", 3)):
         with pytest.raises(SystemExit):
