@@ -1,4 +1,6 @@
-"""Isthmus: autoencoders of every classical type, for every job, as one sentence.
+"""Isthmus: autoencoders to denoise, inpaint, upscale, detect anomalies, embed and generate.
+
+Every model computes
 
     x̃ = corrupt(x);  h, skips = encode(x̃);  z, penalty = bottleneck(h);  y = decode(z, skips)
     loss = compare(y, target) + penalty
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_places = {  # of what is the same for every job; the functions of the jobs come from their registry
+_places = {  # the modules of names that are the same for every job; the registry of jobs adds their functions
     "demo": "isthmus.verbs.demo",
     "show": "isthmus.verbs.show",
     "describe": "isthmus.verbs.describe",

@@ -122,7 +122,7 @@ def test_help_lists_every_command_once_under_the_title_of_its_section(isthmus: A
     code, text, _ = isthmus("--help")
     lines = text.partition("Train and evaluate:")[2].splitlines()
     titles = [line.rstrip(":") for line in lines if line and not line.startswith(" ")]
-    assert (code, titles) == (0, ["Types", "Restore", "Detect", "Share"])
+    assert (code, titles) == (0, ["Encode and generate", "Restore", "Detect", "Share"])
     assert sorted(line.split()[0] for line in lines if line.startswith("  ") and "isthmus" not in line) == sorted(
         COMMANDS
     )

@@ -141,7 +141,7 @@ MEAN, PCA = {"psnr": 14.0, "mse_per_pixel": 0.04}, {"psnr": 19.0, "mse_per_pixel
             1000,
             3,
             True,
-            "20.00 dB on the validation part; the mean of all items 13.98 dB, PCA with 8 numbers 19.00 dB",
+            "20.00 dB on the validation split; the mean of all items 13.98 dB, PCA with 8 numbers 19.00 dB",
         ),
         (0.016, 1000, 3, True, "Worse than PCA: train longer"),
         (0.016, 1000, 3, False, "Worse than PCA: add training data, or try another --code"),

@@ -262,7 +262,7 @@ def test_given_options_override_the_recipe_and_the_recipe_the_defaults() -> None
         ({"device": "tpu"}, "unknown device"),
         ({"validation": 1}, "from 0 up and below 1"),
         ({"ema": 1.5}, "from 0 up and below 1"),
-        ({"patience": 3, "validation": 0.0}, "patience needs a validation part"),
+        ({"patience": 3, "validation": 0.0}, "patience needs a validation split"),
         ({"seed": -1}, "an integer from 0 up"),
         ({"epochs": None}, "epochs is none"),
         ({"lr": "none"}, "lr is none"),

@@ -1,4 +1,4 @@
-"""Commands that share models: list the shipped ones, export a run."""
+"""The commands models (list the shipped models) and export (a run as ONNX)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from isthmus.cli.app import Force, Json, RunPath, app
 from isthmus.cli.output import print_card, print_closing, print_json, print_table
 
-CARD_COLUMNS = {"name": "model", "use": "for", "data": "learned from", "licence": "their licence allows"}
+CARD_COLUMNS = {"name": "model", "use": "for", "data": "trained on", "licence": "license of these data"}
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that inform: the demo, the recipes, a data set, the network of a run."""
+"""The commands demo, recipes, show (a data set) and describe (the network of a run)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def recipes(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="a recipe; default: all")] = None,
     json: Json = False,
 ) -> None:
-    """List the recipes (types and jobs), or the --set keys of one.
+    """List the recipes, or the --set keys of one.
 
     contrastive is another name of contractive, used in some articles; it is not contrastive learning.
     """

@@ -20,7 +20,7 @@ OWN = "default: the recipe's own"
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="a type or a job, as `isthmus recipes` lists them")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="a recipe, as `isthmus recipes` lists them")],
     data: DataName,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="RUN", help="run folder; default: runs/RECIPE-DATE")
@@ -67,9 +67,7 @@ def train(
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(
-            "--keep", metavar="COLUMN", help="table: keep this column although it looks like an index; default: none"
-        ),
+        typer.Option("--keep", metavar="COLUMN", help="table: keep a column of dates or row numbers; default: none"),
     ] = None,
     window: Annotated[
         int | None, typer.Option("--window", metavar="N", min=1, help="series: rows per item; default: 1")
@@ -180,7 +178,11 @@ def evaluate(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="sigma or corruption, instead of the run's own"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="sigma or corruption to degrade DATA; default: as in training",
+        ),
     ] = None,
     labels: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""Noise. The result is not clipped to [0, 1], except by Clipped."""
+"""Noise corruptions: Gaussian, Poisson, speckle, salt and pepper. Only Clipped clips the result to [0, 1]."""
 
 from __future__ import annotations
 

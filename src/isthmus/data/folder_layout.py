@@ -86,14 +86,14 @@ class Branch:
 
 
 def anomaly_folders(folder: Path) -> AnomalyFolders:
-    """The layout of which `folder` is the top, the training part or the normal part; in another folder all are normal.
+    """The layout of which `folder` is the top, the training split or the normal part; in another folder all are normal.
 
     If names give no kinds, masks do: an image with a non-empty mask is anomalous.
     """
     for top in possible_tops(folder):
         branches = list(branches_of(top))
         learned = [one for one in branches if one.kind == "good" and one.part in (None, "train")]
-        if not learned:  # all images of the training part are normal, whatever the names of its folders
+        if not learned:  # all images of the training split are normal, whatever the names of its folders
             learned = [one for one in branches if one.part == "train" and one.kind is None]
             known = {path.name for one in learned for path in subfolders(one.folder)}
             branches = [replace(one, kind="good") if one.kind in known else one for one in branches]
@@ -134,7 +134,7 @@ def mask_folders(folder: Path) -> Iterator[Path]:
 
 
 def assign_roles(top: Path, learned: Sequence[Branch], branches: Sequence[Branch]) -> AnomalyFolders:
-    """Each image of the branches with its kind and masks; without a test part, all other images are test images."""
+    """Each image of the branches with its kind and masks; without a test split, all other images are test images."""
     index, pictures = MaskIndex(), dict[Branch, list[Path]]()
     for root in {top, top.parent if role_of(top) == "test" else top}:
         for mask_folder in mask_folders(root):

@@ -1,4 +1,4 @@
-"""Corrupt images detected while reading: all of a batch are reported; in a training the next image replaces each."""
+"""Reports corrupt images of a batch; in a training replaces each by the next intact image."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def skipping_corrupt(data: Data) -> Data:
     """The same set, with each unreadable image replaced by the next one and named once in a Note.
 
     For a training, which should not end for one image of millions. The next image is taken from this set, so pass the
-    training part: no image of another part is read. The choice depends on the files only, so all ranks and a resumed
+    training split: no image of another part is read. The choice depends on the files only, so all ranks and a resumed
     run make the same one. If TRIES images in a row cannot be read, BadInput is raised.
     """
     sets = [data, *data.further.values()]

@@ -1,4 +1,4 @@
-"""Split of a set into training, validation and test parts, and its record in a run."""
+"""Split of a set into training, validation and test splits, and its record in a run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def permutation(seed: int, count: int) -> np.ndarray:
 def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: float = 0.1) -> dict[str, np.ndarray]:
     """Sorted index arrays 'train', 'validation' and 'test' that together contain every item once.
 
-    Official parts are kept: the validation part is then taken from the training part. Otherwise the split follows a
-    permutation by the seed. From three items on, a fraction above 0 yields at least one item; the training part is
+    Official splits are kept: the validation split is then taken from the training split. Otherwise the split follows a
+    permutation by the seed. From three items on, a fraction above 0 yields at least one item; the training split is
     never empty. Of many shards, and of images cut into patches, full shards and images are held out.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
@@ -65,7 +65,7 @@ def shards_of(data: Data) -> np.ndarray | None:
 def _drawn(seed: int, count: int, validation: float, test: float) -> dict[str, np.ndarray]:
     order = permutation(seed, count)
     tested, held = _share(test, count, keep=1), _share(validation, count, keep=1)
-    while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training part goes first
+    while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training split goes first
         tested, held = (tested, held - 1) if held >= tested else (tested - 1, held)
     return _sorted(order[tested + held :], order[tested : tested + held], order[:tested])
 

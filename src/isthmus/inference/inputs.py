@@ -48,7 +48,7 @@ def select_items(data: Data, model: Autoencoder | None, *, split: str | None = N
         if split not in parts:
             raise unknown("split", split, [*parts, "all"])
         if not len(parts[split]):
-            raise BadInput(f"the {split} part of this data is empty")
+            raise BadInput(f"the {split} split of this data is empty")
         data = data.subset(parts[split])
     return data.subset(np.arange(first)) if first is not None and first < len(data) else data
 

@@ -1,4 +1,4 @@
-"""Limits the notes of many images: the first few of each kind are shown, then the number of the others."""
+"""Shows the first few notes of each kind, and then the number of the others."""
 
 from __future__ import annotations
 

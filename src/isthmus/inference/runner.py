@@ -1,8 +1,8 @@
-"""The one way of a verb through images and films: read, apply, write, and report.
+"""run: applies a verb to images and videos, and writes the results.
 
 A verb is a function from an image and its name to a Result. `run` calls it for each image of an array, a file, a
-folder or a data set, and for each frame of a film; it holds one image or a few frames in memory, writes every file
-atomically, resumes, skips broken files, limits notes and shows progress.
+folder or a data set, and for each frame of a video; it holds one image or a few frames in memory, writes every file
+atomically, resumes, skips broken files, prints the first notes of each kind and shows progress.
 """
 
 from __future__ import annotations

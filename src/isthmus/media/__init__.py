@@ -1,1 +1,1 @@
-"""Files in and out: images, DICOM, video."""
+"""Reading and writing of image, DICOM and video files."""

@@ -1,7 +1,7 @@
-"""Metrics of images, codes and rankings, each checked in the tests against a library that has it too."""
+"""Metrics of images, codes and rankings; tests compare each with another library."""
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
-from isthmus.metrics.pictures import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
+from isthmus.metrics.image_quality import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
 from isthmus.metrics.ranking import aupro, auroc, average_precision, best_f1
 
 __all__ = [

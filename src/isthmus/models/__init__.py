@@ -1,7 +1,7 @@
-"""The shipped weights: a folder a model, a run like any other but in half precision, each with its card.
+"""The shipped models: each is a run folder with weights in half precision, and a model card.
 
-card.json says what it is for, the data it learned from and what their licence allows, steps, seconds, machine and
-figures; benchmarks/train_models.py makes both.
+card.json states purpose, training data and their license, steps, seconds, machine and figures.
+benchmarks/train_models.py writes weights and card.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def names() -> list[str]:
 
 
 def folder_of(name: str) -> Path:
-    """Where a shipped model lies. Raises BadInput, with the nearest name, for one that is not shipped."""
+    """The folder of a shipped model. Raises BadInput with the nearest name for an unknown name."""
     if name not in names():
         raise unknown("shipped model", name, names())
     return FOLDER / name
 
 
 def folder_for(run: Path | str) -> Path | str:
-    """Where a run lies: the folder of that name, or else the shipped model of that name; `run` where there is neither.
+    """The folder of a run, else of the shipped model of that name; `run` itself if there is neither.
 
-    A folder that is no run, of pictures for example, may have the name of a model: then the model is meant.
+    A folder without a config, such as a folder of images, may have the name of a model: the model is returned.
     """
     shipped = str(run) in names() and not (Path(run) / CONFIG).is_file()
     return folder_of(str(run)) if shipped else run
@@ -42,6 +42,6 @@ def is_shipped(run: Path) -> bool:
 
 
 def card_of(name: str) -> dict[str, Any]:
-    """What is to be known of a shipped model."""
+    """The model card of a shipped model."""
     card: dict[str, Any] = json.loads((folder_of(name) / CARD).read_text(encoding="utf-8"))
     return card

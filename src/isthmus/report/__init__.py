@@ -1,4 +1,4 @@
-"""Output for people: images, charts, tables, and self-contained HTML pages."""
+"""Images, charts, tables and self-contained HTML pages."""
 
 from isthmus.report import charts
 from isthmus.report.page import Page

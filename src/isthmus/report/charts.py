@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.report.frame import (
+from isthmus.report.axes import (
     PLAIN,
     WIDTH,
     color,

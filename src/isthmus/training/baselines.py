@@ -34,8 +34,8 @@ def compare_with_baselines(
 ) -> dict[str, Any]:
     """{"part", "items", "psnr", "mse_per_pixel", those of "mean", "pca" and "unchanged", "numbers", "verdict"}; or {}.
 
-    Measured on the validation part, else on the training part. All get the same x̃, and PCA is fitted on clean items of
-    the training part. A model with a discrete code, with as many numbers as an item, or with skips past its code is
+    Measured on the validation split, else the training split. All get the same x̃, and PCA is fitted on clean items of
+    the training split. A model with a discrete code, with as many numbers as an item, or with skips past its code is
     compared with the mean only; one with skips also with x̃ itself, if that is an image of the same size. {} for a
     module that is no Autoencoder, and for a target that is no item of the data. kept: the epoch of the kept weights.
     """
@@ -113,7 +113,7 @@ def verdict(figures: Mapping[str, Any], steps: int, kept: int, improving: bool) 
         return f"{-10 * math.log10(max(error, 1e-10)):.2f} dB" if "psnr" in of else f"{math.sqrt(error):.4g}"
 
     kind = "PSNR" if "psnr" in figures else "RMSE"
-    text = f"{kind} {shown(figures)} on the {figures['part']} part; the mean of all items {shown(figures['mean'])}"
+    text = f"{kind} {shown(figures)} on the {figures['part']} split; the mean of all items {shown(figures['mean'])}"
     if "pca" in figures:
         text += f", PCA with {figures['numbers']} numbers {shown(figures['pca'])}"
     if "unchanged" in figures:

@@ -1,4 +1,4 @@
-"""The training loop. Order, noise and rate follow from (seed, step) alone, so a resumed run equals any other."""
+"""The training loop. Order, noise and rate depend on (seed, step) alone: a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -271,12 +271,12 @@ class Training:
         self.early_stopping.spare = time.perf_counter() - began
 
     def validated(self) -> dict[str, float]:
-        """The mean losses of the validation part, by their names in the history."""
+        """The mean losses of the validation split, by their names in the history."""
         means = self.stepper.validate(self.validation_part)
         return {f"validation_{name}": value for name, value in means.items()}
 
     def keep_if_best(self, row: dict[str, Any]) -> None:
-        """Keep the weights if their validation loss is the lowest so far; without a validation part, the last."""
+        """Keep the weights if their validation loss is the lowest so far; without a validation split, the last."""
         better = self.early_stopping.better(row.get("validation_loss", row.get("loss", math.inf)))
         if better and len(self.validation_part):
             self.best = {name: tensor.clone() for name, tensor in self.stepper.average.weights().items()}

@@ -1,4 +1,4 @@
-"""Means over an epoch. The losses of several steps are added up at once, because on a GPU each look at one waits."""
+"""Means over an epoch. Losses are added up several steps at a time, because reading one synchronizes with the GPU."""
 
 from __future__ import annotations
 

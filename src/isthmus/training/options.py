@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.errors import BadInput, unknown
 
 TRAINING: dict[str, tuple[Any, str]] = {
-    "epochs": (20, "times through the training part; may be a fraction"),
+    "epochs": (20, "passes over the training split; may be a fraction"),
     "least_steps": (
         0,
         "fewest steps, if neither epochs nor budget are set: a small data set gets more epochs",
@@ -20,25 +20,31 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "lr": (1e-3, "highest learning rate of Adam"),
     "schedule": (
         "constant",
-        "of the learning rate: constant, cosine (to 0 at the end) or plateau (halved without improvement)",
+        "learning rate schedule: constant, cosine (to 0 at the end) or plateau (halved without improvement)",
     ),
     "warmup": (0.0, "share of the steps over which the learning rate rises from 0"),
     "weight_decay": (0.0, "weight decay of AdamW"),
     "clip": (None, "largest norm of the gradient; none: no limit"),
-    "ema": (None, "decay of the moving average of the weights that is then kept instead, such as 0.999"),
+    "ema": (None, "decay of the moving average of the weights, such as 0.999; the average is saved; none: no average"),
     "patience": (None, "epochs without a lower validation loss after which training stops"),
     "white": (None, "value of white in integer data, such as 4095; by default from the data: 8 to 16 bits"),
-    "validation": (0.1, "validation share of the training part; the weights with the lowest loss on it are kept"),
-    "test": (0.1, "test share of the data, if it has no official test part"),
-    "seed": (0, "of weights, parts, order and all noise"),
+    "validation": (
+        0.1,
+        "share of the training split for validation; the weights with the lowest validation loss are kept",
+    ),
+    "test": (0.1, "test share of the data, if there is no official test split"),
+    "seed": (0, "seed of initialization, splits, order and noise"),
     "precision": ("32-true", "32-true, bf16-mixed or 16-mixed, as in Lightning Fabric"),
     "micro_batch": (None, "items passed at once, if a batch does not fit into memory; the result is the same"),
-    "compile": (False, "torch.compile: pays in long trainings; needs a C++ compiler"),
-    "workers": (0, "processes that read, augment and corrupt the next batches; pays with a GPU"),
+    "compile": (False, "use torch.compile: faster in long trainings; needs a C++ compiler"),
+    "workers": (0, "processes that read, augment and corrupt the next batches; useful with a GPU"),
     "device": ("auto", "auto, cpu, cuda (or gpu) or mps"),
     "devices": (1, "processes on this machine that share each batch"),
     "nodes": (1, "machines that share each batch"),
-    "strategy": ("auto", "of several processes: ddp (each has the whole model) or fsdp (each has a part)"),
+    "strategy": (
+        "auto",
+        "for several processes: ddp (each holds the full model), fsdp (each holds a shard) or auto",
+    ),
     "log": (None, "loggers: tensorboard, wandb or mlflow, joined by +; history.csv is always written"),
 }
 # Keys that do not change the result: a resumed training may have other values.
@@ -93,7 +99,7 @@ def settle(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         if value is not None and not (number(value) and 0 <= value < 1):
             raise BadInput(f"{key} is {value}: a number from 0 up and below 1 is accepted")
     if options["patience"] is not None and not options["validation"]:
-        raise BadInput("patience needs a validation part: set validation above 0, or patience=none")
+        raise BadInput("patience needs a validation split: set validation above 0, or patience=none")
     options["epochs"] = int(options["epochs"]) if options["epochs"] % 1 == 0 else options["epochs"]
     if options["budget"] is not None:
         options["budget"] = seconds(options["budget"])

@@ -102,7 +102,7 @@ def line_of(training: Training) -> str:
 
 
 def error_of(row: Mapping[str, Any], pictures: bool) -> str:
-    """The error on the validation part: PSNR of images, else the root mean squared error; "" if unknown."""
+    """The error on the validation split: PSNR of images, else the root mean squared error; "" if unknown."""
     error = row.get("validation_mse_per_value")
     if error is None:
         return ""

@@ -157,7 +157,7 @@ class Run:
         if sample.x is sample.target:
             del shown[1]
         between = " Middle: network input." if len(shown) == 3 else ""
-        return rows(*map(as_pictures, shown)), f"Top: from the {part} part.{between} Bottom: output."
+        return rows(*map(as_pictures, shown)), f"Top: from the {part} split.{between} Bottom: output."
 
     def card(self) -> str:
         """The model card in Markdown: data, options and metrics."""

@@ -107,7 +107,7 @@ class Step:
             self.average.update(number)
 
     def validate(self, data: Data) -> dict[str, float]:
-        """Mean losses of the validation part with the weights that would be kept, always with the same noise."""
+        """Mean losses of the validation split with the weights that would be kept, always with the same noise."""
         meters, rows = Meters(), torch.arange(len(data))
         with torch.no_grad(), self.average.in_use():
             self.module.eval()

@@ -1,1 +1,1 @@
-"""Watermarks: logos, words and shapes laid over pictures."""
+"""Synthetic watermarks: stamps, lettering, opaque objects, and the corruption that overlays them."""

@@ -1,4 +1,4 @@
-"""Watermarks: semi-transparent logos, words and shapes over an image."""
+"""The corruption Watermark: a semi-transparent logo, word or shape over an image."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Detect what is not normal."""
+"""Anomaly detection: detect."""

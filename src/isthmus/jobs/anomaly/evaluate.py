@@ -12,8 +12,8 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, anomaly_folders
+from isthmus.data.image_labels import labeled_by
 from isthmus.data.open import is_folder
-from isthmus.data.picture_labels import labeled_by
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import is_training_data, name_of, open_for, parts_of, skipped_files

@@ -1,1 +1,1 @@
-"""Reconstruct, embed, decode, generate."""
+"""Autoencoding: reconstruct, embed, decode, generate, interpolate."""

@@ -16,7 +16,7 @@ class Autoencoding(Job):
     """The general uses of an autoencoder: encode, decode, reconstruct, generate."""
 
     name = "autoencoding"
-    title = "Types"
+    title = "Encode and generate"
     verbs: ClassVar[Mapping[str, str]] = {
         "reconstruct": "isthmus.jobs.autoencoding.reconstruct",
         "embed": "isthmus.jobs.autoencoding.reconstruct",

@@ -1,1 +1,1 @@
-"""Denoise, remove watermarks, inpaint, upscale."""
+"""Image restoration: denoise, inpaint, upscale, unwatermark."""

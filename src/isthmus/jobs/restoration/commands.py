@@ -33,7 +33,7 @@ White = Annotated[
     typer.Option(
         "--white",
         metavar="F",
-        help="pixel value of white, such as 4095; default: found in each image (docs/data.md)",
+        help="pixel value of white, such as 4095; default: from each image (docs/data.md)",
     ),
 ]
 SideBySide = Annotated[bool, typer.Option("--side-by-side", help="also write an image of before and after")]
@@ -51,7 +51,7 @@ Quality = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="keep existing results and make the missing ones")]
 Scale = Annotated[
     int | None,
-    typer.Option("--scale", metavar="N", help="enlarge 2, 3 or 4 times; default: 2 for upscale without --to"),
+    typer.Option("--scale", metavar="N", help="enlarge 2, 3 or 4 times; default: upscale 2 without --to, denoise none"),
 ]
 To = Annotated[
     str | None, typer.Option("--to", metavar="WxH", help="enlarge to this size, such as 1920x1080; default: by --scale")
@@ -114,7 +114,8 @@ def denoise(
     source: Input,
     out: Out,
     strength: Annotated[
-        float, typer.Option("--strength", metavar="F", min=0.0, help="share of the change: 0 none, 1 all")
+        float,
+        typer.Option("--strength", metavar="F", min=0.0, help="factor of the change, from 0 up; 1: full"),
     ] = 1.0,
     scale: Scale = None,
     to: To = None,

@@ -1,4 +1,4 @@
-"""What the restoration of a film adds to that of its frames: one model for all, their ground truth, and flicker."""
+"""Restoration of videos: one model for all frames, the ground truth of frames, and the measurement of flicker."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Videos, animations and stacks of frames in and out."""
+"""Reading and writing of videos, animations and files of several frames."""

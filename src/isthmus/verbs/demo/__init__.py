@@ -12,7 +12,7 @@ from isthmus.files import atomic_folder, check_output
 from isthmus.report import Page, charts
 from isthmus.training.progress import Progress
 from isthmus.verbs.demo.anomalies import anomalies
-from isthmus.verbs.demo.bench import Bench
+from isthmus.verbs.demo.common import Bench
 from isthmus.verbs.demo.denoising import denoising
 from isthmus.verbs.demo.quantized import quantized
 from isthmus.verbs.demo.sparse import contractive, sparse
@@ -84,7 +84,7 @@ def loss_curves(bench: Bench, page: Page) -> None:
     page.section(
         "Loss curves",
         "The loss is the reconstruction error plus the penalty of the code. A tenth of the training digits is the "
-        "validation part; sizes were chosen by it. A curve that rises again would mean overfitting.",
+        "validation split; sizes were chosen by it. A curve that rises again would mean overfitting.",
     )
     families: dict[str, list[str]] = {}
     for title, run in bench.runs.items():

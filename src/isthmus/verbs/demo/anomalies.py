@@ -6,13 +6,13 @@ import numpy as np
 
 from isthmus.metrics import auroc, squared_error
 from isthmus.report import Page, as_pictures, charts, rows
-from isthmus.verbs.demo.bench import Bench, digits
+from isthmus.verbs.demo.common import Bench, digits
 
 CODE = 8
 
 
 def anomalies(bench: Bench, page: Page) -> None:
-    """Each digit in turn is left out of the training, and is the anomaly in the test part."""
+    """Each digit in turn is left out of the training, and is the anomaly in the test split."""
     labels = bench.data.labels
     assert labels is not None
     aurocs, results = {}, {}

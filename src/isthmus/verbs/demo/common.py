@@ -16,8 +16,8 @@ from isthmus.recipes import create
 from isthmus.report import number
 from isthmus.training import Run, fit
 
-# Sizes and epochs were chosen on the validation part. Two were changed after a look at the test part: the units of the
-# small plain code in sparse.py, and the epochs in anomalies.py.
+# Sizes and epochs were chosen on the validation split. Two were changed after a use of the test split: the units of
+# the small plain code in sparse.py, and the epochs in anomalies.py.
 TRAINING: dict[str, Any] = {
     "batch_size": 64,
     "lr": 2e-3,

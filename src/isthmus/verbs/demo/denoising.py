@@ -8,7 +8,7 @@ from skimage.filters import gaussian
 from isthmus.metrics import squared_error
 from isthmus.report import Page, as_pictures, rows
 from isthmus.types import Context, Noise, Sample
-from isthmus.verbs.demo.bench import Bench, decibels
+from isthmus.verbs.demo.common import Bench, decibels
 
 SIGMA = 0.4
 
@@ -20,7 +20,7 @@ def denoising(bench: Bench, page: Page) -> None:
         model.corruption(Sample.of(x), Context(Noise(0, 0, len(x)))).x for x in (bench.test, bench.validation)
     )
     denoised = model.reconstruct(noisy)
-    # The width of the blur is the best one on the validation part.
+    # The width of the blur is the best one on the validation split.
     width = max((w / 10 for w in range(3, 13)), key=lambda w: decibels(blurred(noisy_validation, w), bench.validation))
     blur = blurred(noisy, width)
     before, baseline, after = (decibels(x, bench.test) for x in (noisy, blur, denoised))

@@ -12,7 +12,7 @@ from torch import Tensor
 from isthmus.autoencoder import Autoencoder
 from isthmus.metrics import perplexity
 from isthmus.report import Page, as_pictures, rows
-from isthmus.verbs.demo.bench import Bench, digits
+from isthmus.verbs.demo.common import Bench, digits
 
 GRID, CODES = 4, 32
 IMAGE_BITS = 64 * math.log2(17)  # 64 pixels with 17 gray levels each

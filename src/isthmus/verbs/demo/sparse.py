@@ -9,7 +9,7 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.report import Page, as_pictures, charts, rows
-from isthmus.verbs.demo.bench import Bench, code_change, digits, noisy, relative, shifted
+from isthmus.verbs.demo.common import Bench, code_change, digits, noisy, relative, shifted
 
 UNITS, ACTIVE, FEWER = 64, 4, 22
 UNUSED = 0.02  # a unit that is active for a smaller share of the images is left out of the charts

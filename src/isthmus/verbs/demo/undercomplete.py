@@ -7,7 +7,7 @@ import torch
 
 from isthmus.metrics import squared_error
 from isthmus.report import Page, as_pictures, charts, rows
-from isthmus.verbs.demo.bench import Bench, digits, pca, relative
+from isthmus.verbs.demo.common import Bench, digits, pca, relative
 
 CODE, SPREAD = 6, 0.018
 

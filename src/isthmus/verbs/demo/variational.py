@@ -8,7 +8,7 @@ from torch import Tensor
 from isthmus.metrics import squared_error
 from isthmus.report import Page, as_pictures, charts, grid, rows
 from isthmus.types import Noise
-from isthmus.verbs.demo.bench import Bench, digits, pca
+from isthmus.verbs.demo.common import Bench, digits, pca
 
 CODE, BETA = 16, 2.0
 SAMPLES, SHOWN = 500, 60
