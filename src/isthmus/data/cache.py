@@ -145,7 +145,7 @@ def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes
             decoded.path.unlink(missing_ok=True)
             limit = "half of the free disk" if most < allowed else "ISTHMUS_CACHE_GB"
             notes.append(
-                f"{decoded.nbytes / 1e9:.3g} GB of decoded pictures are more than the cache may hold "
+                f"{decoded.nbytes / 1e9:.3g} GB of decoded images are more than the cache may hold "
                 f"({most / 1e9:.3g} GB, {limit}): every epoch decodes them again"
             )
             return None

@@ -70,7 +70,7 @@ class AnomalyFolders:
         if role_of(self.good) == "masks":
             raise BadInput(f"{self.good}: is a folder of masks by its name; name a folder of normal pictures")
         if not self.learned and self.masks:
-            raise BadInput(f"{self.top}: every picture is marked by a mask, so there is no normal one to learn from")
+            raise BadInput(f"{self.top}: a mask marks every image, so there is no normal one to train on")
         data = open_pictures(self.good, names=self.learned, **options)
         data.notes[:0] = [self.summary, *self.notes]
         return data

@@ -37,7 +37,7 @@ def choose_patches(files: Files, most: int, notes: list[str]) -> np.ndarray:
     if total > most:
         random = np.random.RandomState(0)  # the only stream that numpy guarantees not to change
         patches = [each[np.sort(random.permutation(len(each))[:kept])] for each in patches]
-        notes.append(f"of each picture at most {kept} squares of {size}×{size}: {sum(map(len, patches))} of {total}")
+        notes.append(f"of each image at most {kept} squares of {size}×{size}: {sum(map(len, patches))} of {total}")
     return np.concatenate([np.insert(each, 0, number, 1) for number, each in enumerate(patches)])
 
 

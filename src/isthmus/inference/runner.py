@@ -160,7 +160,7 @@ class Runner:
         return name, reason
 
     def process_item(self, name: str, out: Path) -> Result | None:
-        """The result of an item; None for a film, which is written to `out` frame by frame."""
+        """The result of an item; None for a video, which is written to `out` frame by frame."""
         if name not in self.source.films:
             return self.process(name)
         self.write_film(name, out)
@@ -179,7 +179,7 @@ class Runner:
         write_result(result, folder, files, self.kinds, source, self.options.get("jpeg_quality"))
 
     def write_film(self, name: str, out: Path) -> None:
-        """Apply the verb to each frame of a film; `each` gets the mean metrics, and those equal in all frames."""
+        """Apply the verb to each frame of a video; `each` gets the mean metrics, and those equal in all frames."""
         from isthmus.media.video.open import film_like, open_video
 
         film = open_video(self.source.path(name))

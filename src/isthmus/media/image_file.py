@@ -39,7 +39,7 @@ NOT_READ = {
     **{f".{kind}": "a camera's raw file is not read here; develop it to a 16-bit .tif first" for kind in RAW.split()},
     **{f".{kind}": "HEIC is not read here; save it as .jpg or .png first" for kind in ("heic", "heif", "hif")},
     **{f".{kind}": f"{kind.upper()} is not read here; save it as .png first" for kind in ("avif", "jxl", "jp2", "psd")},
-    **dict.fromkeys(VIDEOS, "a film is accepted by itself, not as a picture"),
+    **dict.fromkeys(VIDEOS, "a video is accepted as an input, not as an image"),
 }
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")
 KEEP_ALPHA, KEEP_16_BITS = (".png", ".tif", ".tiff", ".webp"), (".png", ".tif", ".tiff")

@@ -71,7 +71,7 @@ def grid(pictures: Any, *, columns: int | None = None, scale: int | None = None,
     """
     tiles = _images(pictures)
     if not tiles:
-        raise BadInput("there are no pictures to draw")
+        raise BadInput("there are no images to draw")
     columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     lines = math.ceil(len(tiles) / columns)
     width, height = max(t.width for t in tiles), max(t.height for t in tiles)

@@ -51,7 +51,7 @@ Quality = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="keep existing results and make the missing ones")]
 Scale = Annotated[
     int | None,
-    typer.Option("--scale", metavar="N", help="enlarge 2, 3 or 4 times; default: upscale 2 without --to, denoise none"),
+    typer.Option("--scale", metavar="N", help="enlarge 2, 3 or 4 times; default: none; upscale without --to: 2"),
 ]
 To = Annotated[
     str | None, typer.Option("--to", metavar="WxH", help="enlarge to this size, such as 1920x1080; default: by --scale")

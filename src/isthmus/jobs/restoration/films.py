@@ -54,7 +54,7 @@ def restoring_film(
 
 
 def _truth_frames(truth: Any, name: str) -> Iterator[Photo] | None:
-    """The frames of the ground truth: a film, or the film of that name in a folder."""
+    """The frames of the ground truth: a video, or the video of that name in a folder."""
     if truth is None:
         return None
     if not isinstance(truth, (str, Path)):

@@ -216,7 +216,7 @@ def restored(
     *,
     save_mask: bool = False,
 ) -> Any:
-    """Run a restoration on `source`. context: entered for each film. Raises TypeError for an unknown option."""
+    """Run a restoration on `source`. context: entered for each video. Raises TypeError for an unknown option."""
     if unexpected := set(options) - set(RestoreOptions.__annotations__):
         accepted = ", ".join(RestoreOptions.__annotations__)
         raise TypeError(f"unexpected argument {min(unexpected)!r}; accepted are {accepted}")

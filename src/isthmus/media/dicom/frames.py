@@ -1,4 +1,4 @@
-"""DICOM files of several frames (ultrasound, fluoroscopy, tomography) as films."""
+"""DICOM files of several frames (ultrasound, fluoroscopy, tomography) as videos."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from isthmus.media.photo import Photo
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame of a film. start and duration are in the film's own unit of time; 0 if it has none."""
+    """A frame of a video. start and duration are in the time unit of the video; 0 if it has none."""
 
     photo: Photo
     start: int = 0
@@ -44,7 +44,7 @@ class Film(ABC):
         """All frames in order, upright; only a few are in memory at a time."""
 
     def ranged(self) -> Iterator[Frame]:
-        """`frames`, each with the range (black, white) of the film."""
+        """`frames`, each with the range (black, white) of the video."""
         own = self.range()
         for frame in self.frames():
             yield replace(frame, photo=frame.photo.replace(range=own or full_range(frame.photo.pixels.dtype)))
@@ -69,4 +69,4 @@ class Film(ABC):
 
     @abstractmethod
     def writing(self, path: Path, suffix: str) -> AbstractContextManager[WriteFrame]:
-        """Write a film like this one to `path`; yields a function to call with each new photo and its source frame."""
+        """Write a video like this one to `path`; yields a function to call with each new photo and its source frame."""

@@ -1,4 +1,4 @@
-"""Choice of the encoder and pixel format that lose least of a film: transparency, chroma, bits, RGB, fields."""
+"""Choice of the encoder and pixel format that lose least of a video: transparency, chroma, bits, RGB, fields."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class Traits(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A property of a film that is lost, as text; rank: 0 is the worst."""
+    """A property of a video that is lost, as text; rank: 0 is the worst."""
 
     rank: int
     words: str
 
 
 class Choice(NamedTuple):
-    """An encoder with one of its pixel formats, and the properties of the film that it loses."""
+    """An encoder with one of its pixel formats, and the properties of the video that it loses."""
 
     encoder: Encoder
     format: str

@@ -1,4 +1,4 @@
-"""Opening and writing of films of any kind: videos, GIF, TIFF of several pages, DICOM of several frames."""
+"""Opening and writing of videos: video files, GIF, TIFF of several pages, DICOM of several frames."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ KINDS: tuple[type[Animation | Pages | Frames], ...] = (Animation, Pages, Frames)
 
 
 def is_video(path: Path | str) -> bool:
-    """Whether a file is a film: by its name, or, for .gif, .tif and DICOM, by having more than one frame."""
+    """Whether a file is a video: by its name, or, for .gif, .tif and DICOM, by having more than one frame."""
     path = Path(path)
     return path.suffix.lower() in VIDEOS or any(kind_of(path) is kind and kind.several(path) for kind in KINDS)
 
 
 def open_video(path: Path | str) -> Film:
-    """Open a film. Raises BadInput for another kind of file, a broken one, or a video without isthmus[film]."""
+    """Open a video. Raises BadInput for another kind of file, a broken one, or a video without isthmus[film]."""
     path = Path(path)
     if not is_video(path):
         raise BadInput(f"{path}: not a film; a video, an animated .gif, a .tif or a DICOM of several pages is accepted")
@@ -39,7 +39,7 @@ def kind_of(path: Path) -> type[Video | Animation | Pages | Frames]:
 
 
 def check_film_name(out: Path, source: Path) -> None:
-    """Raise BadInput if the film `source` cannot be written in the format of `out`."""
+    """Raise BadInput if the video `source` cannot be written in the format of `out`."""
     accepted = kind_of(source).suffixes
     if out.suffix.lower() not in accepted or out.is_dir():
         raise BadInput(f"{out}: cannot hold the film {source}; it can end in {', '.join(accepted)}")
@@ -47,6 +47,6 @@ def check_film_name(out: Path, source: Path) -> None:
 
 @contextmanager
 def film_like(film: Film, out: Path) -> Iterator[WriteFrame]:
-    """Write a film like `film` atomically. Raises BadInput if it cannot be written."""
+    """Write a video like `film` atomically. Raises BadInput if it cannot be written."""
     with atomic(out) as temporary, film.writing(temporary, out.suffix.lower()) as put:
         yield put

@@ -41,7 +41,7 @@ def is_lossy(path: Path) -> bool:
 
 
 class Video(Film):
-    """A film of one of VIDEOS: its best video stream."""
+    """A video file: the best of its video streams."""
 
     suffixes = tuple(CONTAINERS)
 

@@ -1,4 +1,4 @@
-"""Copying of the other streams of a video: sound, subtitles, cover pictures, attachments, chapters and metadata."""
+"""Copying of the other streams of a video: sound, subtitles, cover images, attachments, chapters and metadata."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def portable_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def cover_of(path: Path, index: int) -> bytes:
-    """The bytes of a cover picture, the only packet of its stream."""
+    """The bytes of a cover image, the only packet of its stream."""
     import av
 
     with av.open(str(path)) as container:
