@@ -1,4 +1,4 @@
-"""Split of a set into training, validation and test splits, and its record in a run."""
+"""Splits of a data set (training, validation, test), and their record in a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: each type of autoencoder and each job's network as one registered function.
+"""Recipes: registered functions, one for each type of autoencoder and each network of a job.
 
 A recipe is a function of (shape, code, keys...) that returns an Autoencoder. Registering it adds it to the command
 line, to the tables of the docs and to the contract test. Its keyword arguments are the `--set` keys of the model, and

@@ -1,4 +1,4 @@
-"""Formatting of numbers and tables for people: significant digits only, and no 1e-05."""
+"""Formatting of numbers and tables as text: significant digits only, and no 1e-05."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ def evaluate(
     corruption with seed 0; psnr_before and ssim_before are those of the degraded items.
 
     truth: ground truth of `source`, which then is real degraded data, without synthetic corruption. sigma, corruption:
-    white noise (of 255) or a corruption as in --set corruption, instead of the run's own. labels: for a detector: .csv
-    of file and label for a folder of images. device: auto, cpu, cuda or mps; None: that of the model. Raises BadInput,
-    also for a run trained on degraded images without one of truth, sigma and corruption.
+    white noise (of 255) or a corruption as in --set corruption, instead of that of the run. labels: for a detector, a
+    .csv of file and label for a folder of images. device: auto, cpu, cuda or mps; None: that of the model. Raises
+    BadInput, also for a run trained on degraded images without one of truth, sigma and corruption.
     """
     model = as_model(run, device)
     job = job_of(model)

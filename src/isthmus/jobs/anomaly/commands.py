@@ -25,7 +25,7 @@ def detect(
         typer.Option(
             "--false-alarms",
             metavar="F",
-            help="accepted false-positive rate, such as 0.01; default: the run's own",
+            help="accepted false-positive rate, such as 0.01; default: as in training",
         ),
     ] = None,
     save_masks: Annotated[

@@ -1,4 +1,4 @@
-"""Films without PyAV: animated GIF, and TIFF of several pages, as microscopes and scanners write it."""
+"""Videos without PyAV: animated GIF, and TIFF of several pages, as microscopes and scanners write it."""
 
 from __future__ import annotations
 
