@@ -246,11 +246,11 @@ def test_using_a_model_does_not_move_its_codebook() -> None:
 
 
 def test_a_codebook_starts_as_the_k_means_of_the_features() -> None:
-    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
-    rows = centres.repeat(20, 1) + 0.1 * random(60, 2)
+    centers = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    rows = centers.repeat(20, 1) + 0.1 * random(60, 2)
     bottleneck = transparent(VQ((2, 1), (2, 1), codes=3))
     bottleneck.start([rows.view(60, 2, 1)])
-    distance = torch.cdist(centres, bottleneck.codebook).min(1).values
+    distance = torch.cdist(centers, bottleneck.codebook).min(1).values
     assert (distance < 0.1).all()
 
 

@@ -335,7 +335,7 @@ def test_pictures_of_mixed_sizes_are_seen_whole(tmp_path: Path) -> None:
     for number in range(12):
         high, wide = random.integers(20, 60, 2)
         picture = random.integers(0, 100, (high, wide), dtype=np.uint8)
-        picture[:, -3:] = 250  # at an edge that a centre crop would cut off
+        picture[:, -3:] = 250  # at an edge that a center crop would cut off
         (tmp_path / "parts").mkdir(exist_ok=True)
         Image.fromarray(picture).save(tmp_path / f"parts/{number}.png")
     assert "nothing cut off" in open_data(tmp_path / "parts", whole=40).notes[0]
