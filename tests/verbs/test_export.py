@@ -326,9 +326,9 @@ def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     names: dict[str, Any] = {"__name__": "page"}
     exec(compile(block, "export.md", "exec"), names)
-    pictures = names["pictures"].astype(np.uint8)
-    assert_close(torch.from_numpy(names["reconstruction"]), model.reconstruct(pictures))
-    assert_close(torch.from_numpy(names["code"]), model.encode(pictures))
+    images = names["images"].astype(np.uint8)
+    assert_close(torch.from_numpy(names["reconstruction"]), model.reconstruct(images))
+    assert_close(torch.from_numpy(names["code"]), model.encode(images))
 
 
 # -- what is refused --
