@@ -184,8 +184,12 @@ def joint_failure(fabric: Fabric) -> Iterator[None]:
     """
     main = threading.current_thread() is threading.main_thread()
     handle = main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    interrupt = signal.getsignal(signal.SIGINT)
+    joint = main and fabric.world_size > 1 and callable(interrupt)
     if handle:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if joint:  # the command line's handler ends a process without output at once, but the others still need this one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except RuntimeError as error:
@@ -196,3 +200,5 @@ def joint_failure(fabric: Fabric) -> Iterator[None]:
     finally:
         if handle:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if joint:
+            signal.signal(signal.SIGINT, interrupt)
