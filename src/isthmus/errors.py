@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -23,8 +24,8 @@ class Diverged(IsthmusError, ArithmeticError):
 
 
 def at_least(name: str, value: float, least: float) -> None:
-    """Raise BadInput if `value` is below `least`."""
-    if value < least:
+    """Raise BadInput if `value` is not finite, or below `least`."""
+    if not least <= value < math.inf:
         raise BadInput(f"{name} is {value}: {least} or more is accepted")
 
 

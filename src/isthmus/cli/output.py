@@ -37,7 +37,7 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     print_lines({name: value for name, value in figures.items() if not isinstance(value, dict)})
     by_heads: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, value in figures.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             by_heads.setdefault(tuple(value), {})[name] = value
     for heads, tables in by_heads.items():
         of = next(iter(tables)).rpartition("per_")[2]

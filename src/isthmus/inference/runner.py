@@ -116,7 +116,7 @@ class Runner:
             raise BadInput(f"{out}: is a file, but the output is a folder")
         names = output_names(results, self.kinds, source.names)
         shared = {result for result, count in Counter(results).items() if count > 1}
-        failures, notes = list[tuple[str, str]](), Notes()
+        failures, notes, existing = list[tuple[str, str]](), Notes(), 0
         try:
             with Progress(total, quiet=total == 1 or bool(source.films)) as bar:
                 for name, result, files in zip(source.names, results, names, strict=True):
@@ -130,6 +130,8 @@ class Runner:
                         if done is not None:
                             with notes.caught():
                                 self.write(name, done, out, files)
+                    else:
+                        existing += 1
                     finished += 1
                     bar.step(finished + len(failures), partial("file {}/{}".format, finished + len(failures), total))
         except BaseException:  # Ctrl-C, or a full disk
@@ -138,6 +140,9 @@ class Runner:
                 warnings.warn(text, Note, stacklevel=4)
             raise
         notes.close()
+        if existing:
+            text = f"{out}: {existing} of {total} results existed and are kept, whatever their options were"
+            warnings.warn(text, Note, stacklevel=4)
         if len(failures) == total:
             raise BadInput(f"{source.label}: none of {total} images could be processed: {first_of(failures)}")
         warn_skipped(failures, total)

@@ -203,6 +203,11 @@ def photos_from_array(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarra
     channels_last, batch = values.ndim == 3 and values.shape[-1] <= 4, values.ndim == 4
     items = values if batch else values[None]
     items = items[..., None] if values.ndim == 2 else items if channels_last else np.moveaxis(items, -3, -1)
+    if values.ndim == 3 and not channels_last and items.shape[-1] in (2, 4):
+        if items.shape[-1] == 2:
+            raise BadInput(f"an array of shape {shape}: two gray images are 2×1×H×W, gray with alpha is H×W×2")
+        text = f"an array of shape {shape} is read as one color image with alpha; four gray images are 4×1×H×W"
+        warnings.warn(text, Note, stacklevel=4)
     if items.shape[-1] > 4:
         raise BadInput(f"an array of shape {shape} is not an image; {accepted}")
     if values.dtype.kind not in "uif":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import choose_parts, open_data
 from isthmus.data.base import by_column, numpy_type
 from isthmus.distributed import first_rank, joint_failure
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
 from isthmus.registry import replace_child
 from isthmus.training.callbacks import Callbacks
@@ -60,7 +61,12 @@ def fit(
     data = open_data(data, like=about.get("input"), cut=cut, whole=full, white=options["white"], kind=kind)
     data = data.reshaped(shape) if isinstance(shape, tuple) else data
     if by_column(data.range) and isinstance(module, Autoencoder):
-        replace_child(module, "objective", module.objective.unbounded())
+        before, after = module.objective, module.objective.unbounded()
+        if type(before) is not type(after):
+            text = f"columns of several units: {type(before).__name__} becomes {type(after).__name__}"
+            hint = "create(..., loss='mse') also starts at PCA"
+            warnings.warn(f"{text}, as the values may lie outside of 0..1; {hint}", Note, stacklevel=2)
+        replace_child(module, "objective", after)
     run = Path(out) if out is not None else None
     resumed = resume and run is not None and store.is_run(run)
     if run is not None and not resumed and first_rank():

@@ -36,7 +36,9 @@ def test_rows_keep_their_names_and_one_training_label_is_the_normal_one(tmp_path
     assert [row["id"] for row in rows][:2] == ["P1000", "P1001"]
     with (tmp_path / "report" / "scores.csv").open() as file:
         assert [row["id"] for row in csv.DictReader(file)] == [f"P{1000 + index}" for index in range(60)]
-    assert isthmus.evaluate(run, new)["image_auroc"] > 0.95
+    figures = isthmus.evaluate(run, new)
+    assert figures["image_auroc"] > 0.95
+    assert "per_kind" not in figures
 
 
 @pytest.mark.filterwarnings("ignore")

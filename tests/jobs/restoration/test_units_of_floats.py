@@ -69,3 +69,18 @@ def test_a_ground_truth_of_another_depth_is_read_with_its_own_white(bits: int, t
     assert row["psnr"] > row["psnr_before"] + 3 > 20
     notes = [str(one.message) for one in caught if isinstance(one.message, Note)]
     assert any("the truth is read with white" in note for note in notes) == (bits != truth_bits)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_metrics_are_those_of_the_same_image_in_0_to_1(tmp_path: Path) -> None:
+    found = []
+    for gain in (1.0, 4000.0):
+        tifffile.imwrite(tmp_path / "x.tif", (NOISY * gain).astype(np.float32))
+        tifffile.imwrite(tmp_path / "truth.tif", (CLEAN * gain).astype(np.float32))
+        rows: list[dict[str, Any]] = []
+        options = {"out": tmp_path / "y.tif", "truth": tmp_path / "truth.tif", "each": rows.append, "force": True}
+        isthmus.denoise(tmp_path / "x.tif", **options)
+        found.append(rows[0])
+    span = 20 * np.log10(np.ptp(CLEAN))  # of a peak of 1 and of the range of the truth
+    assert found[1]["psnr_before"] == pytest.approx(found[0]["psnr_before"] + span, abs=0.3)
+    assert found[1]["psnr"] == pytest.approx(found[0]["psnr"] + span, abs=0.5)

@@ -74,11 +74,11 @@ def evaluate_rows(model: Autoencoder, detector: Detector, data: Data) -> dict[st
     calibrated = is_training_data(data, model) and detector.calibrated_on == "test"
     figures = separation(score, anomalous, detector.threshold(), calibrated)
     kinds = {value: data.labels[rows] == index for index, value in enumerate(values)}
-    figures["per_kind"] = {
+    per_kind = {
         value: separation(score[~anomalous | chosen], anomalous[~anomalous | chosen], figures["threshold"])[
             "image_auroc"
         ]
         for value, chosen in kinds.items()
         if value != normal and chosen.any()
     }
-    return figures
+    return figures | ({"per_kind": per_kind} if per_kind else {})
