@@ -112,7 +112,7 @@ def verdict(figures: Mapping[str, Any], steps: int, kept: int, improving: bool) 
         error = of["mse_per_pixel"]
         return f"{-10 * math.log10(max(error, 1e-10)):.2f} dB" if "psnr" in of else f"{math.sqrt(error):.4g}"
 
-    kind = "PSNR" if "psnr" in figures else "RMSE"
+    kind = "PSNR of the mean error" if "psnr" in figures else "RMSE"
     text = f"{kind} {shown(figures)} on the {figures['part']} split; the mean of all items {shown(figures['mean'])}"
     if "pca" in figures:
         text += f", PCA with {figures['numbers']} numbers {shown(figures['pca'])}"
