@@ -79,7 +79,9 @@ def test_few_pictures_are_never_rebuilt_worse_than_by_pca(recipe: str, keys: dic
         assert ours > pca - 0.1
     beside = store.read_json(run.path / store.METRICS)["beside"]
     assert beside["pca"]["psnr"] > beside["mean"]["psnr"]
-    assert beside["verdict"].startswith(f"PSNR of the mean error {-10 * math.log10(beside['mse_per_pixel']):.2f} dB on the")
+    assert beside["verdict"].startswith(
+        f"PSNR of the mean error {-10 * math.log10(beside['mse_per_pixel']):.2f} dB on the"
+    )
     assert html.escape(beside["verdict"]) in (run.path / store.PAGE).read_text(encoding="utf-8")
 
 
