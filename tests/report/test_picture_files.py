@@ -73,7 +73,7 @@ def test_rows_stack_and_small_ones_grow():
     assert (np.asarray(sheet) == 255).all()
     with pytest.raises(BadInput, match="unequal length cannot be stacked: 2, 1"):
         rows(small, small[:1])
-    with pytest.raises(BadInput, match="no pictures"):
+    with pytest.raises(BadInput, match="no images to draw"):
         grid([])
 
 
