@@ -119,7 +119,11 @@ def main() -> None:
         top.mkdir()
         write_inputs(top)
         git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--quiet", "--detach", str(other), given.revision], check=True)
+        added = subprocess.run(
+            [*git, "add", "--quiet", "--detach", str(other), given.revision], capture_output=True, text=True
+        )
+        if added.returncode:
+            raise SystemExit(f"{given.revision}: no revision: {added.stderr.strip().splitlines()[-1]}")
         try:
             for task in TASKS:
                 rounds = [(measured(ROOT, task, top), measured(other, task, top)) for _ in range(given.rounds)]

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the classes
-from isthmus.corruptions import Corruption
 from isthmus.data import prepared
 from isthmus.errors import BadInput
 from isthmus.expression import Expression
 from isthmus.files import check_output
-from isthmus.objectives import Objective
 from isthmus.registry import build, register
 from isthmus.store import load_weights, write_config
 from isthmus.types import Context, Noise, Sample, Shape, times
@@ -26,26 +24,7 @@ CHUNK = 256  # items in one pass at inference: memory is bounded, and all verbs 
 
 @register
 class Autoencoder(Expression):
-    """An autoencoder of any type: arrays or tensors in, tensors on the CPU out; nothing is corrupted or drawn.
-
-    about: the origin of the model in plain JSON: recipe, options, input (shape, range, gray), data, training. path: the
-    run folder it was loaded from or trained into. The other arguments are those of Expression.
-    """
-
-    def __init__(
-        self,
-        shape: Shape,
-        encoder: nn.Module,
-        bottleneck: nn.Module,
-        decoder: nn.Module,
-        objective: Objective,
-        corruption: Corruption | None = None,
-        augment: nn.Module | None = None,
-    ) -> None:
-        super().__init__(shape, encoder, bottleneck, decoder, objective, corruption, augment)
-        self.about: dict[str, Any] = {}
-        self.path: Path | None = None
-        self.parts: dict[str, Any] = {}  # fitted after training, by name (isthmus.jobs.base.Job.part)
+    """An autoencoder of any type: arrays or tensors in, tensors on the CPU out; nothing is corrupted or drawn."""
 
     def __repr__(self) -> str:
         """One line; print(model.encoder) shows the layers."""

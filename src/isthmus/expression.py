@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,9 @@ class Expression(nn.Module):
 
     shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be any nn.Module: an
     encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips, if there are any).
+
+    about: the origin of the model in plain JSON: recipe, options, input (shape, range, gray), data, training. path: the
+    run folder it was loaded from or trained into.
     """
 
     def __init__(
@@ -41,6 +46,9 @@ class Expression(nn.Module):
         self.shape: Shape = tuple(shape)
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.objective, self.corruption, self.augment = objective, corruption, augment
+        self.about: dict[str, Any] = {}
+        self.path: Path | None = None
+        self.parts: dict[str, Any] = {}  # fitted after training, by name (isthmus.jobs.base.Job.part)
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """The losses of a batch, each [N] in nats. Without ctx.noise nothing is corrupted or sampled."""

@@ -69,7 +69,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Kind:
-    """How an output becomes a file next to the image. ending: of its name, as in photo-mask.png."""
+    """A kind of output: the ending of its file name, as in photo-mask.png, and the function that writes the file."""
 
     ending: str
     write: Callable[[Path, Any], object]

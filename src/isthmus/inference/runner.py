@@ -88,6 +88,7 @@ class Runner:
 
         out = self.options.get("out")
         if out is not None and self.options.get("resume") and Path(out).exists():
+            note_kept(Path(out), 1, 1)
             return Path(out)
         joined = join(images())
         return (joined, masks if len(masks) > 1 else masks[0]) if "mask" in self.kinds else joined
@@ -97,6 +98,7 @@ class Runner:
         name = self.source.names[0]
         files = output_names([out.name], self.kinds)[0]
         if self.options.get("resume") and all((out.parent / file).exists() for file in files.values()):
+            note_kept(out, 1, 1)
             return out
         for file in files.values():
             check_output(out.parent / file, force=self.options.get("force", False))
@@ -120,7 +122,9 @@ class Runner:
         try:
             with Progress(total, quiet=total == 1 or bool(source.films)) as bar:
                 for name, result, files in zip(source.names, results, names, strict=True):
-                    if not self.is_complete(name, out, files, result in shared):
+                    if self.is_complete(name, out, files, result in shared):
+                        existing += 1
+                    else:
                         try:
                             with notes.caught():
                                 done = self.process_item(name, out / files[""])
@@ -130,8 +134,6 @@ class Runner:
                         if done is not None:
                             with notes.caught():
                                 self.write(name, done, out, files)
-                    else:
-                        existing += 1
                     finished += 1
                     bar.step(finished + len(failures), partial("file {}/{}".format, finished + len(failures), total))
         except BaseException:  # Ctrl-C, or a full disk
@@ -140,9 +142,7 @@ class Runner:
                 warnings.warn(text, Note, stacklevel=4)
             raise
         notes.close()
-        if existing:
-            text = f"{out}: {existing} of {total} results existed and are kept, whatever their options were"
-            warnings.warn(text, Note, stacklevel=4)
+        note_kept(out, existing, total)
         if len(failures) == total:
             raise BadInput(f"{source.label}: none of {total} images could be processed: {first_of(failures)}")
         warn_skipped(failures, total)
@@ -208,6 +208,13 @@ class Runner:
             figures |= means.figures() | further_figures() | {"seconds": time.perf_counter() - start}
         if each := self.options.get("each"):
             each(figures)
+
+
+def note_kept(out: Path, existing: int, total: int) -> None:
+    """A Note about results that --resume found."""
+    if existing:
+        text = f"{out}: {existing} of {total} results existed and are kept, whatever their options were"
+        warnings.warn(text, Note, stacklevel=5)
 
 
 FRAME = re.compile(r" frame (\d+)$")

@@ -66,7 +66,7 @@ def _rings(mask: np.ndarray) -> list[Points]:
 
 
 def _right_turn(before: Point | None, here: Point, choices: Points) -> int:
-    """Where two pixels touch at a corner: the edge that stays at the same pixel."""
+    """The index of the next edge; of two, where pixels touch at a corner, that which stays at the same pixel."""
     if before is None or len(choices) == 1:
         return 0
     dx, dy = here[0] - before[0], here[1] - before[1]

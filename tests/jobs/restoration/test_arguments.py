@@ -40,3 +40,5 @@ def test_resume_says_that_older_results_are_kept(tmp_path: Path) -> None:
     isthmus.denoise(tmp_path / "in", out=tmp_path / "out")
     with pytest.warns(Note, match="2 of 2 results existed and are kept"):
         isthmus.denoise(tmp_path / "in", out=tmp_path / "out", strength=0.5, resume=True)
+    with pytest.warns(Note, match="1 of 1 results existed and are kept"):
+        isthmus.denoise(tmp_path / "in" / "a.png", out=tmp_path / "out" / "a.png", strength=0.5, resume=True)

@@ -1,4 +1,4 @@
-"""How reliable a detector is: warnings about its scores or threshold, and the origin of the threshold in words."""
+"""Warnings about the scores and the threshold of a detector, and the origin of the threshold in words."""
 
 from __future__ import annotations
 
