@@ -10,12 +10,11 @@ import numpy as np
 
 from isthmus.data.base import kind_of_item, shape_of
 from isthmus.errors import BadInput
-from isthmus.media.npy_images import CHANNELS
+from isthmus.media.array_axes import CHANNELS
 from isthmus.types import Shape, times
 
 SERIES = "accepted are series N×C×T"
 ACCEPTED = "accepted are N×D, N×H×W, N×C×H×W and N×H×W×C (C of 1, 3 or 4)"
-COLORS = (3, 4)
 
 
 class Layout(NamedTuple):
@@ -48,15 +47,18 @@ def layouts(shape: Shape, kind: str = "") -> list[Layout]:
     return []
 
 
-def one_picture(shape: Shape) -> str:
-    """A description of an array of this shape if it is one image and not several; else ""."""
-    if len(shape) == 2:
-        return "one picture H×W"
-    if len(shape) == 3 and shape[2] in COLORS and shape[0] not in COLORS:
-        return "one picture H×W×C"
-    if len(shape) == 3 and shape[0] in COLORS and shape[2] not in COLORS:
-        return f"one picture C×H×W; {shape[0]} gray ones are accepted as {shape[0]}×1×H×W"
-    return ""
+def image_layout(shape: Shape, axes: str) -> Layout:
+    """The layout of images with these axes (isthmus.media.array_axes.image_axes)."""
+    size = dict(zip(axes, shape, strict=True))
+    return Layout((size.get("C", 1), size["H"], size["W"]), single="N" not in axes, last=axes.endswith("C"))
+
+
+def note_of_one(shape: Shape, axes: str) -> str:
+    """A note that an array is one image of several channels, or H×W; "" for several images and for C = 1."""
+    if "N" in axes or 1 in (shape[0], shape[-1]):
+        return ""
+    planes = f"; {shape[0]} gray ones are accepted as {shape[0]}×1×H×W" if axes == "CHW" else ""
+    return f"{times(shape)} is read as one picture {'×'.join(axes)}{planes}"
 
 
 def choose_layout(shape: Shape, like: Mapping[str, Any] | None, name: str, kind: str = "") -> Layout:

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base
-from isthmus.data.array_layout import Layout, choose_layout, one_picture
+from isthmus.data.array_layout import Layout, choose_layout, image_layout, note_of_one
 from isthmus.data.base import Data, Numbered, numpy_type
 from isthmus.data.column_ranges import range_by_column, share_one
 from isthmus.data.preparation import framed, range_like
 from isthmus.errors import BadInput
+from isthmus.media.array_axes import image_axes
 from isthmus.media.array_values import Span, as_numpy, check_type, chunks, scan
 from isthmus.media.bit_depth import choose_range, stored_type
-from isthmus.types import times
 
 FULLY_HASHED = 2**28  # bytes up to which a fingerprint covers the full array; of larger ones it covers the two ends
 
@@ -82,7 +82,7 @@ def open_array(
     kind: str = "",
 ) -> Data:
     """An array, memory map or `Items` as Data. columns: names of the columns of a table. picture: images are expected,
-    so an array H×W, H×W×C or C×H×W, C of 3 or 4, is one image, and source["one"] is set. kind: of the field, see
+    with the axes that image_axes finds; source["one"] tells whether the array is one image. kind: of the field, see
     open_data.
 
     Raises BadInput for a shape or dtype that is not accepted, no items, or any NaN or infinite value.
@@ -91,10 +91,13 @@ def open_array(
     notes: list[str] = []
     if like is not None and isinstance(array, np.ndarray):
         array = framed(array, like, notes)
-    if picture and (description := one_picture(tuple(array.shape))):
-        notes.append(f"{name}: {times(array.shape)} is read as {description}")
-        array, source = array[None], {**source, "one": True}
-    layout = choose_layout(tuple(array.shape), like, name, kind)
+    shape = tuple(array.shape)
+    if picture and (axes := image_axes(shape)):
+        layout = image_layout(shape, axes)
+        notes += [f"{name}: {note}"] if (note := note_of_one(shape, axes)) else []
+        source = {**source, "one": layout.single}
+    else:
+        layout = choose_layout(shape, like, name, kind)
     if layout.single:
         array = array[:][None]
     span = scan(array, name)

@@ -21,11 +21,11 @@ from isthmus.data.array_layout import Layout, choose_layout
 from isthmus.data.base import by_column, ends_of, numpy_type, range_of, shape_of
 from isthmus.errors import BadInput, Note
 from isthmus.fields import Range, to_unit
+from isthmus.media.array_axes import CHANNELS
 from isthmus.media.array_values import Span, as_numpy, check_type, scan
 from isthmus.media.bit_depth import NOISE, WHITE, WHITES, stored_type, white_of
 from isthmus.media.high_bit_depth import over_white
 from isthmus.media.image_reader import peek, read_picture, read_units
-from isthmus.media.npy_images import CHANNELS
 from isthmus.media.resize import fit, to_depth, to_white
 from isthmus.types import Shape, times
 

@@ -22,10 +22,19 @@ from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import select_items
 from isthmus.inference.result import RunOptions
 from isthmus.inference.result_names import result_name, video_result_name
-from isthmus.inference.set_source import open_images, photo_reader, run_of, to_stored_array, write_set
+from isthmus.inference.set_source import (
+    ACCEPTED_PICTURES,
+    open_images,
+    photo_reader,
+    run_of,
+    to_stored_array,
+    write_set,
+)
+from isthmus.media.array_axes import from_images, image_axes, to_images
 from isthmus.media.image_file import NOT_READ, check_name, read_photo
 from isthmus.media.photo import Photo
 from isthmus.media.video.containers import VIDEOS
+from isthmus.types import times
 
 ONE_ITEM = "split and first select items of a folder or a data set, and "
 
@@ -189,40 +198,30 @@ def matching_file(path: Path | str, what: str) -> Callable[[str], Path]:
 def photos_from_array(array: Any) -> tuple[list[Photo], Callable[[list[np.ndarray]], Any]]:
     """Convert an array or tensor to photos; also return the function that converts results back.
 
-    Accepted: H×W, H×W×S, S×H×W or N×S×H×W; S = 1 (gray) or 3 (color), plus one with alpha; integers or floats, scaled
-    by `own_range`. Raises BadInput.
+    Its axes are those of image_axes, C = 1 (gray) or 3 (color), plus one with alpha; integers or floats, scaled by
+    `own_range`. Raises BadInput.
     """
     tensor = isinstance(array, Tensor)
     values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
-    accepted = "H×W, H×W×C, C×H×W or N×C×H×W of whole numbers or floats is accepted"
-    shape = "×".join(map(str, values.shape))
-    if values.ndim not in (2, 3, 4) or 0 in values.shape:
-        raise BadInput(f"an array of shape {shape} is not an image; {accepted}")
-    stored = values.dtype
-    values = values.astype(stored.newbyteorder("="), copy=False)  # >u2 holds the same numbers as <u2
-    channels_last, batch = values.ndim == 3 and values.shape[-1] <= 4, values.ndim == 4
-    items = values if batch else values[None]
-    items = items[..., None] if values.ndim == 2 else items if channels_last else np.moveaxis(items, -3, -1)
-    if values.ndim == 3 and not channels_last and items.shape[-1] in (2, 4):
-        if items.shape[-1] == 2:
-            raise BadInput(f"an array of shape {shape}: two gray images are 2×1×H×W, gray with alpha is H×W×2")
-        text = f"an array of shape {shape} is read as one color image with alpha; four gray images are 4×1×H×W"
-        warnings.warn(text, Note, stacklevel=4)
-    if items.shape[-1] > 4:
-        raise BadInput(f"an array of shape {shape} is not an image; {accepted}")
+    shape, axes, stored = times(values.shape), image_axes(values.shape), values.dtype
+    if not axes:
+        raise BadInput(f"an array of shape {shape or 'one number'} is not an image; {ACCEPTED_PICTURES}")
     if values.dtype.kind not in "uif":
-        raise BadInput(f"an array of {values.dtype}; {accepted}")
+        raise BadInput(f"an array of {stored}; whole numbers and floats are accepted")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BadInput("the array holds NaN or infinite values; accepted are finite numbers")
-    color_channels = 3 if items.shape[-1] > 2 else 1
+    if axes == "CHW" and len(values) == 4:
+        text = f"an array of shape {shape} is read as one color image with alpha; four gray images are 4×1×H×W"
+        warnings.warn(text, Note, stacklevel=4)
+    values = values.astype(stored.newbyteorder("="), copy=False)  # >u2 holds the same numbers as <u2
+    images = to_images(values, axes)
+    colors = 3 if images.shape[-1] > 2 else 1
 
     def to_array(results: list[np.ndarray]) -> Any:
         stacked = np.stack(results)
         if stacked.dtype == values.dtype:
             stacked = stacked.astype(stored, copy=False)
-        stacked = stacked[..., 0] if values.ndim == 2 else stacked if channels_last else np.moveaxis(stacked, -1, -3)
-        stacked = stacked if batch else stacked[0]
+        stacked = from_images(stacked, axes)
         return torch.from_numpy(np.ascontiguousarray(stacked)) if tensor else stacked
 
-    alphas = [item[..., color_channels] if items.shape[-1] > color_channels else None for item in items]
-    return [Photo(item[..., :color_channels], alpha) for item, alpha in zip(items, alphas, strict=True)], to_array
+    return [Photo(i[..., :colors], i[..., colors] if i.shape[-1] > colors else None) for i in images], to_array

@@ -10,11 +10,11 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media.array_axes import CHANNELS, from_images, image_axes, to_images
 from isthmus.media.array_values import check_type
 from isthmus.media.high_bit_depth import Header, Layers
 from isthmus.types import times
 
-CHANNELS = (1, 3, 4)
 PARSING = threading.Lock()  # numpy parses headers by ast, which fails in several threads at once (CPython gh-106905)
 MAGIC = b"\x93NUMPY"
 PLAIN = ("bool", "uint8", "uint16")  # dtypes with a white level of their own
@@ -31,10 +31,7 @@ class Stored(NamedTuple):
         """H×W×S in the axes and dtype of the file."""
         if self.dtype == bool:
             samples = samples >= 128
-        samples = samples.astype(self.dtype, copy=False)
-        if self.axes == "HW":
-            return samples[..., 0]
-        return np.ascontiguousarray(np.moveaxis(samples, -1, 0)) if self.axes == "CHW" else samples
+        return np.ascontiguousarray(from_images(samples[None].astype(self.dtype, copy=False), self.axes))
 
 
 def npy_header(path: Path) -> Header:
@@ -49,11 +46,7 @@ def npy_header(path: Path) -> Header:
 def read_npy(path: Path) -> tuple[Layers, Stored]:
     """The image, booleans as 0 and 255; the fourth channel is alpha. Raises BadInput as npy_header does."""
     array, stored = _mapped(path)
-    samples = np.array(array, order="C")
-    if stored.axes == "HW":
-        samples = samples[..., None]
-    elif stored.axes == "CHW":
-        samples = np.ascontiguousarray(np.moveaxis(samples, 0, -1))
+    samples = np.array(to_images(array, stored.axes)[0], order="C")
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         raise BadInput(f"{path}: holds NaN or infinite values; accepted are finite numbers")
     samples = samples.astype(np.uint8) * np.uint8(255) if samples.dtype == bool else samples
@@ -87,18 +80,14 @@ def _mapped(path: Path) -> tuple[np.ndarray, Stored]:
 
 
 def _axes(shape: tuple[int, ...], path: Path) -> str:
-    """The order of the axes. Raises BadInput if it is ambiguous."""
-    if len(shape) == 2 and 0 not in shape:
-        return "HW"
-    first, last = (len(shape) == 3 and shape[end] in CHANNELS for end in (0, -1))
-    if first and last:
+    """The axes of one image. Raises BadInput for several images, and if the order is ambiguous."""
+    axes = image_axes(shape)
+    if axes in ("HWC", "CHW") and shape[0] in CHANNELS and shape[2] in CHANNELS:
         raise BadInput(f"{path}: {times(shape)} can be H×W×C as well as C×H×W; another order or size is accepted")
-    if not (first or last) or 0 in shape:
-        several = (
-            "; several are accepted as one file, not in a folder" if len(shape) in (3, 4) and 0 not in shape else ""
-        )
+    if axes not in ("HW", "HWC", "CHW") or (axes == "HWC" and shape[2] not in CHANNELS):
+        several = "; several are accepted as one file, not in a folder" if "N" in axes else ""
         raise BadInput(f"{path}: an array of {times(shape) or 'one number'}; {ACCEPTED}{several}")
-    return "CHW" if first else "HWC"
+    return axes
 
 
 def save_array(path: Path, values: np.ndarray) -> None:

@@ -38,7 +38,7 @@ def test_an_array_gives_the_same_kind_of_array(shape: tuple[int, ...], dtype: An
     [
         (np.zeros((7, 9), bool), "bool"),
         (np.full((7, 9), np.nan), "NaN or infinite"),
-        (np.zeros((7, 9, 12), np.uint8), "7×9×12 is not an image"),
+        (np.zeros((7, 9, 12, 8), np.uint8), "7×9×12×8 is not an image"),
         (np.zeros((0, 9), np.uint8), "0×9 is not an image"),
         (np.zeros(9, np.uint8), "9 is not an image"),
     ],

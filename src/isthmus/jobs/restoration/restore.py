@@ -49,8 +49,9 @@ def denoise(
     Without `model` a shipped model is chosen for each image, or for a few frames of a video (see model_choice.py), or
     none for a clean image; the metrics passed to `each` give the model and the reason, else a Note does.
 
-    source: a file, which may be a video, a folder, a data set, or an array H×W, H×W×C, C×H×W or N×C×H×W of uint8,
-    uint16 or floats in [0, 1]. options: see RestoreOptions. strength: share of the change, x + strength · (f(x) − x).
+    source: a file, which may be a video, a folder, a data set, or an array of integers or floats, H×W, H×W×C, C×H×W,
+    N×H×W, N×C×H×W or N×H×W×C (see media/array_axes.py). options: see RestoreOptions. strength: share of the change,
+    x + strength · (f(x) − x).
     scale, to or upscale_model (a shipped model, a run folder or a model): also enlarge the result, as upscale does.
 
     Returns the same kind of array, or the path of the output. Raises BadInput for unusable input or options.
