@@ -1,8 +1,10 @@
-"""Metrics of images, codes and rankings; tests compare each with another library."""
+"""Metrics of images, codes, rankings and segmentations; tests compare each with another library."""
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
 from isthmus.metrics.image_quality import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
+from isthmus.metrics.instances import average_precision_50, match, rand_error
 from isthmus.metrics.ranking import aupro, auroc, average_precision, best_f1
+from isthmus.metrics.segmentation import SegmentationScores, bootstrap_interval, confusion, dice, iou, pixel_accuracy
 
 __all__ = [
     "psnr",
@@ -16,6 +18,15 @@ __all__ = [
     "average_precision",
     "best_f1",
     "aupro",
+    "confusion",
+    "pixel_accuracy",
+    "iou",
+    "dice",
+    "rand_error",
+    "match",
+    "average_precision_50",
+    "bootstrap_interval",
+    "SegmentationScores",
     "active_units",
     "jacobian_norm",
     "perplexity",
