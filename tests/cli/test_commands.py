@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from isthmus.cli import main
 
 TYPES = "undercomplete linear deep conv denoising sparse contractive variational quantized"
 JOBS = "denoise inpaint unwatermark upscale detect"
+HELP_NEEDS = {"isthmus", "typer", "annotated_doc", "shellingham"}
 
 
 @pytest.fixture(autouse=True)
@@ -209,12 +209,10 @@ def test_ctrl_c_leaves_a_run_that_resumes() -> None:
     command = [sys.executable, "-c", "from isthmus.cli import main; main()", "train", "undercomplete", "digits"]
     command += ["--out", "run", "--epochs", "100000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.time() + 120
-    while not Path("run/parts.json").exists() and time.time() < deadline:
+    while not Path("run/history.csv").exists() and process.poll() is None:
         time.sleep(0.05)
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "--resume" in err
     assert "Traceback" not in err
@@ -223,16 +221,13 @@ def test_ctrl_c_leaves_a_run_that_resumes() -> None:
 
 
 def test_help_answers_at_once_and_import_brings_no_torch() -> None:
-    """Seconds of the processor: those on the wall are of whatever else the machine does."""
-    seconds = []
-    for _ in range(3):
-        began = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-c", "from isthmus.cli import main; main(['--help'])"], check=True, capture_output=True
-        )
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
-    assert min(seconds) < 0.4
+    """No module that takes long to import: the time itself depends on the machine."""
+    program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from isthmus.cli import main; main()"
+    help = subprocess.run([sys.executable, "-c", program, "--help"], check=True, capture_output=True, text=True)
+    modules = help.stdout.splitlines()[-1].split()
+    foreign = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+    assert foreign - {"__main__", "_distutils_hack", "sitecustomize"} <= HELP_NEEDS
+    assert len(modules) < 400
     subprocess.run([sys.executable, "-c", "import isthmus, sys; assert 'torch' not in sys.modules"], check=True)
 
 

@@ -57,8 +57,16 @@ def test_results_come_in_order(count: int) -> None:
         assert every(lambda n: (n, word), range(count)) == [(n, word) for n in range(count)]
 
 
-def test_it_is_other_processes_that_work() -> None:
-    pids = in_processes(lambda n: time.sleep(0.001) or os.getpid(), range(200))
+def test_it_is_other_processes_that_work(tmp_path: Path) -> None:
+    end = time.monotonic() + 60
+
+    def meet(n: int) -> int:
+        (tmp_path / str(os.getpid())).touch()
+        while n and len(list(tmp_path.iterdir())) <= parallel.workers() and time.monotonic() < end:
+            time.sleep(0.001)  # a busy machine may start one late
+        return os.getpid()
+
+    pids = in_processes(meet, range(200))
     assert pids[0] == PARENT, "the first is done here, for what it imports"
     assert len(set(pids[1:]) - {PARENT}) == parallel.workers()
 
@@ -223,7 +231,7 @@ def members(group: int) -> list[int]:
     return found
 
 
-def gone(group: int, seconds: float = 10) -> bool:
+def gone(group: int, seconds: float = 120) -> bool:
     end = time.monotonic() + seconds
     while members(group) and time.monotonic() < end:
         time.sleep(0.02)
@@ -231,12 +239,11 @@ def gone(group: int, seconds: float = 10) -> bool:
 
 
 def test_ctrl_c_ends_all_and_only_the_parent_reports_it(program: subprocess.Popen[str]) -> None:
-    while len(members(program.pid)) <= parallel.workers():
-        time.sleep(0.02)
-    time.sleep(0.3)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "at it\n"
     os.killpg(program.pid, signal.SIGINT)
     assert gone(program.pid)
-    _, said = program.communicate(timeout=10)
+    _, said = program.communicate(timeout=120)
     assert program.returncode in (-signal.SIGINT, 130)
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1, said
 
@@ -249,7 +256,7 @@ def test_ctrl_c_at_once(program: subprocess.Popen[str], after: float) -> None:
     time.sleep(after)
     os.killpg(program.pid, signal.SIGINT)
     assert gone(program.pid)
-    _, said = program.communicate(timeout=10)
+    _, said = program.communicate(timeout=120)
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1, said
 
 

@@ -1,7 +1,6 @@
 """One run of the demo: the claims of its page hold in the run that a reader makes."""
 
 import re
-import time
 
 import pytest
 
@@ -81,12 +80,11 @@ def test_the_digit_left_out_is_detected(result):
     assert row["baseline"] > 0.8
 
 
-def test_a_folder_with_content_is_refused_before_any_training(tmp_path):
+def test_a_folder_with_content_is_refused_before_any_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus.verbs.demo.train_all", lambda: pytest.fail("trained"))
     (tmp_path / "mine.txt").write_text("mine")
-    began = time.perf_counter()
     with pytest.raises(BadInput, match="exists already"):
         demo(tmp_path)
-    assert time.perf_counter() - began < 1
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
