@@ -23,12 +23,18 @@ from isthmus.corruptions.noise import (
     Speckle,
 )
 from isthmus.corruptions.random_masks import Holes, Masking
+from isthmus.corruptions.segmentation_augmentation import SegmentationAugmentation
 from isthmus.corruptions.self_supervised import BlindSpot, Neighbors
 from isthmus.corruptions.synthetic_defects import SyntheticDefect
 from isthmus.corruptions.watermark.overlay import Watermark
 from isthmus.renamed import former
 
-AUGMENTATIONS: dict[str, type[Any]] = {"affine": Affine, "zoom": Zoom, "crop": Crop}
+AUGMENTATIONS: dict[str, type[Any]] = {
+    "affine": Affine,
+    "zoom": Zoom,
+    "crop": Crop,
+    "segmentation": SegmentationAugmentation,
+}
 CORRUPTIONS: dict[str, type[Corruption]] = {
     "gaussian": GaussianNoise,
     "poisson": PoissonNoise,
@@ -51,7 +57,10 @@ ALIASES = {"neighbours": Neighbors}  # former names, accepted in texts
 
 
 def augmentation(text: str) -> Any:
-    """'affine', 'affine:0.5', 'zoom', 'crop:64' or 'none' -> an augmentation. Raises BadInput for any other text."""
+    """'affine', 'affine:0.5', 'zoom', 'crop:64', 'segmentation' or 'none' -> an augmentation.
+
+    Raises BadInput for any other text.
+    """
     return None if text == "none" else named(text, "augmentation", AUGMENTATIONS)
 
 
@@ -93,6 +102,7 @@ __all__ = [
     "Affine",
     "Crop",
     "Zoom",
+    "SegmentationAugmentation",
     "AUGMENTATIONS",
     "CORRUPTIONS",
     "augmentation",
