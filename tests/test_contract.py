@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
+import re
 import signal
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,7 +21,7 @@ import isthmus
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput
-from isthmus.jobs import job_of
+from isthmus.jobs import all_jobs, job_of
 from isthmus.objectives import LOSSES
 from isthmus.plugins import load_plugins
 from isthmus.recipes import RECIPES
@@ -257,16 +260,26 @@ def test_the_run_folder_is_whole_and_names_no_python_module(case: Case) -> None:
     assert "__" not in config
 
 
+def call(verb: str, run: Path) -> Any:
+    """Call a verb with a run and an input of zeros."""
+    function, nothing = getattr(isthmus, verb), np.zeros((16, 16), np.uint8)
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return function(run, *(nothing for _ in names[1:])) if names[0] == "run" else function(nothing, model=run)
+
+
 def test_a_verb_of_another_job_refuses_the_run_and_names_the_right_one(case: Case) -> None:
-    run = case.resumed.path
-    own = job_of(case.resumed.model).verb(case.recipe)
-    if own != "detect":
-        with pytest.raises(BadInput, match="isthmus train detect"):
-            isthmus.detect(run, case.x)
-    for verb in ("denoise", "upscale", "unwatermark"):
-        if verb not in (own, case.recipe) and (case.recipe, verb) != ("denoising", "denoise"):
-            with pytest.raises(BadInput, match=f"for isthmus {own}, not for isthmus {verb}"):
-                getattr(isthmus, verb)(case.x[0].numpy(), model=run)
+    run, own = case.resumed.path, job_of(case.resumed.model)
+    assert run is not None
+    text = f"{run}: is a run of {case.recipe}; isthmus {own.verb(case.recipe)} uses it"
+    refusing = []
+    for verb, job in ((verb, each) for each in all_jobs().values() for verb in each.verbs):
+        if not job.takes(verb, own.name, case.recipe):
+            with pytest.raises(BadInput, match=f"^{re.escape(text)}$"):
+                call(verb, run)
+            refusing.append(verb)
+    assert len(refusing) >= 3
+    assert set(refusing).isdisjoint({"reconstruct", "embed", own.verb(case.recipe)})
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -78,7 +78,7 @@ def test_a_job_of_another_package_is_a_job(run: Any, tmp_path: Path) -> None:
     assert json.loads(run("evaluate", "run", "labeled.npz", "--json", "--split", "all"))["precision_at_1"] == 1.0
     run("export", "run", "--out", "run.onnx")
     assert (tmp_path / "run.onnx").stat().st_size > 1000
-    assert "for isthmus hashes, not for isthmus denoise" in run(
+    assert "run: is a run of binary; isthmus hashes uses it" in run(
         "denoise", "x.npy", "--model", "run", "--out", "y.npy", code=2
     )
 

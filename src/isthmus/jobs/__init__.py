@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.errors import Note, unknown
+from isthmus.errors import BadInput, Note, unknown
 from isthmus.jobs.base import Job
 from isthmus.plugins import add_job_recipes, load_entry_points
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from isthmus.autoencoder import Autoencoder
+    from isthmus.inference.inputs import RunOrModel
 
 BUILT_IN = (
     "isthmus.jobs.autoencoding.job:Autoencoding",
@@ -67,6 +68,33 @@ def job_of(model: Autoencoder) -> Job:
 
     recipe = RECIPES.get(model.about.get("recipe", ""))
     return find_job(model.about.get("job") or (recipe.job if recipe else "autoencoding"))
+
+
+def check_verb(verb: str, model: Autoencoder, name: Path | str | None = None) -> None:
+    """Raise BadInput, which names the right function, if `verb` does not apply to a run of the model's job and recipe.
+
+    A model without a recipe, built of modules, is not refused. name: of the run in the message.
+    """
+    from isthmus.recipes import RECIPES
+
+    recipe = model.about.get("recipe", "")
+    if recipe not in RECIPES and "job" not in model.about:
+        return
+    own = job_of(model)
+    known = built_in() if any(verb in job.verbs for job in built_in().values()) else all_jobs()
+    if not any(job.takes(verb, own.name, recipe) for job in known.values() if verb in job.verbs):
+        raise BadInput(
+            f"{name or model.path or 'this model'}: is a run of {recipe}; isthmus {own.verb(recipe)} uses it"
+        )
+
+
+def model_for(verb: str, run: RunOrModel, device: str | None = None) -> Autoencoder:
+    """The model of a run (see isthmus.inference.inputs.as_model). Raises BadInput if `verb` does not apply to it."""
+    from isthmus.inference.inputs import as_model
+
+    model = as_model(run, device)
+    check_verb(verb, model, run if isinstance(run, (str, Path)) else None)
+    return model
 
 
 def verbs(known: Mapping[str, Job]) -> dict[str, str]:

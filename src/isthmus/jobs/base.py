@@ -41,6 +41,10 @@ class Job:
         """The command that uses a run of `recipe`."""
         return next(iter(self.verbs))
 
+    def takes(self, verb: str, job: str, recipe: str) -> bool:
+        """Whether the function `verb` of this job applies to a run of that job and recipe."""
+        return job == self.name
+
     def image_size(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> int | None:
         """The size that images are resized to where none was asked for; None for the default.
 

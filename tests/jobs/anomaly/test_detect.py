@@ -222,9 +222,9 @@ def test_invalid_options_are_refused(run: Path, parts: Path, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="a share between 0 and 1"):
         isthmus.detect(run, parts / "test/good", false_alarms=2)
     isthmus.train("conv", parts / "train/good", out=tmp_path / "conv", epochs=1, quiet=True)
-    with pytest.raises(BadInput, match="isthmus train detect makes a run with one"):
+    with pytest.raises(BadInput, match="conv: is a run of conv; isthmus reconstruct uses it"):
         isthmus.detect(tmp_path / "conv", parts / "test/good")
-    with pytest.raises(BadInput, match="no detector"):
+    with pytest.raises(BadInput, match="conv: is a run of conv; isthmus reconstruct uses it"):
         isthmus.load(tmp_path / "conv").detect(np.zeros((24, 24)))
 
 

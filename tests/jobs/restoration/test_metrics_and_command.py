@@ -126,10 +126,10 @@ def test_the_shipped_model_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_model_of_another_job_is_refused() -> None:
-    with pytest.raises(BadInput, match="for isthmus denoise, not for isthmus inpaint"):
+    with pytest.raises(BadInput, match="is a run of denoise; isthmus denoise uses it"):
         isthmus.inpaint(noise(20, 20), np.eye(20), model=saved("run"))
     table = isthmus.create("undercomplete", shape=(13,), code=3)
-    with pytest.raises(BadInput, match="for isthmus reconstruct, not"):
+    with pytest.raises(BadInput, match="is a run of undercomplete; isthmus reconstruct uses it"):
         isthmus.denoise(noise(20, 20), model=table)
     table.about = {}  # a net of one's own may do anything, if pictures are what it takes
     with pytest.raises(BadInput, match="not gray or color images"):

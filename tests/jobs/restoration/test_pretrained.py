@@ -40,13 +40,13 @@ def test_one_picture_loads_one_net(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_model_of_another_job_is_refused_with_the_command_that_takes_it(verb: str, model: str, right: str) -> None:
-    with pytest.raises(BadInput, match=f"^{model}: is a .* model, for {right}, not for isthmus {verb}$") as refused:
+    with pytest.raises(BadInput, match=f"^{model}: is a run of .*; {right} uses it$") as refused:
         getattr(isthmus, verb)(GRAY, model=model)
     assert "\n" not in str(refused.value)
 
 
 def test_a_run_of_a_type_is_for_reconstruct(run_of: Callable[[str], Path]) -> None:
-    with pytest.raises(BadInput, match=r"is a conv model, for isthmus reconstruct, not for isthmus denoise"):
+    with pytest.raises(BadInput, match=r"conv: is a run of conv; isthmus reconstruct uses it"):
         isthmus.denoise(GRAY, model=run_of("conv"))
 
 

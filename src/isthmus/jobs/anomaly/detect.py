@@ -17,8 +17,9 @@ from isthmus.data import Data
 from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
 from isthmus.files import atomic, atomic_folder, check_output
-from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for
-from isthmus.jobs.anomaly.detector import FILE, Detector, detector_of
+from isthmus.inference.inputs import RunOrModel, chunks, name_of, open_for
+from isthmus.jobs import model_for
+from isthmus.jobs.anomaly.detector import Detector, require_detector
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.jobs.anomaly.heatmaps import Heatmaps, SavedOutputs, Worst
 from isthmus.jobs.anomaly.odd_columns import OddColumns
@@ -31,7 +32,6 @@ WORST = (
     "Left: the image. Right: deviations beyond the normal variation, in color. A blue line surrounds the regions above "
     "the threshold of the map, below which normal images stay."
 )
-HOW_TO_MAKE_ONE = "isthmus train detect makes a run with one"
 Row = dict[str, Any]
 
 
@@ -59,14 +59,8 @@ def detect(
     of anomalous regions. save_maps: also maps/, npy or tif, float32; all at the size of the files. Raises BadInput for
     a run without a detector and for data that the model does not accept.
     """
-    model = as_model(run, device)
-    detector = detector_of(model)
-    if detector is None:
-        stopped = model.about.get("recipe") == "detect"
-        hint = (
-            "its training is not finished; the same command with --resume finishes it" if stopped else HOW_TO_MAKE_ONE
-        )
-        raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
+    model = model_for("detect", run, device)
+    detector = require_detector(model)
     if false_alarms is not None:
         checked_rate(false_alarms)
     outputs = SavedOutputs(save_masks, save_maps)

@@ -14,6 +14,7 @@ from torch import Tensor
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput
+from isthmus.jobs import check_verb
 from isthmus.jobs.anomaly.distances import (
     ROW_DISTANCES,
     STATISTICS,
@@ -222,15 +223,23 @@ def detector_of(model: Autoencoder) -> Detector | None:
     return model.parts.get(NAME)
 
 
+def require_detector(model: Autoencoder) -> Detector:
+    """The detector of a model. Raises BadInput for a run of another job and for an unfinished training."""
+    check_verb("detect", model)
+    if (detector := detector_of(model)) is None:
+        unfinished = "its training is not finished; the same command with --resume finishes it"
+        hint = unfinished if model.path is not None else "isthmus train detect makes a run with one"
+        raise BadInput(f"{model.path or 'this model'}: has no {FILE}: {hint}")
+    return detector
+
+
 def detect_items(model: Autoencoder, x: Any, unit: bool = False, false_alarms: float | None = None) -> Finding:
     """Scores, verdicts and maps of N items, or of one, by the detector of a model.
 
     x: as Autoencoder.tensor takes it; unit: floats in [0, 1]. false_alarms: the accepted false-positive rate; None for
-    the run's own. Raises BadInput without a detector, and for NaN or infinite values.
+    the run's own. Raises BadInput as require_detector, and for NaN or infinite values.
     """
-    detector = detector_of(model)
-    if detector is None:
-        raise BadInput("this model has no detector: isthmus train detect makes a run with one")
+    detector = require_detector(model)
     items = model.tensor(x, unit)
     if not items.isfinite().all():
         raise BadInput("input: holds NaN or infinite values; accepted are finite numbers")

@@ -26,6 +26,9 @@ class Autoencoding(Job):
     }
     commands = "isthmus.jobs.autoencoding.commands"
 
+    def takes(self, verb: str, job: str, recipe: str) -> bool:
+        return True  # every model is an autoencoder
+
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         rebuilt = "rebuilt.csv" if len(model.shape) == 1 else "rebuilt"
         steps = super().next_steps(model, recipe, run, data, truth)

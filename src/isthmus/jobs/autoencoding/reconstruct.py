@@ -14,8 +14,9 @@ from isthmus.autoencoder import CHUNK
 from isthmus.distributed import first_rank, joint_failure
 from isthmus.files import check_output
 from isthmus.inference.distributed import gather_batches, rows_of_rank, start_processes
-from isthmus.inference.inputs import RunOrModel, as_model, chunks, open_for
+from isthmus.inference.inputs import RunOrModel, chunks, open_for
 from isthmus.inference.outputs import writer_for, writer_like
+from isthmus.jobs import model_for
 from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
 
 
@@ -33,7 +34,7 @@ def reconstruct(
 
     processes: device, devices and nodes, for output to `out` only. Raises BadInput for an unusable run, data or out.
     """
-    model = as_model(run)
+    model = model_for("reconstruct", run)
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return torch.cat([model.reconstruct(x, unit=True) for _, x in chunks(data)])
@@ -61,7 +62,7 @@ def embed(
     With `out` the path is returned: .npz holds all arrays, .csv and .tsv one row per item, .npy the codes only.
     processes, errors: as for reconstruct.
     """
-    model = as_model(run)
+    model = model_for("embed", run)
     if out is not None and first_rank():
         check_output(check_codes_name(out), force=force)
     data = open_for(model, source, split=split, first=first)
@@ -97,7 +98,7 @@ def decode(
     decode(embed(x)) equals reconstruct(x) to the bit. device: auto, cpu, cuda or mps; None: that of the model.
     Raises BadInput for codes that do not fit the model.
     """
-    model = as_model(run, device)
+    model = model_for("decode", run, device)
     stored = read_codes(codes)
     codes_of_items = torch.from_numpy(np.ascontiguousarray(stored["codes"]))
     batches: Iterator[Tensor] = (model.decode(part) for part in codes_of_items.split(CHUNK))

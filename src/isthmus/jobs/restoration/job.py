@@ -28,6 +28,9 @@ class Restoration(Job):
     def verb(self, recipe: str) -> str:
         return recipe
 
+    def takes(self, verb: str, job: str, recipe: str) -> bool:
+        return recipe == verb or (verb, recipe) == ("denoise", "denoising")
+
     def open(self, recipe: Recipe, data: Any, options: Mapping[str, Any]) -> Data:
         from isthmus.data import open_data
 

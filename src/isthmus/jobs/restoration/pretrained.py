@@ -9,8 +9,7 @@ from isthmus import models
 from isthmus.autoencoder import Autoencoder, load_model
 from isthmus.distributed import keep_freed_memory, named_device
 from isthmus.errors import BadInput
-from isthmus.jobs import find_job
-from isthmus.recipes import RECIPES
+from isthmus.jobs import check_verb
 
 
 class PretrainedModels:
@@ -55,24 +54,13 @@ class PretrainedModels:
 
     def _check(self, name: str, model: Any) -> Any:
         spec = model.spec if isinstance(model, Autoencoder) else None  # a network of someone's own declares nothing
-        recipe = model.about.get("recipe") if isinstance(model, Autoencoder) else None
-        if (right_verb := command_for(recipe)) not in (None, self.verb) and (self.verb, recipe) != (
-            "denoise",
-            "denoising",
-        ):
-            raise BadInput(f"{name}: is a {recipe} model, for isthmus {right_verb}, not for isthmus {self.verb}")
+        if isinstance(model, Autoencoder):
+            check_verb(self.verb, model, None if model is self.named else name)
         if (model.scale > 1) != self.scales:
             raise BadInput(f"{name}: enlarges ×{model.scale}" if model.scale > 1 else f"{name}: does not enlarge")
         if spec is not None and bool(spec.mask_channels) != self.masks:
             raise BadInput(f"{name}: takes no mask" if self.masks else f"{name}: fills holes and needs a mask")
         return model
-
-
-def command_for(recipe: str | None) -> str | None:
-    """The command that uses a model of this recipe; None for an unknown recipe."""
-    if recipe not in RECIPES:
-        return None
-    return find_job(RECIPES[recipe].job).verb(recipe)
 
 
 def _load(name: str) -> Any:

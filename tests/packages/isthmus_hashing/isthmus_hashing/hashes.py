@@ -12,12 +12,13 @@ from torch import Tensor
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.inference.inputs import as_model, chunks, name_of, open_for
+from isthmus.inference.inputs import chunks, name_of, open_for
+from isthmus.jobs import model_for
 
 
 def hashes(run: Any, source: Any, *, out: Path | str | None = None) -> list[str]:
     """One text of 0 and 1 for each item of `source`; also written to the .csv file `out`, if one is named."""
-    model = as_model(run)
+    model = model_for("hashes", run)
     data = open_for(model, source)
     texts = ["".join(map(str, row)) for row in bits(model, data).tolist()]
     if out is not None:

@@ -11,12 +11,13 @@ import numpy as np
 from isthmus.data import open_data, with_target
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.inference.inputs import as_model, chunks, name_of, open_for
+from isthmus.inference.inputs import chunks, name_of, open_for
+from isthmus.jobs import model_for
 
 
 def segment(run: Any, source: Any, *, out: Path | str | None = None) -> np.ndarray:
     """N×H×W uint8, the labels of `source`; also written to the .npy file `out`, if one is named."""
-    model = as_model(run)
+    model = model_for("segment", run)
     data, last = open_for(model, source), model.objective.classes - 1
     shares = np.concatenate([model.reconstruct(x, unit=True)[:, 0].numpy() for _, x in chunks(data)])
     labels = np.rint(last * shares).astype(np.uint8)
