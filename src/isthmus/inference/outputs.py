@@ -23,11 +23,12 @@ from isthmus.inference.distributed import gather_batches, shared_folder
 from isthmus.inference.result_names import unique_names
 from isthmus.media.npy_images import save_array
 from isthmus.report import as_pictures, grid, write_gif, write_picture
+from isthmus.report.pictures import SUFFIXES
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = SUFFIXES[8]
 
 
 class OutputWriter:
@@ -69,7 +70,7 @@ class OutputWriter:
             elif suffix == ".gif":
                 write_gif(self.out, list(as_pictures(items)))
             elif len(items) == 1:
-                bits = 16 if self.sixteen and suffix in (".png", ".tif", ".tiff") else 8
+                bits = 16 if self.sixteen and suffix in SUFFIXES[16] else 8
                 write_picture(self.out, as_pictures(self._as_16_bit(items) if bits == 16 else items)[0], bits)
             else:
                 write_picture(self.out, grid(items))

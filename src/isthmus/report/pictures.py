@@ -1,4 +1,4 @@
-"""Conversion of arrays to images, tiles of images, and writing of image files and GIFs."""
+"""Conversion of arrays to images, tiles of images, and GIFs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,17 @@ from PIL import Image
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.media.png_tiff_writer import write_png, write_tiff
+from isthmus.media.bit_depth import full_range
+from isthmus.media.image_file import KEEP_16_BITS, WRITTEN, write_photo
+from isthmus.media.photo import Photo
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TILE, FRAME = 72, 256  # maximum height or width, in pixels, to which small images are enlarged
-PILLOW: dict[str, dict[str, Any]] = {
-    ".png": {"format": "PNG", "optimize": True},
-    ".jpg": {"format": "JPEG", "quality": 95},
-    ".jpeg": {"format": "JPEG", "quality": 95},
-    ".webp": {"format": "WEBP", "quality": 95},
-    ".bmp": {"format": "BMP"},
-}
+SUFFIXES = {8: tuple(suffix for suffix in WRITTEN if suffix != ".dcm"), 16: KEEP_16_BITS}  # by bits
 SMALL = 2**16  # pixels: smaller images are compressed better, as it costs little
 # Huffman coding without a search for repetitions, of which images have few: as small as level 1, in half the time.
 FAST_PNG: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_HUFFMAN_ONLY}
-OPAQUE = {".jpg", ".jpeg", ".bmp"}
-TIFF = (".tif", ".tiff")
+TRANSPARENT = (".png", ".webp")  # formats of a grid with its transparent ground
 
 
 def to_image(picture: Any) -> Image.Image:
@@ -103,18 +98,14 @@ def enlarge(image: Image.Image, scale: int) -> Image.Image:
 def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
     """Write an image that `to_image` accepts, atomically; 16 bits as .png or .tif. Raises BadInput."""
     path = Path(path)
-    suffix = path.suffix.lower()
-    accepted = {8: [*PILLOW, *TIFF], 16: [".png", *TIFF]}.get(bits, [])
-    if suffix not in accepted:
+    accepted = SUFFIXES.get(bits, ())
+    if path.suffix.lower() not in accepted:
         raise BadInput(f"{path}: not a name for a picture of {bits} bits; it can end in {', '.join(accepted)}")
-    image = None if bits == 16 or suffix in TIFF else to_image(picture)
-    exact = _unit(picture) if image is None else None
-    with atomic(path) as temporary:
-        if image is not None:
-            _flat(image, suffix).save(temporary, **PILLOW[suffix])
-        elif exact is not None:
-            _write_exact(temporary, np.rint(exact * (2**bits - 1)).astype(f"uint{bits}"), suffix)
-    return path
+    if isinstance(picture, Image.Image) and picture.mode == "RGBA" and path.suffix.lower() in TRANSPARENT:
+        pixels = np.asarray(picture)
+        return write_photo(path, Photo(pixels[..., :3], pixels[..., 3]))
+    pixels = np.rint(_unit(picture) * (2**bits - 1)).astype(f"uint{bits}")
+    return write_photo(path, Photo(pixels[..., None] if pixels.ndim == 2 else pixels))
 
 
 def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None) -> Path:
@@ -152,7 +143,8 @@ def data_uri(image: Image.Image) -> str:
             image = image.convert("LA")  # gray tiles need half the channels
     buffer = io.BytesIO()
     small = image.width * image.height < SMALL
-    image.save(buffer, **(PILLOW[".png"] if small else FAST_PNG))  # with full compression, 512×256 take 150 ms
+    # With full compression, 512×256 take 150 ms.
+    image.save(buffer, **({"format": "PNG", "optimize": True} if small else FAST_PNG))
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -166,7 +158,7 @@ def _array(items: Any) -> Array:
 def _unit(picture: Any) -> Array:
     """H×W or H×W×3 in [0, 1]."""
     if isinstance(picture, Image.Image):
-        pixels = np.asarray(_flat(picture, ".jpg"))
+        pixels = np.asarray(_flat(picture))
     else:
         pixels = _array(picture)
         if pixels.ndim == 3:
@@ -174,7 +166,7 @@ def _unit(picture: Any) -> Array:
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise BadInput(f"an array of shape {pixels.shape} is no picture; C×H×W or H×W is")
     if pixels.dtype in (np.uint8, np.uint16):
-        pixels = pixels / float(np.iinfo(pixels.dtype).max)
+        pixels = pixels / full_range(pixels.dtype)[1]
     elif not (np.issubdtype(pixels.dtype, np.floating) or pixels.dtype == bool):
         raise BadInput(f"numbers of type {pixels.dtype} are no picture; float in [0, 1], uint8, uint16 or bool are")
     pixels = np.clip(np.nan_to_num(pixels.astype(float), nan=0.0), 0, 1)
@@ -188,19 +180,10 @@ def _images(pictures: Any) -> list[Image.Image]:
     return [to_image(picture) for picture in (pictures if is_list else as_pictures(pictures))]
 
 
-def _flat(image: Image.Image, suffix: str) -> Image.Image:
-    """The image, composited over white if the format has no transparency."""
-    if suffix not in OPAQUE or image.mode in ("L", "RGB"):
+def _flat(image: Image.Image) -> Image.Image:
+    """The image, composited over white if it has another mode than gray or RGB."""
+    if image.mode in ("L", "RGB"):
         return image
     image = image.convert("RGBA")
     ground = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(ground, image).convert("RGB")
-
-
-def _write_exact(path: Path, pixels: Array, suffix: str) -> None:
-    """Write H×W or H×W×3 of 16 bits, or as TIFF."""
-    samples = pixels[..., None] if pixels.ndim == 2 else pixels
-    if suffix in TIFF:
-        write_tiff(path, samples, [])
-    else:
-        write_png(path, [samples], *pixels.shape[:2])
