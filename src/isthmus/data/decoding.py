@@ -21,7 +21,8 @@ from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
 from isthmus.media import resize
 from isthmus.media.file_content import open_kept
-from isthmus.media.image_reader import peek, read_labels, read_picture, read_units
+from isthmus.media.image_reader import peek, read_picture, read_units
+from isthmus.media.label_image import read_labels
 
 ENDS = 65536  # bytes of each end of a file that go into the fingerprint
 SMALL = 2e-3  # seconds: threads are as fast as processes for images that take longer to decode

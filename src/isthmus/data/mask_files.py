@@ -12,7 +12,8 @@ from isthmus.data.folder_roles import ROLES
 from isthmus.errors import BadInput
 from isthmus.media.image_reader import read_picture
 
-ENDINGS = ("_mask", "_gt", "_label", "_seg")  # of a file's stem, case-insensitive: KolektorSDD2 has 10000_GT.png
+# Of a file's stem, case-insensitive: KolektorSDD2 has 10000_GT.png, Cellpose 000_cp_masks.png.
+ENDINGS = ("_cp_masks", "_masks", "_mask", "_gt", "_labels", "_label", "_seg")
 LOSSY = (".jpg", ".jpeg", ".webp")
 CHECKED = 4  # files of a group that are opened to check whether they are masks
 FEW_VALUES = 16  # a mask of several classes has no more

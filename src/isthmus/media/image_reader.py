@@ -92,21 +92,6 @@ def read_units(path: Path | str) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
-def read_labels(path: Path | str) -> np.ndarray:
-    """1×H×W int32: the values of a label map as stored; of a palette its indices.
-
-    Raises BadInput, naming the file, for several channels and for values that are no integers.
-    """
-    path = Path(path)
-    with suppress(Exception), open_image(path) as image:  # other formats have no palette
-        if image.mode in ("P", "1"):
-            return np.asarray(image).astype(np.int32)[None]
-    samples = read_layers(path).flat()
-    if samples.shape[-1] != 1 or samples.dtype.kind not in "ui":
-        raise BadInput(f"{path}: is no label map; one channel of integers, or a palette, is accepted")
-    return np.moveaxis(samples, -1, 0).astype(np.int32)
-
-
 def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
     """Like read_picture, with transparency and further bands as separate layers."""
     path = Path(path)

@@ -1,0 +1,262 @@
+"""open_labels: label maps of pictures from masks as images, one mask for each object, COCO JSON or LabelMe JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.errors import BadInput
+from isthmus.jobs.segmentation.classes import IGNORE, Classes, Value
+from isthmus.jobs.segmentation.color_tables import color_table, table_beside
+from isthmus.jobs.segmentation.label_json import Coco, LabelMe, find_json
+from isthmus.jobs.segmentation.label_names import listed
+from isthmus.jobs.segmentation.label_scan import scan
+from isthmus.jobs.segmentation.label_sources import MaskFiles, ObjectMasks, Raw, Source, find_masks
+from isthmus.media.high_bit_depth import upright
+from isthmus.media.image_reader import open_image, peek
+from isthmus.media.label_image import refuse_format
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """classes: H×W uint8 class numbers, IGNORE for pixels without a class.
+
+    instances: H×W int32, the number of the object of each pixel, 0 for the background; None without objects.
+    """
+
+    classes: np.ndarray
+    instances: np.ndarray | None = None
+
+
+@dataclass
+class Labels:
+    """The labels of pictures; `read` reads one, and only the table of classes is kept in memory.
+
+    matched: the pictures that have labels. unmatched: pictures without labels, and label files without a picture.
+    understood: the format in one line. notes: sentences for the user. unknown: of `Classes.encode`.
+    """
+
+    source: Source
+    folder: Path
+    matched: list[str]
+    unmatched: tuple[list[str], list[str]]
+    classes: Classes
+    has_instances: bool
+    connected: bool  # objects are the connected parts of the classes
+    understood: str
+    notes: list[str] = field(default_factory=list)
+    unknown: str = "error"
+
+    def read(self, name: str, size: tuple[int, int] | None = None) -> LabelMap:
+        """The labels of a picture, upright as the picture is read.
+
+        size: height and width that they must have; default: those of the picture. Raises BadInput for a picture without
+        labels, for labels of another size, for a value that is no class, and for a file that cannot be read.
+        """
+        if name not in self.source.names:
+            raise BadInput(f"{self.folder / name}: has no labels")
+        raw = read_raw(self.source, self.folder, name, size)
+        values = raw.values[..., 0] if raw.values.ndim == 3 and self.classes.kind != "colors" else raw.values
+        numbers = raw.instances
+        if self.has_instances and not self.connected and numbers is None:
+            numbers = objects_of(values, self.classes.ignore)
+            if self.classes.kind != "instances":  # a run on two values, evaluated on numbers of objects
+                values = np.asarray(self.classes.values)[(numbers != 0).astype(int)]
+        classes = self.classes.encode(values, self.source.file(name), self.unknown)
+        if raw.void is not None:
+            classes[raw.void] = IGNORE
+        if self.has_instances and self.connected:
+            numbers = connected_parts(classes)
+        return LabelMap(classes, numbers)
+
+
+def open_labels(
+    source: Path | str,
+    images: Sequence[str],
+    folder: Path | str,
+    *,
+    ignore: Any = None,
+    colors: Mapping[str, Any] | Path | str | None = None,
+    classes: Classes | None = None,
+    instances: bool = False,
+    as_classes: bool = False,
+    unknown: str = "error",
+) -> Labels:
+    """Open the labels of `images`, the names of pictures relative to `folder`.
+
+    source: a folder of label maps (PNG of 1, 8 or 16 bits, palette PNG, color PNG, TIFF, .npy) matched by name, which
+    may be `folder` itself; a folder of one mask for each object (NAME/masks/*.png or masks/NAME/*.png); a COCO JSON
+    file; or a folder of LabelMe JSON files. Every file is read once, for the table of its values.
+
+    ignore: the value, or the color, of pixels without a class. colors: names to colors, or a file of them; default: one
+    beside the masks. classes: of a trained run, whose values must be the ones of the files. instances: separate
+    objects; the connected parts of a class, where the files do not separate them. Label maps with a number for each
+    object are recognized, unless `as_classes`. unknown: "error", or "ignore" for pixels of a value that is no class.
+
+    Raises BadInput, one line that names the file, the fault and what is accepted.
+    """
+    source, folder = Path(source), Path(folder)
+    opened = find_source(source, folder, images)
+    ignore = parsed_value(ignore)
+    if isinstance(opened, (Coco, LabelMe)) and classes is not None:
+        opened.kinds = values_by_name(opened.kinds, classes, source)
+    table = None if colors is None else color_table(colors)
+    if table is None and isinstance(opened, MaskFiles) and (beside := table_beside(opened.folder)) is not None:
+        table = color_table(beside)
+    found = scan(
+        opened,
+        lambda name: read_raw(opened, folder, name),
+        source,
+        count_parts=instances,
+        given=classes,
+        ignore=ignore,
+        table=table,
+        must=colors is not None,
+    )
+    found.decide(instances=instances, as_classes=as_classes, unknown=unknown)
+    if isinstance(opened, MaskFiles):
+        opened.colors = found.kind == "colors"
+    known = classes or found.classes()
+    matched = list(opened.names)
+    without = sorted(set(images) - set(matched) - label_files_among(opened, folder))
+    notes = found.notes(known)
+    for names, said in (
+        (without, "pictures have no labels and are left out"),
+        (opened.unused, "label files have no picture"),
+    ):
+        if names:
+            notes.append(f"{source}: {len(names)} {said} ({listed(names)})")
+    return Labels(
+        opened,
+        folder,
+        matched,
+        (without, list(opened.unused)),
+        known,
+        found.has_instances,
+        found.connected,
+        found.understood(),
+        notes,
+        unknown,
+    )
+
+
+def find_source(source: Path, folder: Path, images: Sequence[str]) -> Source:
+    """Raises BadInput for a path that holds no labels of the pictures."""
+    refuse_format(source)
+    if not source.exists():
+        raise BadInput(f"{source}: no such file or folder; accepted are a folder of masks, COCO or LabelMe JSON")
+    if source.is_file():
+        if source.suffix.lower() == ".json":
+            found: Source | None = find_json(source, images)
+            assert found is not None, "a file holds one kind of JSON or raises"
+            return found
+        if len(images) != 1:
+            raise BadInput(f"{source}: one file for {len(images)} pictures; a folder of masks or JSON is accepted")
+        return MaskFiles(source.parent, {images[0]: source.name})
+    json_first = source.resolve() == folder.resolve() and any(source.rglob("*.json"))
+    finders = (lambda: find_masks(source, folder, images), lambda: find_json(source, images))
+    faults = []
+    for find in reversed(finders) if json_first else finders:
+        try:
+            if (found := find()) is not None:
+                return found
+        except BadInput as error:
+            faults.append(error)
+    raise (
+        faults[0]
+        if faults
+        else BadInput(
+            f"{source}: holds no labels of pictures; masks as .png, .tif or .npy, COCO and LabelMe JSON are accepted"
+        )
+    )
+
+
+def label_files_among(source: Source, folder: Path) -> set[str]:
+    """The names, relative to the pictures, of label files that lie among them."""
+    files = source.files.values() if isinstance(source, MaskFiles) else ()
+    objects = [name for names in source.files.values() for name in names] if isinstance(source, ObjectMasks) else []
+    if not isinstance(source, (MaskFiles, ObjectMasks)) or source.folder.resolve() != folder.resolve():
+        return set()
+    return {*files, *objects}
+
+
+def read_raw(source: Source, folder: Path, name: str, size: tuple[int, int] | None = None) -> Raw:
+    """The labels of a picture in its size. Labels drawn on the pixels before EXIF turned them are turned as well."""
+    header = peek(folder / name)
+    upright_size = (header.height, header.width)
+    wanted = size or upright_size
+    raw = source.read(name, upright_size)
+    shape = raw.values.shape[:2]
+    if shape != wanted and shape[::-1] == wanted and (turn := orientation(folder / name)) in (5, 6, 7, 8):
+        parts = (raw.values, raw.instances, raw.void)
+        values, numbers, void = (None if part is None else np.ascontiguousarray(upright(part, turn)) for part in parts)
+        assert values is not None
+        raw = Raw(values, numbers, void, raw.palette, raw.alpha)
+    if raw.values.shape[:2] != wanted:
+        raise BadInput(
+            f"{source.file(name)}: {shape[1]}×{shape[0]} pixels, and {folder / name} has {wanted[1]}×{wanted[0]}; "
+            "labels of the size of the picture are accepted"
+        )
+    return raw
+
+
+def orientation(path: Path) -> int:
+    """The EXIF orientation of a picture, 1 without any."""
+    with suppress(Exception), open_image(path) as image:
+        return int(image.getexif().get(0x0112, 1))
+    return 1
+
+
+def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
+    """H×W int32: the numbers of objects, counted from 1 if they do not fit; 0 for the background and `ignore`."""
+    if ignore is not None:
+        values = np.where(values == ignore, 0, values)
+    if values.min() < 0 or values.max() >= 2**31:
+        known, places = np.unique(values, return_inverse=True)
+        numbers = np.cumsum(known != 0).astype(np.int32)
+        numbers[known == 0] = 0
+        return numbers[places.reshape(values.shape)]
+    return values.astype(np.int32)
+
+
+def connected_parts(classes: np.ndarray) -> np.ndarray:
+    """H×W int32: the connected parts of each class but the first, numbered from 1; pixels may touch at a corner."""
+    from skimage.measure import label
+
+    return np.asarray(label(np.where(classes == IGNORE, 0, classes), background=0, connectivity=2)).astype(np.int32)
+
+
+def values_by_name(kinds: Mapping[str, int], classes: Classes, source: Path) -> dict[str, int]:
+    """The values of the run for the names of an annotation file. Raises BadInput for a name that is no class."""
+    values = dict(zip(classes.names, classes.values, strict=True))
+    found = {}
+    for name, number in kinds.items():
+        if classes.kind == "instances":
+            found[name] = 1
+        elif name in values:
+            found[name] = values[name]
+        elif number in classes.values:
+            found[name] = number
+        else:
+            raise BadInput(f"{source}: category {name!r} is no class of the run; the classes are {', '.join(values)}")
+    return found
+
+
+def parsed_value(value: Any) -> Value | None:
+    """A number, or a color such as "0,0,0", of an option. Raises BadInput for other text."""
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        numbers = [int(part) for part in (value.split(",") if isinstance(value, str) else value)]
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"ignore={value}: a value such as 255, or a color such as 0,0,0, is accepted") from error
+    if len(numbers) == 3:
+        return numbers[0], numbers[1], numbers[2]
+    if len(numbers) != 1:
+        raise BadInput(f"ignore={value}: a value such as 255, or a color such as 0,0,0, is accepted")
+    return numbers[0]
