@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,16 @@ def all_reduce(value: Tensor, fabric: Fabric) -> Tensor:
     """The sum of `value` over all ranks."""
     total: Any = fabric.all_reduce(value, reduce_op="sum") if fabric.world_size > 1 else value
     return total
+
+
+def any_rank(flags: Sequence[bool], fabric: Fabric) -> tuple[bool, ...]:
+    """Whether each flag is set on at least one rank."""
+    if fabric.world_size == 1:
+        return tuple(flags)
+    import torch
+
+    counts = torch.tensor(flags, dtype=torch.float32, device=fabric.device)
+    return tuple(bool(count) for count in all_reduce(counts, fabric).tolist())
 
 
 def rank_rows(count: int, fabric: Fabric) -> slice:

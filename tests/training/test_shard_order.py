@@ -28,6 +28,7 @@ from isthmus.data.shards import Shards
 from isthmus.training import settle
 from isthmus.training.batches import LANES, SHUFFLED, batches, order, shard_order
 from isthmus.training.loop import Training
+from isthmus.training.start import first_samples
 from isthmus.verbs.show import show
 
 RECIPE: dict[str, Any] = {"epochs": 2, "batch_size": 64, "device": "cpu", "quiet": True, "validation": 0.1, "test": 0.1}
@@ -209,7 +210,7 @@ def test_before_the_first_step_few_shards_are_looked_into(tmp_path: Path, lazily
     data = plain(counts)
     model, options = create("undercomplete", shape=(1,), code=1), settle({}, {"device": "cpu"})
     training = Training(model, data, choose_parts(data), options, None, True)
-    assert sum(len(sample.x) for sample in training.first_samples()) == 4096
+    assert sum(len(sample.x) for sample in first_samples(training)) == 4096
     assert len(np.unique(homes(counts)[np.concatenate(data.items.asked)])) <= 10
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data import Data, shards_of
+from isthmus.data import Data, shards_of, skipping_corrupt
 from isthmus.distributed import rank_rows
 from isthmus.layers import seeded
 from isthmus.types import Sample
@@ -49,6 +49,12 @@ class Batch(NamedTuple):
             part = slice(first, min(first + size, count))
             rows = slice(self.rows.start + part.start, self.rows.start + part.stop)
             yield Batch(self.sample.each(itemgetter(part)), rows, self.total, min(self.counted, part.stop - part.start))
+
+
+def split_of(data: Data, rows: np.ndarray, device: torch.device | str) -> Data:
+    """These items without those that cannot be read; on the device if the data fit in memory."""
+    split = skipping_corrupt(data.subset(rows))
+    return split.to(device) if data.in_memory else split
 
 
 def order(data: Data, seed: int, epoch: int, size: int) -> Tensor:

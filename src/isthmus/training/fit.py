@@ -19,6 +19,7 @@ from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
 from isthmus.registry import replace_child
 from isthmus.training.callbacks import Callbacks
+from isthmus.training.checkpoint import restore_training
 from isthmus.training.loop import Training
 from isthmus.training.options import batch_for, settle
 from isthmus.training.run import Run
@@ -101,7 +102,7 @@ def fit(
             assert run is not None
             if first_rank():  # a slower rank would delete files that the first one is writing
                 store.remove_temporary_files(run)
-            training.resume()
+            restore_training(training)
         elif options["budget"] is not None:
             most = MAX_FACTOR * options["epochs"]
             options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from isthmus import store
-from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, record_parts, shards_of, skipping_corrupt
-from isthmus.distributed import all_reduce, fabric_of, gather, shard_like
+from isthmus.data import Data, record_parts
+from isthmus.distributed import any_rank, fabric_of, gather
 from isthmus.errors import Diverged
-from isthmus.store import load_weights, write_config
 from isthmus.training import checkpoint
-from isthmus.training.batches import Batch, batches, order
+from isthmus.training.batches import Batch, batches, order, split_of
 from isthmus.training.callbacks import CallbackList, Callbacks
 from isthmus.training.early_stopping import EarlyStopping
 from isthmus.training.meters import WAITING, Meters, copy_of, finite
@@ -31,13 +28,12 @@ from isthmus.training.options import rate
 from isthmus.training.progress import Progress, line_of
 from isthmus.training.run import Run, write_history
 from isthmus.training.signals import interruptible
+from isthmus.training.start import start_module
 from isthmus.training.step import Step
 from isthmus.training.time_budget import replan
 from isthmus.training.workers import WorkerBatches
-from isthmus.types import Sample
 
 CHECKPOINT_EVERY = 30.0  # seconds
-START_ITEMS = 4096  # that the module may see before the first step
 GPU_CHECKS = WAITING  # steps between two checks of the loss on a GPU, each of which waits for it
 
 
@@ -60,21 +56,16 @@ class Training:
     ) -> None:
         self.early_stopping = EarlyStopping(options)  # first, because it starts the clock
         self.fabric = fabric_of(options)
-        self.out, self.options, self.quiet, self.data = out, options, quiet, data
-        self.parts = parts
-        self.train_part, self.validation_part = (
-            skipping_corrupt(data.subset(self.parts[part])) for part in ("train", "validation")
-        )
-        if data.in_memory:
-            self.train_part = self.train_part.to("cpu" if options["workers"] else self.fabric.device)
-            self.validation_part = self.validation_part.to(self.fabric.device)
-        self.set_batch_size(options["batch_size"])
+        self.out, self.options, self.quiet, self.data, self.parts = out, options, quiet, data, parts
+        device = "cpu" if options["workers"] else self.fabric.device
+        self.train_part = split_of(data, parts["train"], device)
+        self.validation_part = split_of(data, parts["validation"], self.fabric.device)
         self.module = self.plain = module.train()
         if options["strategy"] == "fsdp":  # FSDP makes the module one that can only train
             self.plain = copy.deepcopy(module)
             self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options)
-        self.worker_batches = WorkerBatches(self) if options["workers"] else None
+        self.worker_batches = WorkerBatches(self)
         self.meters = Meters()
         self.callbacks = CallbackList(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
@@ -84,27 +75,17 @@ class Training:
         self.pace = 0.0, 0, 0.0  # time and number of the first step, and the time of the last check of the speed
         self.most_epochs = 0.0  # that a budget may plan; 0 without a plan
 
-    def set_batch_size(self, size: int) -> None:
-        """Before the first step: set the items of a step, and with them the steps of an epoch."""
-        self.options["batch_size"] = size
-        self.epoch_steps = math.ceil(len(self.train_part) / size)
+    @property
+    def epoch_steps(self) -> int:
+        return math.ceil(len(self.train_part) / self.options["batch_size"])
 
     @property
     def steps(self) -> int:
         return max(1, round(self.options["epochs"] * self.epoch_steps))
 
     @property
-    def tally(self) -> Meters:
-        """The former name of `meters`, for callbacks."""
-        return self.meters
-
-    @property
     def step_rate(self) -> float:
         return rate(self.options, self.step, self.steps) * self.early_stopping.factor
-
-    def resume(self) -> None:
-        """Load the newest checkpoint of `out`. Raises BadInput if the model, the data or the options differ."""
-        checkpoint.restore_training(self)
 
     def checkpoint(self) -> None:
         self.saved = time.perf_counter()
@@ -115,10 +96,8 @@ class Training:
             written = self.out is not None and all((self.out / name).is_file() for name in store.RESULTS)
             return self.close(write=not written)
         try:
-            with (
-                interruptible() as stop,
-                Progress(self.steps, self.step, self.quiet, self.early_stopping.left) as progress,
-            ):
+            progress = Progress(self.steps, self.step, self.quiet, self.early_stopping.left)
+            with interruptible() as stop, progress:
                 self.begin()
                 self.stepper.notify = progress.say
                 while self.step < self.steps and not self.finished:
@@ -134,46 +113,27 @@ class Training:
                 shutil.rmtree(self.out, ignore_errors=True)  # it has nothing to resume from
             raise
         finally:
-            if self.worker_batches is not None:
-                self.worker_batches.close()
+            self.worker_batches.close()
         run = self.close()
         self.callbacks.call("end")
         return run
 
     def begin(self) -> None:
-        warm = "init" in getattr(self.plain, "about", {})  # start() would overwrite the weights of the other run
-        if self.step == 0 and not warm and callable(start := getattr(self.plain, "start", None)):
-            self.plain.to(self.fabric.device)
-            start(self.first_samples())
-            state = self.plain.state_dict()
-            if self.fabric.world_size > 1:
-                state = shard_like(self.fabric.broadcast(state), self.module.state_dict())
-            self.module.load_state_dict(state)
-            if len(self.validation_part) and isinstance(self.plain, Autoencoder) and self.plain.spec.fitted_start:
-                self.keep_if_best({"epoch": 0, **self.validated()})  # with few items a net may never do better than PCA
+        if self.step == 0 and start_module(self) and len(self.validation_part):
+            self.keep_if_best({"epoch": 0, **self.stepper.validate(self.validation_part)})  # PCA may stay the best
         self.finite_weights = copy_of(self.module)
         if self.fresh:
             self.checkpoint()  # before the config, which makes the folder a run: a run can be loaded at any time
         if self.out is not None and self.fabric.is_global_zero:
             store.write_json(self.out / store.PARTS, record_parts(self.data, self.parts))
-            write_config(self.out, self.plain)
+            store.write_config(self.out, self.plain)
         self.saved = time.perf_counter()
         self.pace = time.perf_counter(), self.step, time.perf_counter()
         self.callbacks.call("start")
 
-    def first_samples(self) -> Iterator[Sample]:
-        count = len(self.train_part)
-        if self.train_part.in_memory or shards_of(self.train_part) is None:
-            rows = torch.randperm(count, generator=torch.Generator().manual_seed(self.options["seed"]))
-        else:  # a random choice would read from thousands of shards
-            rows = torch.arange(min(START_ITEMS, count))
-        for chosen in rows[:START_ITEMS].split(self.options["batch_size"]):
-            sample = self.train_part.sample(chosen)
-            yield sample.each(lambda tensor: tensor.to(self.fabric.device)).in_units()
-
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, beginning with its step `first`."""
-        if self.worker_batches is not None:
+        if self.options["workers"]:
             return self.worker_batches.batches(epoch * self.epoch_steps + first, self.epoch_steps - first)
         size = self.options["batch_size"]
         rows = order(self.train_part, self.options["seed"], epoch, size)
@@ -230,12 +190,9 @@ class Training:
 
     def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         """Whether each flag is set on at least one rank; on a GPU the ranks exchange flags only every few steps."""
-        if self.fabric.world_size == 1:
-            return flags
-        if self.fabric.device.type != "cpu" and self.step % GPU_CHECKS:
+        if self.fabric.world_size > 1 and self.fabric.device.type != "cpu" and self.step % GPU_CHECKS:
             return (False,) * len(flags)
-        counts = torch.tensor(flags, dtype=torch.float32, device=self.fabric.device)
-        return tuple(bool(count) for count in all_reduce(counts, self.fabric).tolist())
+        return any_rank(flags, self.fabric)
 
     def diverged(self, step: int | None = None) -> Diverged:
         """The error of a loss that is not finite at `step`; restores finite weights. A collective call."""
@@ -258,7 +215,7 @@ class Training:
         row = {"epoch": number + 1, "lr": self.stepper.optimizer.param_groups[0]["lr"], **self.meters.means()}
         row["seconds"] = self.meters.seconds
         if len(self.validation_part):
-            row |= self.validated()
+            row |= self.stepper.validate(self.validation_part)
         self.history.append(row)
         if self.out is not None and self.fabric.is_global_zero:
             write_history(self.out / store.HISTORY, self.history)
@@ -270,11 +227,6 @@ class Training:
         self.callbacks.call("epoch")
         self.early_stopping.spare = time.perf_counter() - began
 
-    def validated(self) -> dict[str, float]:
-        """The mean losses of the validation split, by their names in the history."""
-        means = self.stepper.validate(self.validation_part)
-        return {f"validation_{name}": value for name, value in means.items()}
-
     def keep_if_best(self, row: dict[str, Any]) -> None:
         """Keep the weights if their validation loss is the lowest so far; without a validation split, the last."""
         better = self.early_stopping.better(row.get("validation_loss", row.get("loss", math.inf)))
@@ -285,7 +237,7 @@ class Training:
     def close(self, write: bool = True) -> Run:
         """Load the kept weights into the module, and write the results into the run folder."""
         kept = gather(self.best or self.stepper.average.weights())
-        load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
+        store.load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.plain.eval()
         self.plain.path = self.out  # type: ignore[assignment]
         run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished, self.kept)

@@ -107,7 +107,10 @@ class Step:
             self.average.update(number)
 
     def validate(self, data: Data) -> dict[str, float]:
-        """Mean losses of the validation split with the weights that would be kept, always with the same noise."""
+        """Mean losses of the validation split by their names in the history, with the weights that would be kept.
+
+        The noise is always the same.
+        """
         meters, rows = Meters(), torch.arange(len(data))
         with torch.no_grad(), self.average.in_use():
             self.module.eval()
@@ -116,7 +119,7 @@ class Step:
                     meters.add(self.losses(part, VALIDATION + number), part.counted)
             self.module.train()
         meters.all_reduce(self.fabric)
-        return meters.means()
+        return {f"validation_{name}": value for name, value in meters.means().items()}
 
     def forget(self) -> None:
         """Drop the gradient; torch's own zero_grad takes twenty times as long, which a small net notices."""

@@ -54,7 +54,7 @@ def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
             size = max(LEAST_BATCH, size // 2)
         size = int(training.fabric.broadcast(torch.tensor(size)))
         a_step *= size / own
-        training.set_batch_size(size)
+        training.options["batch_size"] = size
     validation = 0.4 * a_step * -(-len(training.validation_part) // training.options["batch_size"])  # no gradient
     learning = a_step * training.epoch_steps
     training.early_stopping.spare = validation
