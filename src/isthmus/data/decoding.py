@@ -21,6 +21,7 @@ from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
 from isthmus.media import resize
 from isthmus.media.file_content import open_kept
+from isthmus.media.high_bit_depth import Header
 from isthmus.media.image_reader import peek, read_picture, read_units
 from isthmus.media.label_image import read_labels
 
@@ -29,23 +30,13 @@ SMALL = 2e-3  # seconds: threads are as fast as processes for images that take l
 AHEAD = 7  # items decoded in advance per requested one
 BLOCK = 2048  # maximum number of items decoded together in advance; the minimum is a quarter of it
 
-
-# Properties of a file before it is decoded: its Header, and its identity. An array, because it stays in memory for
-# millions of files.
+# Properties of a file before it is decoded: its Header; length, time of its change in ns, and sha256 of the first and
+# last 64 KiB. An array, because it stays in memory for millions of files.
 FILE_INFO = np.dtype(
-    [
-        ("height", "i4"),
-        ("width", "i4"),
-        ("gray", "?"),
-        ("deep", "?"),
-        ("bands", "u2"),
-        ("several", "?"),
-        ("units", "U8"),
-        ("stated", "?"),
-        ("length", "i8"),
-        ("modified", "i8"),  # ns
-        ("digest", "u1", 32),  # sha256 of the first and last 64 KiB
-    ]
+    {
+        "names": (*Header._fields, "length", "modified", "digest"),
+        "formats": ["i4", "i4", "?", "?", "u2", "?", "U8", "?", "i8", "i8", "(32,)u1"],
+    }
 )
 
 

@@ -27,6 +27,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 ANIMATED = ("GIF", "WEBP", "PNG")  # formats that may hold several frames; the images in a JPEG are views of one
 
 HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # phones and their users name such files .jpg
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+HEADERS = {"dicom": reader.dicom_header, "tiff": tiff.tiff_header, "npy": npy_images.npy_header}
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -49,12 +51,8 @@ def peek(path: Path | str) -> Header:
 @kept_for_file
 def _header(path: Path) -> Header:
     head = _head(path)
-    if reader.starts_as_dicom(head, path):
-        return reader.dicom_header(path)
-    if _starts_as_tiff(head):
-        return tiff.tiff_header(path)
-    if head.startswith(npy_images.MAGIC):
-        return npy_images.npy_header(path)
+    if (kind := _kind_of(head, path)) in HEADERS:
+        return HEADERS[kind](path)
     stated = high_bit_depth.states_its_white(head)
     if (ppm := high_bit_depth.ppm_header(head)) is not None:
         return Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=stated)
@@ -96,21 +94,17 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
     """Like read_picture, with transparency and further bands as separate layers."""
     path = Path(path)
     try:
-        head = _head(path)
-        if reader.starts_as_dicom(head, path):
-            check_size(path, reader.dicom_header(path))
-            return Layers(reader.read_dicom(path)[0])
-        if _starts_as_tiff(head):
+        kind = _kind_of(_head(path), path)
+        if kind == "tiff":
             return _tiff(path)
-        if head.startswith(npy_images.MAGIC):
-            check_size(path, npy_images.npy_header(path))
-            return npy_images.read_npy(path)[0]
-        if high_bit_depth.png_is_deep_color(head):
+        if kind == "png":
             return _deep_png(path)
-        if (ppm := high_bit_depth.ppm_header(head)) is not None and ppm[3] > 255:
-            check_size(path, Header(ppm[2], ppm[1], gray=False, deep=True))
-            return Layers(high_bit_depth.read_ppm(path))
-        return _by_pillow(path, path, shorter)
+        if kind == "pillow":
+            return _by_pillow(path, path, shorter)
+        check_size(path, _header(path))
+        if kind == "npy":
+            return npy_images.read_npy(path)[0]
+        return Layers(high_bit_depth.read_ppm(path) if kind == "ppm" else reader.read_dicom(path)[0])
     except Exception as error:
         raise read_error(path, error) from error
 
@@ -118,10 +112,10 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
     """Like read_picture, for a file in memory. Color of 16 bits, which Pillow cannot decode, raises BadInput."""
     try:
-        ppm = high_bit_depth.ppm_header(data[:4096])
-        if high_bit_depth.png_is_deep_color(data[:4096]) or (ppm is not None and ppm[3] > 255):
+        kind = _kind_of(data, name)
+        if kind in ("png", "ppm"):
             raise BadInput(f"{name}: 16-bit color is not read from a shard; 16-bit gray and 8 bits are accepted")
-        if reader.starts_as_dicom(data, name):
+        if kind == "dicom":
             pixels = reader.read_dicom(Path(name), io.BytesIO(data))[0]
         else:
             pixels = _by_pillow(io.BytesIO(data), Path(name), shorter).flat()
@@ -155,10 +149,8 @@ def layers_of(image: Image, path: Path | str = "picture") -> Layers:
         image = (image.convert(step) if step else image).convert("RGBA")
         samples = _array(image)
         return Layers.of(samples[..., [0, 3]] if gray else samples)
-    if image.mode == "LAB":
-        image = from_lab(image)
-    elif image.mode == "CMYK":
-        image = from_cmyk(image)
+    if image.mode in ("LAB", "CMYK"):
+        image = from_lab(image) if image.mode == "LAB" else from_cmyk(image)
     if gray:
         image = image if image.mode in ("1", "L") else image.convert("RGB")
         return Layers(_array(image.convert("L"))[..., None])
@@ -188,12 +180,8 @@ def _is_gray(image: Image) -> bool:
 def _tiff(path: Path) -> Layers:
     import tifffile
 
-    def by_pillow() -> Layers:
-        with open_image(path) as image:
-            return layers_of(image, path)
-
     with tifffile.TiffFile(path) as file:
-        return tiff_page(file.pages[0], path, by_pillow)
+        return tiff_page(file.pages[0], path, lambda: _by_pillow(path, path, None))
 
 
 def tiff_page(page: Any, path: Path, by_pillow: Callable[[], Layers]) -> Layers:
@@ -244,8 +232,18 @@ def _head(path: Path) -> bytes:
 
 
 def is_tiff(path: Path) -> bool:
-    return _starts_as_tiff(_head(path))
+    return _kind_of(_head(path), path) == "tiff"
 
 
-def _starts_as_tiff(head: bytes) -> bool:
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+def _kind_of(head: bytes, name: Path | str) -> str:
+    """How the pixels of a file are read: dicom, tiff, npy, png or ppm (color of more than 8 bits), or pillow."""
+    if reader.starts_as_dicom(head, name):
+        return "dicom"
+    if head[:4] in TIFF:
+        return "tiff"
+    if head.startswith(npy_images.MAGIC):
+        return "npy"
+    if high_bit_depth.png_is_deep_color(head):
+        return "png"
+    ppm = high_bit_depth.ppm_header(head)
+    return "ppm" if ppm is not None and ppm[3] > 255 else "pillow"

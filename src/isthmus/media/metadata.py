@@ -213,7 +213,7 @@ def unsupported(info: Info, suffix: str) -> list[str]:
         "its gamma, primaries or transfer function": suffix != ".png" and not is_srgb(info.colors),
     }
     names = [name for name, present in named.items() if present]
-    return names + (tiff_only(tags_of(info)) if suffix != ".tif" else [])
+    return names + (tiff_only(tags_of(info)) if info.exif and suffix != ".tif" else [])
 
 
 def tiff_only(tags: Tags) -> list[str]:
