@@ -1,4 +1,4 @@
-"""compare(y, target): the output of the decoder holds the parameters of a likelihood over the target.
+"""compare(y, target), where the decoder returns y, the parameters of a likelihood over the target.
 
 A loss is the sum over an item, in nats, so β = 1 is the true ELBO.
 """
@@ -38,10 +38,7 @@ class Objective(nn.Module):
     data (mse, l1) or that is no −log p (ssim), so that it is no bound of the evidence.
     """
 
-    channels = 1
-    density = False
-    likelihood = True
-    cross_entropy = False
+    channels, density, likelihood, cross_entropy = 1, False, True, False
 
     def __init__(self, link: str = "sigmoid") -> None:
         super().__init__()
@@ -63,9 +60,8 @@ class Objective(nn.Module):
 
     def unbounded(self) -> Objective:
         """The same objective for targets outside of [0, 1]. Raises BadInput if there is none."""
-        raise BadInput(
-            f"loss {type(self).__name__.lower()}: compares values in 0..1; a table takes mse, gaussian or l1"
-        )
+        name = type(self).__name__.lower()
+        raise BadInput(f"loss {name}: compares values in 0..1; a table takes mse, gaussian or l1")
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -140,14 +136,12 @@ class Gaussian(Objective):
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         y = y.float()
-        if self.sigma == "pixel":
-            log_sigma = y.chunk(2, dim=1)[1]
-        elif self.sigma == "learned":
-            log_sigma = self.log_sigma
+        if isinstance(self.sigma, str):
+            log_sigma = y.chunk(2, dim=1)[1] if self.sigma == "pixel" else self.log_sigma
+            # A σ below e⁻⁶, less than half a step of 8 bits, would only model the rounding of the file format.
+            log_sigma = -6 + F.softplus(log_sigma + 6)
         else:
-            log_sigma = torch.tensor(math.log(float(self.sigma)), device=y.device)
-        # A σ below e⁻⁶, less than half a step of 8 bits, would only model the rounding of the file format.
-        log_sigma = -6 + F.softplus(log_sigma + 6) if isinstance(self.sigma, str) else log_sigma
+            log_sigma = torch.tensor(math.log(self.sigma), device=y.device)
         error = (target - self.mean(y)) * torch.exp(-log_sigma)
         return _per_item(0.5 * error.square() + log_sigma + HALF_LOG_2PI, weight)
 
@@ -182,16 +176,14 @@ class Categorical(Objective):
         super().__init__("identity")
         self.levels = self.channels = levels
 
-    def _logits(self, y: Tensor) -> Tensor:
-        return y.float().unflatten(1, (self.levels, -1))
-
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         level = (target * (self.levels - 1)).round().long().clamp(0, self.levels - 1)
-        return _per_item(F.cross_entropy(self._logits(y), level, reduction="none"), weight)
+        logits = y.float().unflatten(1, (self.levels, -1))
+        return _per_item(F.cross_entropy(logits, level, reduction="none"), weight)
 
     def mean(self, y: Tensor) -> Tensor:
         values = torch.linspace(0, 1, self.levels, device=y.device)
-        return torch.einsum("nl...,l->n...", self._logits(y).softmax(1), values)
+        return torch.einsum("nl...,l->n...", y.float().unflatten(1, (self.levels, -1)).softmax(1), values)
 
 
 @register
@@ -217,9 +209,8 @@ class MaskedReconstruction(Objective):
 
     The loss is the −log p of the image by `picture_by`, plus that of the mask. The target's last channel is the opacity
     of the cover, above 0 in the mask. Pixels outside of the mask keep their input values, so in the loss of the image
-    they have the weight `outside`: with 1, a net learns to copy its input, because most pixels are not covered.
-    even: in the loss of the mask, covered and uncovered pixels weigh the same in total, however small the mask; the
-    logit is then no longer that of a probability.
+    they have the weight `outside`: with 1, a net learns to copy its input, because most pixels are not covered. even:
+    in the loss of the mask, covered and uncovered pixels weigh the same in total; the logit is then no probability's.
     """
 
     likelihood = False

@@ -64,13 +64,12 @@ class Data:
 
     shape: of one item: (C, H, W) image, (D,) table row, (C, T) series. kind: one of isthmus.fields.KINDS, or "" for
     that of the shape. further: other fields of the same items, such as "target" or "weight", by name; each is a Data
-    with one item for each of `items`. skip: replacements of unreadable items, see `skipping_corrupt`.
-    range: the stored value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column.
-    names: one per item. labels: N integers, or None. parts: the official splits as index arrays.
-    pictures: for patches, the number of the image of each; the patches of an image stay in one part.
-    table: the schema of a table as plain JSON: columns, categories, labels, omitted columns. ids: N texts, the names of
-    its rows.
-    skipped: (name, reason) of broken files. notes: sentences for the user. source: plain JSON.
+    with one item for each of `items`. skip: replacements of unreadable items, see `skipping_corrupt`. range: the stored
+    value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column. names: one per item.
+    labels: N integers, or None. parts: the official splits as index arrays. pictures: for patches, the number of the
+    image of each; the patches of an image stay in one part. table: the schema of a table as plain JSON: columns,
+    categories, labels, omitted columns. ids: N texts, the names of its rows. skipped: (name, reason) of broken files.
+    notes: sentences for the user. source: plain JSON.
     """
 
     items: Tensor | LazyArray
@@ -111,9 +110,8 @@ class Data:
     @cached_property
     def fields(self) -> dict[str, Field]:
         """The fields of an item by name: "x", and those of `further`."""
-        kind = self.kind or (
-            "table" if self.table else {1: "vector", 2: "series", 3: "image"}.get(len(self.shape), "image")
-        )
+        of_shape = {1: "vector", 2: "series"}.get(len(self.shape), "image")
+        kind = self.kind or ("table" if self.table else of_shape)
         own = Field(kind, self.shape, self.dtype, None if kind == "labels" else self.range)
         return {"x": own, **{name: data.fields["x"] for name, data in self.further.items()}}
 
@@ -123,6 +121,8 @@ class Data:
         Raises IndexError past the end, and BadInput for a file that cannot be read.
         """
         return self._fetch(lambda rows: {"x": self._at(rows)}, indices)["x"]
+
+    read = batch  # as a LazyArray has it
 
     def sample(self, indices: Indices) -> Sample:
         """A batch of all fields, each in its stored dtype; without a field "target", x is its own target.
@@ -148,7 +148,7 @@ class Data:
             index = index.to(self.items.device)
             index = index.nonzero().flatten() if index.dtype == torch.bool else index.flatten()
             return index if self.rows is None else torch.as_tensor(self.rows, device=index.device)[index]
-        positions = self._positions(indices.cpu().numpy() if isinstance(indices, Tensor) else indices)
+        positions = self._positions(indices)
         return positions if self.rows is None else self.rows[positions]
 
     def _at(self, rows: Any) -> Tensor:
@@ -161,7 +161,7 @@ class Data:
         # index_select copies whole rows: six times as fast as items[index] for bytes.
         return self.items.index_select(0, rows).reshape(-1, *self.shape)
 
-    def _positions(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    def _positions(self, indices: Indices) -> np.ndarray:
         """Negative indices and masks as plain indices, avoiding an array as long as the data if possible."""
         index = _index_array(indices)
         if index.dtype == bool or (index < 0).any() or index.max(initial=-1) >= len(self):
@@ -174,21 +174,16 @@ class Data:
 
     def subset(self, indices: Indices) -> Data:
         """A view of some items, in that order, with their names, labels and parts; nothing is copied."""
-        if isinstance(indices, Tensor):
-            indices = indices.cpu().numpy()
         chosen = self._positions(indices)
         rows = chosen if self.rows is None else self.rows[chosen]
         if isinstance(self.names, Numbered):
             numbers = self.names.numbers  # not made an array if avoidable: that would be as long as the data
-            taken = (
-                chosen if isinstance(numbers, range) and numbers == range(len(self)) else np.asarray(numbers)[chosen]
-            )
-            names: Sequence[str] = Numbered(taken, self.names.width)
+            every = isinstance(numbers, range) and numbers == range(len(self))
+            names: Sequence[str] = Numbered(chosen if every else np.asarray(numbers)[chosen], self.names.width)
         else:
             names = [self.names[i] for i in chosen]
-        labels = None if self.labels is None else self.labels[chosen]
-        pictures = None if self.pictures is None else self.pictures[chosen]
-        ids = None if self.ids is None else self.ids[chosen]
+        kept = (self.labels, self.pictures, self.ids)
+        labels, pictures, ids = (None if each is None else each[chosen] for each in kept)
         parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
         return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures, ids=ids)
 
@@ -208,10 +203,6 @@ class Data:
         further = {key: each if self.rows is None else each.subset(self.rows) for key, each in self.further.items()}
         return replace(aligned, further={**further, name: data})
 
-    def read(self, indices: np.ndarray) -> Tensor:
-        """`batch`, as a LazyArray has it."""
-        return self.batch(indices)
-
     def reshaped(self, shape: Shape) -> Data:
         """The same values with items of another shape: (784,) as (1, 28, 28) and back.
 
@@ -219,16 +210,15 @@ class Data:
         """
         if shape == self.shape:
             return self
-        pictures = [s for s in (shape, self.shape) if len(s) == 3]
-        rows = [s for s in (shape, self.shape) if len(s) == 1]
-        if math.prod(shape) == math.prod(self.shape) and rows and pictures and pictures[0][0] == 1:
+        row, picture = sorted((shape, self.shape), key=len)
+        if math.prod(row) == math.prod(picture) and (len(row), len(picture)) == (1, 3) and picture[0] == 1:
             return replace(self, shape=shape)
         name = self.source.get("path") or self.source.get("name", "data")
         raise BadInput(f"{name}: {kind_of_item(self.shape)}, but this run takes {times(shape)}")
 
 
-def _index_array(indices: Sequence[int] | np.ndarray) -> np.ndarray:
-    array = np.asarray(indices)
+def _index_array(indices: Indices) -> np.ndarray:
+    array = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
     return array if array.size else array.astype(np.int64)
 
 
