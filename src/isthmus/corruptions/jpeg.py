@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from isthmus.corruptions.base import Corruption, Range, check_images, noise_of, span, to_bytes, within
-from isthmus.media.jpeg_tables import CHROMA, LUMA, table
+from isthmus.media.color_spaces import LUMA
+from isthmus.media.jpeg_tables import CHROMA_TABLE, LUMA_TABLE, table
 from isthmus.registry import register
 from isthmus.types import Context, Sample
 
-TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
+TO_YCC = (LUMA, (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
 
 
@@ -84,7 +85,7 @@ def as_jpeg(x: Tensor, quality: Tensor, fine: Tensor | None = None) -> Tensor:
     pixels = 255 * to_bytes(x).float()
     # Columns and rows are replicated up to full blocks; rows of chroma only after averaging.
     pixels = F.pad(pixels, (0, -width % 16, 0, height % 2), mode="replicate")
-    luma, chroma = (quantization_steps(base, quality) for base in (LUMA, CHROMA))
+    luma, chroma = (quantization_steps(base, quality) for base in (LUMA_TABLE, CHROMA_TABLE))
     if x.shape[1] == 1:
         return (quantized(to_blocks(pixels), luma)[..., :height, :width] / 255).to(x.dtype)
     ycc = torch.einsum("cd,ndhw->nchw", pixels.new_tensor(TO_YCC), pixels)

@@ -17,13 +17,13 @@ from isthmus.errors import BadInput
 from isthmus.inference.mask_regions import MIN_PROBABILITY, REGION_PROBABILITY, watermark_regions
 from isthmus.inference.tiles import TILE, apply_tiled, grid
 from isthmus.layers import mirror_to
-from isthmus.media.bit_depth import full_range
+from isthmus.media.bit_depth import from_shares, full_range
+from isthmus.media.color_spaces import LUMA
 from isthmus.training.progress import Progress
 
 LARGE_RESULT = 2**30  # bytes above which a result is mapped to a temporary file, so that the system can page it out
-# Y, Cb and Cr of R, G and B (BT.601, full range, as in JPEG).
-YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-RGB = torch.linalg.inv(YCC)
+TO_YCC = torch.tensor([LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)])  # full range, as in JPEG
+TO_RGB = torch.linalg.inv(TO_YCC)
 Net = Callable[..., Tensor]
 
 
@@ -73,7 +73,7 @@ def restore_array(
         if len(part) > channels:
             probability = np.zeros((height, width), np.float16) if probability is None else probability
             probability[rows, columns] = part[-1]
-        result[rows, columns] = to_dtype(np.moveaxis(part[:channels], 0, -1), pixels.dtype, range, limits)
+        result[rows, columns] = from_shares(np.moveaxis(part[:channels], 0, -1), pixels.dtype, range, limits)
 
     inputs = [] if hole is None else [hole[None]]
     reach = None if model.reach is None else max(2, model.reach)  # the cubic of the chroma reaches 2 pixels
@@ -117,7 +117,7 @@ def net_for_channels(model: Any, channels: int, best: bool, agree: bool = True) 
 
 
 def luma_of(y: Tensor) -> Tensor:
-    return torch.cat([torch.tensordot(YCC[0].to(y), y[:, :3], ([0], [1]))[:, None], y[:, 3:]], 1)
+    return torch.cat([torch.tensordot(TO_YCC[0].to(y), y[:, :3], ([0], [1]))[:, None], y[:, 3:]], 1)
 
 
 def per_channel(net: Net, x: Tensor, *mask: Tensor) -> Tensor:
@@ -131,9 +131,9 @@ def on_luma(net: Net, scale: int) -> Net:
     """Enlarge the luma by the net and the chroma, which the eye resolves less sharply, by a cubic."""
 
     def enlarged(x: Tensor) -> Tensor:
-        parts = torch.einsum("ij,njhw->nihw", YCC.to(x), x)
+        parts = torch.einsum("ij,njhw->nihw", TO_YCC.to(x), x)
         planes = torch.cat([net(parts[:, :1]), enlarge(parts[:, 1:], scale)], 1)
-        return torch.einsum("ij,njhw->nihw", RGB.to(x), planes)
+        return torch.einsum("ij,njhw->nihw", TO_RGB.to(x), planes)
 
     return enlarged
 
@@ -176,17 +176,6 @@ def rotated(x: Tensor, turns: int) -> Tensor:
 
 def device_of(model: Any) -> torch.device:
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
-
-
-def to_dtype(
-    values: np.ndarray, dtype: np.dtype, range: tuple[float, float], limits: tuple[float, float] | None = None
-) -> np.ndarray:
-    """Values in [0, 1] as `dtype`, mapped to `range`; integers are rounded and clipped to `limits` (or `range`)."""
-    low, high = range
-    if low or (dtype.kind != "f" and dtype.itemsize > 2):  # float32 cannot represent all 32-bit integers
-        values = values.astype(np.float64)
-    values = values * ((high - low) or 1) + low
-    return values.astype(dtype) if dtype.kind == "f" else np.rint(np.clip(values, *(limits or range))).astype(dtype)
 
 
 def clip_limits(pixels: np.ndarray, range: tuple[float, float]) -> tuple[float, float]:

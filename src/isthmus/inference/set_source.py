@@ -15,10 +15,9 @@ from isthmus.data import Data, from_unit, open_data, to_unit
 from isthmus.data.base import ends_of, kind_of_item
 from isthmus.errors import BadInput
 from isthmus.files import check_output
-from isthmus.inference.image import to_dtype
 from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import OutputWriter
-from isthmus.media.bit_depth import full_range, rescale
+from isthmus.media.bit_depth import from_shares, to_shares
 from isthmus.media.npy_images import save_array
 from isthmus.media.photo import Photo
 from isthmus.store import is_run
@@ -50,7 +49,7 @@ def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
     integers = np.dtype(np.uint16 if is_16_bit else np.uint8)
     if item.dtype != integers or data.range != (0.0, 65535.0 if is_16_bit else 255.0):
         item = to_unit(torch.from_numpy(item.astype(np.float32)), data.range).numpy()
-        item = item if exact else to_dtype(item, integers, full_range(integers))
+        item = item if exact else from_shares(item, integers)
     return Photo(item[..., :3], item[..., 3]) if item.shape[-1] == 4 else Photo(item)
 
 
@@ -84,8 +83,7 @@ def to_stored_array(photos: Iterator[Photo], data: Data) -> np.ndarray:
 
 def as_unit(photo: Photo) -> Tensor:
     """1×S×H×W in [0, 1]."""
-    samples = np.moveaxis(photo.samples(), -1, 0)[None]
-    return torch.from_numpy(rescale(samples, full_range(samples.dtype), np.dtype(np.float32)))
+    return torch.from_numpy(to_shares(np.moveaxis(photo.samples(), -1, 0)[None]))
 
 
 def photo_reader(data: Data, exact: bool = False) -> Callable[[str], Photo]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.layers import mirrored
+from isthmus.media.bit_depth import to_shares
 
 TILE = 512  # side in pixels of the part of a tile that is kept
 FEATHER = 16  # pixels over which neighboring tiles are blended
@@ -105,8 +105,5 @@ def _tile(
     array: np.ndarray, top: int, tile_height: int, left: int, tile_width: int, range: tuple[float, float] | None = None
 ) -> Tensor:
     """A tile as 1×C×tile_height×tile_width float32, scaled by its range and reflected beyond the image."""
-    low, high = range or (0.0, float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0)
-    exact: Any = np.float64 if low or (array.dtype.kind in "iu" and array.itemsize > 2) else np.float32
-    part: Any = np.array(array[:, top : top + tile_height, left : left + tile_width], exact)[None]
-    part = ((part - low) / ((high - low) or 1.0) if low else part / (high or 1.0)).astype(np.float32, copy=False)
+    part = to_shares(array[None, :, top : top + tile_height, left : left + tile_width], range)
     return mirrored(torch.from_numpy(part), tile_height, tile_width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -85,11 +85,33 @@ def range_of_values(dtype: np.dtype, low: float, high: float) -> tuple[float, fl
 
 def rescale(pixels: np.ndarray, range: tuple[float, float], dtype: np.dtype) -> np.ndarray:
     """Values of any dtype, rescaled from `range` (black, white) to the full range of `dtype` (of floats: 0..1)."""
-    low, high = range
-    unit = (pixels.astype(np.float32) - np.float32(low)) / np.float32((high - low) or 1)
-    if dtype.kind == "f":
-        return unit.astype(dtype)
-    return np.rint(np.clip(unit, 0, 1) * full_range(dtype)[1]).astype(dtype)
+    return from_shares(to_shares(pixels, range), dtype)
+
+
+def to_shares(pixels: np.ndarray, range: tuple[float, float] | None = None) -> np.ndarray:
+    """Values of any dtype as float32: 0 at black and 1 at white, by default those of full_range; not clipped."""
+    low, high = range or full_range(pixels.dtype)
+    # Single precision represents neither all 32-bit integers, nor small differences from a high black.
+    exact: Any = np.float64 if low or (pixels.dtype.kind in "iu" and pixels.itemsize > 2) else np.float32
+    values = np.array(pixels, exact)
+    values = (values - low if low else values) / ((high - low) or 1.0)
+    return values.astype(np.float32, copy=False)
+
+
+def from_shares(
+    shares: np.ndarray,
+    dtype: np.dtype,
+    range: tuple[float, float] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """The inverse of to_shares; integers are rounded, and clipped to `limits`, by default the range."""
+    low, high = range or full_range(dtype)
+    if low or (dtype.kind != "f" and dtype.itemsize > 2):
+        shares = shares.astype(np.float64)
+    values = shares * ((high - low) or 1) + low
+    return (
+        values.astype(dtype) if dtype.kind == "f" else np.rint(np.clip(values, *(limits or (low, high)))).astype(dtype)
+    )
 
 
 def full_range(dtype: np.dtype) -> tuple[float, float]:

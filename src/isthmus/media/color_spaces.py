@@ -1,4 +1,4 @@
-"""Conversion of Pillow images in CIELAB or CMYK to RGB."""
+"""The luma of RGB, and conversion of Pillow images in CIELAB or CMYK to RGB."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+LUMA = (0.299, 0.587, 0.114)  # the weights of R, G and B in Y: BT.601, full range, as in JPEG
 
 
 def from_lab(image: Image) -> Image:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LUMA = np.array(
+LUMA_TABLE = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
         [12, 12, 14, 19, 26, 58, 60, 55],
@@ -18,8 +18,8 @@ LUMA = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
-CHROMA = np.full((8, 8), 99)
-CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
+CHROMA_TABLE = np.full((8, 8), 99)
+CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
 def table(quality: int, base: np.ndarray) -> np.ndarray:
@@ -30,5 +30,5 @@ def table(quality: int, base: np.ndarray) -> np.ndarray:
 
 def quality_of(steps: Sequence[int]) -> int:
     """The quality of 1 to 100 whose luma table has the mean nearest to the mean of these 64 steps, in any order."""
-    means = [table(quality, LUMA).mean() for quality in range(1, 101)]
+    means = [table(quality, LUMA_TABLE).mean() for quality in range(1, 101)]
     return 1 + int(np.abs(np.array(means) - np.mean(steps)).argmin())

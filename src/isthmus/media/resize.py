@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# ITU-R 601 luma in 65536ths, as in Pillow's convert("L"), so that all ways to gray agree.
-LUMA = (19595, 38470, 7471)
+from isthmus.media.color_spaces import LUMA
+
+# Integers as in Pillow's convert("L"), so that all ways to gray agree.
+LUMA_65536 = tuple(round(65536 * weight) for weight in LUMA)
 
 
 def resize(picture: np.ndarray, height: int, width: int, stretch: bool = False, nearest: bool = False) -> np.ndarray:
@@ -47,10 +49,10 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3:
         return np.repeat(picture[:1], 3, axis=0)
     if picture.dtype.kind == "f":
-        weights = np.array(LUMA, picture.dtype) / 65536
+        weights = np.array(LUMA_65536, picture.dtype) / 65536
         return np.tensordot(weights, picture[:3], axes=1)[None].astype(picture.dtype)
     red, green, blue = picture[:3].astype(np.uint64)
-    luma = red * LUMA[0] + green * LUMA[1] + blue * LUMA[2] + 32768
+    luma = red * LUMA_65536[0] + green * LUMA_65536[1] + blue * LUMA_65536[2] + 32768
     return (luma >> np.uint64(16)).astype(picture.dtype)[None]
 
 

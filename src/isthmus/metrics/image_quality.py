@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from isthmus.media.color_spaces import LUMA
+
 
 def squared_error(picture: Tensor, truth: Tensor) -> Tensor:
     """Σ (picture − truth)² over each item."""
@@ -31,7 +33,7 @@ def luma(picture: Tensor) -> Tensor:
     """
     if picture.shape[1] == 1:
         return picture
-    weights = picture.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
+    weights = picture.new_tensor([219 * weight for weight in LUMA]).view(1, 3, 1, 1)
     return (16 + (picture * weights).sum(1, keepdim=True)) / 255
 
 

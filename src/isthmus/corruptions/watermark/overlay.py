@@ -24,10 +24,9 @@ from isthmus.corruptions.base import (
     within,
 )
 from isthmus.corruptions.watermark import opaque_objects, stamps
+from isthmus.media.color_spaces import LUMA
 from isthmus.registry import register
 from isthmus.types import Context, Sample
-
-LUMA = (0.299, 0.587, 0.114)
 
 
 @register

@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.inference.result import Kind
-from isthmus.media.bit_depth import full_range, own_range, rescale
+from isthmus.media.bit_depth import full_range, own_range, rescale, to_shares
 from isthmus.media.photo import Photo
 from isthmus.media.png_tiff_writer import write_png
 from isthmus.media.resize import to_channels, to_depth
@@ -88,7 +88,7 @@ def decibels(squares: float, count: int) -> float:
 def as_unit(rows: np.ndarray, channels: int) -> Tensor:
     """h×W×C as 1×channels×h×W in [0, 1]."""
     planes = np.ascontiguousarray(to_channels(np.moveaxis(rows, -1, 0), channels))
-    return torch.from_numpy(rescale(planes, full_range(planes.dtype), np.dtype(np.float32)))[None]
+    return torch.from_numpy(to_shares(planes))[None]
 
 
 def caption(name: str, figures: dict[str, float]) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from isthmus.media.bit_depth import own_range
-from isthmus.media.jpeg_tables import LUMA, table
+from isthmus.media.color_spaces import LUMA
+from isthmus.media.jpeg_tables import LUMA_TABLE, table
 
 SIDE = 8
 FEWEST = 100  # blocks, or coefficients, needed for an estimate
@@ -32,7 +33,6 @@ FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE))
 RINGS = [frequency == FREQUENCY for frequency in range(3, 2 * SIDE - 3)]  # frequencies of 3 and more
 COSINE = np.cos(np.pi / SIDE * np.outer(np.arange(SIDE), np.arange(SIDE) + 0.5)) * math.sqrt(2 / SIDE)
 COSINE[0] /= math.sqrt(2)
-BT601 = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Noise(NamedTuple):
@@ -143,7 +143,7 @@ def jpeg_quality(pixels: np.ndarray) -> int | None:
     windows = sliding_window_view(pixels, (2 * SIDE - 1, 2 * SIDE - 1), (0, 1))
     seen = windows[SIDE * (picks // columns), SIDE * (picks % columns)].astype(np.float32)
     luma = (
-        np.tensordot(seen, BT601, (1, 0)) if channels == 3 else seen[:, 0]
+        np.tensordot(seen, np.array(LUMA, np.float32), (1, 0)) if channels == 3 else seen[:, 0]
     ) - 128  # JPEG values are relative to gray
     luma = luma[np.argsort(-np.ptp(luma, (1, 2)))[:GRIDS]]  # constant blocks have zero coefficients on every grid
     found = cosine(sliding_window_view(luma, (SIDE, SIDE), (1, 2)))  # N×8×8 grids×8×8
@@ -153,7 +153,7 @@ def jpeg_quality(pixels: np.ndarray) -> int | None:
         return None
     chosen = FREQUENCY <= 4
     sizes = np.abs(found[:, grid // SIDE, grid % SIDE][:, chosen])
-    misses = [miss(sizes, table(quality, LUMA)[chosen]) for quality in range(3, 100)]
+    misses = [miss(sizes, table(quality, LUMA_TABLE)[chosen]) for quality in range(3, 100)]
     first = next((place for place, value in enumerate(misses) if value < WHOLE), None)
     # Multiples of a step are also multiples of finer steps, and nearly of similar ones: take the best of the next five.
     return None if first is None else 3 + first + int(np.argmin(misses[first : first + 5]))

@@ -16,6 +16,7 @@ from isthmus.data.pairs import without_suffix
 from isthmus.errors import BadInput, Note
 from isthmus.inference.runner import FRAME
 from isthmus.inference.source import matching_file
+from isthmus.media.bit_depth import to_shares
 from isthmus.media.image_file import read_photo
 from isthmus.media.photo import Photo
 from isthmus.media.resize import to_channels
@@ -31,12 +32,12 @@ def hole_from_mask(
     of strokes on a transparent layer means the opposite. Raises BadInput for a mask of more than two values, all below
     the threshold.
     """
-    if mask.alpha is not None and (hole := as_share(mask.alpha) < threshold).any():
+    if mask.alpha is not None and (hole := to_shares(mask.alpha) < threshold).any():
         text = f"{label}: the transparent part, {hole.mean():.0%} of the mask, is the hole; --invert inverts it"
         warnings.warn(text, Note, stacklevel=3)
     else:
         gray = to_channels(np.moveaxis(mask.pixels, -1, 0), 1)[0]
-        hole = as_share(gray) > threshold
+        hole = to_shares(gray) > threshold
         if not hole.any() or hole.all():
             hole = _higher_of_two(mask.pixels.max(-1), hole, label, threshold)
     return dilated(~hole if invert else hole, dilate)
@@ -149,7 +150,3 @@ def mask_of_array(mask: Any) -> Photo:
             f"a mask of values from {low:g} to {high:g}: bool, 0..1, 0..255, 0..65535 or any two values are accepted"
         )
     return Photo(np.rint(values.astype(np.float32) * (255 / highest)).astype(np.uint8)[..., None])
-
-
-def as_share(values: np.ndarray) -> np.ndarray:
-    return values / np.float32(np.iinfo(values.dtype).max)

@@ -16,11 +16,10 @@ from isthmus.inference.set_source import open_images, photo_reader
 from isthmus.inference.source import is_data_set, matching_file, photos_from_array
 from isthmus.jobs.restoration.comparison import as_8_bit, caption, scores, scores_y
 from isthmus.jobs.restoration.options import RestoreFn, RestoreOptions, RestoreResult
-from isthmus.media.bit_depth import full_range, own_range, rescale
+from isthmus.media.bit_depth import full_range, own_range, to_shares
 from isthmus.media.image_file import read_photo
 from isthmus.media.photo import Photo
 
-FLOAT = np.dtype(np.float32)
 Truth = Callable[[str], Photo | None]
 
 
@@ -51,7 +50,7 @@ def compare(result: RestoreResult, truth: Photo) -> dict[str, float]:
     pixels = in_shares(truth, after) if scaled else truth.pixels
     figures: dict[str, float] = {}
     for photo, ending in ((after, ""), (result.before, "_before")):
-        values = rescale(photo.pixels, after.range or full, FLOAT) if scaled else photo.pixels
+        values = to_shares(photo.pixels, after.range or full) if scaled else photo.pixels
         of_image = (
             scores(values, pixels, result.changed) if result.border is None else scores_y(values, pixels, result.border)
         )
@@ -69,13 +68,13 @@ def in_shares(truth: Photo, photo: Photo) -> np.ndarray:
     range = photo.range or full
     low, high = white = full if photo.stated else range
     own = own_range(truth.pixels)
-    by_white = rescale(low + rescale(truth.pixels, own, FLOAT) * np.float32(high - low), range, FLOAT)
+    by_white = to_shares(low + to_shares(truth.pixels, own) * np.float32(high - low), range)
     if truth.pixels.dtype != photo.pixels.dtype:
         return by_white
-    direct = rescale(truth.pixels, range, FLOAT)
+    direct = to_shares(truth.pixels, range)
     if own == white or truth.size != photo.size:
         return direct
-    values = rescale(photo.pixels, range, FLOAT).mean(-1)
+    values = to_shares(photo.pixels, range).mean(-1)
     errors = [float(np.square(each.mean(-1) - values).mean()) for each in (direct, by_white)]
     if errors[1] > 0.1 * errors[0]:
         return direct

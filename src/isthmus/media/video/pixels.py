@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.media.color_spaces import LUMA
 from isthmus.media.resize import to_depth
 from isthmus.media.video.encoders import Traits, traits
 
 NARROW, FULL = 1, 2  # FFmpeg's numbers of ranges
 # The weights of red and blue in luma, by FFmpeg's number of the color matrix; BT.601 for the others.
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-BT601 = (0.299, 0.114)
 ROWS = 64  # converted at a time, to save memory; a multiple of every chroma step
 
 
@@ -30,7 +30,7 @@ def samples_of(frame: Any) -> np.ndarray:
     planes = [plane_of(plane, deep) for plane in frame.planes]
     out = np.empty((frame.height, frame.width, 3 + format_traits.alpha), np.uint16 if deep else np.uint8)
     most = np.iinfo(out.dtype).max
-    red, blue = LUMA_WEIGHTS.get(frame.colorspace, BT601)
+    red, blue = LUMA_WEIGHTS.get(frame.colorspace, LUMA[::2])
     zero, unit, middle, chroma_unit = levels(format_traits.bits, is_full(frame.format.name, frame.color_range))
     for rows in stripes(frame.height):
         luma: np.ndarray = (planes[0][rows] - np.float32(zero)) / np.float32(unit)
@@ -60,7 +60,7 @@ def frame_of_samples(samples: np.ndarray, format: str, matrix: int, full: bool) 
     height, width = samples.shape[:2]
     frame = VideoFrame(width, height, format)
     planes = [plane_of(plane, deep) for plane in frame.planes]
-    red, blue = LUMA_WEIGHTS.get(matrix, BT601)
+    red, blue = LUMA_WEIGHTS.get(matrix, LUMA[::2])
     zero, unit, middle, chroma_unit = levels(format_traits.bits, full)
     top, most = 2**format_traits.bits - 1, np.float32(np.iinfo(samples.dtype).max)
     for rows in stripes(height):
