@@ -91,6 +91,16 @@ def write_coco(path: Path | str, pictures: Sequence[Annotated], kinds: Mapping[i
     return path
 
 
+def _box_of(segmentation: Any) -> Box:
+    """The box around a segmentation; some programs write no other."""
+    if isinstance(segmentation, Mapping):
+        height, width = segmentation["size"]
+        return Region.of(Region("", (0, 0, 0, 0), segmentation).mask(height, width), "").box
+    points = np.concatenate([np.asarray(polygon, float).reshape(-1, 2) for polygon in segmentation])
+    (x, y), (right, bottom) = points.min(0), points.max(0)
+    return float(x), float(y), float(right - x), float(bottom - y)
+
+
 def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
     """(images with their regions, in the order of the file; kinds: category ids to names).
 
@@ -105,7 +115,7 @@ def read_coco(path: Path | str) -> tuple[list[Annotated], dict[int, str]]:
             if one["category_id"] not in kinds or one["image_id"] not in regions:
                 missing = "category" if one["category_id"] not in kinds else "image"
                 raise BadInput(f"{path}: annotation {one.get('id')}: {missing} {one[f'{missing}_id']} is not listed")
-            x, y, width, height = (float(number) for number in one["bbox"])
+            x, y, width, height = (float(number) for number in one.get("bbox") or _box_of(one["segmentation"]))
             score = None if one.get("score") is None else float(one["score"])
             kind, crowd = kinds[one["category_id"]], bool(one.get("iscrowd", 0))
             regions[one["image_id"]].append(

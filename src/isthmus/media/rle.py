@@ -73,6 +73,12 @@ def mask_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: in
     for numbers in polygons:
         if len(numbers) < 6 or len(numbers) % 2:
             raise BadInput(f"polygon of {len(numbers)} numbers: x and y of three or more points are accepted")
-        points = np.asarray(numbers, float).reshape(-1, 2)[:, ::-1] - 0.5
-        mask |= polygon2mask((height, width), points)
+        points = np.asarray(numbers, float).reshape(-1, 2)[:, ::-1]
+        top, left = (
+            np.floor(points.min(0)).astype(int).clip(0, (height, width))
+        )  # only the box of the polygon is filled
+        bottom, right = np.ceil(points.max(0)).astype(int).clip(0, (height, width))
+        if bottom > top and right > left:
+            filled = polygon2mask((bottom - top, right - left), points - 0.5 - (top, left))
+            mask[top:bottom, left:right] |= filled
     return mask

@@ -216,7 +216,7 @@ def test_one_mask_for_each_object(save, rng, tmp_path: Path, layout: str) -> Non
     folder = tmp_path / "data"
     masks = folder if layout == "NAME/masks" else tmp_path / "apart" / "masks"
     labels = open_labels(masks, ["s1/images/s1.png", "s2/images/s2.png"], folder)
-    assert labels.understood.endswith("one mask for each object (5 on average)")
+    assert labels.understood.endswith("one mask for each object (5 objects on average)")
     assert labels.unmatched == ([], [])
     found = labels.read("s2/images/s2.png")
     assert np.array_equal(found.instances, boxes(1, 2, 3, 4, 5))

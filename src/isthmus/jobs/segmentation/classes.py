@@ -127,7 +127,7 @@ class Classes:
         rows: list[tuple[Any, int | None, str]] = [
             (value, number, name) for number, (value, name) in enumerate(zip(self.values, self.names, strict=True))
         ]
-        rows += [] if self.ignore is None else [(self.ignore, None, "ignored")]
+        rows += [] if self.ignore is None and not self.pixels[-1] else [(self.ignore, None, "ignored")]
         return [
             {"value": value, "class": number, "name": name, "pixels": pixels, "files": files}
             for (value, number, name), pixels, files in zip(rows, self.pixels, self.files, strict=False)
@@ -166,7 +166,9 @@ class Classes:
         return cls(**known)
 
 
-def text_of(value: Value) -> str:
+def text_of(value: Value | None) -> str:
+    if value is None:
+        return "–"
     return ",".join(map(str, value)) if isinstance(value, Sequence) else str(value)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,10 @@ import numpy as np
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import IGNORE, Classes, Value
 from isthmus.jobs.segmentation.color_tables import color_table, table_beside
-from isthmus.jobs.segmentation.label_json import Coco, LabelMe, find_json
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_scan import scan
-from isthmus.jobs.segmentation.label_sources import MaskFiles, ObjectMasks, Raw, Source, find_masks
-from isthmus.media.high_bit_depth import upright
-from isthmus.media.image_reader import open_image, peek
-from isthmus.media.label_image import refuse_format
+from isthmus.jobs.segmentation.label_sources import MaskFiles, Source
+from isthmus.jobs.segmentation.open_source import find_source, labels_among, read_raw
 
 
 @dataclass(frozen=True)
@@ -103,8 +99,8 @@ def open_labels(
     source, folder = Path(source), Path(folder)
     opened = find_source(source, folder, images)
     ignore = parsed_value(ignore)
-    if isinstance(opened, (Coco, LabelMe)) and classes is not None:
-        opened.kinds = values_by_name(opened.kinds, classes, source)
+    if opened.kinds and classes is not None:
+        opened.kinds = values_by_name(opened, classes, source)
     table = None if colors is None else color_table(colors)
     if table is None and isinstance(opened, MaskFiles) and (beside := table_beside(opened.folder)) is not None:
         table = color_table(beside)
@@ -123,7 +119,7 @@ def open_labels(
         opened.colors = found.kind == "colors"
     known = classes or found.classes()
     matched = list(opened.names)
-    without = sorted(set(images) - set(matched) - label_files_among(opened, folder))
+    without = sorted(set(images) - set(matched) - labels_among(opened, folder))
     notes = found.notes(known)
     for names, said in (
         (without, "pictures have no labels and are left out"),
@@ -139,77 +135,10 @@ def open_labels(
         known,
         found.has_instances,
         found.connected,
-        found.understood(),
+        found.understood(known),
         notes,
         unknown,
     )
-
-
-def find_source(source: Path, folder: Path, images: Sequence[str]) -> Source:
-    """Raises BadInput for a path that holds no labels of the pictures."""
-    refuse_format(source)
-    if not source.exists():
-        raise BadInput(f"{source}: no such file or folder; accepted are a folder of masks, COCO or LabelMe JSON")
-    if source.is_file():
-        if source.suffix.lower() == ".json":
-            found: Source | None = find_json(source, images)
-            assert found is not None, "a file holds one kind of JSON or raises"
-            return found
-        if len(images) != 1:
-            raise BadInput(f"{source}: one file for {len(images)} pictures; a folder of masks or JSON is accepted")
-        return MaskFiles(source.parent, {images[0]: source.name})
-    json_first = source.resolve() == folder.resolve() and any(source.rglob("*.json"))
-    finders = (lambda: find_masks(source, folder, images), lambda: find_json(source, images))
-    faults = []
-    for find in reversed(finders) if json_first else finders:
-        try:
-            if (found := find()) is not None:
-                return found
-        except BadInput as error:
-            faults.append(error)
-    raise (
-        faults[0]
-        if faults
-        else BadInput(
-            f"{source}: holds no labels of pictures; masks as .png, .tif or .npy, COCO and LabelMe JSON are accepted"
-        )
-    )
-
-
-def label_files_among(source: Source, folder: Path) -> set[str]:
-    """The names, relative to the pictures, of label files that lie among them."""
-    files = source.files.values() if isinstance(source, MaskFiles) else ()
-    objects = [name for names in source.files.values() for name in names] if isinstance(source, ObjectMasks) else []
-    if not isinstance(source, (MaskFiles, ObjectMasks)) or source.folder.resolve() != folder.resolve():
-        return set()
-    return {*files, *objects}
-
-
-def read_raw(source: Source, folder: Path, name: str, size: tuple[int, int] | None = None) -> Raw:
-    """The labels of a picture in its size. Labels drawn on the pixels before EXIF turned them are turned as well."""
-    header = peek(folder / name)
-    upright_size = (header.height, header.width)
-    wanted = size or upright_size
-    raw = source.read(name, upright_size)
-    shape = raw.values.shape[:2]
-    if shape != wanted and shape[::-1] == wanted and (turn := orientation(folder / name)) in (5, 6, 7, 8):
-        parts = (raw.values, raw.instances, raw.void)
-        values, numbers, void = (None if part is None else np.ascontiguousarray(upright(part, turn)) for part in parts)
-        assert values is not None
-        raw = Raw(values, numbers, void, raw.palette, raw.alpha)
-    if raw.values.shape[:2] != wanted:
-        raise BadInput(
-            f"{source.file(name)}: {shape[1]}×{shape[0]} pixels, and {folder / name} has {wanted[1]}×{wanted[0]}; "
-            "labels of the size of the picture are accepted"
-        )
-    return raw
-
-
-def orientation(path: Path) -> int:
-    """The EXIF orientation of a picture, 1 without any."""
-    with suppress(Exception), open_image(path) as image:
-        return int(image.getexif().get(0x0112, 1))
-    return 1
 
 
 def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
@@ -231,8 +160,9 @@ def connected_parts(classes: np.ndarray) -> np.ndarray:
     return np.asarray(label(np.where(classes == IGNORE, 0, classes), background=0, connectivity=2)).astype(np.int32)
 
 
-def values_by_name(kinds: Mapping[str, int], classes: Classes, source: Path) -> dict[str, int]:
+def values_by_name(source: Source, classes: Classes, shown: Path) -> dict[str, int]:
     """The values of the run for the names of an annotation file. Raises BadInput for a name that is no class."""
+    kinds, numbered = source.kinds, source.numbered
     values = dict(zip(classes.names, classes.values, strict=True))
     found = {}
     for name, number in kinds.items():
@@ -240,10 +170,10 @@ def values_by_name(kinds: Mapping[str, int], classes: Classes, source: Path) -> 
             found[name] = 1
         elif name in values:
             found[name] = values[name]
-        elif number in classes.values:
+        elif numbered and number in classes.values and str(number) in classes.names:  # a run on label maps
             found[name] = number
         else:
-            raise BadInput(f"{source}: category {name!r} is no class of the run; the classes are {', '.join(values)}")
+            raise BadInput(f"{shown}: category {name!r} is no class of the run; the classes are {', '.join(values)}")
     return found
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -32,15 +32,25 @@ class Raw:
 
 
 class Source(Protocol):
-    """Labels of the pictures `names`; `unused`: label files, or pictures that they name, without a picture."""
+    """Labels of the pictures `names`.
 
+    kinds: names of classes to values, of annotations; {} of masks. unused: label files, or pictures that they name,
+    without a picture. notes: sentences for the user. numbered: the values of `kinds` are those of the file.
+    """
+
+    numbered: ClassVar[bool]
+    kinds: dict[str, int]
     unused: list[str]
+    notes: list[str]
 
     @property
     def names(self) -> Sequence[str]: ...
 
     def file(self, name: str) -> str:
         """The label file of a picture, for messages."""
+
+    def form(self, kind: str, deep: bool, palette: bool) -> str:
+        """The format in words. kind: of Classes. deep: above 8 bits. palette: every file has one."""
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         """size: height and width of the picture, for labels that state no size of their own."""
@@ -50,10 +60,13 @@ class Source(Protocol):
 class MaskFiles:
     """files: the label map of each picture, below `folder`. colors: palettes are read as their colors."""
 
+    numbered: ClassVar[bool] = True
     folder: Path
     files: dict[str, str]
     unused: list[str] = field(default_factory=list)
     colors: bool = False
+    kinds: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -61,6 +74,11 @@ class MaskFiles:
 
     def file(self, name: str) -> str:
         return str(self.folder / self.files[name])
+
+    def form(self, kind: str, deep: bool, palette: bool) -> str:
+        suffixes = {PurePosixPath(name).suffix[1:].upper().replace("TIFF", "TIF") for name in self.files.values()}
+        depth = "color" if kind == "colors" else "palette" if palette else "16-bit" if deep else "8-bit"
+        return f"{depth} {'/'.join(sorted(suffixes))}"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         image = read_label_image(self.folder / self.files[name])
@@ -74,9 +92,12 @@ class MaskFiles:
 class ObjectMasks:
     """files: the masks of the objects of each picture, below `folder`; nonzero pixels are the object."""
 
+    numbered: ClassVar[bool] = True
     folder: Path
     files: dict[str, list[str]]
     unused: list[str] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -84,6 +105,9 @@ class ObjectMasks:
 
     def file(self, name: str) -> str:
         return str(self.folder / PurePosixPath(self.files[name][0]).parent)
+
+    def form(self, kind: str, deep: bool, palette: bool) -> str:
+        return "one mask for each object"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         objects: np.ndarray | None = None

@@ -1,0 +1,62 @@
+"""What the readers of COCO and LabelMe share: pictures found by name, and label maps painted object by object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from isthmus.errors import BadInput
+from isthmus.jobs.segmentation.label_names import listed
+from isthmus.jobs.segmentation.label_sources import Raw
+
+BACKGROUND = ("_background_", "background", "__background__")  # names of the class 0
+
+
+class Names:
+    """Pictures by their relative name, else by the file name, with or without regard to the suffix."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self.exact = set(images)
+        self.ends: dict[str, list[str]] = {}
+        for name in images:
+            for key in {PurePosixPath(name).name, PurePosixPath(name).stem}:
+                self.ends.setdefault(key, []).append(name)
+
+    def find(self, file: str) -> str | None:
+        """The picture of this name, or of the only one with this file name; else None."""
+        path = PurePosixPath(file.replace("\\", "/"))
+        if str(path) in self.exact:
+            return str(path)
+        found = self.ends.get(path.name) or self.ends.get(path.stem) or []
+        return found[0] if len(found) == 1 else None
+
+
+class Canvas:
+    """A label map and the numbers of its objects, painted object by object."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.values, self.instances = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+        self.void: np.ndarray | None = None
+        self.numbers: dict[Any, int] = {}
+
+    def add(self, mask: np.ndarray, value: int, group: Any = None) -> None:
+        """Paint an object above the others; masks of one group are one object."""
+        number = self.numbers.setdefault(object() if group is None else group, len(self.numbers) + 1)
+        self.values[mask] = value
+        self.instances[mask] = number if value else 0
+
+    def ignore(self, mask: np.ndarray) -> None:
+        """Pixels without a class, unless an object lies there."""
+        self.void = mask if self.void is None else self.void | mask
+
+    def raw(self) -> Raw:
+        return Raw(self.values, self.instances, None if self.void is None else self.void & (self.instances == 0))
+
+
+def none_there(path: Path, files: Sequence[str], images: Sequence[str]) -> BadInput:
+    """The error of annotations that name none of the pictures."""
+    named = f"names {listed(files)}" if files else "names no picture"
+    return BadInput(f"{path}: {named}, of which none is there; there are {listed(images) or 'no pictures'}")

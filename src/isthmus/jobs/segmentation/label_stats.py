@@ -1,0 +1,68 @@
+"""The values of one label file, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.jobs.segmentation.classes import codes_of, packed, unpacked
+from isthmus.jobs.segmentation.label_sources import Raw
+
+
+@dataclass
+class FileStats:
+    """pixels: of each value, colors as `packed`, without void ones. channels: 1, or 3 of colors. deep: above 8 bits.
+
+    parts: connected parts of equal values besides 0, where they were counted. objects: numbers of objects that the file
+    separates apart from its values, or None. void: pixels without a class.
+    """
+
+    file: str
+    pixels: dict[int, int]
+    channels: int = 1
+    deep: bool = False
+    palette: list[int] | None = None
+    alpha: bool = False
+    parts: int | None = None
+    objects: int | None = None
+    void: int = 0
+
+    @property
+    def colorful(self) -> bool:
+        """Whether a pixel has a color, not a gray in three channels."""
+        return self.channels == 3 and any(len(set(unpacked(code))) > 1 for code in self.pixels)
+
+    def colors(self) -> Mapping[int, int]:
+        """The pixels of each color: of gray the gray color, of a palette its colors; −1 for values above 255."""
+        if self.channels == 3:
+            return self.pixels
+        colors = Counter[int]()
+        for code, count in self.pixels.items():
+            color = (*self.palette[3 * code : 3 * code + 3], 0, 0, 0)[:3] if self.palette else (code, code, code)
+            colors[packed(color) if code < 256 else -1] += count
+        return colors
+
+    def values(self) -> Mapping[int, int]:
+        """The pixels of each value: of gray in three channels the gray level, of a palette the index."""
+        return self.pixels if self.channels == 1 else {code & 255: count for code, count in self.pixels.items()}
+
+
+def stats_of(raw: Raw, file: str, count_parts: bool) -> FileStats:
+    """count_parts: count the connected parts also of two values in 8 bits, and of palettes."""
+    inside = codes_of(raw.values) if raw.void is None else codes_of(raw.values)[~raw.void]
+    codes, counts = np.unique(inside, return_counts=True)
+    pixels = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    stats = FileStats(file, pixels, 3 if raw.values.ndim == 3 else 1, palette=raw.palette, alpha=raw.alpha)
+    stats.deep = raw.values.dtype.itemsize > 1
+    stats.void = 0 if raw.void is None else int(raw.void.sum())
+    if raw.instances is not None:
+        stats.objects = len(np.setdiff1d(raw.instances, [0]))
+    elif not stats.colorful and (count_parts or (raw.palette is None and (len(pixels) > 2 or stats.deep))):
+        from skimage.measure import label
+
+        numbers = raw.values if raw.values.ndim == 2 else raw.values[..., 0]
+        stats.parts = int(label(numbers, background=0, connectivity=2).max())
+    return stats
