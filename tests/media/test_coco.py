@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.errors import BadInput
 from isthmus.media.coco import Annotated, Region, read_coco, write_coco
-from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, unpack
+from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, runs_of_part, unpack
 
 
 def masks() -> list[np.ndarray]:
@@ -27,6 +27,17 @@ def test_run_lengths_round_trip(mask: np.ndarray) -> None:
     runs = runs_of(mask)
     assert unpack(pack(runs)) == runs
     assert (mask_of_runs(runs, *mask.shape) == mask).all()
+
+
+@pytest.mark.parametrize("mask", masks(), ids=str)
+@pytest.mark.parametrize("around", [(0, 0, 0, 0), (2, 3, 1, 4), (0, 0, 5, 0), (3, 0, 0, 0), (0, 1, 0, 1)])
+def test_run_lengths_of_a_part_are_those_of_the_full_mask(mask: np.ndarray, around: tuple[int, int, int, int]) -> None:
+    top, bottom, left, right = around
+    full = np.pad(mask, ((top, bottom), (left, right)))
+    assert runs_of_part(mask, top, left, *full.shape) == runs_of(full)
+    if mask.any():
+        assert Region.of(mask, "a", 0.5, (top, left), full.shape) == Region.of(full, "a", 0.5)
+        assert Region.of(full, "a").area(*full.shape) == full.sum()
 
 
 def test_run_lengths_are_those_of_cocos_own_tools() -> None:

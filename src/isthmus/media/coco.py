@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, unpack
+from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of_part, unpack
 
 Box = tuple[float, float, float, float]  # x, y, width and height in pixels, from the upper left corner
 
@@ -31,22 +31,45 @@ class Region:
     score: float | None = None
 
     @classmethod
-    def of(cls, mask: np.ndarray, kind: str, score: float | None = None) -> Region:
-        """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for an empty mask."""
+    def of(
+        cls,
+        mask: np.ndarray,
+        kind: str,
+        score: float | None = None,
+        corner: tuple[int, int] = (0, 0),
+        size: tuple[int, int] | None = None,
+    ) -> Region:
+        """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for an empty mask.
+
+        corner: row and column of the mask in an image of `size`, height and width; default: it is the full image.
+        """
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             raise BadInput("empty mask: a mask that marks at least one pixel is accepted")
-        box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
-        runs = {"size": list(mask.shape), "counts": pack(runs_of(mask))}
+        (top, left), size = corner, size or mask.shape[:2]  # type: ignore[assignment]
+        box = (left + columns[0], top + rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
+        runs = {"size": list(size), "counts": pack(runs_of_part(mask, top, left, *size))}  # type: ignore[misc]
         return cls(kind, tuple(float(number) for number in box), runs, score=score)  # type: ignore[arg-type]
+
+    def runs(self, height: int, width: int) -> list[int] | None:
+        """The run lengths; None for polygons and boxes. Raises BadInput for run lengths of another size."""
+        if not isinstance(self.segmentation, Mapping):
+            return None
+        counts, size = self.segmentation.get("counts"), self.segmentation.get("size")
+        if size != [height, width] or not isinstance(counts, (str, list)):
+            raise BadInput(f"run lengths with size {size}: size [{height}, {width}] and counts are accepted")
+        return unpack(counts) if isinstance(counts, str) else counts
+
+    def area(self, height: int, width: int) -> int:
+        """The number of pixels. Raises BadInput for a segmentation of another size."""
+        runs = self.runs(height, width)
+        return int(self.mask(height, width).sum()) if runs is None else sum(runs[1::2])
 
     def mask(self, height: int, width: int) -> np.ndarray:
         """H×W bool. Raises BadInput for a segmentation of another size."""
-        if isinstance(self.segmentation, Mapping):
-            counts, size = self.segmentation.get("counts"), self.segmentation.get("size")
-            if size != [height, width] or not isinstance(counts, (str, list)):
-                raise BadInput(f"run lengths with size {size}: size [{height}, {width}] and counts are accepted")
-            return mask_of_runs(unpack(counts) if isinstance(counts, str) else counts, height, width)
+        runs = self.runs(height, width)
+        if runs is not None:
+            return mask_of_runs(runs, height, width)
         if self.segmentation:
             return mask_of_polygons(self.segmentation, height, width)
         x, y, across, down = self.box
@@ -75,7 +98,7 @@ def write_coco(path: Path | str, pictures: Sequence[Annotated], kinds: Mapping[i
             if region.kind not in ids:
                 raise BadInput(f"{picture.file}: kind {region.kind!r} has no category id")
             one: dict[str, Any] = {"id": len(annotations) + 1, "image_id": index, "category_id": ids[region.kind]}
-            one |= {"bbox": list(region.box), "area": int(region.mask(picture.height, picture.width).sum())}
+            one |= {"bbox": list(region.box), "area": region.area(picture.height, picture.width)}
             one |= {"iscrowd": int(region.crowd), "segmentation": region.segmentation or []}
             annotations.append(one | ({} if region.score is None else {"score": region.score}))
     content = {

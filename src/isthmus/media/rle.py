@@ -20,6 +20,21 @@ def runs_of(mask: np.ndarray) -> list[int]:
     return [0, *runs] if len(flat) and flat[0] else runs
 
 
+def runs_of_part(part: np.ndarray, top: int, left: int, height: int, width: int) -> list[int]:
+    """The run lengths of a height×width mask that is `part`, h×w, at a corner, and 0 elsewhere."""
+    edges = np.diff(np.pad(np.asarray(part) != 0, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    columns, starts = np.nonzero(edges > 0)
+    ends = np.nonzero(edges < 0)[1]
+    offset = (columns + left) * height + top
+    bounds = np.stack([offset + starts, offset + ends], 1).ravel()
+    # A run that ends at the bottom goes on at the top of the next column.
+    joined = np.flatnonzero(bounds[1:-1:2] == bounds[2::2])
+    bounds = np.delete(bounds, np.concatenate([2 * joined + 1, 2 * joined + 2]))
+    last = [] if len(bounds) and bounds[-1] == height * width else [height * width]
+    runs: list[int] = np.diff([0, *bounds.tolist(), *last]).tolist()
+    return runs
+
+
 def mask_of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
     """The H×W bool mask of run lengths. Raises BadInput if they do not sum to its number of pixels."""
     if any(run < 0 for run in runs) or sum(runs) != height * width:
