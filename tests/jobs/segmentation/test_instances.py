@@ -143,6 +143,14 @@ def test_a_region_without_a_core_is_one_object_and_small_ones_are_removed() -> N
     assert not objects(none, none, none).any()
 
 
+def test_half_precision_and_another_threshold_are_accepted() -> None:
+    maps = [np.where(TWO > 0, 0.4, 0.0), *border_and_distance(TWO)]
+    maps = [maps[0], maps[1], maps[2] / 255]
+    found = objects(*(each.astype(np.float16) for each in maps), threshold=0.3)
+    assert equal_up_to_numbers(found, TWO)
+    assert not objects(*(each.astype(np.float16) for each in maps)).any()
+
+
 def test_a_cut_off_piece_of_an_object_is_no_object() -> None:
     """Where the border crosses an object, the piece without a center goes to the rest."""
     one = discs((32, 32, 20))

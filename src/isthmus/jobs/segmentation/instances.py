@@ -79,15 +79,21 @@ def touching_weights(instances: np.ndarray, w0: float = W0, sigma: float = SIGMA
     return 1 + np.float32(w0) * np.exp(nearest * nearest / np.float32(-2 * sigma**2))
 
 
-def objects(foreground: np.ndarray, border: np.ndarray, distance: np.ndarray, min_area: int = 0) -> np.ndarray:
+def objects(
+    foreground: np.ndarray,
+    border: np.ndarray,
+    distance: np.ndarray,
+    min_area: int = 0,
+    threshold: float = 0.5,
+) -> np.ndarray:
     """H×W int32: the objects of predicted maps, numbered from 1, by a watershed from the cores of objects.
 
-    foreground, border: H×W float32 probabilities; distance: H×W float32, 0..1. Foreground is .5 and more. A region
-    with one core, or none, is one object. Objects of fewer pixels than min_area are removed.
+    foreground, border: H×W float16 or float32 probabilities; distance: the same, 0..1. threshold: the least probability
+    of the foreground. A region with one core, or none, is one object. Objects of fewer pixels than min_area are removed.
     """
     from scipy.ndimage import find_objects
 
-    mask, height = foreground >= 0.5, distance - border
+    mask, height = foreground >= threshold, distance - border
     cores = connected(mask & (height > CORE), diagonal=False)
     peaked = np.zeros(int(cores.max(initial=0)) + 1, bool)
     peaked[cores[height > PEAK]] = True
