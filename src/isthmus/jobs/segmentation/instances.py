@@ -89,7 +89,8 @@ def objects(
     """H×W int32: the objects of predicted maps, numbered from 1, by a watershed from the cores of objects.
 
     foreground, border: H×W float16 or float32 probabilities; distance: the same, 0..1. threshold: the least probability
-    of the foreground. A region with one core, or none, is one object. Objects of fewer pixels than min_area are removed.
+    of the foreground. A region with one core, or none, is one object. Objects of fewer pixels than min_area are left
+    out.
     """
     from scipy.ndimage import find_objects
 
