@@ -120,9 +120,21 @@ def writer_for(data: Data, out: Path | str, *, force: bool = False) -> OutputWri
     return OutputWriter(out, data.names, range=data.range, sixteen=sixteen, force=force, table=data.table)
 
 
-def writer_like(
-    model: Autoencoder, out: Path | str, names: Sequence[str], *, sixteen: bool = False, force: bool = False
-) -> OutputWriter:
-    """A writer of decoded codes, with the value range and the table of the training data of a model."""
+def write_decoded(
+    model: Autoencoder,
+    batches: Iterable[Tensor],
+    names: Sequence[str],
+    out: Path | str | None,
+    *,
+    sixteen: bool = False,
+    force: bool = False,
+) -> Tensor | Path:
+    """Items in [0, 1] that a model decoded: N×shape, or the path of `out`.
+
+    The files have the value range and the table of the training data of the model. sixteen: images have 16 bits.
+    """
+    if out is None:
+        return torch.cat(list(batches))
     like = {"range": (0.0, 1.0)} | model.about.get("input", {})
-    return OutputWriter(out, names, range=range_of(like), sixteen=sixteen, force=force, table=like.get("table"))
+    writer = OutputWriter(out, names, range=range_of(like), sixteen=sixteen, force=force, table=like.get("table"))
+    return writer.write(batches)

@@ -16,7 +16,7 @@ from isthmus.data.base import ends_of, kind_of_item
 from isthmus.errors import BadInput
 from isthmus.files import check_output
 from isthmus.inference.inputs import as_model, warn_notes
-from isthmus.inference.outputs import OutputWriter
+from isthmus.inference.outputs import writer_for
 from isthmus.media.bit_depth import from_shares, to_shares
 from isthmus.media.npy_images import save_array
 from isthmus.media.photo import Photo
@@ -56,8 +56,7 @@ def photo_at(data: Data, row: int, exact: bool = False) -> Photo:
 def write_set(photos: Iterator[Photo], data: Data, out: Path, force: bool) -> Path:
     """Write the results to one file: .npy with the values and axes of the data set, .gif, or a grid as an image."""
     if out.suffix.lower() != ".npy":
-        sink = OutputWriter(out, data.names, range=data.range, sixteen=data.dtype == torch.uint16, force=force)
-        return sink.write(map(as_unit, photos))
+        return writer_for(data, out, force=force).write(map(as_unit, photos))
     check_output(out, force=force)
     save_array(out, to_stored_array(photos, data))
     return out

@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import tifffile
 from PIL import Image
 from torch import Tensor
 
@@ -23,7 +22,9 @@ from isthmus.inference.result_names import unique_names
 from isthmus.jobs.anomaly.detector import Detector
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.media.coco import Annotated, Region, write_coco
+from isthmus.media.image_file import write_photo
 from isthmus.media.npy_images import save_array
+from isthmus.media.photo import Photo
 from isthmus.report import as_pictures
 from isthmus.report.heat import heated
 from isthmus.report.pictures import FAST_PNG, to_image
@@ -116,8 +117,7 @@ class Heatmaps:
         if self.saved.maps == "npy":
             save_array(maps.with_suffix(".npy"), full_size)
         elif self.saved.maps == "tif":
-            with atomic(maps.with_suffix(".tif")) as path:
-                tifffile.imwrite(path, full_size, photometric="minisblack", compression="zlib", metadata=None)
+            write_photo(maps.with_suffix(".tif"), Photo(full_size[..., None]))
         if not self.saved.masks:
             return []
         write_mask(masks, mask)

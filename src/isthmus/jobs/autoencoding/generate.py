@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import RunOrModel, open_for
-from isthmus.inference.outputs import writer_like
+from isthmus.inference.outputs import write_decoded
 from isthmus.jobs import model_for
 
 
@@ -43,7 +43,7 @@ def generate(
             Note,
             stacklevel=2,
         )
-    return _write_or_return(model, model.sample(n, seed), out, force)
+    return write_decoded(model, [model.sample(n, seed)], numbered(n), out, force=force)
 
 
 def interpolate(
@@ -67,7 +67,8 @@ def interpolate(
         warnings.warn("the codes are discrete: codes between two of them are not in the codebook", Note, stacklevel=2)
     codes = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)
     weights = torch.linspace(0, 1, steps).view(-1, *[1] * (codes.dim() - 1))
-    return _write_or_return(model, model.decode(torch.lerp(codes[:1], codes[1:], weights)), out, force)
+    items = model.decode(torch.lerp(codes[:1], codes[1:], weights))
+    return write_decoded(model, [items], numbered(steps), out, force=force)
 
 
 def one_item(model: Autoencoder, source: Any) -> Tensor:
@@ -83,7 +84,5 @@ def one_item(model: Autoencoder, source: Any) -> Tensor:
     return data.floats(np.array([index or 0]))
 
 
-def _write_or_return(model: Autoencoder, pictures: Tensor, out: Path | str | None, force: bool) -> Tensor | Path:
-    if out is None:
-        return pictures
-    return writer_like(model, out, [f"{i:05d}" for i in range(len(pictures))], force=force).write([pictures])
+def numbered(count: int) -> list[str]:
+    return [f"{index:05d}" for index in range(count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from isthmus.distributed import first_rank, joint_failure
 from isthmus.files import check_output
 from isthmus.inference.distributed import gather_batches, rows_of_rank, start_processes
 from isthmus.inference.inputs import RunOrModel, chunks, open_for
-from isthmus.inference.outputs import writer_for, writer_like
+from isthmus.inference.outputs import write_decoded, writer_for
 from isthmus.jobs import model_for
 from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
 
@@ -101,8 +100,6 @@ def decode(
     model = model_for("decode", run, device)
     stored = read_codes(codes)
     codes_of_items = torch.from_numpy(np.ascontiguousarray(stored["codes"]))
-    batches: Iterator[Tensor] = (model.decode(part) for part in codes_of_items.split(CHUNK))
-    if out is None:
-        return torch.cat(list(batches))
+    batches = (model.decode(part) for part in codes_of_items.split(CHUNK))
     names = [str(name) for name in stored["files"]]
-    return writer_like(model, out, names, sixteen=bool(stored["sixteen"]), force=force).write(batches)
+    return write_decoded(model, batches, names, out, sixteen=bool(stored["sixteen"]), force=force)
