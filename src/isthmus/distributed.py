@@ -85,8 +85,8 @@ def sharded(module: nn.Module, mesh: Any) -> nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     # Parameters are gathered while a net's forward runs; an objective has none, so its σ is gathered with the rest.
-    nets = (getattr(module, name, None) for name in ("encoder", "bottleneck", "decoder"))
-    for part in [*(net for net in nets if net is not None and any(True for _ in net.parameters())), module]:
+    nets = (net for name, net in module.named_children() if name in ("encoder", "bottleneck", "decoder"))
+    for part in [*(net for net in nets if any(True for _ in net.parameters())), module]:
         fully_shard(part, mesh=mesh["data_parallel"])
     return module
 

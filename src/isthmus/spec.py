@@ -1,8 +1,12 @@
-"""The capabilities of a model, as its parts declare them: read in one place, so that nothing else probes for them."""
+"""The capabilities of a model, as its parts declare them, and those of any module that is trained.
+
+They are read in one place, so that nothing else probes for them.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +85,39 @@ class Spec:
             likelihood=_declared(objective, "likelihood", False),
             cross_entropy=_declared(objective, "cross_entropy", False),
             fitted_start=_declared(encoder, "fitted_start", False),
+        )
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The attributes of a module that the training uses, besides forward(sample, ctx) -> Losses; each may be absent.
+
+    about: facts and defaults of the training. shape: of an item. parts: fitted after training, by name. start(samples):
+    before the first step. corrupted(sample, ctx): the network input, prepared ahead of a step. after_step(sums): with
+    sums over the global batch. follows_progress: names of the modules that depend on ctx.progress.
+    """
+
+    about: Mapping[str, Any]
+    shape: Shape | None
+    parts: Mapping[str, Any]
+    start: Callable[[Any], None] | None
+    corrupted: Callable[[Any, Any], Any] | None
+    after_step: Callable[[Any], None] | None
+    follows_progress: list[str]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Hooks:
+        shape = _declared(module, "shape", None)
+        return cls(
+            about=_declared(module, "about", {}),
+            shape=shape if isinstance(shape, tuple) else None,
+            parts=_declared(module, "parts", {}),
+            start=_declared(module, "start", None),
+            corrupted=_declared(module, "corrupted", None),
+            after_step=_declared(module, "after_step", None),
+            follows_progress=[
+                type(part).__name__ for part in module.modules() if _declared(part, "follows_progress", False)
+            ],
         )
 
 

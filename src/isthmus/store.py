@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from isthmus.errors import BadInput
 from isthmus.files import atomic, cannot_write
 from isthmus.registry import config_of
+from isthmus.spec import Hooks
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS, PARTS = "config.json", "model.safetensors", "metrics.json", "parts.json"
@@ -134,7 +135,7 @@ def is_run(path: Path | str) -> bool:
 
 def write_config(path: Path, model: nn.Module) -> None:
     """The part of a run that is known before training: the model, its data and options."""
-    config = {"format": FORMAT, "model": config_of(model), "about": getattr(model, "about", {})}
+    config = {"format": FORMAT, "model": config_of(model), "about": Hooks.of(model).about}
     write_json(path / CONFIG, config)
 
 

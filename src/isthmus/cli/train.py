@@ -136,7 +136,7 @@ def train(
         raise
     if not first_rank():
         return
-    check = getattr(job_of(run.model).part(run.model), "check", None)
+    check = job_of(run.model).self_check(run.model)
     if json:
         print_json(
             {

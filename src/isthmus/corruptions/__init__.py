@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from isthmus.corruptions.augment import Affine, Crop, Zoom
-from isthmus.corruptions.base import Compose, Corruption, OneOf, named, parsed, span, strength
+from isthmus.corruptions.base import Compose, Corruption, OneOf, named, numbers, parsed, span, strength
 from isthmus.corruptions.camera import CameraNoise
 from isthmus.corruptions.downsample import Downsample, enlarge
 from isthmus.corruptions.jpeg import CroppedJpeg, Jpeg
@@ -61,7 +61,7 @@ def augmentation(text: str) -> Any:
 
     Raises BadInput for any other text.
     """
-    return None if text == "none" else named(text, "augmentation", AUGMENTATIONS)
+    return None if text == "none" else named(text, "augmentation", AUGMENTATIONS, numbers)
 
 
 def corruption(text: str) -> Corruption | None:

@@ -214,13 +214,16 @@ def numbers(text: str) -> Range:
     return (float(between[1]), float(between[2])) if between else float(text)
 
 
-def named(text: str, what: str, known: Mapping[str, type[Any]]) -> Any:
-    """'name' or 'name:strength' -> an instance of one of `known`. Raises BadInput for other text."""
+def named(text: str, what: str, known: Mapping[str, type[Any]], read: Callable[[str], Any] | None = None) -> Any:
+    """'name' or 'name:strength' -> an instance of one of `known`. Raises BadInput for other text.
+
+    read: parses the strength; by default the method `read` of the class.
+    """
     name, _, strength = text.partition(":")
     if name not in known:
         raise unknown(what, name, known)
     try:
-        value = [getattr(known[name], "read", numbers)(strength)] if strength else []
+        value = [(read or known[name].read)(strength)] if strength else []
     except BadInput:
         raise
     except ValueError:

@@ -76,6 +76,10 @@ class Job:
         """The part fitted by fit_parts, read from the run folder on first access; None if there is none."""
         return None
 
+    def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
+        """Metrics of the fitted part that fit_parts measured, for the JSON of a training."""
+        return None
+
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         """Metrics of this job on `source`; None to compute the metrics of any autoencoder.
 

@@ -15,6 +15,7 @@ from isthmus.data import Data, changed
 from isthmus.distributed import gather, shard_like
 from isthmus.errors import BadInput
 from isthmus.registry import config_of, with_defaults
+from isthmus.spec import Hooks
 from isthmus.store import load_weights
 from isthmus.training.meters import Meters
 from isthmus.training.options import RUNTIME
@@ -124,7 +125,7 @@ def require_same_run(run: Path, module: nn.Module, data: Data) -> None:
     new: dict[str, Any] = module.about  # type: ignore[assignment]
     schedule = old["training"]["schedule"]
     bound = [f"{schedule} rate"] if schedule != "constant" else ["warmup"] if old["training"]["warmup"] else []
-    bound += [type(part).__name__ for part in module.modules() if getattr(part, "follows_progress", False)]
+    bound += Hooks.of(module).follows_progress
     if new["training"]["epochs"] != old["training"]["epochs"] and bound:
         data = old["data"].get("path") or old["data"].get("name")
         again = f"isthmus train {old.get('recipe')} {data} --init {run} --epochs {new['training']['epochs']:g}"

@@ -18,6 +18,7 @@ from isthmus.distributed import first_rank, joint_failure
 from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
 from isthmus.registry import replace_child
+from isthmus.spec import Hooks
 from isthmus.training.callbacks import Callbacks
 from isthmus.training.checkpoint import restore_training
 from isthmus.training.loop import Training
@@ -52,15 +53,15 @@ def fit(
             f"fit({module!r}, ...): a model is accepted, as isthmus.create({module!r}, shape=...) makes it; "
             f"isthmus.train({module!r}, data, out=...) makes and trains one"
         )
-    began, about = time.perf_counter(), getattr(module, "about", {})
+    began, hooks = time.perf_counter(), Hooks.of(module)
+    about, shape = dict(hooks.about), hooks.shape
     options = settle(about.get("training", {}), {"seed": about.get("seed", 0)} | given)
-    shape = getattr(module, "shape", None)
-    sides = shape[1:] if isinstance(shape, tuple) and len(shape) == 3 else None
+    sides = shape[1:] if shape is not None and len(shape) == 3 else None
     cut = min(sides) if sides and about.get("cut") else None  # restoration learns from patches
     full = max(sides) if sides and about.get("whole") else None  # anomaly detection learns from full images
-    kind = "series" if isinstance(shape, tuple) and len(shape) == 2 else ""
+    kind = "series" if shape is not None and len(shape) == 2 else ""
     data = open_data(data, like=about.get("input"), cut=cut, whole=full, white=options["white"], kind=kind)
-    data = data.reshaped(shape) if isinstance(shape, tuple) else data
+    data = data if shape is None else data.reshaped(shape)
     if by_column(data.range) and isinstance(module, Autoencoder):
         before, after = module.objective, module.objective.unbounded()
         if type(before) is not type(after):

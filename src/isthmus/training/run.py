@@ -16,6 +16,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, skipping_corrupt
 from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
+from isthmus.spec import Hooks
 from isthmus.training.baselines import compare_with_baselines
 from isthmus.training.progress import error_of
 from isthmus.types import Context, Noise
@@ -46,7 +47,7 @@ class Run:
     def __repr__(self) -> str:
         """One line: the recipe, the epochs, the status and the folder."""
         where = f", {self.path}" if self.path is not None else ""
-        name = getattr(self.model, "about", {}).get("recipe", type(self.model).__name__)
+        name = self.model.about.get("recipe", type(self.model).__name__)
         epochs = f"{len(self.history)} epoch{'' if len(self.history) == 1 else 's'}"
         return f"Run({name}, {epochs}, {self.finished}{where})"
 
@@ -85,7 +86,7 @@ class Run:
     @property
     def self_check(self) -> str | None:
         """One line with the detection rate of synthetic defects in normal images; None for a run without detector."""
-        lines = [part.summary() for part in getattr(self.model, "parts", {}).values()]
+        lines = [part.summary() for part in Hooks.of(self.model).parts.values()]
         return next((line for line in lines if line), None)
 
     @property
@@ -114,7 +115,7 @@ class Run:
 
     def plot(self) -> Page:
         """The page of the run: metrics, images above their reconstructions, loss curves. A notebook displays it."""
-        about = getattr(self.model, "about", {})
+        about = self.model.about
         page = Page(f"{about.get('recipe', 'model')}: training")
         if self.history:
             page.figures({key.replace("_", " "): value for key, value in self.readable.items()})
@@ -161,7 +162,7 @@ class Run:
 
     def card(self) -> str:
         """The model card in Markdown: data, options and metrics."""
-        about = getattr(self.model, "about", {})
+        about = self.model.about
         data = about.get("data", {})
         lines = [f"# {about.get('recipe', type(self.model).__name__)}", ""]
         lines += [

@@ -10,6 +10,7 @@ import torch
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import shards_of
 from isthmus.distributed import shard_like
+from isthmus.spec import Hooks
 from isthmus.types import Sample
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ START_ITEMS = 4096  # that the module may see before the first step
 def start_module(training: Training) -> bool:
     """Call `start` of the module; whether this has fitted it to the data. A collective call."""
     plain, fabric = training.plain, training.fabric
-    warm = "init" in getattr(plain, "about", {})  # start() would overwrite the weights of the other run
-    if warm or not callable(start := getattr(plain, "start", None)):
+    hooks = Hooks.of(plain)
+    if "init" in hooks.about or hooks.start is None:  # start() would overwrite the weights of the other run
         return False
     plain.to(fabric.device)
-    start(first_samples(training))
+    hooks.start(first_samples(training))
     state = plain.state_dict()
     if fabric.world_size > 1:
         state = shard_like(fabric.broadcast(state), training.module.state_dict())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from isthmus.data import Data
 from isthmus.distributed import all_reduce
+from isthmus.spec import Hooks
 from isthmus.training.batches import Batch, batches
 from isthmus.training.ema import EMA
 from isthmus.training.meters import Meters
@@ -32,6 +33,7 @@ class Step:
 
     def __init__(self, fabric: Fabric, module: nn.Module, options: Mapping[str, Any]):
         self.fabric, self.module, self.options = fabric, module, options
+        self.after_step = Hooks.of(module).after_step
         self.micro: int = options["micro_batch"] or options["batch_size"]
         self.notify: Callable[[str], None] = lambda sentence: None
         callable_module: Any = torch.compile(module) if options["compile"] else module
@@ -101,8 +103,8 @@ class Step:
         with torch.no_grad():
             self.update()
         self.forget()
-        if callable(after_step := getattr(self.module, "after_step", None)):
-            after_step(sums)
+        if self.after_step is not None:
+            self.after_step(sums)
         if self.average.decay is not None:
             self.average.update(number)
 

@@ -17,6 +17,7 @@ import torch
 from torch.multiprocessing import get_context  # passes tensors in shared memory
 
 from isthmus.distributed import rank_rows
+from isthmus.spec import Hooks
 from isthmus.training.batches import Batch, order
 from isthmus.types import Context, Noise
 
@@ -30,7 +31,7 @@ class PreparedSteps:
     """The number of a step -> its corrupted batch on the CPU."""
 
     def __init__(self, training: Training) -> None:
-        self.data, self.module = training.train_part, training.plain
+        self.data, self.corrupt = training.train_part, Hooks.of(training.plain).corrupted
         self.size, self.seed = training.options["batch_size"], training.options["seed"]
         self.epoch_steps, self.steps = training.epoch_steps, training.steps
         self.rank = SimpleNamespace(world_size=training.fabric.world_size, global_rank=training.fabric.global_rank)
@@ -46,8 +47,8 @@ class PreparedSteps:
         mine = mine if counted else slice(0, 1)
         sample = self.data.sample(chosen[mine]).in_units()
         ctx = Context(Noise(self.seed, step, len(chosen), mine), step / self.steps)
-        if callable(corrupt := getattr(self.module, "corrupted", None)):
-            sample = corrupt(sample, ctx).replace(corrupted=True)
+        if self.corrupt is not None:
+            sample = self.corrupt(sample, ctx).replace(corrupted=True)
         return Batch(sample, mine, len(chosen), counted)
 
 

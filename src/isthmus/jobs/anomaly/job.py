@@ -66,6 +66,10 @@ class AnomalyDetection(Job):
 
         return detector_of(model)
 
+    def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
+        detector = self.part(model)
+        return detector and detector.check
+
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         from isthmus.jobs.anomaly.evaluate import evaluate
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.files import atomic_folder, check_output
+from isthmus.registry import config_of
 from isthmus.report import Page, charts
 from isthmus.training.progress import Progress
 from isthmus.verbs.demo.anomalies import anomalies
@@ -89,7 +90,7 @@ def loss_curves(bench: Bench, page: Page) -> None:
     families: dict[str, list[str]] = {}
     for title, run in bench.runs.items():
         loss = run.model.objective
-        families.setdefault(f"{type(loss).__name__} {getattr(loss, 'sigma', '')} {run.model.shape}", []).append(title)
+        families.setdefault(f"{config_of(loss)} {run.model.shape}", []).append(title)
     shown = []
     for titles in families.values():
         both = len(titles) < 3  # few enough for both parts
