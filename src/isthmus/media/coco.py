@@ -12,6 +12,7 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.files import atomic
+from isthmus.media.contours import polygons_of
 from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of_part, unpack
 
 Box = tuple[float, float, float, float]  # x, y, width and height in pixels, from the upper left corner
@@ -38,18 +39,23 @@ class Region:
         score: float | None = None,
         corner: tuple[int, int] = (0, 0),
         size: tuple[int, int] | None = None,
+        polygons: bool = False,
     ) -> Region:
         """The region of a mask, H×W, as packed run lengths, with its box. Raises BadInput for an empty mask.
 
         corner: row and column of the mask in an image of `size`, height and width; default: it is the full image.
+        polygons: outlines along pixel edges, instead of run lengths.
         """
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             raise BadInput("empty mask: a mask that marks at least one pixel is accepted")
         (top, left), size = corner, size or mask.shape[:2]  # type: ignore[assignment]
         box = (left + columns[0], top + rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
-        runs = {"size": list(size), "counts": pack(runs_of_part(mask, top, left, *size))}  # type: ignore[misc]
-        return cls(kind, tuple(float(number) for number in box), runs, score=score)  # type: ignore[arg-type]
+        if polygons:
+            outlines: Any = [np.add(one, [left, top] * (len(one) // 2)).tolist() for one in polygons_of(mask)]
+        else:
+            outlines = {"size": list(size), "counts": pack(runs_of_part(mask, top, left, *size))}  # type: ignore[misc]
+        return cls(kind, tuple(float(number) for number in box), outlines, score=score)  # type: ignore[arg-type]
 
     def runs(self, height: int, width: int) -> list[int] | None:
         """The run lengths; None for polygons and boxes. Raises BadInput for run lengths of another size."""

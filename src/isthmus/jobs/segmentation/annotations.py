@@ -12,8 +12,6 @@ from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_sources import Raw
 
-BACKGROUND = ("_background_", "background", "__background__")  # names of the class 0
-
 
 class Names:
     """Pictures by their relative name, else by the file name, with or without regard to the suffix."""

@@ -14,6 +14,7 @@ IGNORE = 255  # the class number of pixels without a class, in a map of uint8
 MOST = 255  # classes
 ROWS = 256  # rows of a map that are converted at a time
 SOFT = 16  # values above which masks are checked for soft edges
+BACKGROUND = ("background", "_background_", "__background__")  # names of the class that is no object
 TWO = ((0, 1), (0, 255))  # values of two classes that are read alike, and written as the second
 
 Value = int | tuple[int, int, int]
@@ -45,6 +46,13 @@ class Classes:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def background(self) -> int | None:
+        """The class that is no object: of the value 0, of black, or of a name such as background; None without one."""
+        named = [name.lower() in BACKGROUND for name in self.names]
+        empty = [packed(value) == 0 for value in self.values]
+        return next((number for flags in (named, empty) for number, flag in enumerate(flags) if flag), None)
 
     @property
     def two(self) -> bool:

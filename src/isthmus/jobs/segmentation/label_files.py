@@ -67,7 +67,7 @@ class Labels:
         if raw.void is not None:
             classes[raw.void] = IGNORE
         if self.has_instances and self.connected:
-            numbers = connected_parts(classes)
+            numbers = connected_parts(classes, self.classes.background)
         return LabelMap(classes, numbers)
 
 
@@ -142,10 +142,10 @@ def open_labels(
 
 
 def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
-    """H×W int32: the numbers of objects, counted from 1 if they do not fit; 0 for the background and `ignore`."""
+    """H×W int32: the numbers of objects, counted anew if they are larger than the number of pixels; 0 for `ignore`."""
     if ignore is not None:
         values = np.where(values == ignore, 0, values)
-    if values.min() < 0 or values.max() >= 2**31:
+    if values.min() < 0 or values.max() > values.size:
         known, places = np.unique(values, return_inverse=True)
         numbers = np.cumsum(known != 0).astype(np.int32)
         numbers[known == 0] = 0
@@ -153,11 +153,12 @@ def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def connected_parts(classes: np.ndarray) -> np.ndarray:
-    """H×W int32: the connected parts of each class but the first, numbered from 1; pixels may touch at a corner."""
+def connected_parts(classes: np.ndarray, background: int | None = 0) -> np.ndarray:
+    """H×W int32: the connected parts of each class but `background`, numbered from 1; pixels may touch at a corner."""
     from skimage.measure import label
 
-    return np.asarray(label(np.where(classes == IGNORE, 0, classes), background=0, connectivity=2)).astype(np.int32)
+    empty = classes == IGNORE if background is None else (classes == IGNORE) | (classes == background)
+    return np.asarray(label(np.where(empty, -1, classes.astype(np.int16)), background=-1, connectivity=2), np.int32)
 
 
 def values_by_name(source: Source, classes: Classes, shown: Path) -> dict[str, int]:
