@@ -7,10 +7,8 @@ atomically, resumes, skips broken files, prints the first notes of each kind and
 
 from __future__ import annotations
 
-import re
-import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 
 from isthmus.errors import BadInput, Note
 from isthmus.files import check_output
+from isthmus.inference.frames import write_film
 from isthmus.inference.inputs import first_of, warn_skipped
 from isthmus.inference.notes import Notes
 from isthmus.inference.result import (
@@ -28,7 +27,6 @@ from isthmus.inference.result import (
     Kind,
     Result,
     RunOptions,
-    copy_file,
     is_newer,
     is_unchanged,
     write_result,
@@ -168,7 +166,9 @@ class Runner:
         """The result of an item; None for a video, which is written to `out` frame by frame."""
         if name not in self.source.films:
             return self.process(name)
-        self.write_film(name, out)
+        figures = write_film(self.source.path(name), name, out, self.film)
+        if each := self.options.get("each"):
+            each(figures)
         return None
 
     def process(self, name: str) -> Result:
@@ -183,69 +183,9 @@ class Runner:
         source = None if self.source.folder is None else self.source.path(name)
         write_result(result, folder, files, self.kinds, source, self.options.get("jpeg_quality"))
 
-    def write_film(self, name: str, out: Path) -> None:
-        """Apply the verb to each frame of a video; `each` gets the mean metrics, and those equal in all frames."""
-        from isthmus.media.video.open import film_like, open_video
-
-        film = open_video(self.source.path(name))
-        with self.film(film, name) as (apply, further_figures):
-            unchanged, means, notes, count, start = True, Means(), Notes(), 0, time.perf_counter()
-            with Progress(film.count) as bar, film_like(film, out) as write_frame:
-                for count, frame in enumerate(film.ranged(), 1):
-                    with notes.caught():
-                        result = apply(frame.photo, frame_name(name, count))
-                    write_frame(result.image, frame)
-                    unchanged &= is_unchanged(frame.photo, result.image)
-                    means.add(result.figures)
-                    bar.step(count, partial(_frames, count, film.count, start), last=count == film.count)
-                if not count:
-                    raise BadInput(f"{film.path}: has no readable frames")
-            notes.close()
-            if unchanged and out.suffix.lower() == film.path.suffix.lower():
-                copy_file(film.path, out)  # encoding it again would change it
-            height, width = result.image.size
-            figures = {"file": name, "width": width, "height": height, "frames": count}
-            figures |= means.figures() | further_figures() | {"seconds": time.perf_counter() - start}
-        if each := self.options.get("each"):
-            each(figures)
-
 
 def note_kept(out: Path, existing: int, total: int) -> None:
     """A Note about results that --resume found."""
     if existing:
         text = f"{out}: {existing} of {total} results existed and are kept, whatever their options were"
         warnings.warn(text, Note, stacklevel=5)
-
-
-FRAME = re.compile(r" frame (\d+)$")
-
-
-def frame_name(film: str, number: int) -> str:
-    """The name of a frame, counted from 1, as in masks and messages."""
-    return f"{film} frame {number}"
-
-
-def _frames(count: int, total: int, start: float) -> str:
-    return f"frame {count}/{total}  {count / max(time.perf_counter() - start, 1e-9):.2g}/s"
-
-
-class Means:
-    """Aggregates metrics over frames: the means of floats, and other values that are equal in all frames."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
-        self.others: dict[str, set[Any]] = defaultdict(set)
-
-    def add(self, figures: Mapping[str, Any]) -> None:
-        for key, value in figures.items():
-            if key in ("file", "seconds"):
-                continue
-            if isinstance(value, float):
-                self.sums[key][0] += value
-                self.sums[key][1] += 1
-            else:
-                self.others[key].add(value)
-
-    def figures(self) -> dict[str, Any]:
-        shared = {key: next(iter(values)) for key, values in self.others.items() if len(values) == 1}
-        return shared | {key: total / count for key, (total, count) in self.sums.items()}

@@ -14,7 +14,7 @@ import numpy as np
 from isthmus.data.find_images import find_pictures
 from isthmus.data.pairs import without_suffix
 from isthmus.errors import BadInput, Note
-from isthmus.inference.runner import FRAME
+from isthmus.inference.frames import FRAME
 from isthmus.inference.source import matching_file
 from isthmus.media.bit_depth import to_shares
 from isthmus.media.image_file import read_photo

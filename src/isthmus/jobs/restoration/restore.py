@@ -13,9 +13,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from isthmus.errors import BadInput, Note, at_least
+from isthmus.inference.frames import FRAME
 from isthmus.inference.mask_regions import MAX_SHARE, MIN_PROBABILITY
 from isthmus.inference.result import MASK, Result
-from isthmus.inference.runner import FRAME, run
+from isthmus.inference.runner import run
 from isthmus.jobs.restoration.apply_model import apply_in_window, apply_model, comparison_image, with_range
 from isthmus.jobs.restoration.comparison import COMPARISON
 from isthmus.jobs.restoration.deep_holes import check_not_inverted, deep_part, fill_smoothly
