@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from isthmus import networks
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.corruptions import Corruption
 from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
 from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.spec import Spec
-from isthmus.types import Code, Context, Losses, Sample, Shape, times
+from isthmus.types import Code, Context, Losses, Sample, Shape, no_penalty, times
 
 
 class Expression(nn.Module):

@@ -1,9 +1,11 @@
-"""Field: the kind of one named tensor of an item, its stored values, and their scaling to the units of the model."""
+"""Field: the kind of one named tensor of an item, its stored values, and their range, which is 0 to 1 to the model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,3 +73,37 @@ def offset_and_width(x: Tensor, range: Range) -> tuple[Tensor | float, Tensor | 
     assert not isinstance(low, tuple)
     assert not isinstance(high, tuple)
     return low, (high - low) or 1.0
+
+
+def shape_of(like: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of one item of a run. like: the record of its input, about["input"]: shape, range, dtype."""
+    return tuple(int(size) for size in like["shape"])
+
+
+def range_of(like: Mapping[str, Any]) -> Range:
+    """The values that are 0 and 1 to a run."""
+    low, high = like["range"]
+    if isinstance(low, (list, tuple)):
+        return tuple(map(float, low)), tuple(map(float, high))
+    return float(low), float(high)
+
+
+def ends_of(range: Range) -> tuple[float, float]:
+    """The least low and the greatest high, as one pair of numbers."""
+    low, high = range
+    return min(low) if isinstance(low, tuple) else low, max(high) if isinstance(high, tuple) else high
+
+
+def by_column(range: Range) -> bool:
+    """Whether each column of a row has its own low and high."""
+    return isinstance(range[0], tuple)
+
+
+def trained_type(like: Mapping[str, Any]) -> str:
+    """Numpy's name of the dtype that a run was trained on; inferred from the range if it was not stored."""
+    if "dtype" in like:
+        return str(like["dtype"])
+    _, high = ends_of(range_of(like))
+    if like.get("float", high == 1):
+        return "float32"
+    return "int64" if high == 16 else "uint8" if high <= 255 else "uint16"  # 16: the built-in digits

@@ -170,6 +170,11 @@ class Code:
     sums: dict[str, Tensor] = field(default_factory=dict)
 
 
+def no_penalty(z: Tensor) -> Tensor:
+    """A penalty of zero, [N]."""
+    return z.new_zeros(z.shape[0])
+
+
 class Losses:
     """The loss as a typed record: `terms`, each [N] in nats, so that logs, tests and the NaN guard read the same names.
 

@@ -16,10 +16,10 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from isthmus import create, evaluate, fit, load
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.errors import BadInput
 from isthmus.metrics import ssim
-from isthmus.types import Code, Context, Noise, Sample
+from isthmus.types import Code, Context, Noise, Sample, no_penalty
 
 RunOf = Callable[[str], Path]
 ALWAYS = {"data", "split", "items", "code_size", "input_size", "compression_factor", "mse_per_pixel", "sse_per_image"}

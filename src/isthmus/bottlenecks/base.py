@@ -76,8 +76,3 @@ class Bottleneck(nn.Module):
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Update buffers that are not learned by gradient. sums: Code.sums, all-reduced over the global batch."""
-
-
-def no_penalty(z: Tensor) -> Tensor:
-    """A penalty of zero, [N]."""
-    return z.new_zeros(z.shape[0])

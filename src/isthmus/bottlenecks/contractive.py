@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.registry import register
-from isthmus.types import Code, Context, Shape
+from isthmus.types import Code, Context, Shape, no_penalty
 
 
 @register

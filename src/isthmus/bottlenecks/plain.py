@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.registry import register
-from isthmus.types import Code, Context, Shape
+from isthmus.types import Code, Context, Shape, no_penalty
 
 
 @register

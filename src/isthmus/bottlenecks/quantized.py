@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.errors import BadInput, at_least
 from isthmus.layers import straight_through
 from isthmus.registry import register
-from isthmus.types import Code, Context, Noise, Shape
+from isthmus.types import Code, Context, Noise, Shape, no_penalty
 
 
 @register

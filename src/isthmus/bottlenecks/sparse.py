@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from isthmus.bottlenecks.base import Bottleneck, no_penalty
+from isthmus.bottlenecks.base import Bottleneck
 from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
-from isthmus.types import Code, Context, Shape
+from isthmus.types import Code, Context, Shape, no_penalty
 
 
 def _activity(z: Tensor) -> dict[str, Tensor]:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data.base import kind_of_item, shape_of
+from isthmus.data.base import kind_of_item
 from isthmus.errors import BadInput
+from isthmus.fields import shape_of
 from isthmus.media.array_axes import CHANNELS
 from isthmus.types import Shape, times
 

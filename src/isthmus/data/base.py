@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, overload
@@ -224,25 +224,3 @@ def _index_array(indices: Indices) -> np.ndarray:
 
 def numpy_type(dtype: torch.dtype) -> np.dtype:
     return np.dtype(str(dtype).removeprefix("torch."))
-
-
-def shape_of(like: Mapping[str, Any]) -> Shape:
-    return tuple(int(size) for size in like["shape"])
-
-
-def range_of(like: Mapping[str, Any]) -> Range:
-    low, high = like["range"]
-    if isinstance(low, (list, tuple)):
-        return tuple(map(float, low)), tuple(map(float, high))
-    return float(low), float(high)
-
-
-def ends_of(range: Range) -> tuple[float, float]:
-    """The least low and the greatest high, as one pair of numbers."""
-    low, high = range
-    return min(low) if isinstance(low, tuple) else low, max(high) if isinstance(high, tuple) else high
-
-
-def by_column(range: Range) -> bool:
-    """Whether each column of a row has its own low and high."""
-    return isinstance(range[0], tuple)

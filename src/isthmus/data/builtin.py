@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isthmus.data.base import Data, Numbered, ends_of
+from isthmus.data.base import Data, Numbered
 from isthmus.data.download import Progress, cache_folder, checksum, fetch
 from isthmus.data.split import permutation
 from isthmus.errors import BadInput, unknown
+from isthmus.fields import ends_of
 
 MIRRORS = {
     "mnist": (

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from isthmus.data import base, cache
-from isthmus.data.base import Data, ends_of, numpy_type, shape_of
+from isthmus.data.base import Data, numpy_type
 from isthmus.data.decoding import Files, fingerprint, read_headers
 from isthmus.data.find_images import films_left_out, find_pictures, nothing_in
 from isthmus.data.mask_files import without_masks
 from isthmus.data.patches import choose_patches, read_patches
 from isthmus.data.preparation import file_numbers, outside
 from isthmus.errors import BadInput
-from isthmus.fields import NEAREST, Range
+from isthmus.fields import NEAREST, Range, ends_of, shape_of
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range, span_of
 from isthmus.media.high_bit_depth import Header

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data.arrays import open_array, open_dataset
-from isthmus.data.base import Data, kind_of_item, shape_of
+from isthmus.data.base import Data, kind_of_item
 from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
 from isthmus.data.folders import open_pictures
 from isthmus.data.numpy_files import open_file
@@ -23,7 +23,7 @@ from isthmus.data.selection import Selection, select_files
 from isthmus.data.shards import is_shards, open_shards
 from isthmus.data.tables import OPTIONS, TABLES, TableOptions, open_frame, open_table
 from isthmus.errors import BadInput, unknown
-from isthmus.fields import KINDS, NEAREST, SPATIAL
+from isthmus.fields import KINDS, NEAREST, SPATIAL, shape_of
 from isthmus.media import resize
 from isthmus.media.array_values import as_numpy
 from isthmus.media.bit_depth import WHITE

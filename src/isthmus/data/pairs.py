@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 import numpy as np
 import torch
 
-from isthmus.data.base import Data, Numbered, ends_of, kind_of_item
+from isthmus.data.base import Data, Numbered, kind_of_item
 from isthmus.errors import BadInput
-from isthmus.fields import NEAREST
+from isthmus.fields import NEAREST, ends_of
 from isthmus.media.dicom.reader import has_no_suffix
 
 

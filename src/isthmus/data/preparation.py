@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from isthmus.data.array_layout import Layout, choose_layout
-from isthmus.data.base import by_column, ends_of, numpy_type, range_of, shape_of
+from isthmus.data.base import numpy_type
 from isthmus.errors import BadInput, Note
-from isthmus.fields import Range, to_unit
+from isthmus.fields import Range, by_column, ends_of, range_of, shape_of, to_unit, trained_type
 from isthmus.media.array_axes import CHANNELS
 from isthmus.media.array_values import Span, as_numpy, check_type, scan
 from isthmus.media.bit_depth import NOISE, WHITE, WHITES, stored_type, white_of
@@ -92,16 +92,6 @@ def range_for(dtype: np.dtype, like: Mapping[str, Any]) -> Range:
     if dtype.kind == "f":
         return (0.0, 1.0)  # floats of another precision than the run's hold the same values: 0..1
     return (0.0, OWN_WHITE[dtype.name]) if dtype.name in OWN_WHITE else run
-
-
-def trained_type(like: Mapping[str, Any]) -> str:
-    """Numpy's name of the dtype that a run was trained on; inferred from the range if it was not stored."""
-    if "dtype" in like:
-        return str(like["dtype"])
-    _, high = ends_of(range_of(like))
-    if like.get("float", high == 1):
-        return "float32"
-    return "int64" if high == 16 else "uint8" if high <= 255 else "uint16"  # 16: the built-in digits
 
 
 def on_a_standard_scale(like: Mapping[str, Any]) -> bool:

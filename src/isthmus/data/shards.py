@@ -24,12 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.base import Data, Numbered, ends_of, numpy_type
+from isthmus.data.base import Data, Numbered, numpy_type
 from isthmus.data.download import cache_folder, checksum
 from isthmus.data.folders import choose_shape
 from isthmus.data.preparation import file_numbers
 from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
+from isthmus.fields import ends_of
 from isthmus.files import atomic
 from isthmus.media import resize
 from isthmus.media.array_values import Span

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit
-from isthmus.data.base import range_of
 from isthmus.data.tables.cells import write_table
 from isthmus.data.tables.schema import Schema
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput
-from isthmus.fields import Range
+from isthmus.fields import Range, range_of
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.distributed import gather_batches, shared_folder
 from isthmus.inference.result_names import unique_names

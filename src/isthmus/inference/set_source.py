@@ -12,8 +12,9 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, from_unit, open_data, to_unit
-from isthmus.data.base import ends_of, kind_of_item
+from isthmus.data.base import kind_of_item
 from isthmus.errors import BadInput
+from isthmus.fields import ends_of
 from isthmus.files import check_output
 from isthmus.inference.inputs import as_model, warn_notes
 from isthmus.inference.outputs import writer_for

@@ -13,9 +13,10 @@ from torch import nn
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import choose_parts, open_data
-from isthmus.data.base import by_column, numpy_type
+from isthmus.data.base import numpy_type
 from isthmus.distributed import first_rank, joint_failure
 from isthmus.errors import BadInput, Note
+from isthmus.fields import by_column
 from isthmus.files import check_output
 from isthmus.registry import replace_child
 from isthmus.spec import Hooks

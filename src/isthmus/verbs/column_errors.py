@@ -8,8 +8,8 @@ import numpy as np
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
-from isthmus.data.base import by_column
 from isthmus.data.tables.schema import Schema
+from isthmus.fields import by_column
 from isthmus.inference.inputs import chunks
 
 

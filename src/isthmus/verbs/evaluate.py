@@ -15,8 +15,8 @@ from isthmus import metrics, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.corruptions import Corruption
 from isthmus.data import Data
-from isthmus.data.base import by_column, ends_of
 from isthmus.errors import BadInput
+from isthmus.fields import by_column, ends_of
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of, skipped_files
 from isthmus.inference.mask_regions import COVERED
 from isthmus.jobs import job_of

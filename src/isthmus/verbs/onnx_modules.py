@@ -12,10 +12,8 @@ from isthmus import __version__
 from isthmus.autoencoder import Autoencoder
 from isthmus.corruptions.random_masks import hidden
 from isthmus.data import from_unit, to_unit
-from isthmus.data.base import by_column, range_of
-from isthmus.data.preparation import trained_type
 from isthmus.data.tables.schema import Schema
-from isthmus.fields import Range
+from isthmus.fields import Range, by_column, range_of, trained_type
 from isthmus.jobs import job_of
 from isthmus.types import Context
 

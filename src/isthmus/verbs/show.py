@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from isthmus.data import Data, anomaly_folders, is_builtin, open_data, shards_of
-from isthmus.data.base import by_column, ends_of
 from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.data.tables.schema import Schema
 from isthmus.errors import unknown
+from isthmus.fields import by_column, ends_of
 from isthmus.files import check_output
 from isthmus.inference.inputs import name_of, warn_notes
 from isthmus.media.dicom.units import shared_units

@@ -10,10 +10,10 @@ from typing import Any
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, with_target
-from isthmus.data.base import by_column
 from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.fields import by_column
 from isthmus.files import check_output
 from isthmus.inference.inputs import warn_notes
 from isthmus.jobs import attached, find_job, job_of

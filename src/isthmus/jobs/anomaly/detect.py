@@ -14,8 +14,8 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
-from isthmus.data.base import ends_of
 from isthmus.errors import BadInput
+from isthmus.fields import ends_of
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.inputs import RunOrModel, chunks, name_of, open_for
 from isthmus.jobs import model_for

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import from_unit
-from isthmus.data.base import by_column, range_of
 from isthmus.data.tables.schema import Schema
+from isthmus.fields import by_column, range_of
 from isthmus.report import Page
 
 ROWS_ON_PAGE, COLUMNS_NAMED = 24, 3  # worst rows on the page; columns named for each

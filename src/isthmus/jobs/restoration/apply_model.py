@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.data.base import by_column, ends_of, range_of
-from isthmus.data.preparation import trained_type
 from isthmus.errors import BadInput, Note
+from isthmus.fields import by_column, ends_of, range_of, trained_type
 from isthmus.inference.image import resize_cubic, restore_array
 from isthmus.jobs.restoration.options import RestoreOptions
 from isthmus.media.bit_depth import full_range, own_range

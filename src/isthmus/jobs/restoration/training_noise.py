@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 
 from isthmus.data import Data
-from isthmus.data.base import ends_of
 from isthmus.errors import Note
+from isthmus.fields import ends_of
 from isthmus.jobs.restoration.degradation import estimate_noise
 
 MOST_IMAGES = 32  # images checked, evenly spaced
