@@ -32,18 +32,18 @@ TRAINING = {"epochs": 3, "batch_size": 16, "device": "cpu", "quiet": True, "vali
 
 # The lane of a test, a marker by which `make quick` leaves the slow ones out: the first that its path contains.
 LANES = {
-    "test_processes": "distributed",
+    "/processes/": "distributed",
     "test_kill": "distributed",
     "test_distributed": "distributed",
-    "test_shard_order": "distributed",
+    "/shard_order/": "distributed",
     "test_contract": "contract",
     "test_extending": "contract",
     "test_plugins": "contract",
     "test_idle_options": "contract",
     "test_pairs_of_recipes": "contract",
-    "test_export": "contract",
+    "/export/": "contract",
     "test_resume": "contract",
-    "test_video": "formats",
+    "/videos/": "formats",
     "test_videos": "formats",
     "/hub/": "formats",
     "test_readme": "docs",

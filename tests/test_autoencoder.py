@@ -1,28 +1,21 @@
-"""Autoencoders of unregistered modules, and errors of broken run folders."""
+"""Autoencoders of unregistered modules, and the arrays that a model takes."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from helpers.tiny_models import TRAINING, X, tiny
 from torch import Tensor, nn
 
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Plain
 from isthmus.errors import BadInput
-from isthmus.networks import DenseDecoder, DenseEncoder
-from isthmus.objectives import Gaussian
-from isthmus.registry import build, config_of
 from isthmus.types import Code
 
-X = torch.rand(24, 1, 8, 6, generator=torch.Generator().manual_seed(0))
 pytestmark = pytest.mark.usefixtures("one_thread")
-TRAINING = {"epochs": 1, "batch_size": 8, "device": "cpu", "quiet": True}
 
 
 class OwnEncoder(nn.Module):
@@ -71,20 +64,6 @@ class Up(nn.Module):
 
     def forward(self, z: Tensor, skips: list[Tensor]) -> Tensor:
         return self.last(torch.cat([self.up(z), skips[0]], 1))
-
-
-def tiny(**words: nn.Module) -> Autoencoder:
-    torch.manual_seed(0)
-    own = {"encoder": DenseEncoder((1, 8, 6), (7,)), "bottleneck": Plain((7,), (3,)), "objective": Gaussian()}
-    return Autoencoder((1, 8, 6), **{**own, "decoder": DenseDecoder((3,), (1, 8, 6)), **words})
-
-
-def trained(tmp_path: Path) -> Path:
-    fit(tiny(), X, out=tmp_path / "run", **TRAINING)
-    return tmp_path / "run"
-
-
-# -- anyone's own words --
 
 
 @pytest.mark.parametrize(
@@ -153,9 +132,6 @@ def test_decoding_alone_where_the_decoder_needs_skips_is_refused_in_one_line() -
     model = tiny(encoder=Down(), bottleneck=Plain((4, 4, 3), (2, 4, 3)), decoder=Up())
     with pytest.raises(BadInput):
         model.decode(model.encode(X))
-
-
-# -- using it --
 
 
 def test_arrays_of_every_make_are_taken() -> None:
@@ -233,114 +209,3 @@ def test_the_code_of_a_quantised_model_is_made_of_its_vectors_to_the_bit() -> No
         model = create("quantized", shape=(1, 8, 8), channels=(8, 8), **keys)
         x = torch.rand(3, 1, 8, 8)
         assert torch.equal(model.encode(x), model.bottleneck.vectors(model.symbols(x)))
-
-
-# -- a run folder --
-
-
-def test_saving_writes_the_documented_files(tmp_path: Path) -> None:
-    tiny().save(tmp_path / "run")
-    assert {file.name for file in (tmp_path / "run").iterdir()} == {"config.json", "model.safetensors"}
-
-
-def test_a_config_is_plain_json_and_builds_the_same_again() -> None:
-    model = create("denoising", shape=(1, 8, 6), code=3, corruption="masking:0.2+gaussian:0.1", widths=(9,))
-    config = json.loads(json.dumps(config_of(model)))
-    again = build(config)
-    again.load_state_dict(model.state_dict())
-    assert torch.equal(again.reconstruct(X), model.reconstruct(X))
-    assert json.loads(json.dumps(config_of(again))) == config
-
-
-@pytest.mark.parametrize("name", ["os.system", "Autoencoda", "", "torch.nn.Linear", "Linear"])
-def test_a_name_that_is_not_registered_is_never_built(name: str, tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    edit(run, lambda config: config["model"]["encoder"].update(name=name))
-    with pytest.raises(BadInput, match="unknown module") as error:
-        load(run)
-    assert "\n" not in str(error.value)
-
-
-def test_a_config_with_an_argument_that_no_module_has_is_refused(tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    edit(run, lambda config: config["model"]["encoder"].update(bogus=1))
-    with pytest.raises(BadInput):
-        load(run)
-
-
-def test_a_config_that_lacks_a_part_of_the_model_is_refused(tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    edit(run, lambda config: config["model"].pop("decoder"))
-    with pytest.raises(BadInput):
-        load(run)
-
-
-def edit(run: Path, change: object) -> None:
-    config = json.loads((run / "config.json").read_text())
-    change(config)
-    (run / "config.json").write_text(json.dumps(config))
-
-
-def refused(run: Path, says: str) -> None:
-    with pytest.raises(BadInput, match=says) as error:
-        load(run)
-    assert "\n" not in str(error.value)
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", "nowhere: no such run folder")
-
-
-@pytest.mark.parametrize("part", ["config.json", "model.safetensors"])
-def test_a_missing_part_is_named(part: str, tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    (run / part).unlink()
-    for checkpoint in (run / "checkpoints").iterdir():
-        checkpoint.unlink()
-    refused(run, f"{part} is missing")
-
-
-def test_a_run_that_is_still_training_gives_the_weights_of_its_newest_checkpoint(tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    expected = load(run).reconstruct(X)
-    (run / "model.safetensors").unlink()
-    assert torch.equal(load(run).reconstruct(X), expected)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '"model"', '{"model": 3}', '{"model": []}'])
-def test_a_config_that_is_none_is_named(text: str, tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    (run / "config.json").write_text(text)
-    refused(run, "config.json")
-
-
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    edit(run, lambda config: config.update(format=2))
-    refused(run, "written in format 2 by a newer isthmus; this one reads up to 1")
-
-
-@pytest.mark.parametrize("keep", [0, 5, 60, -1])
-def test_a_damaged_safetensors_file_is_named(keep: int, tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    whole = (run / "model.safetensors").read_bytes()
-    (run / "model.safetensors").write_bytes(whole[:keep])
-    refused(run, "model.safetensors: truncated or damaged safetensors file")
-
-
-def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    run = trained(tmp_path)
-    weights = load_file(run / "model.safetensors")
-    name = "decoder.layers.0.bias"
-    save_file({**weights, name: torch.zeros(3)}, run / "model.safetensors")
-    refused(run, r"decoder\.layers\.0\.bias is \(3,\), but the config asks for \(48,\)")
-    save_file({**weights, "other": torch.zeros(3)}, run / "model.safetensors")
-    refused(run, "hold other, which the config does not know")
-    save_file({key: value for key, value in weights.items() if key != name}, run / "model.safetensors")
-    refused(run, r"lack decoder\.layers\.0\.bias")
-
-
-def test_a_loaded_model_encodes_with_the_range_it_was_trained_on(tmp_path: Path) -> None:
-    data = np.round(X.numpy() * 1000).astype(np.uint16)
-    run = fit(tiny(), data, out=tmp_path / "run", **TRAINING)
-    assert torch.equal(load(tmp_path / "run").encode(data), run.model.encode(data))
