@@ -19,7 +19,7 @@ from isthmus.errors import BadInput
 from isthmus.fields import Range, range_of
 from isthmus.files import atomic, atomic_folder, check_output
 from isthmus.inference.distributed import gather_batches, shared_folder
-from isthmus.inference.result_names import unique_names
+from isthmus.inference.result import unique_names
 from isthmus.media.npy_images import save_array
 from isthmus.report import as_pictures, grid, write_gif, write_picture
 from isthmus.report.pictures import SUFFIXES

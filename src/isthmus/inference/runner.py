@@ -27,11 +27,12 @@ from isthmus.inference.result import (
     Kind,
     Result,
     RunOptions,
+    check_format,
     is_newer,
     is_unchanged,
+    output_names,
     write_result,
 )
-from isthmus.inference.result_names import check_format, output_names
 from isthmus.inference.source import Source, open_source
 from isthmus.media.photo import Photo
 from isthmus.training.progress import Progress

@@ -17,8 +17,7 @@ from torch import Tensor
 from isthmus.data import Data, peek, read_picture
 from isthmus.errors import BadInput
 from isthmus.files import atomic
-from isthmus.inference.result import write_mask
-from isthmus.inference.result_names import unique_names
+from isthmus.inference.result import unique_names, write_mask
 from isthmus.jobs.anomaly.detector import Detector
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.media.coco import Annotated, Region, write_coco
