@@ -17,9 +17,9 @@ from torch import Tensor
 from isthmus.data.arrays import open_array, open_dataset
 from isthmus.data.base import Data, kind_of_item
 from isthmus.data.builtin import BUILTIN, is_builtin, open_builtin
-from isthmus.data.find_images import Selection, select_files
 from isthmus.data.folders import open_pictures
 from isthmus.data.numpy_files import open_file
+from isthmus.data.selection import Selection, select_files
 from isthmus.data.shards import is_shards, open_shards
 from isthmus.data.tables import OPTIONS, TABLES, TableOptions, open_frame, open_table
 from isthmus.errors import BadInput, unknown

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from isthmus.data import Data, is_builtin, is_picture_name
-from isthmus.data.find_images import Selection, find_pictures, nothing_in, select_files
+from isthmus.data.find_images import find_pictures, nothing_in
 from isthmus.data.pairs import without_suffix
+from isthmus.data.selection import Selection, select_files
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import select_items
