@@ -13,10 +13,11 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from scipy.ndimage import find_objects
 from skimage.measure import label
 from skimage.metrics import adapted_rand_error
 
-from isthmus.metrics.instances import average_precision_50, equal_components, match, overlaps, rand_error
+from isthmus.metrics.instances import average_precision_50, equal_components, match, match_boxes, overlaps, rand_error
 
 SMALL = arrays.arrays(np.int32, (5, 6), elements=st.integers(0, 4))
 
@@ -64,13 +65,11 @@ def test_rand_error_of_a_split_and_a_merged_object() -> None:
     assert np.isnan(rand_error(np.zeros((3, 3), int), np.ones((3, 3), int)))
 
 
-def coco_ap50(pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
+def coco_ap50(pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], kind: str = "segm") -> float:
     def region(mask: np.ndarray, image: int) -> dict:
-        return {
-            "image_id": image,
-            "category_id": 1,
-            "segmentation": coco_masks.encode(np.asfortranarray(mask.astype(np.uint8))),
-        }
+        runs = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
+        shape = {"bbox": coco_masks.toBbox(runs).tolist()} if kind == "bbox" else {"segmentation": runs}
+        return {"image_id": image, "category_id": 1, **shape}
 
     truths, found = [], []
     for image, (truth, predicted, scores) in enumerate(pairs, 1):
@@ -87,7 +86,7 @@ def coco_ap50(pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
             "categories": [{"id": 1, "name": "object"}],
         }
         truth.createIndex()
-        judged = COCOeval(truth, truth.loadRes(found), "segm")
+        judged = COCOeval(truth, truth.loadRes(found), kind)
         judged.params.maxDets = [1, 10, 10_000]
         judged.evaluate()
         judged.accumulate()
@@ -104,6 +103,24 @@ def test_average_precision_is_that_of_pycocotools(seed: int) -> None:
     ours = average_precision_50([match(*each) for each in pairs])
     assert 0.2 < ours < 1
     assert ours == pytest.approx(coco_ap50(pairs), abs=1e-9)
+    boxes = [match_boxes(boxes_of(truth), boxes_of(predicted), scores) for truth, predicted, scores in pairs]
+    assert average_precision_50(boxes) == pytest.approx(coco_ap50(pairs, "bbox"), abs=1e-9)
+
+
+def boxes_of(instances: np.ndarray) -> np.ndarray:
+    found = [
+        (right.start, down.start, right.stop - right.start, down.stop - down.start)
+        for down, right in find_objects(instances)
+    ]
+    return np.array(found, float).reshape(-1, 4)
+
+
+def test_boxes_without_a_partner() -> None:
+    none, one = np.zeros((0, 4)), np.array([[0, 0, 2, 2]])
+    assert match_boxes(none, none).jaccard == 1
+    assert match_boxes(one, none).jaccard == match_boxes(none, one).jaccard == 0
+    assert match_boxes(one, np.array([[1, 0, 2, 2]])).jaccard == 0  # an IoU of 1 / 3
+    assert match_boxes(one, np.array([[0, 0, 4, 1], [0, 0, 2, 1]])).hits.tolist() == [False, True]
 
 
 def test_more_than_a_hundred_objects_all_count() -> None:

@@ -2,7 +2,7 @@
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
 from isthmus.metrics.image_quality import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
-from isthmus.metrics.instances import average_precision_50, match, rand_error
+from isthmus.metrics.instances import average_precision_50, match, match_boxes, rand_error
 from isthmus.metrics.ranking import aupro, auroc, average_precision, best_f1
 from isthmus.metrics.segmentation import SegmentationScores, bootstrap_interval, confusion, dice, iou, pixel_accuracy
 
@@ -24,6 +24,7 @@ __all__ = [
     "dice",
     "rand_error",
     "match",
+    "match_boxes",
     "average_precision_50",
     "bootstrap_interval",
     "SegmentationScores",

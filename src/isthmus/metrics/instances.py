@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Scores = Sequence[float] | np.ndarray | None
 RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
 
 
@@ -59,7 +60,7 @@ class Matches:
         return found / either if either else 1.0
 
 
-def match(truth: np.ndarray, predicted: np.ndarray, scores: Sequence[float] | np.ndarray | None = None) -> Matches:
+def match(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None) -> Matches:
     """Match the objects of two instance maps as COCO does: the highest score first, each with its largest IoU.
 
     scores: of objects 1, 2, … of `predicted`, for instance the mean probability of the foreground; None: all equal.
@@ -70,23 +71,41 @@ def match(truth: np.ndarray, predicted: np.ndarray, scores: Sequence[float] | np
     inner = (rows > 0) & (columns > 0)
     rows, columns, common = rows[inner], columns[inner], common[inner]
     iou = common / (area[rows] + own[columns] - common)
-    close = iou >= 0.5
-    candidates: dict[int, list[tuple[float, int]]] = {}
-    for row, column, value in zip(rows[close], columns[close], iou[close], strict=True):
-        candidates.setdefault(int(column), []).append((float(value), int(row)))
     objects = np.flatnonzero(own[1:]) + 1
     if scores is not None and len(objects) and len(scores) < objects[-1]:
         raise ValueError(f"{len(scores)} scores for objects up to {objects[-1]}")
     values = np.ones(len(objects)) if scores is None else np.asarray(scores, float)[objects - 1]
+    return _matched(rows, np.searchsorted(objects, columns), iou, values, int(np.count_nonzero(area[1:])))
+
+
+def match_boxes(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None) -> Matches:
+    """Match boxes N×4 and M×4 of (x, y, width, height) as `match` does objects. scores: M; None: all equal."""
+    truth, predicted = np.asarray(truth, float).reshape(-1, 1, 4), np.asarray(predicted, float).reshape(1, -1, 4)
+    start = np.maximum(truth[..., :2], predicted[..., :2])
+    end = np.minimum(truth[..., :2] + truth[..., 2:], predicted[..., :2] + predicted[..., 2:])
+    common = (end - start).clip(0).prod(-1)
+    rows, columns = np.nonzero(common)
+    shared = common[rows, columns]
+    areas = truth[rows, 0, 2:].prod(-1) + predicted[0, columns, 2:].prod(-1)
+    values = np.ones(predicted.shape[1]) if scores is None else np.asarray(scores, float)
+    return _matched(rows, columns, shared / (areas - shared), values, len(truth))
+
+
+def _matched(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, values: np.ndarray, truths: int) -> Matches:
+    """Matches from the IoU of pairs: objects `rows` of the truth with predicted objects 0, 1, … of scores `values`."""
+    close = iou >= 0.5
+    candidates: dict[int, list[tuple[float, int]]] = {}
+    for row, column, value in zip(rows[close], columns[close], iou[close], strict=True):
+        candidates.setdefault(int(column), []).append((float(value), int(row)))
     order = np.argsort(-values, kind="stable")
     taken: set[int] = set()
-    hits = np.zeros(len(objects), bool)
-    for rank, column in enumerate(objects[order].tolist()):
+    hits = np.zeros(len(values), bool)
+    for rank, column in enumerate(order.tolist()):
         free = [pair for pair in candidates.get(column, ()) if pair[1] not in taken]
         if free:
             taken.add(max(free)[1])
             hits[rank] = True
-    return Matches(values[order], hits, int(np.count_nonzero(area[1:])))
+    return Matches(values[order], hits, truths)
 
 
 def average_precision_50(matches: Sequence[Matches]) -> float:
