@@ -20,8 +20,7 @@ from isthmus.data.skip_corrupt import decode_each
 from isthmus.errors import BadInput
 from isthmus.fields import NEAREST
 from isthmus.media import resize
-from isthmus.media.file_content import open_kept
-from isthmus.media.high_bit_depth import Header
+from isthmus.media.file_content import Header, open_kept
 from isthmus.media.image_reader import peek, read_picture, read_units
 from isthmus.media.label_image import read_labels
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isthmus.errors import BadInput
-from isthmus.media.dicom.reader import has_no_suffix, is_dicom
+from isthmus.media.file_content import has_no_suffix, is_dicom
 from isthmus.media.image_reader import SUFFIXES, is_picture_name
 from isthmus.media.video.containers import VIDEOS
 

@@ -22,7 +22,7 @@ from isthmus.errors import BadInput
 from isthmus.fields import NEAREST, Range, ends_of, shape_of
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range, span_of
-from isthmus.media.high_bit_depth import Header
+from isthmus.media.file_content import Header
 from isthmus.types import times
 
 MIXED_SIZE = 64  # height and width for images of mixed sizes without the option size

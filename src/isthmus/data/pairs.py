@@ -13,7 +13,7 @@ import torch
 from isthmus.data.base import Data, Numbered, kind_of_item
 from isthmus.errors import BadInput
 from isthmus.fields import NEAREST, ends_of
-from isthmus.media.dicom.reader import has_no_suffix
+from isthmus.media.file_content import has_no_suffix
 
 
 def with_target(data: Data, target: Data) -> Data:

@@ -14,7 +14,7 @@ from isthmus.data.builtin import is_builtin
 from isthmus.data.find_images import ARRAY, find_pictures
 from isthmus.data.shards import is_shards
 from isthmus.errors import BadInput, Note
-from isthmus.media.dicom.reader import is_dicom
+from isthmus.media.file_content import is_dicom
 from isthmus.media.image_reader import is_picture_name
 
 

@@ -35,7 +35,7 @@ from isthmus.files import atomic
 from isthmus.media import resize
 from isthmus.media.array_values import Span
 from isthmus.media.bit_depth import choose_range
-from isthmus.media.high_bit_depth import Header
+from isthmus.media.file_content import Header
 from isthmus.media.image_reader import is_picture_name, read_bytes
 
 INDEX = "index.json"

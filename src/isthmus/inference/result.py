@@ -18,7 +18,7 @@ import numpy as np
 from isthmus.data import is_picture_name, peek
 from isthmus.errors import BadInput, unknown
 from isthmus.files import atomic
-from isthmus.media.dicom.reader import is_dicom
+from isthmus.media.file_content import is_dicom
 from isthmus.media.image_file import needs_tiff, write_photo
 from isthmus.media.photo import Photo
 from isthmus.media.video.base import Film

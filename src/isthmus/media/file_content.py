@@ -1,4 +1,4 @@
-"""Opening of image files, and errors of their decoders as one-line BadInput.
+"""Opening of image files, recognition of formats by the first bytes, and errors of decoders as one-line BadInput.
 
 A thread keeps the file that it has read last, so its type, header, pixels and metadata cost two openings.
 """
@@ -6,21 +6,39 @@ A thread keeps the file that it has read last, so its type, header, pixels and m
 from __future__ import annotations
 
 import io
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from isthmus.errors import BadInput
-from isthmus.media.high_bit_depth import Header
 
 HEAD = 65536  # bytes by which the type of a file is known; a smaller file is read with one opening
 MAX_PIXELS = 2**27  # 134 megapixels: above any camera, below a laptop's memory
 KEPT = 2**14  # headers that are kept
 LARGEST = 2**25  # bytes of a file that is kept; a larger one is opened each time
+TIFF, NUMPY = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), b"\x93NUMPY"
+# The first tag of a data set without the preamble (128 bytes and DICM), in either byte order.
+FIRST_TAGS = (b"\x08\0", b"\0\x08", b"\x02\0", b"\0\x02")
+GREATEST = re.compile(rb"P[2356](?:(?:\s+|#[^\n]*\n)+\d+){2}(?:\s+|#[^\n]*\n)+(\d+)\s")
+PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
+
+
+class Header(NamedTuple):
+    """Properties of an image that are known before it is decoded."""
+
+    height: int
+    width: int
+    gray: bool
+    deep: bool  # more than 8 bits per sample
+    bands: int = 0  # channels besides color and alpha
+    several: bool = False  # has several pages or frames
+    units: str = ""  # dtype of values without a white level: float32, int16, uint32 ...; "" for 8 and 16 bits
+    stated: bool = False  # the file states 9 to 15 bits, so its values are scaled to a white of 65535
 
 
 class _Last(threading.local):
@@ -80,6 +98,72 @@ def _key(path: Path) -> tuple[str, int, int, int] | None:
     """Path, inode, time and size of a regular file; None for a pipe or a device, whose bytes are read once."""
     known = path.stat()
     return (str(path), known.st_ino, known.st_mtime_ns, known.st_size) if stat.S_ISREG(known.st_mode) else None
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Whether a readable file begins like a DICOM, whatever its name; a DICOMDIR, which only lists files, is none."""
+    try:
+        return starts_as_dicom(head_of(Path(path))[:132], path) and Path(path).name != "DICOMDIR"
+    except OSError:
+        return False
+
+
+def starts_as_dicom(head: bytes, name: Path | str) -> bool:
+    """Whether DICM is at byte 128; such a file that also begins like a TIFF, as some scanners write it, and is named
+    .tif is a TIFF.
+
+    Older archives leave out the preamble of 132 bytes: a file named .dcm, or without a suffix, may begin with its
+    first tag.
+    """
+    if head[128:132] == b"DICM":
+        return not (head[:2] in (b"II", b"MM") and Path(name).suffix.lower() in (".tif", ".tiff"))
+    begins = head[:2] in FIRST_TAGS and int.from_bytes(head[2:4], "little" if head[1:2] == b"\0" else "big") < 0x100
+    return begins and (Path(name).suffix.lower() == ".dcm" or has_no_suffix(name))
+
+
+def lacks_preamble(path: Path) -> bool:
+    """Whether the file begins with its data set, without the 132 bytes of the preamble."""
+    return head_of(path)[128:132] != b"DICM"
+
+
+def has_no_suffix(name: Path | str) -> bool:
+    """Whether a name has no suffix; the end of a UID such as 1.2.840.10008 is none."""
+    suffix = Path(name).suffix[1:]
+    return not suffix or suffix.isdigit()
+
+
+def png_is_deep_color(head: bytes) -> bool:
+    """Whether a file starts like a 16-bit PNG with color or alpha (16-bit gray is safe with Pillow)."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) > 25 and head[24] == 16 and head[25] in (2, 4, 6)
+
+
+def ppm_header(head: bytes) -> tuple[bool, int, int, int, int] | None:
+    """(plain text, width, height, maximum value, offset of the pixels) of a color PPM, else None."""
+    match = PPM.match(head)
+    if not match:
+        return None
+    plain, width, height, greatest = match.groups()
+    return plain == b"3", int(width), int(height), int(greatest), match.end()
+
+
+def states_its_white(head: bytes) -> bool:
+    """Whether a PPM or PGM states a white level between the ones of 8 and of 16 bits."""
+    match = GREATEST.match(head)
+    return match is not None and 255 < int(match[1]) < 65535
+
+
+def kind_of(head: bytes, name: Path | str) -> str:
+    """How the pixels of a file are read: dicom, tiff, npy, png or ppm (color of more than 8 bits), or pillow."""
+    if starts_as_dicom(head, name):
+        return "dicom"
+    if head[:4] in TIFF:
+        return "tiff"
+    if head.startswith(NUMPY):
+        return "npy"
+    if png_is_deep_color(head):
+        return "png"
+    ppm = ppm_header(head)
+    return "ppm" if ppm is not None and ppm[3] > 255 else "pillow"
 
 
 @contextmanager

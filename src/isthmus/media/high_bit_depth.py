@@ -1,4 +1,4 @@
-"""PNG and PPM images of more than 8 bits, which Pillow silently cuts to 8; Header and Layers of any image.
+"""PNG and PPM images of more than 8 bits, which Pillow silently cuts to 8; Layers of any image.
 
 Each reader returns H×W×S (S samples per pixel: 1 gray, 2 gray + alpha, 3 color, 4 color + alpha) as uint16.
 """
@@ -15,19 +15,7 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.media.bit_depth import NOISE, only_noise_outside
-
-
-class Header(NamedTuple):
-    """Properties of an image that are known before it is decoded."""
-
-    height: int
-    width: int
-    gray: bool
-    deep: bool  # more than 8 bits per sample
-    bands: int = 0  # channels besides color and alpha
-    several: bool = False  # has several pages or frames
-    units: str = ""  # dtype of values without a white level: float32, int16, uint32 ...; "" for 8 and 16 bits
-    stated: bool = False  # the file states 9 to 15 bits, so its values are scaled to a white of 65535
+from isthmus.media.file_content import ppm_header
 
 
 class Layers(NamedTuple):
@@ -52,13 +40,6 @@ class Layers(NamedTuple):
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 CHANNELS = "accepted are 1 (gray) and 3 (color), each with or without alpha"
-GREATEST = re.compile(rb"P[2356](?:(?:\s+|#[^\n]*\n)+\d+){2}(?:\s+|#[^\n]*\n)+(\d+)\s")
-PPM = re.compile(rb"P([36])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
-
-
-def png_is_deep_color(head: bytes) -> bool:
-    """Whether a file starts like a 16-bit PNG with color or alpha (16-bit gray is safe with Pillow)."""
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) > 25 and head[24] == 16 and head[25] in (2, 4, 6)
 
 
 def read_png(path: Path) -> np.ndarray:
@@ -96,21 +77,6 @@ def _by_pillow(path: Path) -> np.ndarray | None:
                 image.tile = [tile._replace(args=f"{image.mode};16L") for tile in image.tile]
             halves.append(np.asarray(image))
     return np.stack(halves[::-1], -1).view("<u2")[..., 0].astype(np.uint16, copy=False)
-
-
-def ppm_header(head: bytes) -> tuple[bool, int, int, int, int] | None:
-    """(plain text, width, height, maximum value, offset of the pixels) of a color PPM, else None."""
-    match = PPM.match(head)
-    if not match:
-        return None
-    plain, width, height, greatest = match.groups()
-    return plain == b"3", int(width), int(height), int(greatest), match.end()
-
-
-def states_its_white(head: bytes) -> bool:
-    """Whether a PPM or PGM states a white level between the ones of 8 and of 16 bits."""
-    match = GREATEST.match(head)
-    return match is not None and 255 < int(match[1]) < 65535
 
 
 def read_ppm(path: Path) -> np.ndarray:

@@ -12,9 +12,10 @@ import numpy as np
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 from isthmus.media.bit_depth import full_range, own_range, rescale
-from isthmus.media.dicom.reader import frames_of, is_dicom, read_dicom
+from isthmus.media.dicom.reader import frames_of, read_dicom
 from isthmus.media.dicom.writer import write_dicom
 from isthmus.media.exif import file_tags
+from isthmus.media.file_content import is_dicom
 from isthmus.media.high_bit_depth import Layers, over_white
 from isthmus.media.image_reader import is_tiff, open_image, peek, read_layers
 from isthmus.media.metadata import (

@@ -15,8 +15,20 @@ from isthmus.errors import BadInput
 from isthmus.media import high_bit_depth, npy_images, tiff
 from isthmus.media.color_spaces import from_cmyk, from_lab
 from isthmus.media.dicom import reader
-from isthmus.media.file_content import check_size, decoding, head_of, kept_for_file, open_content, read_error
-from isthmus.media.high_bit_depth import Header, Layers
+from isthmus.media.file_content import (
+    Header,
+    check_size,
+    decoding,
+    head_of,
+    kept_for_file,
+    kind_of,
+    open_content,
+    png_is_deep_color,
+    ppm_header,
+    read_error,
+    states_its_white,
+)
+from isthmus.media.high_bit_depth import Layers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,7 +39,6 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 ANIMATED = ("GIF", "WEBP", "PNG")  # formats that may hold several frames; the images in a JPEG are views of one
 
 HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # phones and their users name such files .jpg
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEADERS = {"dicom": reader.dicom_header, "tiff": tiff.tiff_header, "npy": npy_images.npy_header}
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -51,16 +62,16 @@ def peek(path: Path | str) -> Header:
 @kept_for_file
 def _header(path: Path) -> Header:
     head = _head(path)
-    if (kind := _kind_of(head, path)) in HEADERS:
+    if (kind := kind_of(head, path)) in HEADERS:
         return HEADERS[kind](path)
-    stated = high_bit_depth.states_its_white(head)
-    if (ppm := high_bit_depth.ppm_header(head)) is not None:
+    stated = states_its_white(head)
+    if (ppm := ppm_header(head)) is not None:
         return Header(ppm[2], ppm[1], gray=False, deep=ppm[3] > 255, stated=stated)
     with open_image(path) as image:
         width, height = image.size
         if image.info.get("exif") and image.getexif().get(0x0112) in (5, 6, 7, 8):
             width, height = height, width
-        deep = high_bit_depth.png_is_deep_color(head) or image.mode in DEEP_GRAY
+        deep = png_is_deep_color(head) or image.mode in DEEP_GRAY
         several = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
         return Header(height, width, _is_gray(image), deep, 0, several, stated=stated)
 
@@ -94,7 +105,7 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
     """Like read_picture, with transparency and further bands as separate layers."""
     path = Path(path)
     try:
-        kind = _kind_of(_head(path), path)
+        kind = kind_of(_head(path), path)
         if kind == "tiff":
             return _tiff(path)
         if kind == "png":
@@ -112,7 +123,7 @@ def read_layers(path: Path | str, shorter: int | None = None) -> Layers:
 def read_bytes(data: bytes, name: str, shorter: int | None = None) -> np.ndarray:
     """Like read_picture, for a file in memory. Color of 16 bits, which Pillow cannot decode, raises BadInput."""
     try:
-        kind = _kind_of(data, name)
+        kind = kind_of(data, name)
         if kind in ("png", "ppm"):
             raise BadInput(f"{name}: 16-bit color is not read from a shard; 16-bit gray and 8 bits are accepted")
         if kind == "dicom":
@@ -232,18 +243,4 @@ def _head(path: Path) -> bytes:
 
 
 def is_tiff(path: Path) -> bool:
-    return _kind_of(_head(path), path) == "tiff"
-
-
-def _kind_of(head: bytes, name: Path | str) -> str:
-    """How the pixels of a file are read: dicom, tiff, npy, png or ppm (color of more than 8 bits), or pillow."""
-    if reader.starts_as_dicom(head, name):
-        return "dicom"
-    if head[:4] in TIFF:
-        return "tiff"
-    if head.startswith(npy_images.MAGIC):
-        return "npy"
-    if high_bit_depth.png_is_deep_color(head):
-        return "png"
-    ppm = high_bit_depth.ppm_header(head)
-    return "ppm" if ppm is not None and ppm[3] > 255 else "pillow"
+    return kind_of(_head(path), path) == "tiff"

@@ -12,11 +12,11 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.array_axes import CHANNELS, from_images, image_axes, to_images
 from isthmus.media.array_values import check_type
-from isthmus.media.high_bit_depth import Header, Layers
+from isthmus.media.file_content import Header
+from isthmus.media.high_bit_depth import Layers
 from isthmus.types import times
 
 PARSING = threading.Lock()  # numpy parses headers by ast, which fails in several threads at once (CPython gh-106905)
-MAGIC = b"\x93NUMPY"
 PLAIN = ("bool", "uint8", "uint16")  # dtypes with a white level of their own
 ACCEPTED = "accepted is one picture, H×W, H×W×C or C×H×W (C of 1, 3 or 4)"
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.media.bit_depth import full_range
-from isthmus.media.high_bit_depth import CHANNELS, Header, Layers, scaled, to_uint16, unpremultiplied, upright
+from isthmus.media.file_content import Header
+from isthmus.media.high_bit_depth import CHANNELS, Layers, scaled, to_uint16, unpremultiplied, upright
 
 CMYK = 5  # a photometric interpretation
 ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of extra samples: alpha by which the color is premultiplied, or not

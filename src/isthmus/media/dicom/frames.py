@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.media.dicom.reader import GRAYS, dicom_header, frames_of, is_dicom, pictures_of
+from isthmus.media.dicom.reader import GRAYS, dicom_header, frames_of, pictures_of
 from isthmus.media.dicom.writer import dicom_writer
+from isthmus.media.file_content import is_dicom
 from isthmus.media.metadata import Info
 from isthmus.media.photo import Photo
 from isthmus.media.video.base import Film, Frame, WriteFrame

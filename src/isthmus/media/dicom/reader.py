@@ -16,47 +16,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.media.file_content import head_of
-from isthmus.media.high_bit_depth import Header, scaled
+from isthmus.media.file_content import Header, lacks_preamble
+from isthmus.media.high_bit_depth import scaled
 
 ALTERNATIVE = "or save it as 16-bit .png or .tif first"
-TIFF = (".tif", ".tiff")
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")  # all are converted to RGB
-# The first tag of a data set without the preamble (128 bytes and DICM), in either byte order.
-FIRST_TAGS = (b"\x08\0", b"\0\x08", b"\x02\0", b"\0\x02")
-
-
-def is_dicom(path: Path | str) -> bool:
-    """Whether a readable file begins like a DICOM, whatever its name; a DICOMDIR, which only lists files, is none."""
-    try:
-        return starts_as_dicom(head_of(Path(path))[:132], path) and Path(path).name != "DICOMDIR"
-    except OSError:
-        return False
-
-
-def starts_as_dicom(head: bytes, name: Path | str) -> bool:
-    """Whether DICM is at byte 128; such a file that also begins like a TIFF, as some scanners write it, and is named
-    .tif is a TIFF.
-
-    Older archives leave out the preamble of 132 bytes: a file named .dcm, or without a suffix, may begin with its
-    first tag.
-    """
-    if head[128:132] == b"DICM":
-        return not (head[:2] in (b"II", b"MM") and Path(name).suffix.lower() in TIFF)
-    begins = head[:2] in FIRST_TAGS and int.from_bytes(head[2:4], "little" if head[1:2] == b"\0" else "big") < 0x100
-    return begins and (Path(name).suffix.lower() == ".dcm" or has_no_suffix(name))
-
-
-def lacks_preamble(path: Path) -> bool:
-    """Whether the file begins with its data set, without the 132 bytes of the preamble."""
-    return head_of(path)[128:132] != b"DICM"
-
-
-def has_no_suffix(name: Path | str) -> bool:
-    """Whether a name has no suffix; the end of a UID such as 1.2.840.10008 is none."""
-    suffix = Path(name).suffix[1:]
-    return not suffix or suffix.isdigit()
 
 
 def dicom_header(path: Path) -> Header:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from isthmus.errors import BadInput
-from isthmus.media.dicom.reader import GRAYS, is_dicom, read_dataset
+from isthmus.media.dicom.reader import GRAYS, read_dataset
+from isthmus.media.file_content import is_dicom
 
 SAMPLED = 64  # files, evenly spaced
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.dicom.frames import Frames
-from isthmus.media.dicom.reader import is_dicom
+from isthmus.media.file_content import is_dicom
 from isthmus.media.video.animation import Animation, Pages
 from isthmus.media.video.base import Film, WriteFrame
 from isthmus.media.video.containers import VIDEOS
