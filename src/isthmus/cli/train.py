@@ -80,6 +80,15 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="any key that `isthmus recipes RECIPE` lists with its default"),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            metavar="REGEX|CSV",
+            help="keep files of a group (patient, slide, film) in one part: a regular expression on file names, or a "
+            ".csv of file and group; default: none",
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +133,7 @@ def train(
         "size": size,
         "gray": gray or None,
         "truth": truth,
+        "groups": groups,
         "init": init,
         "resume": resume,
     }

@@ -4,6 +4,7 @@ from isthmus.data.base import MEMORY_BUDGET, Data
 from isthmus.data.builtin import BUILTIN, builtin_arrays, digits, fashion_mnist, is_builtin, mnist
 from isthmus.data.folder_layout import anomaly_folders
 from isthmus.data.folders import changed
+from isthmus.data.groups import with_groups
 from isthmus.data.open import open_data
 from isthmus.data.pairs import by_name, with_target
 from isthmus.data.preparation import prepared
@@ -20,6 +21,7 @@ __all__ = [
     "changed",
     "anomaly_folders",
     "with_target",
+    "with_groups",
     "prepared",
     "by_name",
     "Data",

@@ -66,10 +66,10 @@ class Data:
     that of the shape. further: other fields of the same items, such as "target" or "weight", by name; each is a Data
     with one item for each of `items`. skip: replacements of unreadable items, see `skipping_corrupt`. range: the stored
     value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column. names: one per item.
-    labels: N integers, or None. parts: the official splits as index arrays. pictures: for patches, the number of the
-    image of each; the patches of an image stay in one part. table: the schema of a table as plain JSON: columns,
-    categories, labels, omitted columns. ids: N texts, the names of its rows. skipped: (name, reason) of broken files.
-    notes: sentences for the user. source: plain JSON.
+    labels: N integers, or None. parts: the official splits as index arrays. pictures: the number of the image
+    of each patch, or of the group of each item, which stay in one part. table: the schema of a table as plain JSON:
+    columns, categories, labels, omitted columns. ids: N texts, the names of its rows. skipped: (name, reason) of broken
+    files. notes: sentences for the user. source: plain JSON.
     """
 
     items: Tensor | LazyArray

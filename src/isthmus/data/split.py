@@ -23,7 +23,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
 
     Official splits are kept: the validation split is then taken from the training split. Otherwise the split follows a
     permutation by the seed. From three items on, a fraction above 0 yields at least one item; the training split is
-    never empty. Of many shards, and of images cut into patches, full shards and images are held out.
+    never empty. Of many shards, of images cut into patches, and of groups, full shards, images and groups are held out.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
     """
@@ -48,9 +48,11 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
         known = np.concatenate([official["validation"], tests])
         return _sorted(official.get("train", _rest(count, known)), official["validation"], tests)
     train = official.get("train", _rest(count, tests))
-    order = train[permutation(seed, len(train))]
-    held = _share(validation, len(train), keep=1)
-    return _sorted(order[held:], order[:held], tests)
+    homes = (np.arange(count) if data.pictures is None else data.pictures)[train]
+    kinds = np.unique(homes)
+    order = kinds[permutation(seed, len(kinds))]
+    held = np.isin(homes, order[: _share(validation, len(kinds), keep=1)])
+    return _sorted(train[~held], train[held], tests)
 
 
 def shards_of(data: Data) -> np.ndarray | None:

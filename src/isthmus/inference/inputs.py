@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder, load_model
-from isthmus.data import Data, choose_parts, open_data, read_parts
+from isthmus.data import Data, choose_parts, open_data, read_parts, with_groups
 from isthmus.distributed import first_rank, named_device
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.training.progress import Progress
@@ -59,7 +59,8 @@ def parts_of(data: Data, model: Autoencoder | None) -> dict[str, np.ndarray]:
         about = model.about
         shares = {key: about["training"][key] for key in ("seed", "validation", "test")}
         if model.path is None or not (model.path / store.PARTS).is_file():
-            return choose_parts(data, **shares)
+            groups = about["data"].get("groups")
+            return choose_parts(with_groups(data, groups) if groups else data, **shares)
         return read_parts(data, store.read_json(model.path / store.PARTS))
     return dict(data.parts)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, with_target
+from isthmus.data import Data, read_parts, with_groups, with_target
 from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
@@ -34,6 +35,7 @@ def train(
     size: int | None = None,
     gray: bool | None = None,
     truth: Any = None,
+    groups: Path | str | None = None,
     init: Path | str | None = None,
     resume: bool = False,
     quiet: bool = False,
@@ -44,6 +46,8 @@ def train(
 
     size, gray: preprocessing of images; restoration recipes crop patches of that size instead of resizing.
     truth: ground truth with the same names or in the same order; training pairs, without synthetic corruption.
+    groups: a regular expression on file names, or a .csv of file and group: the files of a group, such as a patient or
+    a film, stay in one part (isthmus.data.with_groups).
     init: warm start from a run or a shipped model, as far as weights match. callbacks: as for fit. keys: of the recipe,
     of the training, and of reading a table (isthmus.data.tables.TableOptions).
     resume: continue an existing run with its options (given ones must agree), or start a new one.
@@ -63,6 +67,7 @@ def train(
             key: value for key, value in (("code", code), ("size", size), ("gray", gray)) if value is not None
         }
         given |= {"table": table} if table else {}
+        given |= {} if groups is None else {"groups": str(groups)}
         return resume_run(registered, run, data, truth, model_keys | given, training_keys, quiet, callbacks)
     if first_rank():
         store.remove_without_config(run) if resume else None
@@ -72,6 +77,7 @@ def train(
     if size is None:
         size = job.image_size(registered, data, {**how, "code": code, "keys": model_keys, "training": options})
     opened = opened_for(registered, data, truth, {**how, "size": size})
+    opened = opened if groups is None else with_groups(opened, groups)
     warn_notes(opened)
     if len(opened) >= PLENTY and registered.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.shape):
         model_keys.setdefault("augment", "none")
@@ -82,6 +88,7 @@ def train(
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
+    model.about["asked"] |= {} if groups is None else {"groups": str(groups)}
     job.check(registered, model, opened, {"keys": model_keys, "training": options})
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
@@ -154,11 +161,14 @@ def resume_run(
             raise BadInput(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
-    keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table")}
+    keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table", "groups")}
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": about["training"].get("white")}
     how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
     opened = opened_for(recipe, data, truth, how)
+    if asked.get("groups"):  # the parts of the run, so that a changed table of groups does not move files between them
+        parts = read_parts(opened, store.read_json(run / store.PARTS))
+        opened = replace(opened, parts=parts, source={**opened.source, "groups": asked["groups"]})
     seed = about["training"]["seed"]
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
