@@ -14,10 +14,9 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.ndimage import find_objects
-from skimage.measure import label
 from skimage.metrics import adapted_rand_error
 
-from isthmus.metrics.instances import average_precision_50, equal_components, match, match_boxes, overlaps, rand_error
+from isthmus.metrics.instances import average_precision_50, match, match_boxes, overlaps, rand_error
 
 SMALL = arrays.arrays(np.int32, (5, 6), elements=st.integers(0, 4))
 
@@ -161,11 +160,3 @@ def test_bad_maps_are_refused() -> None:
         match(np.ones((2, 2), int), np.ones((2, 3), int))
     with pytest.raises(ValueError, match="1 scores for objects up to 2"):
         match(np.array([[1]]), np.array([[2]]), [0.5])
-
-
-def test_components_are_regions_of_one_class() -> None:
-    classes = np.array([[1, 1, 2, 0], [0, 2, 2, 1], [1, 0, 0, 1]])
-    parts = equal_components(classes)
-    assert len(np.unique(parts[parts > 0])) == 4
-    assert ((parts == 0) == (classes == 0)).all()
-    assert (label(classes == 2, connectivity=1) > 0).sum() == (parts == parts[0, 2]).sum()

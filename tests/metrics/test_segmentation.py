@@ -10,11 +10,12 @@ from isthmus.metrics.segmentation import (
     IGNORE,
     SegmentationScores,
     bootstrap_interval,
+    components,
     confusion,
     dice,
     iou,
+    mean_over_classes,
     pixel_accuracy,
-    without_background,
 )
 
 
@@ -41,15 +42,15 @@ def test_a_class_in_neither_map_is_left_out() -> None:
     truth = np.array([[0, 1, 1, 2]], np.uint8)
     counts = confusion(truth, np.array([[0, 1, 2, 2]], np.uint8), 5)
     assert np.isnan(iou(counts)[3:]).all()
-    assert without_background(iou(counts)) == pytest.approx((1 / 2 + 1 / 2) / 2)
-    assert without_background(dice(counts)) == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert mean_over_classes(iou(counts)) == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert mean_over_classes(dice(counts)) == pytest.approx((2 / 3 + 2 / 3) / 2)
 
 
 def test_an_image_of_background_is_one_if_nothing_is_predicted_and_else_zero() -> None:
     empty, full = np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)
-    assert without_background(dice(confusion(empty, empty, 2))) == 1
-    assert without_background(dice(confusion(empty, full, 2))) == 0
-    assert without_background(dice(confusion(full, empty, 2))) == 0
+    assert mean_over_classes(dice(confusion(empty, empty, 2))) == 1
+    assert mean_over_classes(dice(confusion(empty, full, 2))) == 0
+    assert mean_over_classes(dice(confusion(full, empty, 2))) == 0
 
 
 def test_unknown_classes_and_shapes_are_refused() -> None:
@@ -123,3 +124,26 @@ def test_objects_add_their_figures_and_ignored_pixels_hide_objects() -> None:
 def test_without_an_image_there_is_no_result() -> None:
     with pytest.raises(ValueError, match="no image has been added"):
         SegmentationScores(["background", "cell"]).result()
+
+
+def test_components_are_regions_of_one_class() -> None:
+    classes = np.array([[1, 1, 2, 0], [0, 2, 2, 1], [1, 0, 0, 1], [IGNORE, 1, 0, 0]], np.uint8)
+    parts = components(classes)
+    assert parts.dtype == np.int32
+    assert parts.max() == 5
+    assert ((parts == 0) == ((classes == 0) | (classes == IGNORE))).all()
+    assert parts[0, 2] == parts[1, 1] != parts[0, 0]
+    corners = components(classes, diagonal=True)
+    assert corners.max() == 4
+    assert corners[2, 0] == corners[3, 1]
+    assert components(classes, background=None)[0, 3] > 0
+    assert components(classes, background=2)[0, 2] == 0
+
+
+def test_another_class_or_none_is_the_background() -> None:
+    truth, predicted = maps(0, 3)
+    counts = confusion(truth, predicted, 3)
+    for background, kept in ((None, [0, 1, 2]), (2, [0, 1]), (0, [1, 2])):
+        scores = SegmentationScores(["road", "tree", "void"], background)
+        assert scores.add(truth, predicted)["dice"] == pytest.approx(dice(counts)[kept].mean())
+        assert ("all classes" in scores.result()["protocol"]) == (background is None)

@@ -127,13 +127,3 @@ def average_precision_50(matches: Sequence[Matches]) -> float:
     best = np.maximum.accumulate(precision[::-1])[::-1]  # the highest precision at this recall or above
     at = np.searchsorted(recall, RECALLS)
     return float(np.append(best, 0.0)[at].mean())
-
-
-def equal_components(classes: np.ndarray) -> np.ndarray:
-    """H×W int: a number for each connected region of one class, 0 where the class is 0.
-
-    Four neighbors connect, so that a membrane of one pixel also separates where it runs diagonally.
-    """
-    from skimage.measure import label
-
-    return np.asarray(label(classes, background=0, connectivity=1))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.metrics.instances import Matches, average_precision_50, equal_components, match, rand_error
+from isthmus.metrics.instances import Matches, average_precision_50, match, rand_error
 
 IGNORE = 255  # class of pixels that have none
 RESAMPLES = 2000  # of the bootstrap
 PROTOCOL = (
-    "iou and dice: mean over images of the mean over classes without the background; a class that is in neither truth "
-    "nor prediction of an image is left out, and an image without any class counts as 1; ignored pixels are left out; "
+    "iou and dice: mean over images of the mean over {classes}; a class that is in neither truth nor prediction of an "
+    "image is left out, and an image without any class counts as 1; ignored pixels are left out; "
     "intervals: 95 %, bootstrap over images; rand_error: adapted Rand error of {objects}, 0 in the truth left out"
 )
 INSTANCES = (
@@ -54,11 +54,24 @@ def dice(counts: np.ndarray) -> np.ndarray:
     return _ratio(2 * both, areas)
 
 
-def without_background(values: np.ndarray) -> np.ndarray:
-    """Mean of …×K figures over classes 1, 2, … -> …, without NaN; 1 if all are NaN: correctly empty."""
-    present = ~np.isnan(values[..., 1:])
-    total = np.where(present, values[..., 1:], 0.0).sum(-1)
+def mean_over_classes(values: np.ndarray, background: int | None = 0) -> np.ndarray:
+    """Mean of …×K figures over the classes but the background -> …, without NaN; 1 if all are NaN: correctly empty."""
+    values = values if background is None else np.delete(values, background, -1)
+    present = ~np.isnan(values)
+    total = np.where(present, values, 0.0).sum(-1)
     return np.where(present.any(-1), total / np.maximum(present.sum(-1), 1), 1.0)
+
+
+def components(classes: np.ndarray, background: int | None = 0, diagonal: bool = False) -> np.ndarray:
+    """H×W int32: the connected regions of each class but the background, numbered from 1; 0 elsewhere.
+
+    diagonal: whether pixels at a corner connect; without, a membrane of one pixel also separates where it is diagonal.
+    """
+    from skimage.measure import label
+
+    empty = classes == IGNORE if background is None else (classes == IGNORE) | (classes == background)
+    parts = label(np.where(empty, -1, classes.astype(np.int16)), background=-1, connectivity=1 + diagonal)
+    return np.asarray(parts, np.int32)
 
 
 def bootstrap_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -76,13 +89,13 @@ def bootstrap_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> t
 
 
 class SegmentationScores:
-    """Metrics over images that are added one by one. names: of the classes; the first is the background.
+    """Metrics over images that are added one by one. names: of the classes. background: its class, or None.
 
     Kept are K×K counts for each image, and the score of each object.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = list(names)
+    def __init__(self, names: Sequence[str], background: int | None = 0) -> None:
+        self.names, self.background = list(names), background
         self.counts: list[np.ndarray] = []
         self.rand: list[float] = []
         self.matches: list[Matches] = []
@@ -103,14 +116,14 @@ class SegmentationScores:
         self.counts.append(counts)
         counted = truth != IGNORE
         if objects is None:
-            true, own = (equal_components(np.where(counted, each, 0)) for each in (truth, predicted))
+            true, own = (components(np.where(counted, each, IGNORE), self.background) for each in (truth, predicted))
         else:
             true, own = (np.where(counted, each, 0) for each in objects)
             self.matches.append(match(true, own, scores))
         self.rand.append(rand_error(true, own))
         return {
-            "dice": float(without_background(dice(counts))),
-            "iou": float(without_background(iou(counts))),
+            "dice": float(self._mean(dice(counts))),
+            "iou": float(self._mean(iou(counts))),
             "pixel_accuracy": float(pixel_accuracy(counts)),
         }
 
@@ -124,7 +137,7 @@ class SegmentationScores:
             raise ValueError("no image has been added")
         counts = np.stack(self.counts)
         figures: dict[str, Any] = {"images": len(counts)}
-        for name, each in (("iou", without_background(iou(counts))), ("dice", without_background(dice(counts)))):
+        for name, each in (("iou", self._mean(iou(counts))), ("dice", self._mean(dice(counts)))):
             figures[name] = float(each.mean())
             if len(counts) > 1:
                 figures[f"{name}_interval"] = list(bootstrap_interval(each, seed))
@@ -134,8 +147,12 @@ class SegmentationScores:
             figures["instance_jaccard50"] = float(np.mean([one.jaccard for one in self.matches]))
         figures["per_class"] = {name: self._of_class(k, counts) for k, name in enumerate(self.names)}
         regions = "the objects" if self.matches else "the connected regions of each class (4 neighbors)"
-        figures["protocol"] = PROTOCOL.format(objects=regions) + (INSTANCES if self.matches else "")
+        classes = "all classes" if self.background is None else "classes without the background"
+        figures["protocol"] = PROTOCOL.format(classes=classes, objects=regions) + (INSTANCES if self.matches else "")
         return figures
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return mean_over_classes(values, self.background)
 
     def _of_class(self, k: int, counts: np.ndarray) -> Mapping[str, float]:
         single, together = {"iou": iou(counts), "dice": dice(counts)}, counts.sum(0)

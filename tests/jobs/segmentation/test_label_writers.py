@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.classes import IGNORE, Classes
-from isthmus.jobs.segmentation.label_files import LabelMap, connected_parts, open_labels
+from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
 from isthmus.jobs.segmentation.label_writers import (
     annotated,
     categories,
@@ -24,6 +24,7 @@ from isthmus.jobs.segmentation.label_writers import (
     write_instances,
     write_labelme,
 )
+from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.media.coco import write_coco
 from isthmus.media.exif import file_tags
 from isthmus.media.label_image import read_label_image
@@ -145,7 +146,7 @@ def test_classes_to_objects_and_back(tmp_path: Path, numbers: np.ndarray, form: 
     read = open_labels(path, ["a.png"], folder, classes=known).read("a.png")
     assert np.array_equal(read.classes, numbers)
     assert read.instances is not None
-    assert same_partition(read.instances, connected_parts(numbers))
+    assert same_partition(read.instances, regions_of_classes(numbers))
 
 
 @pytest.mark.parametrize("form", ["runs", "polygons", "labelme"])

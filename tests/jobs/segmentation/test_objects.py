@@ -1,19 +1,16 @@
-"""Tables and boxes of objects, compared with scikit-image's regionprops and with COCO's own tools."""
+"""Tables of objects, compared with scikit-image's regionprops."""
 
 from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
 from skimage.measure import regionprops
 
 from isthmus.jobs.segmentation import objects as module
 from isthmus.jobs.segmentation.objects import COLUMNS, means_of, measure, regions_of_classes
-from isthmus.media.coco import read_coco, write_coco
 from isthmus.metrics.segmentation import IGNORE
 
 
@@ -54,6 +51,8 @@ def test_the_class_of_an_object_is_the_most_frequent_one() -> None:
     classes = np.array([[0, 0, 3, IGNORE, 0, 4, 4, IGNORE]], np.uint8)
     assert measure(instances, classes).classes.tolist() == [3, 4, 1]
     assert measure(instances).classes.tolist() == [1, 1, 1]
+    assert measure(instances, classes, background=None).classes.tolist() == [0, 4, 0]
+    assert measure(instances, classes, background=4).classes.tolist() == [0, 0, 0]
     binary = np.array([[1, 0, 1, 1, 0, 1, 1, IGNORE]], np.uint8)
     assert measure(instances, binary).classes.tolist() == [1, 1, 1]
 
@@ -78,12 +77,11 @@ def test_rows_hold_the_values_and_names_of_the_label_files() -> None:
     assert next(csv.DictReader(text)) == {key: str(value) for key, value in rows[0].items()}
 
 
-def test_an_image_without_objects_has_no_rows_and_no_regions() -> None:
+def test_an_image_without_objects_has_no_rows() -> None:
     empty = np.zeros((5, 6), np.int32)
     found = measure(empty, empty.astype(np.uint8), empty)
     assert len(found) == 0
     assert found.rows("a.png", [0, 1], ["a", "b"]) == []
-    assert found.annotated("a.png", empty, ["a", "b"]).regions == []
 
 
 def test_arrays_of_another_size_are_refused() -> None:
@@ -106,23 +104,3 @@ def test_regions_of_classes_are_connected_parts_of_one_class() -> None:
     assert parts[0, 0] == parts[1, 1] != parts[3, 0]
     assert parts[0, 1] == parts[1, 2] == parts[2, 3]
     assert parts[0, 3] == 0
-
-
-def test_boxes_and_masks_are_read_by_cocos_own_tools(tmp_path: Path) -> None:
-    instances = instance_map(3)
-    classes = np.where(instances > 20, 2, np.minimum(instances, 1)).astype(np.uint8)
-    found = measure(instances, classes)
-    names = ["background", "small", "large"]
-    scores = np.linspace(0.1, 0.9, len(found))
-    picture = found.annotated("a.png", instances, names, scores)
-    path = write_coco(tmp_path / "boxes.json", [picture], {1: "small", 7: "large"})
-    theirs = COCO(str(path))
-    for k, one in enumerate(theirs.loadAnns(theirs.getAnnIds())):
-        assert (theirs.annToMask(one) == (instances == found.number[k])).all()
-        assert one["bbox"] == [found.left[k], found.top[k], found.width[k], found.height[k]]
-        assert one["area"] == found.area[k]
-        assert one["category_id"] == (7 if found.number[k] > 20 else 1)
-        assert one["score"] == pytest.approx(scores[k], abs=1e-4)
-    (again,), kinds = read_coco(path)
-    assert again.regions == picture.regions
-    assert kinds == {1: "small", 7: "large"}

@@ -72,6 +72,24 @@ def test_objects_of_one_class_have_colors_of_their_own_and_a_line_between_them()
     assert (by_class[75, 100] == PALETTE[2]).all()
 
 
+def test_another_class_or_none_is_the_background() -> None:
+    classes = blocks()
+    every = np.asarray(overlay(gray(300, 300), classes, background=None))
+    assert (every[0, 0] == np.rint(0.65 * 100 + 0.35 * PALETTE[-1])).all()
+    second = np.asarray(overlay(gray(300, 300), classes, background=2))
+    assert (second[75, 175] == 100).all()
+    assert (second[51, 51] == every[51, 51]).all()
+    true, found = LabelMap(np.array([[0, 0, 2, 2]], np.uint8)), Found(np.array([[0, 2, 0, 2]], np.uint8))
+    assert [mask.tolist() for mask in compare(found, true, 2)] == [
+        [[True, False, False, False]],
+        [[False, False, True, False]],
+        [[False, True, False, False]],
+    ]
+    correct, false, missed = compare(found, true, None)
+    assert (correct | false).all()
+    assert not missed.any()
+
+
 @pytest.mark.parametrize(
     ("size", "shown"),
     [

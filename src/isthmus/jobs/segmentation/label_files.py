@@ -15,6 +15,7 @@ from isthmus.jobs.segmentation.color_tables import color_table, table_beside
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_scan import scan
 from isthmus.jobs.segmentation.label_sources import MaskFiles, Source
+from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.open_source import find_source, labels_among, read_raw
 
 
@@ -67,7 +68,7 @@ class Labels:
         if raw.void is not None:
             classes[raw.void] = IGNORE
         if self.has_instances and self.connected:
-            numbers = connected_parts(classes, self.classes.background)
+            numbers = regions_of_classes(classes, self.classes.background)
         return LabelMap(classes, numbers)
 
 
@@ -151,14 +152,6 @@ def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
         numbers[known == 0] = 0
         return numbers[places.reshape(values.shape)]
     return values.astype(np.int32)
-
-
-def connected_parts(classes: np.ndarray, background: int | None = 0) -> np.ndarray:
-    """H×W int32: the connected parts of each class but `background`, numbered from 1; pixels may touch at a corner."""
-    from skimage.measure import label
-
-    empty = classes == IGNORE if background is None else (classes == IGNORE) | (classes == background)
-    return np.asarray(label(np.where(empty, -1, classes.astype(np.int16)), background=-1, connectivity=2), np.int32)
 
 
 def values_by_name(source: Source, classes: Classes, shown: Path) -> dict[str, int]:

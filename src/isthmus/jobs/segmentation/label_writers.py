@@ -14,7 +14,8 @@ import numpy as np
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 from isthmus.jobs.segmentation.classes import IGNORE, Classes
-from isthmus.jobs.segmentation.label_files import LabelMap, connected_parts
+from isthmus.jobs.segmentation.label_files import LabelMap
+from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.media.coco import Annotated, Region
 from isthmus.media.contours import polygons_of
 from isthmus.media.exif import Tags, file_tags
@@ -95,7 +96,7 @@ def objects(labels: LabelMap, known: Classes) -> Iterator[tuple[int, int, np.nda
     """(number, class, mask h×w, its first row and column) of each object; without instances of each connected part."""
     from scipy import ndimage
 
-    numbers = connected_parts(labels.classes, known.background) if labels.instances is None else labels.instances
+    numbers = regions_of_classes(labels.classes, known.background) if labels.instances is None else labels.instances
     for number, box in enumerate(ndimage.find_objects(numbers), 1):
         if box is None:
             continue

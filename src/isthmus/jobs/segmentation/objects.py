@@ -1,4 +1,4 @@
-"""Objects of a label map as rows of a table and as regions of COCO: area, centroid, box, mean intensity."""
+"""Objects of a label map as rows of a table: area, centroid, box, mean intensity."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.media.coco import Annotated, Region
-from isthmus.metrics.segmentation import IGNORE
+from isthmus.metrics.segmentation import IGNORE, components
 
 COLUMNS = (
     *("file", "object", "class", "name", "area", "centroid_x", "centroid_y"),
@@ -54,32 +53,23 @@ class Measured:
             rows.append(dict(zip(COLUMNS, [file, *numbers, mean], strict=True)))
         return rows
 
-    def annotated(
-        self, file: str, instances: np.ndarray, names: Sequence[str], scores: Sequence[float] | np.ndarray | None = None
-    ) -> Annotated:
-        """The objects with boxes and masks for COCO JSON. scores: of each object, for instance its mean probability."""
-        regions = []
-        for k, number in enumerate(self.number):
-            top, left = int(self.top[k]), int(self.left[k])
-            part = instances[top : top + self.height[k], left : left + self.width[k]] == number
-            score = None if scores is None else round(float(scores[k]), 4)
-            regions.append(Region.of(part, names[self.classes[k]], score, (top, left), instances.shape[:2]))
-        height, width = instances.shape
-        return Annotated(file, height, width, regions)
+
+def regions_of_classes(classes: np.ndarray, background: int | None = 0) -> np.ndarray:
+    """H×W int32: the connected regions of each class but the background and IGNORE, corners included, from 1 on."""
+    return components(classes, background, diagonal=True)
 
 
-def regions_of_classes(classes: np.ndarray) -> np.ndarray:
-    """H×W int32: the connected regions of each class but 0 and IGNORE, corners included, numbered from 1."""
-    from skimage.measure import label
+def measure(
+    instances: np.ndarray,
+    classes: np.ndarray | None = None,
+    pixels: np.ndarray | None = None,
+    background: int | None = 0,
+) -> Measured:
+    """Measure the objects of an instance map, H×W integers with 0 outside of objects, in ascending order.
 
-    return np.asarray(label(np.where(classes == IGNORE, 0, classes), background=0, connectivity=2), np.int32)
-
-
-def measure(instances: np.ndarray, classes: np.ndarray | None = None, pixels: np.ndarray | None = None) -> Measured:
-    """Measure the objects of an instance map, H×W integers with 0 for the background, in ascending order.
-
-    classes: H×W uint8; the class of an object is the most frequent one of its pixels but 0 and IGNORE; without it all
-    are of class 1. pixels: H×W or H×W×C of the image. Raises ValueError for arrays of another height or width.
+    classes: H×W uint8; the class of an object is the most frequent one of its pixels but the background and IGNORE;
+    without it all are of class 1. pixels: H×W or H×W×C of the image. Raises ValueError for arrays of another height or
+    width.
     """
     from scipy.ndimage import find_objects
 
@@ -95,7 +85,9 @@ def measure(instances: np.ndarray, classes: np.ndarray | None = None, pixels: np
     width = np.array([each.stop for each in right], np.int64) - left
     sums = _sums(instances, pixels, len(boxes) + 1)[:, number]
     means = sums[1:] / sums[0]
-    kinds = np.ones(len(number), np.int64) if classes is None else _majority(instances, classes, len(boxes) + 1)[number]
+    kinds = np.ones(len(number), np.int64)
+    if classes is not None:
+        kinds = _majority(instances, classes, len(boxes) + 1, background)[number]
     area, intensity = sums[0].astype(np.int64), None if pixels is None else means[2]
     return Measured(number, kinds, area, means[0], means[1], left, top, width, height, intensity)
 
@@ -123,18 +115,18 @@ def _sums(instances: np.ndarray, pixels: np.ndarray | None, count: int) -> np.nd
     return sums
 
 
-def _majority(instances: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """The most frequent class of each number but 0 and IGNORE; 1 where there is no other."""
-    most = 1 + int(np.where(classes == IGNORE, 0, classes).max(initial=0))
-    if most <= 2:
-        return np.ones(count, np.int64)
+def _majority(instances: np.ndarray, classes: np.ndarray, count: int, background: int | None) -> np.ndarray:
+    """The most frequent class of each number but the background and IGNORE; else the first that is no background."""
+    most = 2 + int(np.where(classes == IGNORE, 0, classes).max(initial=0))
     votes = np.zeros(count * most, np.int64)
     for rows in _bands(instances):
         flat, kind = instances[rows].ravel(), classes[rows].ravel()
-        counted = (flat > 0) & (kind > 0) & (kind != IGNORE)
+        counted = (flat > 0) & (kind != IGNORE)
         votes += np.bincount(flat[counted].astype(np.int64) * most + kind[counted], minlength=len(votes))
     table = votes.reshape(count, most)
-    return np.where(table.any(1), table.argmax(1), 1)
+    if background is not None and background < most:
+        table[:, background] = -1
+    return table.argmax(1)
 
 
 def _bands(array: np.ndarray) -> list[slice]:

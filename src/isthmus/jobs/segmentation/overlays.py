@@ -46,8 +46,14 @@ class Truth(Protocol):
     def instances(self) -> np.ndarray | None: ...
 
 
-def overlay(photo: Photo, classes: np.ndarray, instances: np.ndarray | None = None, most: int = MOST) -> Image.Image:
-    """The image with each class filled and outlined in its color; ignored pixels are gray and hatched.
+def overlay(
+    photo: Photo,
+    classes: np.ndarray,
+    instances: np.ndarray | None = None,
+    most: int = MOST,
+    background: int | None = 0,
+) -> Image.Image:
+    """The image with each class but the background filled and outlined; ignored pixels are gray and hatched.
 
     classes: H×W uint8. instances: H×W integers; with two classes each object has a color of its own. Images of less
     than 256 pixels in height are enlarged, and those with a longer side than `most` reduced.
@@ -56,18 +62,25 @@ def overlay(photo: Photo, classes: np.ndarray, instances: np.ndarray | None = No
     pixels = _enlarged(as_color(photo), scale)
     classes = _enlarged(classes, scale)
     parts = classes if instances is None else _enlarged(instances, scale)
-    by_class = instances is None or int(np.where(classes == IGNORE, 0, classes).max()) > 1
+    drawn = foreground(classes, background)
+    by_class = instances is None or bool((classes[drawn] > (background == 0)).any())
+    if not by_class:
+        drawn &= parts > 0
     outlines = _outlines(parts, _thickness(pixels, most))
     for rows in _bands(pixels):
-        kinds, ignored = (classes if by_class else parts)[rows], classes[rows] == IGNORE
-        marked = (kinds > 0) & ~ignored
+        kinds, marked, ignored = (classes if by_class else parts)[rows], drawn[rows], classes[rows] == IGNORE
         colors = PALETTE[(kinds[marked].astype(np.int64) - 1) % len(PALETTE)]
         _mix(pixels[rows], marked, colors, np.where(outlines[rows][marked], 1, FILL)[:, None])
         _hatch(pixels[rows], ignored)
     return _reduced(Image.fromarray(pixels), most)
 
 
-def panels(photo: Photo, found: Found, true: Truth) -> Image.Image:
+def foreground(classes: np.ndarray, background: int | None) -> np.ndarray:
+    """H×W bool: pixels of a class that is not the background."""
+    return classes != IGNORE if background is None else (classes != IGNORE) & (classes != background)
+
+
+def panels(photo: Photo, found: Found, true: Truth, background: int | None = 0) -> Image.Image:
     """Picture, truth, prediction and difference beside each other, with captions.
 
     Difference: green is correct, red is false (of a wrong class, or of an object without a match), blue is missed, gray
@@ -78,9 +91,9 @@ def panels(photo: Photo, found: Found, true: Truth) -> Image.Image:
     both = true.instances is not None and found.objects is not None
     images = [
         overlay(photo, none, most=PANEL),
-        overlay(photo, true.classes, true.instances if both else None, PANEL),
-        overlay(photo, found.classes, found.objects if both else None, PANEL),
-        difference(photo, found, true),
+        overlay(photo, true.classes, true.instances if both else None, PANEL, background),
+        overlay(photo, found.classes, found.objects if both else None, PANEL, background),
+        difference(photo, found, true, background),
     ]
     across, down = images[0].size
     sheet = Image.new("RGB", (4 * across + 3 * GAP, down + CAPTION), "white")
@@ -92,10 +105,10 @@ def panels(photo: Photo, found: Found, true: Truth) -> Image.Image:
     return sheet
 
 
-def difference(photo: Photo, found: Found, true: Truth) -> Image.Image:
+def difference(photo: Photo, found: Found, true: Truth, background: int | None = 0) -> Image.Image:
     """The last of the panels."""
     scale = _enlargement(photo.size)
-    correct, false, missed = (_enlarged(each, scale) for each in compare(found, true))
+    correct, false, missed = (_enlarged(each, scale) for each in compare(found, true, background))
     pixels = _enlarged(as_color(photo), scale)
     ignored = _enlarged(true.classes == IGNORE, scale)
     for rows in _bands(pixels):
@@ -105,13 +118,13 @@ def difference(photo: Photo, found: Found, true: Truth) -> Image.Image:
     return _reduced(Image.fromarray(pixels), PANEL)
 
 
-def compare(found: Found, true: Truth) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def compare(found: Found, true: Truth, background: int | None = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(correct, false, missed), H×W bool each; background that is predicted as such, and ignored pixels, are in none.
 
     If both have objects, a pixel is correct in an object that matches its own in the truth.
     """
     counted = true.classes != IGNORE
-    predicted, wanted = (found.classes > 0) & counted, (true.classes > 0) & counted
+    predicted, wanted = foreground(found.classes, background) & counted, foreground(true.classes, background)
     same = found.classes == true.classes
     if true.instances is not None and found.objects is not None:
         own, other = (np.where(counted, each, 0) for each in (found.objects, true.instances))
