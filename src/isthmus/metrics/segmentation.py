@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.metrics.instances import Matches, average_precision_50, match, rand_error
 
-IGNORE = 255  # class of pixels that have none
+IGNORE = 255  # the class number of pixels without a class, in a map of uint8
 RESAMPLES = 2000  # of the bootstrap
 PROTOCOL = (
     "iou and dice: mean over images of the mean over {classes}; a class that is in neither truth nor prediction of an "

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.classes import IGNORE, Classes, check_values
+from isthmus.jobs.segmentation.classes import Classes, check_values
+from isthmus.metrics.segmentation import IGNORE
 
 
 @given(

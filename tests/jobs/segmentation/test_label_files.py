@@ -11,8 +11,9 @@ from PIL import Image
 
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.classes import IGNORE, Classes
+from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import Labels, open_labels
+from isthmus.metrics.segmentation import IGNORE
 
 SIZE = (24, 30)
 

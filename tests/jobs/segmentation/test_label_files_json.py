@@ -14,11 +14,12 @@ from PIL import Image
 
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.classes import IGNORE, Classes
+from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import Labels, open_labels
 from isthmus.media.contours import polygons_of
 from isthmus.media.label_image import read_label_image
 from isthmus.media.rle import runs_of
+from isthmus.metrics.segmentation import IGNORE
 
 SIZE = (20, 26)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from isthmus.errors import BadInput, Note
-from isthmus.jobs.segmentation.classes import IGNORE, Classes
+from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
 from isthmus.jobs.segmentation.label_writers import (
     annotated,
@@ -29,6 +29,7 @@ from isthmus.media.coco import write_coco
 from isthmus.media.exif import file_tags
 from isthmus.media.label_image import read_label_image
 from isthmus.media.rle import mask_of_runs, runs_of, runs_of_part
+from isthmus.metrics.segmentation import IGNORE
 
 RANDOM = np.random.default_rng(0)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput
+from isthmus.metrics.segmentation import IGNORE
 
-IGNORE = 255  # the class number of pixels without a class, in a map of uint8
 MOST = 255  # classes
 ROWS = 256  # rows of a map that are converted at a time
 SOFT = 16  # values above which masks are checked for soft edges

@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
-from isthmus.jobs.segmentation.classes import IGNORE, Classes
+from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import LabelMap
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.media.coco import Annotated, Region
@@ -23,6 +23,7 @@ from isthmus.media.image_file import write_photo
 from isthmus.media.metadata import NOTHING, Info
 from isthmus.media.photo import Photo
 from isthmus.media.tiff_geometry import GEO
+from isthmus.metrics.segmentation import IGNORE
 
 NOT_COPIED = {42112}  # metadata of GDAL, with statistics of the picture's values
 TIFF = (".tif", ".tiff")
