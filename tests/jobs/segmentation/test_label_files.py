@@ -255,7 +255,7 @@ def test_a_run_reads_other_files_with_its_own_classes(save, pictures: Path) -> N
     classes = Classes([0, 5, 9], ["ground", "crack", "hole"])
     labels = opened(pictures.parent / "masks", pictures, classes=classes)
     assert labels.classes is classes
-    with pytest.raises(BadInput, match=r"b.png: value 7 in 50 pixels is no class of the run; ignore=7"):
+    with pytest.raises(BadInput, match=r"b.png: value 7 in 50 pixels is no class of the run; accepted are 0, 5, 9"):
         opened(pictures.parent / "other", pictures, classes=classes)
     left = opened(pictures.parent / "other", pictures, classes=classes, unknown="ignore")
     assert (left.read("b.jpg").classes == IGNORE).sum() == 50
@@ -326,3 +326,31 @@ def test_real_data(real_data: Path) -> None:
     names = [name for name in find_pictures(tiles)[0] if name.endswith(".jpg")]
     with pytest.raises(BadInput, match="soft edges"):
         open_labels(tiles, names, tiles)
+
+
+def test_numbers_of_objects_in_a_palette_on_request(pictures: Path) -> None:
+    folder = pictures.parent / "SegmentationObject"
+    folder.mkdir()
+    for count, name in ((2, "a"), (3, "b"), (4, "c")):
+        image = Image.fromarray(boxes(*range(1, count + 1), 255), "P")
+        image.putpalette([number % 256 for number in range(768)])
+        image.save(folder / f"{name}.png")
+    labels = opened(folder, pictures, instances=True, ignore=255)
+    assert labels.understood.endswith("palette PNG with one number for each object (3 on average)")
+    found = labels.read("b.jpg")
+    assert found.instances is not None
+    assert found.instances.max() == 3
+    assert (found.classes == IGNORE).sum() == 25
+
+
+def test_large_numbers_of_objects_are_counted_anew(pictures: Path) -> None:
+    folder = pictures.parent / "masks"
+    folder.mkdir()
+    for name in "abc":
+        values = boxes(*range(1, 12), dtype=np.uint32)
+        tifffile.imwrite(folder / f"{name}.tif", np.where(values > 0, values * 300_000_000 + ord(name), 0).astype("u4"))
+    labels = opened(folder, pictures, classes=Classes([0, 1], kind="instances"), instances=True)
+    found = labels.read("a.jpg")
+    assert found.instances is not None
+    assert np.array_equal(found.classes, boxes(*[1] * 11))
+    assert np.unique(found.instances).tolist() == list(range(12))

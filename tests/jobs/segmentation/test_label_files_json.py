@@ -178,6 +178,8 @@ def test_labelme_of_a_run_with_an_unknown_label(pictures: Path, tmp_path: Path) 
     labelme_file(tmp_path / "json" / "a.json", [shape("dust", "rectangle", [[2, 2], [7, 5]])])
     with pytest.raises(BadInput, match="category 'dust' is no class of the run; the classes are background, cell"):
         opened(tmp_path / "json", pictures, classes=Classes([0, 1], ["background", "cell"]))
+    left = opened(tmp_path / "json", pictures, classes=Classes([0, 1], ["background", "cell"]), unknown="ignore")
+    assert (left.read("a.jpg").classes == IGNORE).sum() == 15
 
 
 def test_faults_are_said_in_one_line(pictures: Path, tmp_path: Path) -> None:
@@ -232,3 +234,25 @@ def test_real_nuclei_as_coco_are_the_same(real_data: Path, tmp_path: Path) -> No
         assert np.array_equal(one.classes, other.classes)
         pairs = np.unique(np.stack([one.instances.ravel(), other.instances.ravel()]), axis=1)
         assert len(pairs[0]) == len(set(pairs[0])) == len(set(pairs[1]))
+
+
+def test_a_run_on_color_masks_reads_annotations_by_name(pictures: Path, tmp_path: Path) -> None:
+    path = coco_file(tmp_path / "c.json", [annotation(box(2, 3, 5, 4), 1, 3, "runs")])
+    colors = [(9, 9, 9), (0, 0, 0), (200, 0, 0)]
+    labels = opened(path, pictures, classes=Classes(colors, ["nucleus", "sky", "cell"], kind="colors"))
+    found = labels.read("a.jpg")
+    assert np.array_equal(found.classes == 0, box(2, 3, 5, 4))
+    assert np.array_equal(found.classes == 1, ~box(2, 3, 5, 4))
+    assert np.array_equal(found.instances, box(2, 3, 5, 4))
+    no_background = Classes([(9, 9, 9), (200, 0, 0)], ["nucleus", "cell"], kind="colors")
+    assert (opened(path, pictures, classes=no_background).read("a.jpg").classes == IGNORE).sum() == 20 * 26 - 20
+    values = opened(path, pictures, classes=Classes([0, 3, 17])).read("a.jpg")
+    assert np.array_equal(values.classes, box(2, 3, 5, 4))
+
+
+def test_labelme_background_is_no_object(pictures: Path, tmp_path: Path) -> None:
+    shapes = [shape("cell", "rectangle", [[2, 2], [12, 9]]), shape("_background_", "rectangle", [[4, 4], [6, 6]])]
+    labelme_file(tmp_path / "json" / "a.json", shapes)
+    found = opened(tmp_path / "json", pictures).read("a.jpg")
+    assert found.classes.sum() == 70 - 4
+    assert np.array_equal(found.classes > 0, found.instances > 0)

@@ -33,10 +33,12 @@ class Names:
 
 
 class Canvas:
-    """A label map and the numbers of its objects, painted object by object."""
+    """A label map and the numbers of its objects, painted object by object on the value `empty`."""
 
-    def __init__(self, height: int, width: int) -> None:
-        self.values, self.instances = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+    def __init__(self, height: int, width: int, empty: int) -> None:
+        self.empty = empty
+        self.values = np.full((height, width), empty, np.int32)
+        self.instances = np.zeros((height, width), np.int32)
         self.void: np.ndarray | None = None
         self.numbers: dict[Any, int] = {}
 
@@ -44,7 +46,7 @@ class Canvas:
         """Paint an object above the others; masks of one group are one object."""
         number = self.numbers.setdefault(object() if group is None else group, len(self.numbers) + 1)
         self.values[mask] = value
-        self.instances[mask] = number if value else 0
+        self.instances[mask] = 0 if value == self.empty else number
 
     def ignore(self, mask: np.ndarray) -> None:
         """Pixels without a class, unless an object lies there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +24,7 @@ class Coco:
     kinds: dict[str, int]
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    empty: int = 0
 
     @classmethod
     def open(cls, path: Path, images: Sequence[str]) -> Coco:
@@ -51,8 +52,8 @@ class Coco:
         return cls(path, pictures, kinds, unused, notes)
 
     @property
-    def names(self) -> list[str]:
-        return list(self.pictures)
+    def names(self) -> Collection[str]:
+        return self.pictures.keys()
 
     def file(self, name: str) -> str:
         return f"{self.path}, {name}"
@@ -63,7 +64,7 @@ class Coco:
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         """Smaller objects are above larger ones, and pixels of crowds are void where no object is."""
         one = self.pictures[name]
-        canvas = Canvas(one.height, one.width)
+        canvas = Canvas(one.height, one.width, self.empty)
         for region in sorted(one.regions, key=lambda region: -region.box[2] * region.box[3]):
             try:
                 mask = region.mask(one.height, one.width)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.classes import Classes, Value
+from isthmus.jobs.segmentation.classes import BACKGROUND, Classes, Value
 from isthmus.jobs.segmentation.color_tables import color_table, table_beside
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_scan import scan
@@ -18,6 +18,8 @@ from isthmus.jobs.segmentation.label_sources import MaskFiles, Source
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.open_source import find_source, labels_among, read_raw
 from isthmus.metrics.segmentation import IGNORE
+
+LARGEST = 2**20  # number of an object; what measures objects keeps an entry for each number
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Labels:
     classes: Classes
     has_instances: bool
     connected: bool  # objects are the connected parts of the classes
+    numbered: bool  # the source returns class numbers
     understood: str
     notes: list[str] = field(default_factory=list)
     unknown: str = "error"
@@ -65,7 +68,10 @@ class Labels:
             numbers = objects_of(values, self.classes.ignore)
             if self.classes.kind != "instances":  # a run on two values, evaluated on numbers of objects
                 values = np.asarray(self.classes.values)[(numbers != 0).astype(int)]
-        classes = self.classes.encode(values, self.source.file(name), self.unknown)
+        if self.numbered:
+            classes = values.astype(np.uint8)
+        else:
+            classes = self.classes.encode(values, self.source.file(name), self.unknown)
         if raw.void is not None:
             classes[raw.void] = IGNORE
         if self.has_instances and self.connected:
@@ -102,7 +108,8 @@ def open_labels(
     opened = find_source(source, folder, images)
     ignore = parsed_value(ignore)
     if opened.kinds and classes is not None:
-        opened.kinds = values_by_name(opened, classes, source)
+        opened.kinds = numbers_by_name(opened, classes, source, unknown)
+        opened.empty = IGNORE if classes.background is None else classes.background
     table = None if colors is None else color_table(colors)
     if table is None and isinstance(opened, MaskFiles) and (beside := table_beside(opened.folder)) is not None:
         table = color_table(beside)
@@ -137,6 +144,7 @@ def open_labels(
         known,
         found.has_instances,
         found.connected,
+        bool(opened.kinds) and classes is not None,
         found.understood(known),
         notes,
         unknown,
@@ -144,10 +152,10 @@ def open_labels(
 
 
 def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
-    """H×W int32: the numbers of objects, counted anew if they are larger than the number of pixels; 0 for `ignore`."""
+    """H×W int32: the numbers of objects, counted anew if they are large; 0 for the background and `ignore`."""
     if ignore is not None:
         values = np.where(values == ignore, 0, values)
-    if values.min() < 0 or values.max() > values.size:
+    if values.min() < 0 or values.max() > LARGEST:
         known, places = np.unique(values, return_inverse=True)
         numbers = np.cumsum(known != 0).astype(np.int32)
         numbers[known == 0] = 0
@@ -155,20 +163,24 @@ def objects_of(values: np.ndarray, ignore: Any) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def values_by_name(source: Source, classes: Classes, shown: Path) -> dict[str, int]:
-    """The values of the run for the names of an annotation file. Raises BadInput for a name that is no class."""
-    kinds, numbered = source.kinds, source.numbered
-    values = dict(zip(classes.names, classes.values, strict=True))
+def numbers_by_name(source: Source, classes: Classes, shown: Path, unknown: str) -> dict[str, int]:
+    """The class numbers of a run for the names of annotations. Raises BadInput for a name that is no class."""
+    known = {name: number for number, name in enumerate(classes.names)}
+    known |= {name: classes.background for name in BACKGROUND if classes.background is not None and name not in known}
     found = {}
-    for name, number in kinds.items():
+    for name, value in source.kinds.items():
         if classes.kind == "instances":
-            found[name] = 1
-        elif name in values:
-            found[name] = values[name]
-        elif numbered and number in classes.values and str(number) in classes.names:  # a run on label maps
-            found[name] = number
+            found[name] = int(value != source.empty)
+        elif name in known:
+            found[name] = known[name]
+        elif source.numbered and str(value) in known:  # a run on label maps, whose names are values
+            found[name] = known[str(value)]
+        elif unknown == "ignore":
+            found[name] = IGNORE
         else:
-            raise BadInput(f"{shown}: category {name!r} is no class of the run; the classes are {', '.join(values)}")
+            raise BadInput(
+                f"{shown}: category {name!r} is no class of the run; the classes are {', '.join(classes.names)}"
+            )
     return found
 
 

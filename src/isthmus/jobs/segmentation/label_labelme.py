@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -35,6 +35,7 @@ class LabelMe:
     kinds: dict[str, int] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    empty: int = 0
 
     @classmethod
     def open(cls, folder: Path, files: Sequence[str], images: Sequence[str]) -> LabelMe:
@@ -64,8 +65,8 @@ class LabelMe:
         return cls(folder, found, kinds, unused, notes)
 
     @property
-    def names(self) -> list[str]:
-        return list(self.files)
+    def names(self) -> Collection[str]:
+        return self.files.keys()
 
     def file(self, name: str) -> str:
         return str(self.folder / self.files[name])
@@ -77,7 +78,8 @@ class LabelMe:
         """Later shapes are above earlier ones, as LabelMe draws them; shapes of one group are one object."""
         path = self.folder / self.files[name]
         content = read_labelme(path)
-        canvas = Canvas(int(content.get("imageHeight") or size[0]), int(content.get("imageWidth") or size[1]))
+        height, width = int(content.get("imageHeight") or size[0]), int(content.get("imageWidth") or size[1])
+        canvas = Canvas(height, width, self.empty)
         for number, shape in enumerate(content["shapes"]):
             if kind_of(shape) not in AREAS:
                 continue

@@ -60,6 +60,8 @@ class Scan:
 
     def _are_colors(self) -> bool:
         colorful = [file for file in self.files if file.colorful]
+        if self.source.kinds:
+            return False
         if self.given is not None:
             if colorful and self.given.kind != "colors":
                 raise BadInput(f"{colorful[0].file}: a mask of colors, but the run has one number for each class")
@@ -84,7 +86,8 @@ class Scan:
         connected part; or too many to be classes. Few objects in 8 bits count only on request, or for a run of objects.
         """
         given = None if self.given is None else self.given.kind
-        if any(file.palette for file in self.files) or (self.given and given == "values" and len(self.given) > 2):
+        palette = any(file.palette for file in self.files)  # of PASCAL VOC, also of its objects
+        if (palette and not instances) or (self.given and given == "values" and len(self.given) > 2):
             return False
         kept = [[code for code in file.values() if code not in (0, self.ignore)] for file in self.files]
         total, highs, different = sum(map(len, kept)), [max(each, default=0) for each in kept], set[int]().union(*kept)
@@ -117,9 +120,11 @@ class Scan:
     def _check_known(self) -> None:
         if self.kind == "colors" and self.table is not None and self.given is None:
             known, end = {packed(color) for color in self.table.values()}, "is not in the table of colors"
-        elif self.given is not None and "instances" not in (self.given.kind, self.kind):
+            hint = "; ignore={} leaves its pixels out"
+        elif self.given is not None and not self.source.kinds and "instances" not in (self.given.kind, self.kind):
             known, end = {packed(value) for value in self.given.values}, "is no class of the run"
             known |= {0, 1, 255} if self.given.two else set()
+            hint = "; accepted are " + ", ".join(text_of(value) for value in self.given.values)
         else:
             return
         known |= {packed(value) for value in (self.ignore, self.given and self.given.ignore) if value is not None}
@@ -130,8 +135,7 @@ class Scan:
             kind, value = ("color", text_of(unpacked(code))) if self.kind == "colors" else ("value", str(code))
             more = f" (and {len(strange) - 1} more files have such)" if len(strange) > 1 else ""
             raise BadInput(
-                f"{strange[0].file}: {kind} {value} in {pixels[code]:,} pixels {end}{more}; ignore={value} leaves its "
-                "pixels out"
+                f"{strange[0].file}: {kind} {value} in {pixels[code]:,} pixels {end}{more}{hint.format(value)}"
             )
 
     def classes(self) -> Classes:
@@ -210,5 +214,6 @@ def scan(
     must: bool = False,
 ) -> Scan:
     """Read the labels of all pictures of `source` by `read`; count_parts: of stats_of."""
-    files = in_processes(lambda name: stats_of(read(name), source.file(name), count_parts), list(source.names))
+    own = ignore if isinstance(ignore, int) else None
+    files = in_processes(lambda name: stats_of(read(name), source.file(name), count_parts, own), list(source.names))
     return Scan(source, f"{shown}/" if shown.is_dir() else str(shown), files, given, ignore, table, must)

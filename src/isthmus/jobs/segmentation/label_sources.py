@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Protocol
@@ -35,16 +35,18 @@ class Source(Protocol):
     """Labels of the pictures `names`.
 
     kinds: names of classes to values, of annotations; {} of masks. unused: label files, or pictures that they name,
-    without a picture. notes: sentences for the user. numbered: the values of `kinds` are those of the file.
+    without a picture. notes: sentences for the user. numbered: the values of `kinds` are those of the file. empty: the
+    value of pixels that no annotation covers.
     """
 
     numbered: ClassVar[bool]
     kinds: dict[str, int]
     unused: list[str]
     notes: list[str]
+    empty: int
 
     @property
-    def names(self) -> Sequence[str]: ...
+    def names(self) -> Collection[str]: ...
 
     def file(self, name: str) -> str:
         """The label file of a picture, for messages."""
@@ -67,10 +69,11 @@ class MaskFiles:
     colors: bool = False
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    empty: int = 0
 
     @property
-    def names(self) -> list[str]:
-        return list(self.files)
+    def names(self) -> Collection[str]:
+        return self.files.keys()
 
     def file(self, name: str) -> str:
         return str(self.folder / self.files[name])
@@ -98,10 +101,11 @@ class ObjectMasks:
     unused: list[str] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    empty: int = 0
 
     @property
-    def names(self) -> list[str]:
-        return list(self.files)
+    def names(self) -> Collection[str]:
+        return self.files.keys()
 
     def file(self, name: str) -> str:
         return str(self.folder / PurePosixPath(self.files[name][0]).parent)

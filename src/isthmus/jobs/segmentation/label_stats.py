@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.jobs.segmentation.classes import codes_of, packed, unpacked
+from isthmus.jobs.segmentation.classes import ROWS, codes_of, packed, unpacked
 from isthmus.jobs.segmentation.label_sources import Raw
 
 
@@ -50,11 +50,20 @@ class FileStats:
         return self.pixels if self.channels == 1 else {code & 255: count for code, count in self.pixels.items()}
 
 
-def stats_of(raw: Raw, file: str, count_parts: bool) -> FileStats:
-    """count_parts: count the connected parts also of two values in 8 bits, and of palettes."""
-    inside = codes_of(raw.values) if raw.void is None else codes_of(raw.values)[~raw.void]
-    codes, counts = np.unique(inside, return_counts=True)
-    pixels = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+def count_values(raw: Raw) -> Counter[int]:
+    """The pixels of each value, colors as `packed`, without void ones; counted in bands, to bound memory."""
+    pixels = Counter[int]()
+    for top in range(0, len(raw.values), ROWS):
+        rows = slice(top, top + ROWS)
+        codes = codes_of(raw.values[rows])
+        codes = codes if raw.void is None else codes[~raw.void[rows]]
+        pixels.update(dict(zip(*(each.tolist() for each in np.unique(codes, return_counts=True)), strict=True)))
+    return pixels
+
+
+def stats_of(raw: Raw, file: str, count_parts: bool, ignore: int | None = None) -> FileStats:
+    """count_parts: count the connected parts also of two values in 8 bits, and of palettes; never those of `ignore`."""
+    pixels = dict(sorted(count_values(raw).items()))
     stats = FileStats(file, pixels, 3 if raw.values.ndim == 3 else 1, palette=raw.palette, alpha=raw.alpha)
     stats.deep = raw.values.dtype.itemsize > 1
     stats.void = 0 if raw.void is None else int(raw.void.sum())
@@ -64,5 +73,6 @@ def stats_of(raw: Raw, file: str, count_parts: bool) -> FileStats:
         from skimage.measure import label
 
         numbers = raw.values if raw.values.ndim == 2 else raw.values[..., 0]
+        numbers = numbers if ignore is None else np.where(numbers == ignore, 0, numbers)
         stats.parts = int(label(numbers, background=0, connectivity=2).max())
     return stats
