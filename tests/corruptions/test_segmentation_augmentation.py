@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from isthmus import create, fit, load
+from isthmus.autoencoder import Autoencoder
 from isthmus.corruptions import SegmentationAugmentation, augmentation
 from isthmus.errors import BadInput
 from isthmus.fields import Field
-from isthmus.registry import build, config_of
+from isthmus.registry import build, config_of, replace_child
 from isthmus.types import Context, Noise, Sample
 
 ONLY_MOVED = {"intensity": 0.0}
@@ -184,6 +187,33 @@ def test_an_item_is_the_same_alone_and_in_a_batch_and_after_a_resume() -> None:
     x = labels.float()
     same = [module(Sample.of(x), Context(Noise(0, 1, 11))).x for module in (made, SegmentationAugmentation(**options))]
     assert torch.equal(*same)
+
+
+def test_a_training_that_is_continued_equals_one_that_was_not(tmp_path: Path) -> None:
+    pictures = (blobs(24, 16, 16).float() / 8).numpy()
+    options = {
+        "batch_size": 8,
+        "device": "cpu",
+        "quiet": True,
+        "validation": 0.0,
+        "test": 0.0,
+        "schedule": "constant",
+        "warmup": 0.0,
+    }
+
+    def model() -> Autoencoder:
+        made = create("conv", shape=(1, 16, 16), code="2x4x4", channels=(4, 8), augment="segmentation", seed=0)
+        replace_child(made, "augment", SegmentationAugmentation(noise=0.02, elastic=0.05))
+        return made
+
+    straight = fit(model(), pictures, epochs=4, **options)
+    fit(model(), pictures, epochs=2, out=tmp_path / "run", **options)
+    continued = fit(model(), pictures, epochs=4, out=tmp_path / "run", resume=True, **options)
+    weights = [run.model.state_dict() for run in (straight, continued)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    loaded = load(tmp_path / "run").augment
+    assert isinstance(loaded, SegmentationAugmentation)
+    assert loaded.elastic == 0.05
 
 
 def test_an_image_is_interpolated_once_and_the_map_computed_once() -> None:
