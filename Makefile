@@ -34,7 +34,6 @@ quick: $(READY)  ## lint, types, units, and one recipe of each family: before ev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -x -m unit
-	$(BIN)/python -m pytest -q -x tests/test_contract.py -k "undercomplete or variational or denoise or detect"
 
 check: $(READY)  ## lint, types and floors alone
 	$(BIN)/ruff check .

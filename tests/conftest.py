@@ -48,6 +48,7 @@ LANES = {
     "/hub/": "formats",
     "test_readme": "docs",
     "test_demo": "docs",
+    "/benchmarks/": "docs",
     "/jobs/": "jobs",
     "/cli/": "jobs",
     "/verbs/": "jobs",

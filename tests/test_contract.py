@@ -30,21 +30,27 @@ from isthmus.types import Context, Noise, Sample
 
 SHAPES = {"gray": (1, 9, 11), "color": (3, 10, 7), "table": (13,)}
 SMALL = {"widths": (24,), "channels": (8, 16), "codes": 16, "dim": 4, "k": 3, "levels": (5, 4, 3)}
-VARIANTS = [
-    ("undercomplete", "gray", {"corruption": "masking:0.3+gaussian:0.1"}),
-    ("deep", "table", {"norm": False}),
-    ("conv", "color", {"down": "pool", "up": "transpose", "augment": "affine", "norm": False}),
+# Pairwise: each recipe meets each kind of input once, and each of these keys meets one recipe. The first kind of every
+# recipe has its defaults, except conv, whose keys are more than its kinds.
+KEYS: dict[tuple[str, str], dict[str, Any]] = {
+    ("undercomplete", "color"): {"corruption": "masking:0.3+gaussian:0.1", "loss": "mse"},
+    ("deep", "color"): {"loss": "l1"},
+    ("deep", "table"): {"norm": False},
+    ("conv", "color"): {"down": "pool", "up": "transpose", "augment": "affine", "norm": False},
+    ("denoising", "color"): {"net": "conv", "corruption": "salt-and-pepper:0.2", "loss": "ssim"},
+    ("denoise", "color"): {"corruption": "neighbors"},
+    ("sparse", "color"): {"kind": "kl", "net": "conv", "loss": "bce"},
+    ("sparse", "table"): {"kind": "topk"},
+    ("contractive", "color"): {"widths": (16,)},
+    ("variational", "color"): {"net": "conv", "code": "2x3x2", "loss": "gaussian"},
+    ("quantized", "color"): {"quantizer": "fsq"},
+}
+MORE = [
     ("conv", "gray", {"code": "3x3x3"}),
-    ("denoising", "color", {"net": "conv", "corruption": "salt-and-pepper:0.2"}),
-    ("denoise", "gray", {"corruption": "neighbors"}),
-    ("sparse", "gray", {"kind": "kl", "net": "conv"}),
-    ("sparse", "table", {"kind": "topk"}),
-    ("contractive", "gray", {"widths": (16,)}),
-    ("variational", "gray", {"net": "conv", "code": "2x3x3", "loss": "gaussian"}),
-    ("quantized", "gray", {"quantizer": "fsq"}),
+    ("conv", "color", {"loss": "categorical"}),
     ("quantized", "color", {"code": "7"}),
-    *[("conv", "color", {"loss": loss}) for loss in LOSSES],
 ]
+assert {keys["loss"] for keys in (*KEYS.values(), *(keys for *_, keys in MORE)) if "loss" in keys} == set(LOSSES)
 load_plugins()  # recipes of installed packages owe the same
 pytestmark = pytest.mark.usefixtures("one_thread")
 TRAINING = {"epochs": 4, "batch_size": 8, "device": "cpu", "quiet": True}
@@ -117,15 +123,26 @@ def press_ctrl_c(model: Autoencoder, after: int) -> Autoencoder:
     return model
 
 
-CASES = [Case(name, kind, {}) for name, recipe in RECIPES.items() for kind in recipe.inputs]
-CASES += [Case(*variant) for variant in VARIANTS]
+# One recipe of each family, which `make quick` tests with its defaults.
+FAMILIES = ("undercomplete", "denoising", "sparse", "contractive", "variational", "quantized", "denoise", "detect")
+PAIRS = [(name, kind) for name, recipe in RECIPES.items() for kind in recipe.inputs]
+CASES = [Case(name, kind, KEYS.get((name, kind), {})) for name, kind in PAIRS]
+CASES += [Case(*more) for more in MORE]
 
 
 def label(case: Case) -> str:
     return "-".join([case.recipe, case.kind, *(f"{key}={value}" for key, value in case.keys.items())])
 
 
-@pytest.fixture(scope="module", params=CASES, ids=label)
+def is_quick(case: Case) -> bool:
+    return case.recipe in FAMILIES and case.kind == "gray" and not case.keys
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(case, marks=[pytest.mark.unit] * is_quick(case)) for case in CASES],
+    ids=label,
+)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     case: Case = request.param
     case.folder = tmp_path_factory.mktemp("case")
@@ -143,7 +160,7 @@ def assert_same_weights(a: torch.nn.Module, b: torch.nn.Module) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:a code of")  # 256 numbers are more than these items have
-@pytest.mark.parametrize("plain", [case for case in CASES if not case.keys], ids=label)
+@pytest.mark.parametrize("plain", [Case(name, kind, {}) for name, kind in PAIRS], ids=label)
 def test_its_own_defaults_make_a_model_of_every_declared_kind(plain: Case) -> None:
     model = create(plain.recipe, shape=SHAPES[plain.kind])
     assert model.reconstruct(plain.x[:2]).shape == enlarged(plain.x[:2], model.scale)

@@ -120,7 +120,7 @@ def server(monkeypatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.delenv("ISTHMUS_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "*")
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{httpd.server_port}"
     monkeypatch.setitem(builtin.MIRRORS, "mnist", (f"{address}/good/",))
     yield address
