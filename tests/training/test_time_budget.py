@@ -98,7 +98,7 @@ def test_a_training_ends_in_about_its_time(tmp_path: Path, clock: Clock, monkeyp
 
 
 @pytest.mark.parametrize("kind", KEPT)
-def test_it_is_the_training_of_that_many_epochs(kind: str, table: np.ndarray, tmp_path: Path) -> None:
+def test_it_is_the_training_of_that_many_epochs(kind: str, table: np.ndarray, tmp_path: Path, clock: Clock) -> None:
     """The steps that were timed leave nothing behind, in weights, means, moments or the order of the items."""
     run = fit(model(), table, out=tmp_path / "run", budget=0.75, **LONG | KEPT[kind])
     found = epochs_of(tmp_path / "run")
@@ -119,7 +119,7 @@ def test_the_codebook_is_as_it_was_too(tmp_path: Path, clock: Clock) -> None:
     assert same(run, fit(quantized(), "digits", epochs=found, callbacks=until(step_of(tmp_path / "run")), **how))
 
 
-def test_a_stopped_run_resumes_to_the_planned_epochs(table: np.ndarray, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_planned_epochs(table: np.ndarray, tmp_path: Path, clock: Clock) -> None:
     def stop(training: Training) -> None:
         if training.step == 6:
             os.kill(os.getpid(), signal.SIGINT)
@@ -150,7 +150,9 @@ def test_more_than_fifty_times_the_epochs_is_not_trained_however_much_time_there
     assert (len(run.history), run.finished) == (100, "done")
 
 
-def test_few_planned_epochs_may_be_a_fraction(table: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_planned_epochs_may_be_a_fraction(
+    table: np.ndarray, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(time_budget, "ROUND_FROM", 10**9)  # as if every epoch took seconds
     found = fit(model(), table, budget=0.5, **LONG).model.about["training"]["epochs"]
     assert found > 3
@@ -179,12 +181,13 @@ def test_where_the_steps_are_faster_than_planned_more_of_them_spend_the_budget(
     assert clock.now - began > 1.4
 
 
-def test_a_training_that_ends_before_its_budget_notes_the_reason(table: np.ndarray, clock: Clock) -> None:
-    def faster(training: Training) -> None:
-        training.early_stopping.budget *= 100  # as if the steps took next to none of the time that was measured
-
-    with pytest.warns(Note, match=r"done .* before the budget is spent: the steps took less time than the first ones"):
-        fit(model(), table, budget=0.5, callbacks={"start": faster}, **LONG)
+def test_slow_first_steps_do_not_end_a_training_early(
+    table: np.ndarray, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_budget, "PLANNED_SHARE", 0.05)  # as if the first steps had taken 20 times as long
+    began = clock.now
+    fit(model(), table, budget=1.0, **LONG | {"schedule": "cosine"})
+    assert clock.now - began > 0.7
 
 
 def test_no_time_at_all_is_one_step(table: np.ndarray, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from isthmus.training.checkpoint import restore_training
 from isthmus.training.loop import Training
 from isthmus.training.options import batch_for, settle
 from isthmus.training.run import Run
-from isthmus.training.time_budget import MAX_FACTOR, epochs_within, note_unspent
+from isthmus.training.time_budget import epochs_within
 
 
 def fit(
@@ -106,10 +106,5 @@ def fit(
                 store.remove_temporary_files(run)
             restore_training(training)
         elif options["budget"] is not None:
-            most = MAX_FACTOR * options["epochs"]
             options["epochs"] = epochs_within(options["budget"], training, "batch_size" not in given)
-            done = training.run()
-            if options["epochs"] < most and first_rank():
-                note_unspent(training)
-            return done
         return training.run()

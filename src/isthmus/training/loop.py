@@ -221,9 +221,9 @@ class Training:
             write_history(self.out / store.HISTORY, self.history)
         self.meters, self.finite_weights = Meters(), copy_of(self.module)
         self.keep_if_best(row)
+        replan(self)
         if self.step < self.steps:
             self.finished = self.finished or self.early_stopping.reason()
-            replan(self)
         self.callbacks.call("epoch")
         self.early_stopping.spare = time.perf_counter() - began
 

@@ -21,7 +21,7 @@ PLANNED_SHARE = 0.9  # of the budget: other programs may slow the machine down
 ROUND_FROM = 20  # epochs; fewer are not rounded, because the fraction would be much of the budget
 REPLAN_EVERY = 10.0  # seconds
 REPLAN_FROM = 0.05  # share of the planned steps by which their number has to change
-UNSPENT = 0.25  # share of a budget: a note tells of more than that at the end
+UNSPENT = 0.25  # share of a budget that may be left at the planned end; of more than that, a note tells the reason
 LEAST_STEPS = 300  # if fewer fit into the budget, batches become smaller, down to LEAST_BATCH
 LEAST_BATCH = 8
 
@@ -78,12 +78,13 @@ def epochs_within(budget: float, training: Training, free_batch: bool) -> float:
 
 def replan(training: Training) -> None:
     """Change the number of epochs if the machine has become faster or slower, so that the budget is spent and the
-    schedule of the rate ends with it."""
+    schedule of the rate ends with it. After the last step as well: a few slow first steps must not end a training."""
     if training.options["budget"] is None:
         return
     now, fits = time.perf_counter(), float(training.steps)
     began, first, checked = training.pace
-    if now - checked > REPLAN_EVERY:
+    early = training.step >= training.steps and training.early_stopping.left(now) > UNSPENT * training.options["budget"]
+    if training.step > first and (now - checked > REPLAN_EVERY or early):
         fits = training.step + training.early_stopping.left(now) * (training.step - first) / (now - began)
         training.pace = began, first, now
     fits = float(training.fabric.broadcast(torch.tensor(fits, dtype=torch.float64)))
@@ -92,15 +93,3 @@ def replan(training: Training) -> None:
         training.options["epochs"] = min(most, max(training.step + 1, int(fits)) / training.epoch_steps)
         if training.out is not None and training.fabric.is_global_zero:
             write_config(training.out, training.plain)
-
-
-def note_unspent(training: Training) -> None:
-    """Warn that a training whose epochs followed from its budget ended long before it was spent."""
-    left = training.early_stopping.left(time.perf_counter())
-    if training.finished == "done" and left > UNSPENT * training.early_stopping.budget:
-        warnings.warn(
-            f"done {duration(left)} before the budget is spent: the steps took less time than the first ones, by which "
-            f"{training.options['epochs']:.4g} epochs were planned; a longer --budget plans more epochs",
-            Note,
-            stacklevel=3,
-        )
