@@ -20,8 +20,9 @@ from torch import Tensor
 import isthmus
 from isthmus import create, fit, load
 from isthmus.autoencoder import Autoencoder
+from isthmus.data import Data, open_data
 from isthmus.errors import BadInput
-from isthmus.jobs import all_jobs, job_of
+from isthmus.jobs import all_jobs, find_job, job_of
 from isthmus.objectives import LOSSES
 from isthmus.plugins import load_plugins
 from isthmus.recipes import RECIPES
@@ -63,8 +64,8 @@ def items(shape: tuple[int, ...], count: int = 32) -> Tensor:
     return torch.sigmoid(torch.randn(count, 3, generator=random) @ directions).view(count, *shape)
 
 
-def enlarged(x: Tensor, scale: int) -> tuple[int, ...]:
-    return (*x.shape[:2], *(scale * side for side in x.shape[2:]))
+def output_shape(model: Autoencoder, x: Tensor) -> tuple[int, ...]:
+    return (len(x), model.spec.outputs or x.shape[1], *(model.scale * side for side in x.shape[2:]))
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Case:
         known = RECIPES[self.recipe].keys
         small = {key: value for key, value in SMALL.items() if key in known and known[key][0] != ()}
         small = {key: value for key, value in small.items() if self.uses(key)}
-        has_code = self.recipe not in ("quantized", "denoise", "inpaint", "unwatermark", "upscale")
+        has_code = self.recipe not in ("quantized", "denoise", "inpaint", "unwatermark", "upscale", "segment")
         code = {"code": 5} if has_code else {}
         return create(self.recipe, shape=SHAPES[self.kind], seed=seed, **{**code, **small, **self.keys})
 
@@ -93,9 +94,21 @@ class Case:
     def x(self) -> Tensor:
         return items(SHAPES[self.kind])
 
+    def data(self, count: int = 32) -> Data:
+        """The items, with labels as their target where the job learns labels: the brighter half of an item is 1."""
+        x = self.x[:count]
+        data = open_data(x)
+        if find_job(RECIPES[self.recipe].job).target != "labels":
+            return data
+        bright = (x.mean(1, keepdim=True) > 0.5).to(torch.uint8)
+        return data.with_field("target", open_data(bright, kind="labels"))
+
+    def sample(self, count: int = 32) -> Sample:
+        return self.data(count).sample(range(count)).in_units()
+
     @cached_property
     def undisturbed(self) -> Run:
-        return fit(self.new(), self.x, **TRAINING)
+        return fit(self.new(), self.data(), **TRAINING)
 
     @cached_property
     def resumed(self) -> Run:
@@ -105,8 +118,8 @@ class Case:
         stopped.load_state_dict(self.new().state_dict())
         stopped.about = self.new().about
         with pytest.raises(KeyboardInterrupt):
-            fit(press_ctrl_c(stopped, after=10), self.x, out=out, **TRAINING)
-        return fit(self.new(), self.x, out=out, resume=True, **TRAINING)
+            fit(press_ctrl_c(stopped, after=10), self.data(), out=out, **TRAINING)
+        return fit(self.new(), self.data(), out=out, resume=True, **TRAINING)
 
 
 def press_ctrl_c(model: Autoencoder, after: int) -> Autoencoder:
@@ -163,14 +176,14 @@ def assert_same_weights(a: torch.nn.Module, b: torch.nn.Module) -> None:
 @pytest.mark.parametrize("plain", [Case(name, kind, {}) for name, kind in PAIRS], ids=label)
 def test_its_own_defaults_make_a_model_of_every_declared_kind(plain: Case) -> None:
     model = create(plain.recipe, shape=SHAPES[plain.kind])
-    assert model.reconstruct(plain.x[:2]).shape == enlarged(plain.x[:2], model.scale)
+    assert model.reconstruct(plain.x[:2]).shape == output_shape(model, plain.x[:2])
 
 
 def test_outputs_have_the_shape_of_inputs(case: Case) -> None:
     model, x = case.undisturbed.model, case.x
     for count in (32, 1):
         rebuilt, code = model.reconstruct(x[:count]), model.encode(x[:count])
-        assert rebuilt.shape == enlarged(x[:count], model.scale)
+        assert rebuilt.shape == output_shape(model, x[:count])
         assert code.shape == (count, *model.code_shape)
         if not model.has_skips:
             assert model.decode(code).shape == x[:count].shape
@@ -178,14 +191,14 @@ def test_outputs_have_the_shape_of_inputs(case: Case) -> None:
 
 
 def test_the_loss_falls_within_a_few_steps(case: Case) -> None:
-    model, x = case.new(), case.x
+    model, sample = case.new(), case.sample()
 
     def loss() -> float:
         with torch.no_grad():
-            return float(model.eval()(Sample.of(x), Context(Noise(0, 0, len(x)))).total)
+            return float(model.eval()(sample, Context(Noise(0, 0, 32))).total)
 
     before = loss()
-    fit(model, x, **TRAINING | {"validation": 0.0, "test": 0.0, "patience": None, "epochs": 6, "lr": 3e-3})
+    fit(model, case.data(), **TRAINING | {"validation": 0.0, "test": 0.0, "patience": None, "epochs": 6, "lr": 3e-3})
     assert loss() < before
 
 
@@ -217,28 +230,29 @@ def test_an_item_gives_the_same_result_alone_and_in_a_batch(case: Case) -> None:
 
 
 def test_a_batch_of_one_can_be_trained_on(case: Case) -> None:
-    run = fit(case.new(), case.x[:3], **TRAINING | {"batch_size": 1, "epochs": 1})
+    run = fit(case.new(), case.data(3), **TRAINING | {"batch_size": 1, "epochs": 1})
     assert math.isfinite(run.history[-1]["loss"])
 
 
 def test_a_black_picture_among_others_does_not_wreck_the_gradient(case: Case) -> None:
-    def largest(x: Tensor) -> float:
+    def largest(sample: Sample) -> float:
         model = case.new().train()
-        model.start([Sample.of(x)])
-        model(Sample.of(x), Context(Noise(0, 0, len(x)))).total.backward()
+        model.start([sample])
+        model(sample, Context(Noise(0, 0, 8))).total.backward()
         return max(float(weight.grad.abs().max()) for weight in model.parameters() if weight.grad is not None)
 
-    x = items(SHAPES[case.kind], 8)
-    dark = x.clone()
+    sample = case.sample(8)
+    dark = sample.x.clone()
     dark[3] = 0
-    assert largest(dark) < 30 * largest(x)
+    black = sample.replace(x=dark, target=dark if sample.target is sample.x else sample.target)
+    assert largest(black) < 30 * largest(sample)
 
 
 def test_the_same_seed_gives_the_same_training_and_another_seed_another(case: Case) -> None:
-    again = fit(case.new(), case.x, **TRAINING)
+    again = fit(case.new(), case.data(), **TRAINING)
     assert timeless(again) == timeless(case.undisturbed)
     assert_same_weights(again.model, case.undisturbed.model)
-    other = fit(case.new(seed=2), case.x, **TRAINING | {"epochs": 1})
+    other = fit(case.new(seed=2), case.data(), **TRAINING | {"epochs": 1})
     assert other.history[0]["loss"] != again.history[0]["loss"]
 
 
@@ -302,7 +316,7 @@ def test_a_verb_of_another_job_refuses_the_run_and_names_the_right_one(case: Cas
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_half_precision_trains_without_a_nan_and_leaves_a_model_that_works(recipe: str) -> None:
     case = Case(recipe, "gray", {})
-    run = fit(case.new(), case.x, **TRAINING | {"precision": "bf16-mixed", "epochs": 2})
+    run = fit(case.new(), case.data(), **TRAINING | {"precision": "bf16-mixed", "epochs": 2})
     assert all(math.isfinite(value) for row in run.history for value in row.values())
     assert {weight.dtype for weight in run.model.parameters()} == {torch.float32}
     assert run.model.reconstruct(case.x).isfinite().all()

@@ -94,9 +94,9 @@ def test_a_job_of_another_package_learns_label_maps(run: Any, tmp_path: Path) ->
             Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
     classes = ["--set", "classes=3", "--device", "cpu"]
     text = run("train", "segmenter", "x", "--truth", "y", "--out", "run", *classes)
-    assert "isthmus segment run x --out labels.npy" in text
+    assert "isthmus classify run x --out labels.npy" in text
     assert (tmp_path / "run" / "index.html").exists()
-    run("segment", "run", "x", "--out", "labels.npy")
+    run("classify", "run", "x", "--out", "labels.npy")
     found = np.load(tmp_path / "labels.npy")
     truth = np.stack([np.asarray(Image.open(tmp_path / "y" / f"{name}.png")) for name in sorted(map(str, range(12)))])
     share = (found == truth)[truth < 255].mean()

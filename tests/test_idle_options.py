@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[dict[str, Any], ...]] = {
     "denoise": ({}, {"corruption": "jpeg:10-90"}),
     "deep": ({}, {"activation": "none"}),
     "undercomplete": ({}, {"activation": "none"}),
+    "segment": tuple({"loss": loss} for loss in ("ce+dice", "dice", "focal")),
 }
 # Values to try of keys that their default alone does not suggest; one of them has to have an effect or be refused.
 OTHERS: dict[str, tuple[Any, ...]] = {
@@ -65,8 +66,14 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "weight": (0.37,),
     "crop": (4,),
     "scale": (3,),
+    "class_weights": ("1,2",),
+    "background": ("none",),
+    "instances": ("yes",),
+    "ignore": ("7",),
+    "colors": ("labelmap.txt",),
+    "normalize": ("image",),
 }
-READ_LATER = ("roi", "good", "bad")  # by the training of a detector, from its options
+READ_LATER = ("roi", "good", "bad", "ignore", "colors", "normalize")  # by the training of a job, from its options
 
 
 def other_values(key: str, default: Any) -> tuple[Any, ...]:

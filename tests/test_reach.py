@@ -46,4 +46,4 @@ def test_a_crop_with_the_reach_around_it_gives_the_pixels_of_the_full_image(name
 
 def test_only_nets_that_see_a_part_declare_it() -> None:
     declared = {name for name in PICTURES if small(name, 32).reach is not None}
-    assert declared == {"denoise", "inpaint", "unwatermark", "upscale"}
+    assert declared == {"denoise", "inpaint", "segment", "unwatermark", "upscale"}

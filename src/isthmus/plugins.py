@@ -33,6 +33,8 @@ def add_job_recipes(module: str) -> None:
 
 
 def load_job_recipes() -> None:
+    """Import the recipes of the built-in jobs, once they are registered."""
+    import_module("isthmus.jobs").built_in()  # by name, because modules of lower rows call this
     for module in _job_recipes:
         import_module(module)
 

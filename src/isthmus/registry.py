@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from isthmus.errors import BadInput, unknown
-from isthmus.plugins import load_plugins
+from isthmus.plugins import load_job_recipes, load_plugins
 
 _constructors: dict[str, type[nn.Module]] = {}
 FORMER_NAMES = {  # of classes and arguments in runs of the first format
@@ -111,6 +111,7 @@ def build(config: Any, own: Mapping[str, nn.Module] | None = None, argument: str
         )
     name = config.get("name", "")
     if name not in _constructors:
+        load_job_recipes()
         load_plugins()
     if name not in _constructors:
         raise unknown("module", str(name), _constructors)

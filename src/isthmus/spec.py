@@ -30,7 +30,8 @@ class Spec:
     active, where units can be silent. max_active: the most units that are active for one item, where that is limited.
     code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a negative log-likelihood, so
     the loss of a variational model is an ELBO. cross_entropy: it is that of a Bernoulli variable. fitted_start: the
-    model is of use before the first step, because start() fits a linear path.
+    model is of use before the first step, because start() fits a linear path. outputs: channels of the output, such as
+    a probability for each class; None for those of the image.
     """
 
     any_size: bool = True
@@ -51,6 +52,7 @@ class Spec:
     likelihood: bool = False
     cross_entropy: bool = False
     fitted_start: bool = False
+    outputs: int | None = None
 
     @classmethod
     def of(
@@ -85,6 +87,7 @@ class Spec:
             likelihood=_declared(objective, "likelihood", False),
             cross_entropy=_declared(objective, "cross_entropy", False),
             fitted_start=_declared(encoder, "fitted_start", False),
+            outputs=_declared(objective, "outputs", None),
         )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from isthmus.cli import main
 
 TYPES = "undercomplete linear deep conv denoising sparse contractive variational quantized"
-JOBS = "denoise inpaint unwatermark upscale detect"
+JOBS = "denoise inpaint unwatermark upscale detect segment"
 HELP_NEEDS = {"isthmus", "typer", "annotated_doc", "shellingham"}
 
 

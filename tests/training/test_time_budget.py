@@ -150,9 +150,7 @@ def test_more_than_fifty_times_the_epochs_is_not_trained_however_much_time_there
     assert (len(run.history), run.finished) == (100, "done")
 
 
-def test_few_planned_epochs_may_be_a_fraction(
-    table: np.ndarray, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_planned_epochs_may_be_a_fraction(table: np.ndarray, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_budget, "ROUND_FROM", 10**9)  # as if every epoch took seconds
     found = fit(model(), table, budget=0.5, **LONG).model.about["training"]["epochs"]
     assert found > 3

@@ -28,8 +28,16 @@ def print_lines(facts: Mapping[str, Any]) -> None:
     for name, item in facts.items():
         lines = item if isinstance(item, list) and item and isinstance(item[0], str) else [item]
         for line in lines:
-            shown = "×".join(map(str, line)) if isinstance(line, list) else number(line)
+            shown = in_words(line) if isinstance(line, list) else number(line)
             print(f"{name:<{width}}  {shown}")
+
+
+def in_words(values: list[Any]) -> str:
+    """A shape as 3×32×32, an interval of floats as 0.89 to 0.91."""
+    from isthmus.report import number
+
+    interval = len(values) == 2 and all(isinstance(value, float) for value in values)
+    return " to ".join(map(number, values)) if interval else "×".join(map(str, values))
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
@@ -42,7 +50,15 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     for heads, tables in by_heads.items():
         of = next(iter(tables)).rpartition("per_")[2]
         print()
-        print_table([{of: head, **{name: each[head] for name, each in tables.items()}} for head in heads])
+        print_table([{of: head, **_cells(tables, head)} for head in heads])
+
+
+def _cells(tables: Mapping[str, Mapping[str, Any]], head: str) -> dict[str, Any]:
+    """The cells of one row: a metric of each table, or several metrics of one."""
+    cells: dict[str, Any] = {}
+    for name, each in tables.items():
+        cells |= each[head] if isinstance(each[head], dict) else {name: each[head]}
+    return cells
 
 
 def print_card(card: Mapping[str, Any]) -> None:

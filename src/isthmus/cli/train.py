@@ -16,6 +16,10 @@ from isthmus.cli.values import settings
 from isthmus.errors import BadInput
 
 OWN = "default: the recipe's own"
+Masks = Annotated[
+    str | None,
+    typer.Option("--masks", metavar="PATH", help="segment: folder of masks, COCO or LabelMe JSON; default: in DATA"),
+]
 
 
 @app.command()
@@ -58,6 +62,7 @@ def train(
         str | None,
         typer.Option("--truth", metavar="PATH", help="clean version of DATA, to train on pairs; default: none"),
     ] = None,
+    masks: Masks = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", metavar="COLUMN", help="table: column of the labels; default: recognized by its name"),
@@ -133,6 +138,7 @@ def train(
         "size": size,
         "gray": gray or None,
         "truth": truth,
+        "masks": masks,
         "groups": groups,
         "init": init,
         "resume": resume,
@@ -163,7 +169,7 @@ def train(
             print(run.baselines["verdict"])
         if run.self_check:
             print(run.self_check)
-        steps = job_of(run.model).next_steps(run.model, find(recipe).name, out, data, truth)
+        steps = job_of(run.model).next_steps(run.model, find(recipe).name, out, data, truth or masks)
         print_closing(f"Results: {out}/index.html. Next:", *steps)
 
 
@@ -186,6 +192,7 @@ def evaluate(
         str | None,
         typer.Option("--truth", metavar="PATH", help="clean version of DATA; default: DATA is taken as clean"),
     ] = None,
+    masks: Masks = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -214,7 +221,9 @@ def evaluate(
     for key in keys:
         if key not in ("sigma", "corruption"):
             raise unknown("key for evaluate", key, ("sigma", "corruption"))
-    figures = evaluate_run(run, data, split=split, first=first, truth=truth, labels=labels, device=device, **keys)
+    figures = evaluate_run(
+        run, data, split=split, first=first, truth=truth, masks=masks, labels=labels, device=device, **keys
+    )
     skipped = figures.pop("skipped", [])  # a note names the first ones
     print_json(figures | {"skipped": skipped}) if json else print_figures(figures)
 

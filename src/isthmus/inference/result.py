@@ -61,21 +61,27 @@ class RunOptions(TypedDict, total=False):
 class Result:
     """The result for one image. outputs: a value for each kind of output that the verb declares to `run`.
 
-    unchanged: the image equals the input, which the runner finds out.
+    unchanged: the image equals the input, which the runner finds out. write: writes the file of the image, if it is not
+    written as a photo, such as a label map.
     """
 
     image: Photo
     figures: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     unchanged: bool = False
+    write: Callable[[Path], object] | None = None
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of output: the ending of its file name, as in photo-mask.png, and the function that writes the file."""
+    """A kind of output: the ending of its file name, as in photo-mask.png, and the function that writes the file.
+
+    folder: of these files, below the output folder; "" for that of the image.
+    """
 
     ending: str
     write: Callable[[Path, Any], object]
+    folder: str = ""
 
 
 def write_mask(path: Path, mask: np.ndarray | None) -> None:
@@ -105,6 +111,9 @@ def write_result(
     for name, kind in kinds.items():
         kind.write(folder / files[name], result.outputs[name])
     out = folder / files[""]
+    if result.write is not None:
+        result.write(out)
+        return
     copyable = result.unchanged and quality is None
     if not (copyable and source is not None and copy_if_same_format(source, out)):
         write_photo(out, result.image, quality)
@@ -217,5 +226,6 @@ def output_names(
     """Unique file names for each result: of its image, by "", and of each kind. sources: the names of the inputs."""
     results, count = unique_names(results, sources), len(results)
     stems = [str(PurePosixPath(name).with_suffix("")) for name in results]
-    names = unique_names([*results, *(stem + kind.ending for kind in kinds.values() for stem in stems)])
+    others = [str(PurePosixPath(kind.folder, stem + kind.ending)) for kind in kinds.values() for stem in stems]
+    names = unique_names([*results, *others])
     return [dict(zip(("", *kinds), names[row::count], strict=True)) for row in range(count)]

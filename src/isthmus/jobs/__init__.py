@@ -26,6 +26,7 @@ BUILT_IN = (
     "isthmus.jobs.autoencoding.job:Autoencoding",
     "isthmus.jobs.restoration.job:Restoration",
     "isthmus.jobs.anomaly.job:AnomalyDetection",
+    "isthmus.jobs.segmentation.job:Segmentation",
 )
 
 

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from isthmus.errors import BadInput
+
 if TYPE_CHECKING:
     from isthmus.autoencoder import Autoencoder
     from isthmus.data import Data
     from isthmus.recipes import Recipe
     from isthmus.training import Run
+    from isthmus.training.callbacks import Callbacks
 
 
 class Job:
@@ -66,6 +69,38 @@ class Job:
         kind = options.get("kind", "series" if recipe.inputs == ("series",) else "")
         return open_data(data, largest=MIXED_SIZE, kind=kind, **shared)
 
+    def ground_truth(self, truth: Any, masks: Any) -> Any:
+        """The one that is given. Raises BadInput for both, and for masks if the job learns no labels."""
+        if masks is None:
+            return truth
+        if truth is not None:
+            raise BadInput("truth and masks: give only one of them")
+        if not self.target:
+            raise BadInput("masks: are for segment, whose ground truth is labels; truth is accepted here")
+        return masks
+
+    def open_with_truth(self, recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
+        """Open the training data with their ground truth, if any: the field "target", items matched by name.
+
+        options: those of open, and keys (of the recipe). Raises BadInput as `open` does, and for items without truth.
+        """
+        from isthmus.data import with_target
+
+        opened = self.open(recipe, data, options)
+        if truth is None:
+            return opened
+        gray = len(opened.shape) == 3 and opened.shape[0] == 1
+        of_truth = {**options, "gray": gray, "table": None, "kind": self.target}
+        return with_target(opened, self.open(recipe, truth, of_truth))
+
+    def model_keys(self, recipe: Recipe, data: Data, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """Keys of the recipe that follow from the data, such as the number of classes."""
+        return {}
+
+    def callbacks(self, model: Autoencoder, data: Data) -> Callbacks:
+        """Functions called during a training, by event (isthmus.training.callbacks.EVENTS)."""
+        return {}
+
     def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
         """Before training: raise BadInput, or warn, if training `model` on `data` cannot give a useful result."""
 
@@ -79,6 +114,10 @@ class Job:
     def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
         """Metrics of the fitted part that fit_parts measured, for the JSON of a training."""
         return None
+
+    def properties(self, model: Autoencoder) -> dict[str, str]:
+        """Metadata of an exported file, besides those of every model."""
+        return {}
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         """Metrics of this job on `source`; None to compute the metrics of any autoencoder.

@@ -15,7 +15,8 @@ EVENTS = ("start", "step", "epoch", "checkpoint", "end")
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
 STEPS_A_LINE = 50  # steps between two entries of a logger within an epoch
 
-Callbacks = Mapping[str, Callable[["Training"], Any]]
+Callback = Callable[["Training"], Any]
+Callbacks = Mapping[str, Callback]
 
 
 class CallbackList:

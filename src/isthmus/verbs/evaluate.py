@@ -36,6 +36,7 @@ def evaluate(
     split: str | None = None,
     first: int | None = None,
     truth: Any = None,
+    masks: Any = None,
     sigma: float | str | None = None,
     corruption: str | None = None,
     labels: Path | str | None = None,
@@ -47,13 +48,19 @@ def evaluate(
     split is `split`, else the official or recorded test split, else all items. Items are first degraded by the run's
     corruption with seed 0; psnr_before and ssim_before are those of the degraded items.
 
-    truth: ground truth of `source`, which then is real degraded data, without synthetic corruption. sigma, corruption:
+    truth: ground truth of `source`, which then is real degraded data, without synthetic corruption. masks: that of a
+    job with labels, such as segment. sigma, corruption:
     white noise (of 255) or a corruption as in --set corruption, instead of that of the run. labels: for a detector, a
     .csv of file and label for a folder of images. device: auto, cpu, cuda or mps; None: that of the model. Raises
     BadInput, also for a run trained on degraded images without one of truth, sigma and corruption.
     """
     model = as_model(run, device)
     job = job_of(model)
+    truth = job.ground_truth(truth, masks)
+    if job.target and (sigma is not None or corruption is not None):
+        raise BadInput(
+            f"sigma and corruption: degrade images for restoration, and {model.about.get('recipe')} has none"
+        )
     damage = None if job.target else damage_for(model, truth, sigma, corruption)  # a target of another kind is no image
     if source is None:
         origin = model.about.get("data", {})

@@ -35,7 +35,8 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     """Write the model as one ONNX file `out`, check it in onnxruntime, and return its path.
 
     Tensors of the file: input, float32 N×shape in [0, 1]; reconstruction, N×shape in [0, 1], as from model.reconstruct
-    (both in the units of the table, for a table with a range per column); code, N×code_shape; indices, int64 N×grid.
+    (both in the units of the table, for a table with a range per column), or probabilities, N×K×H×W, of a run of
+    segment; code, N×code_shape; indices, int64 N×grid.
     An inpainting model has the input mask, N×1×H×W, 1 in a hole; a model that predicts a mask has the output mask. A
     detector adds score [N], map N×H×W and threshold, a number, as from model.detect; its input has the size of the
     training, without a mask.
@@ -201,11 +202,11 @@ def _expected_outputs(
         indices, symbols = made["indices"], torch.as_tensor(model.symbols(given, unit=True))
         equal = (bottleneck.vectors(indices) - bottleneck.vectors(symbols)).abs().amax(1) <= TOLERANCE
         expected["indices"] = (torch.where(equal, indices, symbols), 0.01)
-    if "reconstruction" not in made:
+    if part.main not in made:
         return expected
     of_its_code = jumps and not model.has_skips
     again = model.decode(made["code"], tuple(given.shape[1:])) if of_its_code else model.reconstruct(given, unit=True)
-    return expected | {"reconstruction": (again, 0.0)}
+    return expected | {part.main: (again, 0.0)}
 
 
 def _difference(made: Tensor, expected: Tensor, tolerated: float) -> float:

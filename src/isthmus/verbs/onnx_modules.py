@@ -32,7 +32,8 @@ class Part(nn.Module):
         self.discrete = model.spec.discrete
         masked = model.spec.mask_channels > 0 and not self.detects
         self.inputs = ["code"] if part == "decoder" else ["input", "mask"] if masked else ["input"]
-        self.outputs = {None: ["reconstruction", "code"], "encoder": ["code"], "decoder": ["reconstruction"]}[part]
+        self.main = "reconstruction" if model.spec.outputs is None else "probabilities"
+        self.outputs = {None: [self.main, "code"], "encoder": ["code"], "decoder": [self.main]}[part]
         if part is None and model.predicts_mask:
             self.outputs.append("mask")
         if part == "encoder" and self.discrete:
@@ -93,7 +94,11 @@ class Part(nn.Module):
         """The names of height and width of an input or output in the file."""
         if name == "reconstruction" and self.model.scale > 1:
             return "large_height", "large_width"
-        return ("height", "width") if name in ("input", "reconstruction", "mask") else ("code_height", "code_width")
+        return (
+            ("height", "width")
+            if name in ("input", "reconstruction", "probabilities", "mask")
+            else ("code_height", "code_width")
+        )
 
     def properties(self) -> dict[str, str]:
         """Metadata of the file. range: the values, of type dtype, of the training data that became 0 and 1."""
@@ -109,6 +114,7 @@ class Part(nn.Module):
         }
         if table := model.about.get("input", {}).get("table"):
             properties |= {"columns": json.dumps(Schema.of(table).headings)}  # in the order of the input
+        properties |= job_of(model).properties(model)
         if self.detects:
             properties |= {"detector": json.dumps(vars(self.scorer.settings))}
         return properties

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data, read_parts, with_groups, with_target
+from isthmus.data import read_parts, with_groups
 from isthmus.data.tables import OPTIONS, TableOptions
 from isthmus.distributed import first_rank
 from isthmus.errors import BadInput, Note, unknown
@@ -21,8 +22,10 @@ from isthmus.jobs import attached, find_job, job_of
 from isthmus.recipes import Recipe, create, find
 from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
-from isthmus.training.callbacks import Callbacks
+from isthmus.training.callbacks import Callback, Callbacks
+from isthmus.training.loop import Training
 
+ARCHITECTURE = ("channels", "blocks", "fold")  # keys of a network that a warm start takes from the other run
 PLENTY = 10_000  # images above which no augmentation is needed
 
 
@@ -35,6 +38,7 @@ def train(
     size: int | None = None,
     gray: bool | None = None,
     truth: Any = None,
+    masks: Any = None,
     groups: Path | str | None = None,
     init: Path | str | None = None,
     resume: bool = False,
@@ -45,15 +49,18 @@ def train(
     """Create the model of `recipe` for `data`, train it, and write the run folder `out`.
 
     size, gray: preprocessing of images; restoration recipes crop patches of that size instead of resizing.
-    truth: ground truth with the same names or in the same order; training pairs, without synthetic corruption.
+    truth: ground truth with the same names or in the same order; training pairs, without synthetic corruption. masks:
+    the ground truth of a job that learns labels, such as segment.
     groups: a regular expression on file names, or a .csv of file and group: the files of a group, such as a patient or
     a film, stay in one part (isthmus.data.with_groups).
-    init: warm start from a run or a shipped model, as far as weights match. callbacks: as for fit. keys: of the recipe,
+    init: warm start from a run or a shipped model, as far as weights match; keys of the same name such as channels are
+    those of that run, unless given. callbacks: as for fit. keys: of the recipe,
     of the training, and of reading a table (isthmus.data.tables.TableOptions).
     resume: continue an existing run with its options (given ones must agree), or start a new one.
     Raises BadInput for unusable input or options, before a folder is created.
     """
     registered, run = find(recipe), Path(out)
+    truth = find_job(registered.job).ground_truth(truth, masks)
     if truth is not None:
         if "corruption" not in registered.keys and not find_job(registered.job).target:
             raise BadInput(f"truth: pairs of images are for denoise and denoising, not for {registered.name}")
@@ -76,15 +83,18 @@ def train(
     how = {"gray": gray, "white": training_keys.get("white"), "table": TableOptions(**table) if table else None}
     if size is None:
         size = job.image_size(registered, data, {**how, "code": code, "keys": model_keys, "training": options})
-    opened = opened_for(registered, data, truth, {**how, "size": size})
+    opened = job.open_with_truth(registered, data, truth, {**how, "size": size, "keys": model_keys})
     opened = opened if groups is None else with_groups(opened, groups)
     warn_notes(opened)
     if len(opened) >= PLENTY and registered.keys.get("augment", ("",))[0] == "auto" and not is_small(opened.shape):
         model_keys.setdefault("augment", "none")
     if by_column(opened.range) and {"linear", "loss"} <= set(registered.keys):  # columns need no likelihood
         model_keys.setdefault("loss", "mse")
+    if init is not None:
+        model_keys = architecture_of(init, registered) | model_keys
     seed = training_keys.get("seed", 0)
-    model = create(registered.name, shape=opened.shape, code=code, seed=seed, **model_keys)
+    own = job.model_keys(registered, opened, model_keys)
+    model = create(registered.name, shape=opened.shape, code=code, seed=seed, **model_keys | own)
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
         {"table": table} if table else {}
     )
@@ -92,19 +102,27 @@ def train(
     job.check(registered, model, opened, {"keys": model_keys, "training": options})
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
-    done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=callbacks, **training_keys)
+    events = merged(job.callbacks(model, opened), callbacks)
+    done = fit(model, opened, out=run, resume=resume, quiet=quiet, callbacks=events, **training_keys)
     return with_parts(done)
 
 
-def opened_for(recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
-    """Open the data by the job of the recipe (see Job.open), paired with their ground truth, if any."""
-    job = find_job(recipe.job)
-    opened = job.open(recipe, data, options)
-    if truth is None:
-        return opened
-    gray = len(opened.shape) == 3 and opened.shape[0] == 1
-    target = job.open(recipe, truth, {**options, "gray": gray, "table": None, "kind": job.target})
-    return with_target(opened, target)
+def merged(one: Callbacks, other: Callbacks | None) -> Callbacks:
+    """The callbacks of both; of an event in both, the first is called first."""
+    other = other or {}
+    both = {event: (one[event], other[event]) for event in one if event in other}
+    return {**one, **other, **{event: partial(_call_both, pair) for event, pair in both.items()}}
+
+
+def _call_both(pair: tuple[Callback, Callback], training: Training) -> None:
+    for each in pair:
+        each(training)
+
+
+def architecture_of(run: Path | str, recipe: Recipe) -> dict[str, Any]:
+    """The channels, blocks and fold of the network of `run` that the recipe has as keys too, so that weights match."""
+    options = store.read_config(models.folder_for(run)).get("about", {}).get("options", {})
+    return {key: options[key] for key in ARCHITECTURE if key in options and key in recipe.keys}
 
 
 def load_matching_weights(model: Autoencoder, run: Path | str) -> str:
@@ -165,16 +183,17 @@ def resume_run(
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": about["training"].get("white")}
     how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
-    opened = opened_for(recipe, data, truth, how)
+    job = find_job(recipe.job)
+    opened = job.open_with_truth(recipe, data, truth, {**how, "keys": keys})
     if asked.get("groups"):  # the parts of the run, so that a changed table of groups does not move files between them
         parts = read_parts(opened, store.read_json(run / store.PARTS))
         opened = replace(opened, parts=parts, source={**opened.source, "groups": asked["groups"]})
-    seed = about["training"]["seed"]
-    model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys)
+    seed, own = about["training"]["seed"], job.model_keys(recipe, opened, keys)
+    model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys | own)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
-    done = fit(
-        model, opened, out=run, resume=True, quiet=quiet, callbacks=callbacks, **{**about["training"], **training_keys}
-    )
+    events = merged(job.callbacks(model, opened), callbacks)
+    options = {**about["training"], **training_keys}
+    done = fit(model, opened, out=run, resume=True, quiet=quiet, callbacks=events, **options)
     return with_parts(done)
 
 

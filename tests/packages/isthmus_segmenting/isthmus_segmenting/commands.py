@@ -12,12 +12,12 @@ from isthmus.cli.output import print_closing
 
 
 @app.command()
-def segment(
+def classify(
     run: RunPath,
     source: InputNames,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="a .npy file N×H×W of labels")],
 ) -> None:
     """Label each pixel of images."""
-    from isthmus_segmenting.segment import segment as labels_of
+    from isthmus_segmenting.classify import classify as labels_of
 
     print_closing(f"Written: {out} ({len(labels_of(run, source, out=out))} label maps)")

@@ -11,15 +11,15 @@ from isthmus.jobs.base import Job
 
 class Segmenting(Job):
     name = "segmenting"
-    title = "Segment"
-    verbs: ClassVar[Mapping[str, str]] = {"segment": "isthmus_segmenting.segment"}
+    title = "Classify"
+    verbs: ClassVar[Mapping[str, str]] = {"classify": "isthmus_segmenting.classify"}
     commands = "isthmus_segmenting.commands"
     target = "labels"
 
     def evaluate(self, model: Any, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        from isthmus_segmenting.segment import accuracy
+        from isthmus_segmenting.classify import accuracy
 
         return accuracy(model, source, options)
 
     def next_steps(self, model: Any, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
-        return [f"isthmus segment {run} {data} --out labels.npy"]
+        return [f"isthmus classify {run} {data} --out labels.npy"]

@@ -1,4 +1,4 @@
-"""segment: the class of each pixel, and the share of correct ones."""
+"""classify: the class of each pixel, and the share of correct ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from isthmus.inference.inputs import chunks, name_of, open_for
 from isthmus.jobs import model_for
 
 
-def segment(run: Any, source: Any, *, out: Path | str | None = None) -> np.ndarray:
+def classify(run: Any, source: Any, *, out: Path | str | None = None) -> np.ndarray:
     """N×H×W uint8, the labels of `source`; also written to the .npy file `out`, if one is named."""
-    model = model_for("segment", run)
+    model = model_for("classify", run)
     data, last = open_for(model, source), model.objective.classes - 1
     shares = np.concatenate([model.reconstruct(x, unit=True)[:, 0].numpy() for _, x in chunks(data)])
     labels = np.rint(last * shares).astype(np.uint8)
@@ -35,7 +35,7 @@ def accuracy(model: Any, source: Any, options: Mapping[str, Any]) -> dict[str, A
     like = {**model.read_as(), "shape": [1, *model.shape[1:]]}
     both = with_target(data, open_data(options["truth"], kind="labels", like=like))
     truth = both.sample(np.arange(len(both))).target[:, 0].numpy()
-    correct = segment(model, data) == truth
+    correct = classify(model, data) == truth
     return {
         "data": name_of(data),
         "items": len(data),

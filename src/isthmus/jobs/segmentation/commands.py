@@ -1,0 +1,79 @@
+"""The command segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.app import Device, First, Force, InputNames, Json, RunPath, Split, app
+from isthmus.cli.output import print_closing, print_json, print_lines, print_table
+
+FolderOut = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="folder for label maps, overlays/, areas.csv and boxes.json")
+]
+
+
+@app.command()
+def segment(
+    run: RunPath,
+    source: InputNames,
+    out: FolderOut,
+    best: Annotated[
+        bool, typer.Option("--best", help="average eight flips and turns: slightly better, eight times slower")
+    ] = False,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", metavar="F", min=0, max=1, help="two classes: least probability of the second"),
+    ] = 0.5,
+    min_area: Annotated[
+        int, typer.Option("--min-area", metavar="N", min=0, help="leave out objects of fewer pixels")
+    ] = 0,
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="of the labels: png, tiff, coco or labelme")
+    ] = "png",
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            "--masks", metavar="PATH", help="masks of INPUT, for metrics and a page with the worst first; default: none"
+        ),
+    ] = None,
+    overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="write overlays/")] = True,
+    split: Split = None,
+    first: First = None,
+    force: Force = False,
+    resume: Annotated[bool, typer.Option("--resume", help="keep existing results and make the missing ones")] = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Segment images into classes or objects.
+
+    RUN is a run of isthmus train segment.
+    """
+    from isthmus.jobs.segmentation.segment import segment as segment_images
+
+    rows, skipped = list[dict[str, Any]](), list[dict[str, str]]()
+    options: dict[str, Any] = {"best": best, "threshold": threshold, "min_area": min_area, "overlays": overlays}
+    options |= {"format": format, "split": split, "first": first, "force": force, "resume": resume, "device": device}
+    names = source[0] if len(source) == 1 else source
+    segment_images(
+        run,
+        names,
+        out=out,
+        masks=masks,
+        each=rows.append,
+        skip=lambda name, reason: skipped.append({"file": name, "reason": reason}),
+        **options,
+    )
+    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for row in rows[:1] for key in row}
+    means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
+    if json:
+        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows, "skipped": skipped})
+        return
+    if len(rows) == 1:
+        print_lines(rows[0])
+    elif rows:
+        print_table(rows)
+        print_lines({"pictures": len(rows), **means})
+    print_closing(f"Written: {out}/areas.csv, boxes.json" + (", index.html" if masks else ""))

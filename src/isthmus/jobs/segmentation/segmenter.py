@@ -1,0 +1,118 @@
+"""Segmenter: a trained model applied to one image: tiles, class map, objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.errors import BadInput
+from isthmus.inference.inputs import RunOrModel
+from isthmus.inference.tiles import TILE, apply_tiled
+from isthmus.jobs import model_for
+from isthmus.jobs.segmentation.classes import Classes
+from isthmus.jobs.segmentation.instances import objects
+from isthmus.jobs.segmentation.objectives import LabelLoss
+from isthmus.jobs.segmentation.pixels import planes_of, range_of
+from isthmus.media.photo import Photo
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """classes: H×W uint8 class numbers. probability: H×W float16, of all classes but the background together; without
+    a background that of the class.
+
+    objects: H×W int32, 0 where there is none; None for a model that does not separate objects.
+    """
+
+    classes: np.ndarray
+    probability: np.ndarray
+    objects: np.ndarray | None = None
+
+
+class Segmenter:
+    """The model of a run with its classes.
+
+    best: average the probabilities over the eight flips and quarter turns, eight times slower. threshold: of two
+    classes, the least probability of the second one. Raises BadInput for a run of another job.
+    """
+
+    def __init__(
+        self,
+        run: RunOrModel,
+        *,
+        best: bool = False,
+        threshold: float = 0.5,
+        min_area: int = 0,
+        tile: int = TILE,
+        device: str | None = None,
+    ) -> None:
+        self.model: Autoencoder = model_for("segment", run, device)
+        assert isinstance(self.model.objective, LabelLoss), "the recipes of this job have no other loss"
+        if not 0 < threshold < 1:
+            raise BadInput(f"threshold is {threshold:g}: a probability between 0 and 1 is accepted")
+        self.best, self.threshold, self.min_area, self.tile = best, threshold, min_area, tile
+        self.objective = self.model.objective
+        about = self.model.about
+        stored = about.get("data", {}).get("labels", {}).get("classes")
+        self.classes = Classes.of(stored) if stored else Classes(list(range(self.objective.classes)))
+        self.normalize: str = about.get("options", {}).get("normalize", "auto")
+        self.reach = self.model.reach
+
+    def __call__(self, photo: Photo, name: str = "image") -> Segmented:
+        """Segment a photo of any size. Raises BadInput for one that the model does not take."""
+        planes = planes_of(photo, self.model.shape[0], name)
+        height, width = planes.shape[1:]
+        classes, probability = np.empty((height, width), np.uint8), np.empty((height, width), np.float16)
+        others = np.empty((2, height, width), np.float16) if self.objective.instances else None
+        count, background = self.objective.classes, self.classes.background
+
+        def write(part: np.ndarray, top: int, left: int) -> None:
+            at = slice(top, top + part.shape[1]), slice(left, left + part.shape[2])
+            classes[at] = part[1] >= self.threshold if count == 2 else part[:count].argmax(0)
+            probability[at] = part[:count].max(0) if background is None else 1 - part[background]
+            if others is not None:
+                others[(slice(None), *at)] = part[count:]
+
+        self.probabilities(planes, photo.range or range_of(planes, self.normalize), write)
+        if others is None:
+            return Segmented(classes, probability)
+        found = objects(probability, others[0], others[1], self.min_area, self.threshold)
+        return Segmented(with_objects(classes, found, background or 0), probability, found)
+
+    def probabilities(self, planes: np.ndarray, range: tuple[float, float], write: Any) -> None:
+        """Pass the probabilities of an image C×H×W (see LabelLoss.mean) to `write`, tile by tile."""
+        apply_tiled(
+            self.flipped if self.best else self.net,
+            planes,
+            write=write,
+            reach=self.reach,
+            stride=self.model.stride,
+            tile=self.tile,
+            range=range,
+        )
+
+    def net(self, x: Tensor) -> Tensor:
+        return self.model.restore(x.to(self.model.device).clamp(0, 1))
+
+    def flipped(self, x: Tensor) -> Tensor:
+        total: Tensor | None = None
+        for turns in (0, 1, 2, 3):
+            for flip in (False, True):
+                seen = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))
+                y = torch.rot90(self.net(seen), -turns, (-2, -1))
+                y = y.flip(-1) if flip else y
+                total = y if total is None else total + y
+        assert total is not None
+        return total / 8
+
+
+def with_objects(classes: np.ndarray, objects: np.ndarray, background: int) -> np.ndarray:
+    """Class numbers H×W that agree with the objects: background where there is none, a class in each."""
+    other = 1 if background == 0 else 0
+    classes = np.where(objects > 0, np.where(classes == background, other, classes), background)
+    return classes.astype(np.uint8)
