@@ -1,73 +1,66 @@
-"""The tables of benchmarks/speed.py: for equal work, and for different work."""
+"""The tables of benchmarks/speed.py and benchmarks/gpu.py: for equal work, and for different work."""
 
 from __future__ import annotations
 
-from common import RESULTS, results
-
-Table = list[list[str]]  # the head, then a list of cells a row
-SPEED = [  # results/speed-PART.json, the start of the keys, our contender, what is done
-    ("dense", "isthmus", "isthmus", "784-24-784 on MNIST, an epoch on 2 cores"),
-    ("conv", "isthmus", "isthmus", "a convolutional VAE on {pictures}, an epoch on 2 cores"),
-    ("folder", "isthmus", "isthmus", "5,000 JPEGs of 128 px, {epoch} epoch on 2 cores"),
-    ("folder", "large", "isthmus, large", "the same as if too large for memory, {epoch} epoch"),
-    ("gpu", "isthmus", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
-]
-# Different work, so ratios of seconds instead of a speed: in docs/performance.md.
-DIFFERENT = [
-    (
-        "folder",
-        "isthmus",
-        "isthmus",
-        "5,000 JPEGs of 128 px: later epochs, Isthmus from its cache, the baseline decoding",
-    ),
-    ("folder", "large", "isthmus, large", "the same as if too large for memory"),
-    ("startup", "isthmus", "import isthmus", "`import isthmus` and `import torch`, which it does not import"),
-    ("startup", "help", "isthmus --help", "`isthmus --help` and `import torch`"),
-]
+from table_writer import NONE, Row, Rows, Table
 
 
-def loads(part: str) -> str:
-    """The load of the machine by other processes before that part began."""
-    record = results(f"speed-{part}")
-    return f"{record['load']:.1f}" + (" (loaded)" if record.get("loaded") else "")
+def load(row: Row) -> str:
+    """The load of the machine by other processes before the measurement."""
+    return f"{row['load']:.1f}" + (" (loaded)" if row.get("loaded") else "")
 
 
-def speed() -> Table:
-    """Every figure of benchmarks/speed.py for equal work: how many times as fast as each baseline, from one run."""
-    head = ["", "baseline", "Isthmus is × as fast (lowest–highest round)"]
-    lines = [[*head, "with `compile=True`", "load before"]]
-    for part, key, _, job in SPEED:
-        if not (RESULTS / f"speed-{part}.json").exists():
-            continue
-        rows = results(f"speed-{part}")["rows"]
-        for row in rows:
-            if f"{key}_times" not in row or row.get("epoch") == "later":
-                continue
-            title, (low, high) = job.format(**row), row[f"{key}_range"]
-            compiled = f"{row['compiled_times']:.3g} ×" if "compiled_times" in row else "–"
-            times = f"**{row[f'{key}_times']:.3g} ×** ({low:.3g}–{high:.3g})"
-            lines.append([title, row["model"], times, compiled, loads(part)])
-    return lines
+def times(part: str, key: str, title: str) -> Rows:
+    """How many times as fast as each baseline, from one run; later epochs of a folder are different work."""
+    compiled = "{compiled_times:.3g} ×"
+    figure = f"**{{{key}_times:.3g}} ×** ({{{key}_range[0]:.3g}}–{{{key}_range[1]:.3g}})"
+    return Rows(
+        f"speed-{part}",
+        (title, "{model}", figure, compiled, load),
+        where=lambda row: f"{key}_times" in row and row.get("epoch") != "later",
+    )
 
 
-def different() -> Table:
-    """Seconds of the baseline over those of Isthmus where the work differs."""
-    lines = [["", "baseline", "its seconds over those of Isthmus (lowest–highest round)", "load before"]]
-    for part, key, _, title in DIFFERENT:
-        if not (RESULTS / f"speed-{part}.json").exists():
-            continue
-        for row in results(f"speed-{part}")["rows"]:
-            if f"{key}_times" in row and row["model"] != "python alone" and row.get("epoch") != "first":
-                low, high = row[f"{key}_range"]
-                lines.append([title, row["model"], f"{row[f'{key}_times']:.3g} ({low:.3g}–{high:.3g})", loads(part)])
-    return lines
+def ratio(part: str, key: str, title: str) -> Rows:
+    """Seconds of the baseline over those of Isthmus, where the work differs."""
+    return Rows(
+        f"speed-{part}",
+        (title, "{model}", f"{{{key}_times:.3g}} ({{{key}_range[0]:.3g}}–{{{key}_range[1]:.3g}})", load),
+        where=lambda row: f"{key}_times" in row and row["model"] != "python alone" and row.get("epoch") != "first",
+    )
 
 
-def on_gpu() -> Table:
-    """The results of benchmarks/gpu.py: images per second of fit(), and of a hand-written loop for the same work."""
-    gpu = results("gpu-speed")
-    lines = [["", "batch size", "images per second", "hand-written loop", "machine"]]
-    for row in gpu["rows"]:
-        by_hand = f"{row['by_hand']:,}" if row["net"].startswith("784") else "–"
-        lines.append([row["net"], str(row["batch"]), f"{row['pictures_a_second']:,}", by_hand, gpu["machine"]["gpu"]])
-    return lines
+SPEED = Table(  # benchmarks/speed.py
+    ("", "baseline", "Isthmus is × as fast (lowest–highest round)", "with `compile=True`", "load before"),
+    [
+        times("dense", "isthmus", "784-24-784 on MNIST, an epoch on 2 cores"),
+        times("conv", "isthmus", "a convolutional VAE on {pictures}, an epoch on 2 cores"),
+        times("folder", "isthmus", "5,000 JPEGs of 128 px, {epoch} epoch on 2 cores"),
+        times("folder", "large", "the same as if too large for memory, {epoch} epoch"),
+        times("gpu", "isthmus", "784-24-784 on MNIST, {timed}, one GPU"),
+    ],
+    short=lambda row: [f"{row[0]}: times as fast as {row[1]}", row[2], NONE],
+)
+DIFFERENT = Table(
+    ("", "baseline", "its seconds over those of Isthmus (lowest–highest round)", "load before"),
+    [
+        ratio(
+            "folder",
+            "isthmus",
+            "5,000 JPEGs of 128 px: later epochs, Isthmus from its cache, the baseline decoding",
+        ),
+        ratio("folder", "large", "the same as if too large for memory"),
+        ratio("startup", "isthmus", "`import isthmus` and `import torch`, which it does not import"),
+        ratio("startup", "help", "`isthmus --help` and `import torch`"),
+    ],
+)
+PER_SECOND = ("{net}", "{batch}", "{pictures_a_second:,}")
+GPU = Table(  # benchmarks/gpu.py: fit(), and a hand-written loop for the same work
+    ("", "batch size", "images per second", "hand-written loop", "machine"),
+    [
+        Rows(
+            "gpu-speed", (*PER_SECOND, "{by_hand:,}", "{machine[gpu]}"), where=lambda row: row["net"].startswith("784")
+        ),
+        Rows("gpu-speed", (*PER_SECOND, NONE, "{machine[gpu]}"), where=lambda row: not row["net"].startswith("784")),
+    ],
+)
