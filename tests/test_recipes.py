@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -10,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from isthmus import create, fit
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.recipes import RECIPES, find
 from isthmus.recipes.registry import ALIASES, parse_code
 
@@ -193,3 +195,12 @@ def test_a_seed_draws_the_weights_and_nothing_else() -> None:
     same = [torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True)]
     assert all(same)
     assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["l1", "kl", "topk"])
+def test_a_sparse_code_larger_than_the_input_is_no_reason_for_a_note(kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        create("sparse", shape=(1, 8, 8), code=128, kind=kind)
+    with pytest.warns(Note, match="a code of 128 numbers for 64 inputs is no bottleneck any more"):
+        create("undercomplete", shape=(1, 8, 8), code=128)

@@ -22,6 +22,7 @@ class L1(Bottleneck):
     """weight · ‖z‖₁."""
 
     active_above = 0.0
+    compresses = False  # few units are active, however many there are; so it is with the other sparse codes
     pairs = True
 
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 0.1, activate: str = "relu") -> None:
@@ -43,6 +44,7 @@ class RateKL(Bottleneck):
     """
 
     active_above = 0.5
+    compresses = False
     rates: Tensor
 
     def __init__(self, in_shape: Shape, code: Shape, weight: float = 1.0, rate: float = 0.05) -> None:
@@ -77,6 +79,7 @@ class TopK(Bottleneck):
     """
 
     active_above = 0.0
+    compresses = False
     follows_progress = True
     discontinuous = True
     pairs = True
