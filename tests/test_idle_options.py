@@ -72,8 +72,17 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "ignore": ("7",),
     "colors": ("labelmap.txt",),
     "normalize": ("image",),
+    "touching": (10.0,),
 }
-READ_LATER = ("roi", "good", "bad", "ignore", "colors", "normalize")  # by the training of a job, from its options
+READ_LATER = (
+    "roi",
+    "good",
+    "bad",
+    "ignore",
+    "colors",
+    "normalize",
+    "touching",
+)  # by the training of a job, from its options
 
 
 def other_values(key: str, default: Any) -> tuple[Any, ...]:

@@ -12,15 +12,17 @@ from isthmus.layers import glorot
 
 
 class Block(nn.Module):
-    """x + conv(relu(conv(x)))."""
+    """x + conv(relu(conv(x))); plain: relu(conv(relu(conv(x)))), as in the U-Net of 2015."""
 
-    def __init__(self, channels: int, bias: bool) -> None:
+    def __init__(self, channels: int, bias: bool, plain: bool = False) -> None:
         super().__init__()
+        self.plain = plain
         self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        y = self.second(F.relu(self.first(x)))
+        return F.relu(y) if self.plain else x + y
 
 
 class NormedBlock(nn.Module):
@@ -47,8 +49,8 @@ def normed(channels: int) -> list[nn.Module]:
     return [nn.GroupNorm(math.gcd(8, channels), channels), nn.SiLU()]
 
 
-def blocks_of(channels: int, count: int, bias: bool, norm: bool = False) -> nn.Sequential:
-    return nn.Sequential(*[NormedBlock(channels) if norm else Block(channels, bias) for _ in range(count)])
+def blocks_of(channels: int, count: int, bias: bool, norm: bool = False, plain: bool = False) -> nn.Sequential:
+    return nn.Sequential(*[NormedBlock(channels) if norm else Block(channels, bias, plain) for _ in range(count)])
 
 
 def start(module: nn.Module, norm: bool = False) -> None:
@@ -65,6 +67,6 @@ def start(module: nn.Module, norm: bool = False) -> None:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     for layer in module.modules():
-        if isinstance(layer, Block):
+        if isinstance(layer, Block) and not layer.plain:
             with torch.no_grad():
                 layer.second.weight.mul_(0.3)

@@ -29,7 +29,7 @@ class UNetEncoder(nn.Module):
     fold: pixel unshuffle by this factor before the first stage (Shi et al. 2016): a fourth of the computation at
     fold=2, at hardly any loss. reach: the radius of the receptive field in pixels; None with a norm, which takes
     statistics over all positions. norm: normalizes the image and in each block, so the result does not depend on
-    brightness and contrast.
+    brightness and contrast. plain: blocks are not residual.
     """
 
     any_size = True
@@ -42,6 +42,7 @@ class UNetEncoder(nn.Module):
         fold: int = 2,
         bias: bool = False,
         norm: bool = False,
+        plain: bool = False,
     ) -> None:
         super().__init__()
         if len(channels) != len(blocks):
@@ -52,7 +53,7 @@ class UNetEncoder(nn.Module):
         self.reach = None if norm else near
         self.head = nn.Conv2d(shape[0] * fold**2, channels[0], 3, padding=1, bias=bias)
         self.stages = nn.ModuleList(
-            blocks_of(wide, count, bias, norm) for wide, count in zip(channels, blocks, strict=True)
+            blocks_of(wide, count, bias, norm, plain) for wide, count in zip(channels, blocks, strict=True)
         )
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
         start(self, norm)
@@ -89,6 +90,7 @@ class UNetDecoder(nn.Module):
         residual: bool = True,
         predicts_mask: bool = False,
         norm: bool = False,
+        plain: bool = False,
     ) -> None:
         super().__init__()
         self.out, self.fold, self.residual, self.predicts_mask = out, fold, residual, predicts_mask
@@ -97,7 +99,7 @@ class UNetDecoder(nn.Module):
         self.reach = None if norm else near
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2, bias=bias) for a, b in pairwise(channels))
         self.stages = nn.ModuleList(
-            blocks_of(wide, count, bias, norm) for wide, count in zip(channels[1:], blocks, strict=True)
+            blocks_of(wide, count, bias, norm, plain) for wide, count in zip(channels[1:], blocks, strict=True)
         )
         self.last = nn.Sequential(*normed(channels[-1])) if norm else nn.Identity()
         self.tail = nn.Conv2d(channels[-1], (out + predicts_mask) * fold**2, 3, padding=1, bias=bias)

@@ -51,9 +51,11 @@ def segment(
     channels: Sequence[int] = (32, 64, 128, 192),
     blocks: Sequence[int] = (1,),
     fold: int = 2,
+    residual: bool = True,
     loss: str = "ce+dice",
     class_weights: str = "none",
     gamma: float = 2.0,
+    touching: float = 0.0,
     augment: str = "segmentation",
     classes: int = 2,
     background: str = "0",
@@ -68,9 +70,11 @@ def segment(
     channels: channels of each stage, each at half the resolution of the one before
     blocks: residual blocks of each stage; one number applies to all stages
     fold: side of the pixel squares folded into channels of the finest stage; 1 for lines one pixel wide, 4 times slower
+    residual: blocks add their input to their output; no for those of the U-Net of 2015
     loss: ce, dice, ce+dice, focal or focal+dice
     class_weights: factors of the cross-entropy: none, frequency (by the root of the class frequency), or numbers
     gamma: exponent of the focal loss
+    touching: weight of the pixels between touching objects in the cross-entropy: 10 in the U-Net of 2015, 0 for none
     augment: segmentation, segmentation:0.5 for half the strength, affine, zoom or none
     classes: number of classes; a training counts them
     background: number of the class that is no object, or none; a training finds it
@@ -88,8 +92,10 @@ def segment(
     compare = LabelLoss(classes, loss, weights, gamma, instances == "yes", empty)
     widths, counts = numbers(channels), numbers(blocks)
     counts = counts * len(widths) if len(counts) == 1 else counts
-    encoder = UNetEncoder(shape, widths, counts, fold, bias=True)
-    decoder = UNetDecoder(compare.channels, widths[::-1], counts[-2::-1], fold, bias=True, residual=False)
+    encoder = UNetEncoder(shape, widths, counts, fold, bias=True, plain=not residual)
+    decoder = UNetDecoder(
+        compare.channels, widths[::-1], counts[-2::-1], fold, bias=True, residual=False, plain=not residual
+    )
     return Autoencoder(shape, encoder, Identity(encoder.out_shape), decoder, compare, None, augmentation(augment))
 
 
