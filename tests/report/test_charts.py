@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.errors import BadInput
 from isthmus.report import charts
-from isthmus.report.svg import INK, PALETTE, PAPER, with_prefix
+from isthmus.report.figures import INK, PALETTE, PAPER, with_prefix
 
 RNG = np.random.default_rng(0)
 POINTS, LABELS = RNG.normal(size=(60, 2)), np.arange(60) % 8

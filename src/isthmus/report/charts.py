@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.report.axes import (
+from isthmus.report.figures import (
+    INK,
+    PALETTE,
+    PAPER,
     PLAIN,
     WIDTH,
     color,
     dots,
+    inline,
     legend,
     new_axes,
     note,
     numbers,
     same_length,
+    style,
     whole_steps,
 )
-from isthmus.report.svg import INK, PALETTE, PAPER, inline, style
 from isthmus.report.text import column, number
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any
 from PIL import Image
 
 from isthmus.files import atomic
+from isthmus.report.figures import with_prefix
 from isthmus.report.pictures import data_uri
-from isthmus.report.svg import with_prefix
 from isthmus.report.text import Row, column, columns, is_number, number, winners
 
 Shown = Image.Image | Sequence[Image.Image] | str  # an image, several images, or a chart as an inline <svg>
