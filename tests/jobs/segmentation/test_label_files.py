@@ -80,6 +80,27 @@ def test_endings_in_a_folder_of_their_own_and_among_the_pictures(save, pictures:
         assert opened(pictures, pictures).matched == ["a.jpg", "b.jpg", "c.jpg"]
 
 
+@pytest.mark.parametrize("folder", ["labels", "label", "masks"])
+def test_a_folder_of_pictures_and_masks_of_the_same_names(save, rng, tmp_path: Path, folder: str) -> None:
+    for name in "ab":
+        save(rng.integers(0, 255, (*SIZE, 3), np.uint8), f"images/{name}.png")
+        save(boxes(255), f"{folder}/{name}.png")
+    labels = opened(tmp_path, tmp_path)
+    assert labels.matched == ["images/a.png", "images/b.png"]
+    assert labels.unmatched == ([], [])
+    assert as_read(labels, "images/a.png").max() == 255
+
+
+def test_of_two_files_of_one_name_the_lossless_one_is_the_mask(save, pictures: Path) -> None:
+    for name in "ab":
+        save(boxes(255), f"images/{name}.png")
+    labels = opened(pictures, pictures)
+    assert labels.matched == ["a.jpg", "b.jpg"]
+    assert labels.unmatched == (["c.jpg"], [])
+    save(boxes(128), "images/a_mask.png")
+    assert as_read(opened(pictures, pictures)).max() == 128
+
+
 def test_nested_folders_and_endings_of_pictures(save, rng, tmp_path: Path) -> None:
     for sample in ("one", "two"):
         save(rng.integers(0, 255, SIZE, np.uint8), f"data/{sample}/images/0_img.png")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from isthmus.data.folder_roles import ROLES
-from isthmus.data.mask_files import ENDINGS
+from isthmus.data.mask_files import ENDINGS, LOSSY
 from isthmus.errors import BadInput
 
 # Also 0001TP_006690_L.png of CamVid, 21_manual1.gif of DRIVE, ISIC_0000000_segmentation.png.
@@ -24,8 +24,21 @@ def match(images: Sequence[str], labels: Sequence[str], together: bool) -> tuple
 
     The stems are equal, or become equal without an ending such as _mask, _labels or _cp_masks, or _img of a picture.
     The folders are equal except for names such as images, masks or labels, or the stem is the one of a single file.
-    together: both are names below one folder. Raises BadInput if two label files fit a picture.
+    together: both are names below one folder. There, files with such an ending or folder are the labels; without any,
+    of two files with one stem the losslessly compressed one. Raises BadInput if two label files fit a picture.
     """
+    if together:
+        marked = [name for name in labels if in_labels(name) or without(stem_of(name), LABEL_ENDINGS) != stem_of(name)]
+        matched, unused = _match(images, marked, together)
+        if matched:
+            return matched, unused
+    if together and set(labels) <= set(images):  # each file may be a picture or a mask
+        lossy = {name for name in images if PurePosixPath(name).suffix.lower() in LOSSY}
+        images, labels = sorted(lossy), [name for name in labels if name not in lossy]
+    return _match(images, labels, together)
+
+
+def _match(images: Sequence[str], labels: Sequence[str], together: bool) -> tuple[dict[str, str], list[str]]:
     exact = _by_key(labels, lambda stem: stem)
     stripped = _by_key(labels, lambda stem: without(stem, LABEL_ENDINGS))
     matched: dict[str, str] = {}
@@ -70,6 +83,10 @@ def folders_of(name: str) -> Key:
     """The folders of a relative name in lower case, without those whose names say images or labels."""
     parts = [part.lower() for part in PurePosixPath(name).parts[:-1]]
     return tuple(part for part in parts if not names_labels(part) and ROLES.get(part) != "holder")
+
+
+def in_labels(name: str) -> bool:
+    return any(names_labels(part) for part in PurePosixPath(name).parts[:-1])
 
 
 def names_labels(folder: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.label_names import match, names_labels, stem_of
+from isthmus.jobs.segmentation.label_names import in_labels, match, names_labels, stem_of
 from isthmus.media.label_image import PICKLES, read_label_image, refuse_format
 
 
@@ -141,7 +141,7 @@ def find_masks(folder: Path, pictures: Path, images: Sequence[str]) -> MaskFiles
     labels = [name for name in found if name not in refused]
     files, unused = match(images, labels, together)
     if not files:
-        labels = [name for name in labels if name not in within or _in_labels(name)]
+        labels = [name for name in labels if name not in within or in_labels(name)]
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for name in labels:
             above = [part for part in PurePosixPath(name).parts[:-1] if not names_labels(part)]
@@ -162,10 +162,6 @@ def find_masks(folder: Path, pictures: Path, images: Sequence[str]) -> MaskFiles
         return None
     unused = [name for name in unused if name not in within]
     return MaskFiles(folder, files, unused)
-
-
-def _in_labels(name: str) -> bool:
-    return any(names_labels(part) for part in PurePosixPath(name).parts[:-1])
 
 
 def palette_colors(palette: Sequence[int]) -> np.ndarray:
