@@ -7,10 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from isthmus.errors import BadInput
 from isthmus.media.coco import Annotated, Region, read_coco, write_coco
-from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of, runs_of_part, unpack
+from isthmus.media.rle import (
+    mask_of_polygons,
+    mask_of_runs,
+    pack,
+    part_of_polygons,
+    part_of_runs,
+    runs_of,
+    runs_of_part,
+    unpack,
+)
 
 
 def masks() -> list[np.ndarray]:
@@ -110,3 +122,22 @@ def test_other_files_are_refused(tmp_path: Path, change: dict[str, object], told
         write_coco(tmp_path / "b.json", [Annotated("a", 2, 2, [Region("x", (0, 0, 1, 1))])], {})
     with pytest.raises(BadInput, match="empty mask"):
         Region.of(np.zeros((2, 2)), "x")
+
+
+@given(hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_the_part_of_run_lengths_holds_all_of_the_mask(mask: np.ndarray) -> None:
+    part = part_of_runs(runs_of(mask), *mask.shape)
+    assert (part.full(*mask.shape) == mask).all()
+    assert part.mask.shape[1] <= np.ptp(np.flatnonzero(mask.any(0))) + 1 if mask.any() else part.mask.size == 0
+
+
+def test_run_lengths_of_0_in_the_middle_are_read() -> None:
+    assert mask_of_runs([0, 0, 2, 0, 1, 3], 2, 3).T.ravel().tolist() == [False, False, False, True, True, True]
+
+
+@given(st.lists(st.lists(st.integers(-40, 130), min_size=6, max_size=6), min_size=1, max_size=3))
+def test_polygons_that_leave_the_image_are_cut(polygons: list[list[int]]) -> None:
+    shifted = [[number + 40 for number in polygon] for polygon in polygons]
+    full = mask_of_polygons(shifted, 180, 180)[40:90, 40:100]
+    assert (mask_of_polygons(polygons, 50, 60) == full).all()
+    assert (part_of_polygons(polygons, 50, 60).full(50, 60) == full).all()

@@ -13,7 +13,7 @@ import numpy as np
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.contours import polygons_of
-from isthmus.media.rle import mask_of_polygons, mask_of_runs, pack, runs_of_part, unpack
+from isthmus.media.rle import Part, pack, part_of_polygons, part_of_runs, runs_of_part, unpack
 
 Box = tuple[float, float, float, float]  # x, y, width and height in pixels, from the upper left corner
 
@@ -69,17 +69,21 @@ class Region:
     def area(self, height: int, width: int) -> int:
         """The number of pixels. Raises BadInput for a segmentation of another size."""
         runs = self.runs(height, width)
-        return int(self.mask(height, width).sum()) if runs is None else sum(runs[1::2])
+        return int(self.part(height, width).mask.sum()) if runs is None else sum(runs[1::2])
+
+    def part(self, height: int, width: int) -> Part:
+        """The mask in a part of the H×W image that holds it. Raises BadInput for a segmentation of another size."""
+        runs = self.runs(height, width)
+        if runs is not None:
+            return part_of_runs(runs, height, width)
+        if self.segmentation:
+            return part_of_polygons(self.segmentation, height, width)
+        x, y, across, down = self.box
+        return part_of_polygons([[x, y, x + across, y, x + across, y + down, x, y + down]], height, width)
 
     def mask(self, height: int, width: int) -> np.ndarray:
         """H×W bool. Raises BadInput for a segmentation of another size."""
-        runs = self.runs(height, width)
-        if runs is not None:
-            return mask_of_runs(runs, height, width)
-        if self.segmentation:
-            return mask_of_polygons(self.segmentation, height, width)
-        x, y, across, down = self.box
-        return mask_of_polygons([[x, y, x + across, y, x + across, y + down, x, y + down]], height, width)
+        return self.part(height, width).full(height, width)
 
 
 @dataclass(frozen=True)

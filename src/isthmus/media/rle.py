@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,11 +36,44 @@ def runs_of_part(part: np.ndarray, top: int, left: int, height: int, width: int)
     return runs
 
 
-def mask_of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
-    """The H×W bool mask of run lengths. Raises BadInput if they do not sum to its number of pixels."""
+class Part(NamedTuple):
+    """A mask that is `mask`, h×w bool, from row `top` and column `left` on, and False elsewhere."""
+
+    mask: np.ndarray
+    top: int = 0
+    left: int = 0
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return slice(self.top, self.top + self.mask.shape[0]), slice(self.left, self.left + self.mask.shape[1])
+
+    def full(self, height: int, width: int) -> np.ndarray:
+        """H×W bool."""
+        mask = np.zeros((height, width), bool)
+        mask[self.box] = self.mask
+        return mask
+
+
+def part_of_runs(runs: Sequence[int], height: int, width: int) -> Part:
+    """The columns of the mask of run lengths that are marked. Raises BadInput if they are not of its size."""
     if any(run < 0 for run in runs) or sum(runs) != height * width:
         raise BadInput(f"run lengths of {sum(runs)} pixels for a mask of {width}×{height}")
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    ends = np.cumsum(runs, dtype=np.int64)[1::2]
+    starts = ends - np.asarray(runs[1::2], np.int64)
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if not len(starts):
+        return Part(np.zeros((0, 0), bool))
+    left, right = int(starts[0]) // height, -(-int(ends[-1]) // height)
+    edges = np.stack([starts, ends], 1).ravel() - left * height
+    lengths = np.diff(edges, prepend=0, append=(right - left) * height)
+    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    return Part(flat.reshape(right - left, height).T, 0, left)
+
+
+def mask_of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
+    """The H×W bool mask of run lengths. Raises BadInput if they do not sum to its number of pixels."""
+    return part_of_runs(runs, height, width).full(height, width)
 
 
 def pack(runs: Sequence[int]) -> str:
@@ -77,23 +111,27 @@ def unpack(text: str) -> list[int]:
     return runs
 
 
-def mask_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """H×W bool: the pixels whose centers lie in any of the polygons, x1 y1 x2 y2 … in pixels from the upper left.
+def part_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Part:
+    """The pixels whose centers lie in any of the polygons, x1 y1 x2 y2 … in pixels from the upper left.
 
     Raises BadInput for a polygon of fewer than three points, or an odd count of numbers.
     """
     from skimage.draw import polygon2mask
 
-    mask = np.zeros((height, width), bool)
     for numbers in polygons:
         if len(numbers) < 6 or len(numbers) % 2:
             raise BadInput(f"polygon of {len(numbers)} numbers: x and y of three or more points are accepted")
-        points = np.asarray(numbers, float).reshape(-1, 2)[:, ::-1]
-        top, left = (
-            np.floor(points.min(0)).astype(int).clip(0, (height, width))
-        )  # only the box of the polygon is filled
-        bottom, right = np.ceil(points.max(0)).astype(int).clip(0, (height, width))
-        if bottom > top and right > left:
-            filled = polygon2mask((bottom - top, right - left), points - 0.5 - (top, left))
-            mask[top:bottom, left:right] |= filled
-    return mask
+    outlines = [np.asarray(numbers, float).reshape(-1, 2)[:, ::-1] for numbers in polygons]
+    ends = np.array([(points.min(0), points.max(0)) for points in outlines]).reshape(-1, 2, 2)
+    size = (height, width)
+    top, left = np.floor(ends[:, 0].min(0, initial=height + width)).astype(int).clip(0, size)
+    bottom, right = np.ceil(ends[:, 1].max(0, initial=0)).astype(int).clip(0, size)
+    mask = np.zeros((max(0, bottom - top), max(0, right - left)), bool)
+    for points in outlines if mask.size else []:
+        mask |= polygon2mask(mask.shape, points - 0.5 - (top, left))
+    return Part(mask, int(top), int(left))
+
+
+def mask_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
+    """H×W bool of `part_of_polygons`."""
+    return part_of_polygons(polygons, height, width).full(height, width)

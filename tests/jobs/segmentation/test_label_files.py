@@ -375,3 +375,12 @@ def test_large_numbers_of_objects_are_counted_anew(pictures: Path) -> None:
     assert found.instances is not None
     assert np.array_equal(found.classes, boxes(*[1] * 11))
     assert np.unique(found.instances).tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
+def test_tiffs_of_every_usual_compression(save, pictures: Path, compression: str, dtype: str) -> None:
+    for name in "abc":
+        save(boxes(3, 120, 77, dtype=dtype), f"masks/{name}.tif", compression=compression)
+    labels = opened(pictures.parent / "masks", pictures)
+    assert np.array_equal(as_read(labels), boxes(3, 120, 77))

@@ -256,3 +256,19 @@ def test_labelme_background_is_no_object(pictures: Path, tmp_path: Path) -> None
     found = opened(tmp_path / "json", pictures).read("a.jpg")
     assert found.classes.sum() == 70 - 4
     assert np.array_equal(found.classes > 0, found.instances > 0)
+
+
+def test_shapes_that_leave_the_picture_are_cut(pictures: Path, tmp_path: Path) -> None:
+    full = np.ones((6, 8), bool)
+    shapes = [
+        shape("a", "circle", [[0, 0], [4, 0]]),
+        shape("a", "circle", [[25, 10], [25, 14]]),
+        shape("b", "mask", [[-3, 16], [4, 21]], mask=stored(full)),
+        shape("b", "mask", [[40, 40], [47, 45]], mask=stored(full)),
+        shape("a", "polygon", [[20, -5], [40, -5], [40, 5], [20, 5]]),
+    ]
+    labelme_file(tmp_path / "json" / "a.json", shapes)
+    found = opened(tmp_path / "json", pictures).read("a.jpg").classes
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    circles = (columns**2 + rows**2 <= 16) | ((columns - 25) ** 2 + (rows - 10) ** 2 <= 16)
+    assert np.array_equal(found, np.where(circles | box(20, 0, 6, 5), 1, box(0, 16, 5, 4) * 2))

@@ -11,6 +11,7 @@ import numpy as np
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_sources import Raw
+from isthmus.media.rle import Part
 
 
 class Names:
@@ -42,15 +43,16 @@ class Canvas:
         self.void: np.ndarray | None = None
         self.numbers: dict[Any, int] = {}
 
-    def add(self, mask: np.ndarray, value: int, group: Any = None) -> None:
-        """Paint an object above the others; masks of one group are one object."""
+    def add(self, part: Part, value: int, group: Any = None) -> None:
+        """Paint an object above the others; parts of one group are one object."""
         number = self.numbers.setdefault(object() if group is None else group, len(self.numbers) + 1)
-        self.values[mask] = value
-        self.instances[mask] = 0 if value == self.empty else number
+        self.values[part.box][part.mask] = value
+        self.instances[part.box][part.mask] = 0 if value == self.empty else number
 
-    def ignore(self, mask: np.ndarray) -> None:
+    def ignore(self, part: Part) -> None:
         """Pixels without a class, unless an object lies there."""
-        self.void = mask if self.void is None else self.void | mask
+        self.void = np.zeros(self.values.shape, bool) if self.void is None else self.void
+        self.void[part.box] |= part.mask
 
     def raw(self) -> Raw:
         return Raw(self.values, self.instances, None if self.void is None else self.void & (self.instances == 0))

@@ -67,10 +67,10 @@ class Coco:
         canvas = Canvas(one.height, one.width, self.empty)
         for region in sorted(one.regions, key=lambda region: -region.box[2] * region.box[3]):
             try:
-                mask = region.mask(one.height, one.width)
+                part = region.part(one.height, one.width)
             except (BadInput, ValueError, TypeError) as error:
                 raise BadInput(f"{self.file(name)}: {error}") from error
-            canvas.ignore(mask) if region.crowd else canvas.add(mask, self.kinds[region.kind])
+            canvas.ignore(part) if region.crowd else canvas.add(part, self.kinds[region.kind])
         return canvas.raw()
 
 

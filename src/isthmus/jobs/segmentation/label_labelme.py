@@ -18,7 +18,7 @@ from isthmus.jobs.segmentation.annotations import Canvas, Names, none_there
 from isthmus.jobs.segmentation.classes import BACKGROUND
 from isthmus.jobs.segmentation.label_sources import Raw
 from isthmus.media.image_reader import pixels_of
-from isthmus.media.rle import mask_of_polygons
+from isthmus.media.rle import Part, part_of_polygons
 
 AREAS = ("polygon", "rectangle", "circle", "mask")  # kinds of shapes that have an area
 IGNORED = "__ignore__"  # label of pixels without a class
@@ -87,13 +87,13 @@ class LabelMe:
             if label != IGNORED and label not in self.kinds:
                 raise BadInput(f"{path}: label {label!r} is no class; the classes are {', '.join(self.kinds)}")
             try:
-                mask = mask_of_shape(shape, *canvas.values.shape)
+                part = part_of_shape(shape, height, width)
             except (BadInput, ValueError, TypeError, KeyError, IndexError, OSError) as error:
                 raise BadInput(f"{path}: shape {number + 1} ({kind_of(shape)}): {error}") from error
             if label == IGNORED:
-                canvas.ignore(mask)
+                canvas.ignore(part)
             else:
-                canvas.add(mask, self.kinds[label], (label, ("alone", number) if group is None else group))
+                canvas.add(part, self.kinds[label], (label, ("alone", number) if group is None else group))
         return canvas.raw()
 
 
@@ -121,23 +121,25 @@ def kind_of(shape: Mapping[str, Any]) -> str:
     return str(shape.get("shape_type") or "polygon")
 
 
-def mask_of_shape(shape: Mapping[str, Any], height: int, width: int) -> np.ndarray:
-    """H×W bool of a shape with an area: the pixels whose centers lie inside."""
+def part_of_shape(shape: Mapping[str, Any], height: int, width: int) -> Part:
+    """The pixels of a shape whose centers lie inside; its mask lies within the image."""
     points = np.asarray(shape["points"], float).reshape(-1, 2)
     kind = kind_of(shape)
     if kind == "circle":  # the center, and a point of the circle
         (x, y), radius = points[0], float(np.hypot(*(points[1] - points[0])))
-        across, down = np.arange(width) + 0.5 - x, np.arange(height) + 0.5 - y
-        return np.asarray(across**2 + down[:, None] ** 2 <= radius**2)
+        left, right = (int(edge) for edge in np.clip([np.floor(x - radius), np.ceil(x + radius)], 0, width))
+        top, bottom = (int(edge) for edge in np.clip([np.floor(y - radius), np.ceil(y + radius)], 0, height))
+        across, down = np.arange(left, right) + 0.5 - x, np.arange(top, bottom) + 0.5 - y
+        return Part(across**2 + down[:, None] ** 2 <= radius**2, top, left)
     if kind == "mask":
         return _stored(shape["mask"], points, height, width)
     if kind == "rectangle":  # two opposite corners
         (left, top), (right, bottom) = points[:2]
         points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-    return mask_of_polygons([points.ravel().tolist()], height, width)
+    return part_of_polygons([points.ravel().tolist()], height, width)
 
 
-def _stored(text: str, points: np.ndarray, height: int, width: int) -> np.ndarray:
+def _stored(text: str, points: np.ndarray, height: int, width: int) -> Part:
     """A mask that is stored as a PNG, whose upper left pixel is the first point."""
     from PIL import Image
 
@@ -149,7 +151,5 @@ def _stored(text: str, points: np.ndarray, height: int, width: int) -> np.ndarra
         inside = pixels_of(image)[..., 0] > 0
     left, top = (int(number) for number in points[0])
     rows, columns = max(0, top), max(0, left)
-    mask = np.zeros((height, width), bool)
     part = inside[rows - top : max(0, height - top), columns - left : max(0, width - left)]
-    mask[rows : rows + part.shape[0], columns : columns + part.shape[1]] = part
-    return mask
+    return Part(part, rows, columns)
