@@ -170,6 +170,7 @@ def test_the_command_takes_groups(slices: Path, tmp_path: Path) -> None:
 def test_names_of_frames_are_noted(names: list[str], note: bool) -> None:
     text = note_on_sequences(names)
     assert (text is not None) == note
+    assert note_on_sequences([f"{name}#{top},0" for name in names for top in (0, 64)]) == text
     if text is not None and "frame_" not in names[0] and not names[0][0].isdigit():
         import re
 

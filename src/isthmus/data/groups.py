@@ -100,14 +100,13 @@ def note_on_sequences(names: Sequence[str]) -> str | None:
 
     That is: numbered files of several names, or numbers in equal steps above 1, or a name such as frame_0001.
     """
+    files = [PurePosixPath(name) for name in dict.fromkeys(PATCH.sub("", name) for name in names)]
     numbers: defaultdict[str, list[int]] = defaultdict(list)
-    for name in names:
-        path = PurePosixPath(PATCH.sub("", name))
+    for path in files:
         if match := FRAME.match(path.stem):
             numbers[f"{path.parent}/{match[1]}"].append(int(match[2]))
     sequences = {name: sorted(each) for name, each in numbers.items() if len(each) >= FRAMES}
-    files = sum(map(len, sequences.values()))
-    if files < 0.8 * len(names) or not files:
+    if not sequences or sum(map(len, sequences.values())) < 0.8 * len(files):
         return None
     steps = [np.diff(each) for each in sequences.values()]
     strided = all(len(set(each.tolist())) == 1 and each[0] > 1 for each in steps)

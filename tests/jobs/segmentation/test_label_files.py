@@ -384,3 +384,31 @@ def test_tiffs_of_every_usual_compression(save, pictures: Path, compression: str
         save(boxes(3, 120, 77, dtype=dtype), f"masks/{name}.tif", compression=compression)
     labels = opened(pictures.parent / "masks", pictures)
     assert np.array_equal(as_read(labels), boxes(3, 120, 77))
+
+
+def test_the_ignored_value_of_a_run_holds_for_other_files(save, pictures: Path) -> None:
+    folder = pictures.parent / "masks"
+    folder.mkdir()
+    for count, name in ((8, "a"), (10, "b"), (4, "c")):
+        labels = boxes(*range(1, count + 1), dtype=np.uint16)
+        labels[-1] = 65535
+        Image.fromarray(labels).save(folder / f"{name}.png")
+    trained = opened(folder, pictures, ignore=65535)
+    assert trained.classes.kind == "instances"
+    found = opened(folder, pictures, classes=trained.classes).read("b.jpg")
+    assert found.instances is not None
+    assert found.instances.max() == 10
+    assert (found.classes[-1] == IGNORE).all()
+    for name in "abc":
+        save(boxes(1, 9), f"other/{name}.png")
+    found = opened(pictures.parent / "other", pictures, classes=Classes([0, 1]), ignore=9).read("a.jpg")
+    assert (found.classes == IGNORE).sum() == 25
+
+
+def test_a_gray_level_of_color_masks_is_ignored(save, pictures: Path) -> None:
+    colors = np.array([(0, 0, 0), (128, 64, 128), (255, 255, 255)], np.uint8)
+    for name in "abc":
+        save(colors[boxes(1, 2)], f"masks/{name}.png")
+    labels = opened(pictures.parent / "masks", pictures, colors={"sky": "0,0,0", "road": "128,64,128"}, ignore=255)
+    assert labels.classes.ignore == (255, 255, 255)
+    assert (labels.read("b.jpg").classes == IGNORE).sum() == 25

@@ -272,3 +272,10 @@ def test_shapes_that_leave_the_picture_are_cut(pictures: Path, tmp_path: Path) -
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     circles = (columns**2 + rows**2 <= 16) | ((columns - 25) ** 2 + (rows - 10) ** 2 <= 16)
     assert np.array_equal(found, np.where(circles | box(20, 0, 6, 5), 1, box(0, 16, 5, 4) * 2))
+
+
+def test_a_category_can_be_ignored(pictures: Path, tmp_path: Path) -> None:
+    annotations = [annotation(box(2, 3, 5, 4), 1, 3, "runs"), annotation(box(12, 3, 5, 4), 1, 17, "runs")]
+    labels = opened(coco_file(tmp_path / "c.json", annotations), pictures, ignore=3)
+    assert labels.classes.names == ["background", "cell"]
+    assert np.array_equal(labels.read("a.jpg").classes, np.where(box(2, 3, 5, 4), IGNORE, box(12, 3, 5, 4)))

@@ -37,6 +37,15 @@ class Segmentation(Job):
 
         return keys_of(data, keys)
 
+    def check(self, recipe: Recipe, model: Autoencoder, data: Data, options: Mapping[str, Any]) -> None:
+        import warnings
+
+        from isthmus.data.groups import note_on_sequences
+        from isthmus.errors import Note
+
+        if "groups" not in data.source and (note := note_on_sequences(data.names)) is not None:
+            warnings.warn(note, Note, stacklevel=3)
+
     def callbacks(self, model: Autoencoder, data: Data) -> Callbacks:
         from isthmus.jobs.segmentation.background_check import BackgroundCheck
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,8 @@ def open_labels(
     file; or a folder of LabelMe JSON files. Every file is read once, for the table of its values.
 
     ignore: the value, or the color, of pixels without a class. colors: names to colors, or a file of them; default: one
-    beside the masks. classes: of a trained run, whose values must be the ones of the files. instances: separate
+    beside the masks. classes: of a trained run, whose values must be the ones of the files; `ignore` replaces
+    theirs. instances: separate
     objects; the connected parts of a class, where the files do not separate them. Label maps with a number for each
     object are recognized, unless `as_classes`. unknown: "error", or "ignore" for pixels of a value that is no class.
 
@@ -107,6 +108,9 @@ def open_labels(
     source, folder = Path(source), Path(folder)
     opened = find_source(source, folder, images)
     ignore = parsed_value(ignore)
+    if classes is not None:
+        ignore = classes.ignore if ignore is None else ignore
+        classes = classes if ignore == classes.ignore else replace(classes, ignore=ignore)
     if opened.kinds and classes is not None:
         opened.kinds = numbers_by_name(opened, classes, source, unknown)
         opened.empty = IGNORE if classes.background is None else classes.background

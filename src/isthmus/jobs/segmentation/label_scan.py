@@ -47,6 +47,7 @@ class Scan:
         own = all(file.objects is not None for file in self.files)
         if self._are_colors():
             self.kind = "colors"
+            self.ignore = (self.ignore,) * 3 if isinstance(self.ignore, int) else self.ignore
         elif own:
             self.kind = "values" if self.source.kinds else "instances"
         elif not as_classes:
@@ -59,6 +60,7 @@ class Scan:
             self._check_known()
 
     def _are_colors(self) -> bool:
+        """Raises BadInput for colors without a table of them, or for a run on values."""
         colorful = [file for file in self.files if file.colorful]
         if self.source.kinds:
             return False
@@ -149,7 +151,7 @@ class Scan:
         elif self.kind == "instances":
             codes, names = [0, 1], ["background", "object"]
         elif self.source.kinds:
-            kinds = {name: code for name, code in self.source.kinds.items() if code}
+            kinds = {name: code for name, code in self.source.kinds.items() if code and code != ignored}
             codes, names = [0, *kinds.values()], ["background", *kinds]
         else:
             codes = sorted(code for code in self.counts if code != ignored)
