@@ -26,7 +26,8 @@ class Classes:
 
     ignore: the value of pixels without a class, or None. kind: "values", "colors" or "instances" (values 0 and 1,
     background and object, of files with one number for each object). palette: of palette PNGs, r g b r g b …, or None.
-    pixels, files: how many pixels, and how many files, have each class; then the same of `ignore`.
+    pixels, files: how many pixels, and how many files, have each class; then the same of `ignore`. empty: the number of
+    the background, "none", or "auto".
     """
 
     values: list[Any]
@@ -36,6 +37,7 @@ class Classes:
     palette: list[int] | None = None
     pixels: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+    empty: str = "auto"
 
     def __post_init__(self) -> None:
         self.names = self.names or [text_of(value) for value in self.values]
@@ -43,13 +45,23 @@ class Classes:
         self.files = self.files or [0] * (len(self.values) + 1)
         if len(self.values) > MOST:
             raise BadInput(f"{len(self.values)} classes; up to {MOST} are accepted")
+        numbers = {str(number): text_of(value) for number, value in enumerate(self.values)}
+        if self.kind == "instances":  # 0 is no object in every such file
+            numbers = {"0": "0"}
+        elif self.empty == "none":
+            return
+        if self.empty != "auto" and self.empty not in numbers:
+            listed = ", ".join(f"{number} (of value {value})" for number, value in numbers.items())
+            raise BadInput(f"background={self.empty}: auto, none or the number of a class is accepted: {listed}")
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def background(self) -> int | None:
-        """The class that is no object: of the value 0, of black, or of a name such as background; None without one."""
+        """The class that is no object: as chosen, or of the value 0, of black, or of a name such as background."""
+        if self.empty != "auto":
+            return None if self.empty == "none" else int(self.empty)
         named = [name.lower() in BACKGROUND for name in self.names]
         empty = [packed(value) == 0 for value in self.values]
         return next((number for flags in (named, empty) for number, flag in enumerate(flags) if flag), None)

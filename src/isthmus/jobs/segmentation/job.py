@@ -29,8 +29,10 @@ class Segmentation(Job):
 
     def open_with_truth(self, recipe: Recipe, data: Any, truth: Any, options: Mapping[str, Any]) -> Data:
         from isthmus.jobs.segmentation.training_data import open_pairs
+        from isthmus.recipes.registry import converted
 
-        return open_pairs(data, truth, options, recipe.cut or 0)
+        keys = {key: converted(recipe.name, key, value, recipe.keys[key][0]) for key, value in options["keys"].items()}
+        return open_pairs(data, truth, {**options, "keys": keys}, recipe.cut or 0)
 
     def model_keys(self, recipe: Recipe, data: Data, keys: Mapping[str, Any]) -> dict[str, Any]:
         from isthmus.jobs.segmentation.training_data import keys_of

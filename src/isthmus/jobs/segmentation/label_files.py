@@ -90,6 +90,7 @@ def open_labels(
     instances: bool = False,
     as_classes: bool = False,
     unknown: str = "error",
+    background: str = "auto",
 ) -> Labels:
     """Open the labels of `images`, the names of pictures relative to `folder`.
 
@@ -102,6 +103,7 @@ def open_labels(
     theirs. instances: separate
     objects; the connected parts of a class, where the files do not separate them. Label maps with a number for each
     object are recognized, unless `as_classes`. unknown: "error", or "ignore" for pixels of a value that is no class.
+    background: of Classes.empty, for a training.
 
     Raises BadInput, one line that names the file, the fault and what is accepted.
     """
@@ -130,7 +132,7 @@ def open_labels(
     found.decide(instances=instances, as_classes=as_classes, unknown=unknown)
     if isinstance(opened, MaskFiles):
         opened.colors = found.kind == "colors"
-    known = classes or found.classes()
+    known = classes or replace(found.classes(), empty=background)
     matched = list(opened.names)
     without = sorted(set(images) - set(matched) - labels_among(opened, folder))
     notes = found.notes(known)

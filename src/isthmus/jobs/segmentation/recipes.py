@@ -58,7 +58,7 @@ def segment(
     touching: float = 0.0,
     augment: str = "segmentation",
     classes: int = 2,
-    background: str = "0",
+    background: str = "auto",
     instances: str = "auto",
     ignore: str = "",
     colors: str = "",
@@ -77,7 +77,7 @@ def segment(
     touching: weight of the pixels between touching objects in the cross-entropy: 10 in the U-Net of 2015, 0 for none
     augment: segmentation, segmentation:0.5 for half the strength, affine, zoom or none
     classes: number of classes; a training counts them
-    background: number of the class that is no object, or none; a training finds it
+    background: number of the class that is no object, none, or auto (of the value 0, of black, or of that name)
     instances: separate objects: yes, no, or auto (yes for masks with one number for each object)
     ignore: value or color of pixels without a class, such as 255
     colors: for color masks, a file with a name and a color in each line
@@ -88,7 +88,9 @@ def segment(
         raise BadInput(f"segment: code {'x'.join(map(str, code))}: its network has no code; none is accepted")
     check_normalize(normalize)
     weights = () if class_weights == "none" else tuple(_weight(each) for each in class_weights.split(","))
-    empty = None if background == "none" else int(background)
+    if background not in ("auto", "none") and not background.isdecimal():
+        raise BadInput(f"segment: background={background}: auto, none or the number of a class is accepted")
+    empty = None if background == "none" else 0 if background == "auto" else int(background)
     compare = LabelLoss(classes, loss, weights, gamma, instances == "yes", empty)
     widths, counts = numbers(channels), numbers(blocks)
     counts = counts * len(widths) if len(counts) == 1 else counts

@@ -110,6 +110,7 @@ def labels_of(truth: Any, names: list[str], folder: Path, keys: Mapping[str, Any
         colors=keys.get("colors") or None,
         instances=instances == "yes",
         as_classes=instances == "no",
+        background=keys.get("background", "auto"),
     )
 
 

@@ -1,0 +1,53 @@
+"""Keys of a training that describe its masks: as --set parses them, and kept in the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.cli.values import settings
+from isthmus.errors import BadInput
+
+
+@pytest.fixture
+def pairs(save, rng) -> Path:
+    """Three images, and masks of a square of 128 and one of 255 on 0."""
+    for name in "abc":
+        save(rng.integers(0, 255, (32, 40), np.uint8), f"pairs/images/{name}.png")
+        mask = np.zeros((32, 40), np.uint8)
+        mask[4:12, 4:12], mask[20:28, 20:28] = 128, 255
+        path = save(mask, f"pairs/masks/{name}.png")
+    return path.parent.parent
+
+
+def train(pairs: Path, *pairs_of_set: str) -> Any:
+    keys = settings([*pairs_of_set, "channels=4,8", "epochs=1"], {})
+    return isthmus.train("segment", pairs / "images", masks=pairs / "masks", out=pairs / "run", quiet=True, **keys)
+
+
+@pytest.mark.parametrize(("text", "objects"), [("yes", True), ("no", False), ("auto", False)])
+def test_objects_on_request(pairs: Path, text: str, objects: bool) -> None:
+    model = train(pairs, f"instances={text}").model
+    assert model.objective.instances is objects
+    result = model.segment(np.zeros((32, 40), np.uint8))
+    assert result.dtype == (np.uint16 if objects else np.uint8)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("auto", 0), ("2", 2), ("none", None)])
+def test_the_background_is_the_chosen_class(pairs: Path, text: str, expected: int | None) -> None:
+    run = train(pairs, f"background={text}")
+    assert run.model.objective.background == expected
+    figures = isthmus.evaluate(run.path, pairs / "images")
+    classes = [of["dice"] for number, of in enumerate(figures["per_class"].values()) if number != expected]
+    assert figures["dice"] == pytest.approx(np.nanmean(classes))
+
+
+def test_a_background_that_is_no_class(pairs: Path) -> None:
+    with pytest.raises(BadInput, match=r"background=128: .* 0 \(of value 0\), 1 \(of value 128\), 2 \(of value 255\)$"):
+        train(pairs, "background=128")
+    with pytest.raises(BadInput, match="background=sky"):
+        isthmus.create("segment", shape=(1, 32, 32), background="sky")
