@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -104,6 +104,7 @@ def test_any_map_has_targets_and_every_object_a_center(instances: np.ndarray) ->
         assert (border[own] == 0).any()
 
 
+@example(np.array([[2, 0, 2, 2], [0, 2, 2, 2], [1, 2, 2, 2]], np.int32))  # a part that a corner alone connects
 @given(MAPS)
 def test_objects_of_exact_maps_cover_the_foreground(instances: np.ndarray) -> None:
     found = back(instances)

@@ -119,6 +119,8 @@ def flooded(height: np.ndarray, cores: np.ndarray, mask: np.ndarray) -> np.ndarr
     inner = binary_erosion(cores > 0)  # needs no flood, whose queue begins with all pixels of all cores
     grown = watershed(-height, cores, mask=mask & ~inner)
     grown[inner] = cores[inner]
+    if (grown[mask] == 0).any():  # parts that a corner alone connects, as `connected` does
+        grown = watershed(-height, grown, mask=mask, connectivity=2)
     return np.asarray(grown, np.int32)
 
 
