@@ -112,8 +112,12 @@ def note_on_sequences(names: Sequence[str]) -> str | None:
     strided = all(len(set(each.tolist())) == 1 and each[0] > 1 for each in steps)
     if len(sequences) == 1 and not strided and not WORDS.search(next(iter(sequences))):
         return None
-    first = next(iter(sequences)).removeprefix("./")
+    first, count = next(iter(sequences)).removeprefix("./"), len(sequences)
+    found = f"{count} sequences ({first}…)" if count > 1 else f"one sequence ({first}…)"
+    remedy = (
+        f"'{SUGGESTED}' keeps each sequence" if count > 1 else "FILE.csv (columns file and group) keeps each stretch"
+    )
     return (
-        f"file names look like frames of {len(sequences)} sequences ({first}…), and frames of one sequence are in all "
-        f"parts: measured errors are too small; --groups '{SUGGESTED}' keeps each sequence in one part"
+        f"file names look like frames of {found}, which are much alike, and frames next to each other are in different "
+        f"parts: measured errors are too small; --groups {remedy} in one part"
     )
