@@ -43,6 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "unwatermark": {"channels": (4, 6), "fold": 1, "crop": 6},
     "upscale": {"width": 4, "blocks": 1, "crop": 3},
     "detect": {"code": 5, "widths": (20,)},
+    "segment": {"channels": (4, 6), "fold": 1},
 }
 HOW = {"epochs": 2, "batch_size": 16, "device": "cpu", "patience": None, "validation": 0.1, "test": 0.0}
 MESSAGES = {

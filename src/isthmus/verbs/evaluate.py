@@ -58,9 +58,7 @@ def evaluate(
     job = job_of(model)
     truth = job.ground_truth(truth, masks)
     if job.target and (sigma is not None or corruption is not None):
-        raise BadInput(
-            f"sigma and corruption: degrade images for restoration, and {model.about.get('recipe')} has none"
-        )
+        raise BadInput(f"sigma and corruption: are for restoration; this is a run of {model.about.get('recipe')}")
     damage = None if job.target else damage_for(model, truth, sigma, corruption)  # a target of another kind is no image
     if source is None:
         origin = model.about.get("data", {})

@@ -92,7 +92,7 @@ def segment(
         raise BadInput(f"segment: background={background}: auto, none or the number of a class is accepted")
     empty = None if background == "none" else 0 if background == "auto" else int(background)
     compare = LabelLoss(classes, loss, weights, gamma, instances == "yes", empty)
-    widths, counts = numbers(channels), numbers(blocks)
+    widths, counts = numbers(channels), numbers(blocks, 0)
     counts = counts * len(widths) if len(counts) == 1 else counts
     encoder = UNetEncoder(shape, widths, counts, fold, bias=True, plain=not residual)
     decoder = UNetDecoder(

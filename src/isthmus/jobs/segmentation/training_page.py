@@ -31,15 +31,13 @@ class HeldBack:
         low, high = self.figures.get("dice_interval", (None, None))
         interval = "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
         count, more = self.figures["images"], ""
+        several = "s" if count > 1 else ""
+        kind = f"training image{several}" if self.part == "train" else f"image{several} held back"
         if "instance_ap50" in self.figures:
             more = f", AP50 of objects {self.figures['instance_ap50']:.3f}"
-        kind = "training image" if self.part == "train" else "image held back"
         classes = ", ".join(f"{name} {of['dice']:.3f}" for name, of in list(self.figures["per_class"].items())[:9])
-        single = len(self.figures["per_class"]) == 2
-        return (
-            f"Dice without background, {count} {kind}{'s' if count > 1 and self.part == 'train' else ''}: "
-            f"{self.figures['dice']:.3f}{interval}{more}" + ("" if single else f"; {classes}")
-        )
+        listed = "" if len(self.figures["per_class"]) == 2 else f"; {classes}"
+        return f"Dice without background, {count} {kind}: {self.figures['dice']:.3f}{interval}{more}{listed}"
 
 
 def add_examples(run: Run) -> None:

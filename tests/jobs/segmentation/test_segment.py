@@ -1,0 +1,273 @@
+"""`isthmus segment`: label maps, overlays, tables and boxes of images of any size."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.discs import make_run, scene, write_set
+from PIL import Image
+
+import isthmus
+from isthmus.errors import BadInput, Note
+from isthmus.jobs.segmentation.classes import Classes
+from isthmus.jobs.segmentation.label_files import open_labels
+from isthmus.jobs.segmentation.segmenter import Segmenter, with_objects
+from isthmus.media.coco import read_coco
+from isthmus.media.photo import Photo
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_a_folder_becomes_label_maps_overlays_a_table_and_boxes(binary: Path, tmp_path: Path) -> None:
+    out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out")
+    assert {path.name for path in out.iterdir()} == {
+        *(f"{number:02d}.png" for number in range(12)),
+        "overlays",
+        "areas.csv",
+        "boxes.json",
+    }
+    found = np.stack([pixels(out / f"{number:02d}.png") for number in range(12)])
+    truth = np.stack([pixels(binary / "y" / f"{number:02d}.png") for number in range(12)])
+    assert set(np.unique(found)) == {0, 255}
+    assert (found == truth).mean() > 0.95
+    assert pixels(out / "overlays" / "00.png").shape[2] == 3
+
+
+def test_the_table_and_the_boxes_describe_the_label_maps(binary: Path, tmp_path: Path) -> None:
+    out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", min_area=0)
+    with (out / "areas.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    annotated, kinds = read_coco(out / "boxes.json")
+    assert kinds == {255: "255"}
+    for number in range(12):
+        name = f"{number:02d}.png"
+        own = [row for row in rows if row["file"] == name]
+        marked = pixels(out / name) > 0
+        image = pixels(binary / "x" / name)
+        assert sum(int(row["area"]) for row in own) == marked.sum()
+        total = sum(int(row["area"]) * float(row["mean_intensity"]) for row in own)
+        assert total / marked.sum() == pytest.approx(image[marked].mean(), rel=1e-4)
+        regions = next(one for one in annotated if one.file == name).regions
+        union = np.any([region.mask(48, 64) for region in regions], axis=0)
+        assert np.array_equal(union, marked)
+        assert [list(region.box) for region in regions] == [
+            [float(row[key]) for key in ("left", "top", "width", "height")] for row in own
+        ]
+        assert all(0.5 <= float(region.score or 0) <= 1 for region in regions)
+
+
+def test_objects_are_numbered_in_16_bits(instances: Path, tmp_path: Path) -> None:
+    out = isthmus.segment(instances / "run", instances / "x", out=tmp_path / "out")
+    counts = []
+    for number in range(12):
+        found = pixels(out / f"{number:02d}.png")
+        assert found.dtype == np.uint16
+        assert set(np.unique(found)) == set(range(int(found.max()) + 1))
+        counts.append((int(found.max()), int(pixels(instances / "y" / f"{number:02d}.png").max())))
+    assert np.mean([abs(own - true) for own, true in counts]) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((48, 64), (48, 64)),
+        ((48, 64, 1), (48, 64)),
+        ((48, 64, 3), (48, 64)),
+        ((3, 48, 64), (48, 64)),
+        ((1, 48, 64), (48, 64)),
+        ((5, 48, 64), (5, 48, 64)),
+        ((2, 3, 48, 64), (2, 48, 64)),
+    ],
+)
+def test_arrays_of_every_layout_give_their_label_maps(
+    binary: Path, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    image, _ = scene(3)
+    array = np.broadcast_to(image[..., None] if shape[-1] in (1, 3) else image, shape).copy()
+    model = isthmus.load(binary / "run")
+    labels = model.segment(array)  # type: ignore[operator]
+    assert labels.shape == expected
+    assert np.array_equal(labels.reshape(-1, 48, 64)[0], model.segment(image))  # type: ignore[operator]
+    of_tensor = model.segment(torch.from_numpy(array))  # type: ignore[operator]
+    assert isinstance(of_tensor, torch.Tensor)
+    assert np.array_equal(of_tensor.numpy(), labels)
+
+
+def test_a_file_without_out_gives_its_label_map(binary: Path) -> None:
+    file = binary / "x" / "00.png"
+    assert np.array_equal(isthmus.segment(binary / "run", file), isthmus.segment(binary / "run", pixels(file)))
+    with pytest.raises(BadInput, match="out is needed, a folder for the results"):
+        isthmus.segment(binary / "run", binary / "x")
+
+
+@pytest.mark.parametrize("kind", ["binary", "instances"])
+def test_tiles_give_the_result_of_one_pass(kind: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(kind) / "run"
+    image = np.concatenate([np.concatenate([scene(5)[0], scene(6)[0]], 1)] * 3)
+    whole, tiled = (Segmenter(run, tile=tile)(Photo(image[..., None])) for tile in (4096, 40))
+    assert np.abs(whole.probability.astype(float) - tiled.probability).max() < 2e-3  # half precision
+    assert (whole.classes == tiled.classes).mean() > 0.999
+    if kind == "instances":
+        assert whole.objects is not None
+        assert tiled.objects is not None
+        assert whole.objects.max() == tiled.objects.max() > 5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (7, 3), (33, 49)])
+def test_any_size_goes_in(binary: Path, size: tuple[int, int]) -> None:
+    image = np.full(size, 60, np.uint8)
+    assert isthmus.segment(binary / "run", image).shape == size
+
+
+def test_the_mean_over_flips_has_no_preferred_direction(binary: Path) -> None:
+    image, _ = scene(4, height=48, width=48)
+    segmenter = Segmenter(binary / "run", best=True)
+    plain = segmenter(Photo(image[..., None])).probability.astype(float)
+    turned = segmenter(Photo(np.rot90(image)[..., None].copy())).probability.astype(float)
+    assert np.abs(np.rot90(plain) - turned).max() < 2e-3
+    single = Segmenter(binary / "run")(Photo(image[..., None])).probability
+    assert np.abs(plain - single).max() > 1e-3
+
+
+def test_a_higher_threshold_marks_fewer_pixels(binary: Path) -> None:
+    image, _ = scene(1)
+    areas = [int((isthmus.segment(binary / "run", image, threshold=t) > 0).sum()) for t in (0.05, 0.5, 0.95)]
+    assert areas[0] > areas[1] > areas[2] > 0
+    with pytest.raises(BadInput, match="threshold is 1: a probability between 0 and 1"):
+        isthmus.segment(binary / "run", image, threshold=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [((0, 1), np.uint8), ((0, 128, 255), np.uint8), ((205, 420, 500), np.uint16), ((3, 7), np.uint8)],
+)
+def test_the_original_values_are_written_back(values: tuple[int, ...], dtype: Any, tmp_path: Path) -> None:
+    write_set(tmp_path, 8)
+    for path in (tmp_path / "y").iterdir():
+        parts = (pixels(path) > 0).astype(int)
+        if len(values) == 3:  # a gray square is a class of its own
+            parts[10:26, 10:26] = 2
+            image = np.where(parts == 2, 120, pixels(tmp_path / "x" / path.name))
+            Image.fromarray(image.astype(np.uint8)).save(tmp_path / "x" / path.name)
+        Image.fromarray(np.array(values)[parts].astype(dtype)).save(path)
+    make_run(tmp_path, "values", epochs=20)
+    out = isthmus.segment(tmp_path / "run", tmp_path / "x", out=tmp_path / "out")
+    expected = {0, 255} if values == (0, 1) else set(values)
+    found = np.stack([pixels(out / path.name) for path in sorted((tmp_path / "y").iterdir())])
+    truth = np.stack([pixels(path) for path in sorted((tmp_path / "y").iterdir())])
+    truth = truth * 255 if values == (0, 1) else truth
+    assert set(np.unique(found)) == expected
+    assert (found == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("format", ["png", "tiff", "coco", "labelme"])
+@pytest.mark.parametrize("kind", ["binary", "instances"])
+def test_every_format_holds_the_same_labels(
+    kind: str, format: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = request.getfixturevalue(kind)
+    out = isthmus.segment(folder / "run", folder / "x", out=tmp_path / "out", format=format, first=3)
+    plain = isthmus.segment(folder / "run", folder / "x", out=tmp_path / "plain", first=3)
+    names = [f"{number:02d}.png" for number in range(3)]
+    expected = [pixels(plain / name) for name in names]
+    if format in ("png", "tiff"):
+        found = [pixels(out / name.replace(".png", ".tif" if format == "tiff" else ".png")) for name in names]
+    else:
+        source = out / "boxes.json" if format == "coco" else out
+        labels = open_labels(source, names, folder / "x", instances=kind == "instances")
+        maps = [labels.read(name) for name in names]
+        found = [each.instances if kind == "instances" else 255 * each.classes for each in maps]  # type: ignore[misc]
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one > 0, other > 0)
+        if kind == "instances":
+            assert len(np.unique(one)) == len(np.unique(other))
+
+
+def test_with_masks_the_worst_are_first_on_a_page(binary: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", masks=binary / "y", each=rows.append)
+    page = (out / "index.html").read_text(encoding="utf-8")
+    shown = [float(text) for text in re.findall(r"\.png: Dice ([\d.]+)</figcaption>", page)]
+    assert len(shown) == 12
+    assert shown == sorted(shown)
+    assert shown[0] == pytest.approx(min(row["dice"] for row in rows), abs=1e-3)
+    figures = isthmus.evaluate(binary / "run", binary / "x", masks=binary / "y", split="all")
+    assert np.mean([row["dice"] for row in rows]) == pytest.approx(figures["dice"])
+
+
+def test_resume_keeps_results_and_completes_the_tables(binary: Path, tmp_path: Path) -> None:
+    whole = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "whole")
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["file"] == "04.png":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), pytest.warns(Note, match="4 of 12 images are done"):
+        isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", each=stop)
+    before = (tmp_path / "out" / "01.png").stat().st_mtime_ns
+    isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", resume=True)
+    assert (tmp_path / "out" / "01.png").stat().st_mtime_ns == before
+    for name in ("areas.csv", "boxes.json", "07.png", "overlays/01.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_an_existing_folder_is_refused_and_a_broken_file_named(binary: Path, tmp_path: Path) -> None:
+    write_set(tmp_path, 3)
+    (tmp_path / "x" / "01.png").write_text("no image")
+    skipped: list[str] = []
+    with pytest.warns(Note, match="1 broken of 3 files"):
+        isthmus.segment(
+            binary / "run", tmp_path / "x", out=tmp_path / "out", skip=lambda name, reason: skipped.append(name)
+        )
+    assert skipped == ["01.png"]
+    assert not (tmp_path / "out" / "01.png").exists()
+    with pytest.raises(BadInput, match="--resume continues, --force overwrites"):
+        isthmus.segment(binary / "run", tmp_path / "x", out=tmp_path / "out")
+
+
+def test_a_run_of_another_job_is_refused(tmp_path: Path) -> None:
+    run = isthmus.fit(isthmus.create("linear", shape=(1, 8, 8), code=2), np.zeros((9, 8, 8), np.uint8), quiet=True)
+    with pytest.raises(BadInput, match="is a run of linear; isthmus reconstruct uses it"):
+        isthmus.segment(run.model, np.zeros((8, 8), np.uint8))
+
+
+def test_class_numbers_agree_with_objects() -> None:
+    classes = np.array([[0, 1, 0], [2, 2, 1]], np.uint8)
+    objects = np.array([[0, 1, 1], [2, 2, 0]])
+    assert with_objects(classes, objects, 0).tolist() == [[0, 1, 1], [2, 2, 0]]
+    assert with_objects(1 - classes.clip(max=1), objects, 1).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_the_exported_file_gives_probabilities_of_the_classes(binary: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = isthmus.export(binary / "run", tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["probabilities", "code"]
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == {
+        "names": ["0", "255"],
+        "values": [0, 255],
+    }
+    image, _ = scene(2, height=40, width=72)
+    shares = session.run(["probabilities"], {"input": (image / 255).astype(np.float32)[None, None]})[0]
+    assert shares.shape == (1, 2, 40, 72)
+    assert np.allclose(shares.sum(1), 1, atol=1e-5)
+    found = Segmenter(binary / "run")(Photo(image[..., None]))
+    assert np.abs(shares[0, 1] - found.probability).max() < 2e-3
+
+
+def test_a_model_without_a_training_has_classes_by_number() -> None:
+    model = isthmus.create("segment", shape=(1, 16, 16), classes=3, channels=(8,))
+    segmenter = Segmenter(model)
+    assert segmenter.classes == Classes([0, 1, 2])
+    assert set(np.unique(isthmus.segment(model, np.zeros((16, 16), np.uint8)))) <= {0, 1, 2}
