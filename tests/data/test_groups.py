@@ -105,7 +105,7 @@ def test_faults_are_said_in_one_line(slices: Path, tmp_path: Path) -> None:
         ("patient", "no match in the file names, such as p00/p00_0.png"),
         ("p", "all files are in one group"),
         (tmp_path / "none.csv", "none.csv: cannot be read as a table of groups"),
-        (tmp_path / "gone.csv", r"gone.csv: 2 of its files are not in the data \(x.png, y.png\)"),
+        (tmp_path / "gone.csv", r"gone.csv: files that are not in the data: 2 \(x.png, y.png\)"),
         (tmp_path / "columns.csv", "has the columns name,patient; columns file and group"),
     ):
         with pytest.raises(BadInput, match=told) as caught:

@@ -90,7 +90,7 @@ def _by_table(path: Path, files: Sequence[str], skipped: Set[str]) -> dict[str, 
     if missing:
         listed = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         raise BadInput(
-            f"{path}: {len(missing)} of its files are not in the data ({listed}); relative names are accepted"
+            f"{path}: files that are not in the data: {len(missing)} ({listed}); relative names are accepted"
         )
     return found
 

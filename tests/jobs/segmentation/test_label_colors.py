@@ -94,4 +94,4 @@ def test_alpha_is_left_out_with_a_note(save, pictures: Path) -> None:
         save(np.stack([boxes(255), np.full(SIZE, 128, np.uint8)], -1), f"masks/{name}.png")
     labels = opened(pictures.parent / "masks", pictures)
     assert labels.classes.values == [0, 255]
-    assert any("3 label files have an alpha channel" in note for note in labels.notes)
+    assert any("label files with an alpha channel, which is not used: 3" in note for note in labels.notes)

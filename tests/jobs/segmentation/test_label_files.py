@@ -90,8 +90,8 @@ def test_unmatched_files_are_listed(save, pictures: Path) -> None:
         save(boxes(255), f"masks/{name}.png")
     labels = opened(pictures.parent / "masks", pictures)
     assert labels.unmatched == (["b.jpg", "c.jpg"], ["x.png", "y.png"])
-    assert any("2 pictures have no labels and are left out (b.jpg, c.jpg)" in note for note in labels.notes)
-    assert any("2 label files have no picture (x.png, y.png)" in note for note in labels.notes)
+    assert any("pictures without labels, which are left out: 2 (b.jpg, c.jpg)" in note for note in labels.notes)
+    assert any("label files without a picture: 2 (x.png, y.png)" in note for note in labels.notes)
     with pytest.raises(BadInput, match=r"b\.jpg: has no labels"):
         labels.read("b.jpg")
 

@@ -75,7 +75,7 @@ def test_coco_of_every_form(pictures: Path, tmp_path: Path, form: str) -> None:
     assert labels.classes.values == [0, 17, 3]
     assert labels.classes.names == ["background", "cell", "nucleus"]
     assert labels.unmatched == ([], ["gone.jpg"])
-    assert any("1 label files have no picture (gone.jpg)" in note for note in labels.notes)
+    assert any("label files without a picture: 1 (gone.jpg)" in note for note in labels.notes)
     found = labels.read("a.jpg")
     assert np.array_equal(labels.classes.decode(found.classes), ring * 17 + inner * 3)
     assert np.array_equal(found.instances, ring * 1 + inner * 2)
@@ -111,8 +111,8 @@ def test_coco_without_boxes_with_flat_polygons_and_boxes_alone(pictures: Path, t
     labels = opened(coco_file(tmp_path / "c.json", [one, two, flat, alone]), pictures)
     assert (labels.read("a.jpg").classes > 0).sum() == 40
     assert (labels.read("b.jpg").classes > 0).sum() == 12
-    assert any("1 annotations without an area are left out" in note for note in labels.notes)
-    assert any("1 annotations have no mask" in note for note in labels.notes)
+    assert any("annotations without an area, which are left out: 1" in note for note in labels.notes)
+    assert any("annotations without a mask, of which the full box is taken: 1" in note for note in labels.notes)
 
 
 def test_a_run_reads_categories_by_name(pictures: Path, tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ class Coco:
         kinds = {name: number for number, name in categories.items() if number != 0 or name in used}
         above = max(kinds.values(), default=0) + 1  # for a category 0, which is the number of the background
         kinds = {name: 0 if name.lower() in BACKGROUND else number or above for name, number in kinds.items()}
-        notes = [f"{path}: {flat} annotations without an area are left out"] if flat else []
-        notes += [f"{path}: {boxes} annotations have no mask: all of their box is taken"] if boxes else []
+        notes = [f"{path}: annotations without an area, which are left out: {flat}"] if flat else []
+        notes += [f"{path}: annotations without a mask, of which the full box is taken: {boxes}"] if boxes else []
         return cls(path, pictures, kinds, unused, notes)
 
     @property

@@ -137,11 +137,11 @@ def open_labels(
     without = sorted(set(images) - set(matched) - labels_among(opened, folder))
     notes = found.notes(known)
     for names, said in (
-        (without, "pictures have no labels and are left out"),
-        (opened.unused, "label files have no picture"),
+        (without, "pictures without labels, which are left out"),
+        (opened.unused, "label files without a picture"),
     ):
         if names:
-            notes.append(f"{source}: {len(names)} {said} ({listed(names)})")
+            notes.append(f"{source}: {said}: {len(names)} ({listed(names)})")
     return Labels(
         opened,
         folder,

@@ -175,7 +175,7 @@ class Scan:
         """Sentences for the user about these files."""
         notes = list(self.source.notes)
         if count := sum(file.alpha for file in self.files):
-            notes.append(f"{self.shown}: {count} label files have an alpha channel, which is not used")
+            notes.append(f"{self.shown}: label files with an alpha channel, which is not used: {count}")
         others = [value for value in known.values if value != 255]
         numbered = others == list(range(len(others))) or known.palette
         if self.given is None and self.kind == "values" and 255 in known.values and len(others) > 1 and numbered:
