@@ -1,4 +1,4 @@
-"""Isthmus: autoencoders to denoise, inpaint, upscale, detect anomalies, embed and generate.
+"""Isthmus: autoencoders to denoise, inpaint, upscale, detect anomalies, segment, embed and generate.
 
 Every model computes
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from isthmus.jobs.restoration.restore import inpaint as inpaint
     from isthmus.jobs.restoration.restore import unwatermark as unwatermark
     from isthmus.jobs.restoration.restore import upscale as upscale
+    from isthmus.jobs.segmentation.segment import segment as segment
     from isthmus.recipes import create as create
     from isthmus.training import Run as Run
     from isthmus.training.fit import fit as fit
