@@ -10,6 +10,7 @@ import atexit
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -120,6 +121,12 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: the most that glibc accepts
         mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+
+
+def connected() -> bool:
+    """Whether this process belongs to a process group; without importing torch."""
+    group: Any = sys.modules.get("torch.distributed")
+    return group is not None and group.is_available() and group.is_initialized()
 
 
 def disconnect() -> None:

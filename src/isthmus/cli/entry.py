@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from isthmus.cli.threads import yield_busy_cores
-from isthmus.distributed import ProcessLost, first_rank
+from isthmus.distributed import ProcessLost, connected, first_rank
 from isthmus.errors import IsthmusError, Note
 from isthmus.files import OUTPUT_BEGAN
 
@@ -47,7 +47,18 @@ def main(arguments: list[str] | None = None) -> None:
         code = _report(error)
     if code == STOPPED:
         _say_stopped(given)
+        if connected():
+            _exit_at_once(code)
     sys.exit(code)
+
+
+def _exit_at_once(code: int) -> None:
+    """End a stopped rank: at the usual exit, threads of a process group whose other ranks have ended may abort it with
+    a message of C++."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _end_at_once(given: list[str]) -> None:
