@@ -53,6 +53,8 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 	$(PYTHON) -m venv .peers/restoration
 	.peers/restoration/bin/python -m pip install --quiet bm3d==4.0.3 bm4d==4.2.5 opencv-python-headless==5.0.0.93 \
 		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/segmentation \
+		segmentation-models-pytorch==0.6.0 torchvision==0.28.0 timm==1.0.31 huggingface-hub==2.4.0 tqdm==4.70.1 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hours on two cores)
 	$(BIN)/python benchmarks/overlap.py
@@ -63,6 +65,7 @@ bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hou
 	$(BIN)/python benchmarks/restoration.py
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/defaults.py
+	$(BIN)/python benchmarks/segmentation.py
 	$(MAKE) tables
 
 tables: $(READY)  ## write docs/results.md and the figures of the README
