@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 REACH = 1  # pixels; a border pixel has two objects in its square of 2 · REACH + 1 pixels
-CORE, PEAK = 0.1, 0.45  # distance minus border above which pixels are a core, and of its highest pixel
+CORE, PEAK = 0.2, 0.4  # distance minus border above which pixels are a core, and of its highest pixel
 W0, SIGMA = 10.0, 5.0  # of the weights in Ronneberger et al. 2015, σ in pixels
 NEGLIGIBLE = 4.0  # in σ: d1 + d2 above which a weight is below exp(−8) · w0
 

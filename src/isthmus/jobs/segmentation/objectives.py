@@ -15,6 +15,7 @@ from isthmus.registry import register
 
 LOSSES = ("ce+dice", "ce", "dice", "focal", "focal+dice")
 EXTRA = 2  # channels of instances beside the classes: border and distance
+BORDER, DISTANCE = 20.0, 3.0  # factors of a border pixel, of which there are few in a thousand, and of the distance
 FULL = 255  # the stored distance of the center of an object
 
 
@@ -26,7 +27,7 @@ class LabelLoss(Objective):
     its labeled pixels: Milletari et al. 2016), focal (−(1 − p)^gamma log p: Lin et al. 2017), or a sum. class_weights:
     K factors of the cross-entropy. background: its class; None without one. instances: y and target have two channels
     more, the border between objects (0 or 1) and the distance to the edge of the object (0..255), learned by
-    cross-entropy and by absolute error.
+    cross-entropy, border pixels counting BORDER times, and by DISTANCE times the absolute error.
 
     `mean` and `picture` are probabilities of the classes, and of border and distance as shares. Raises BadInput for an
     unknown loss, fewer than two classes, and another number of weights.
@@ -72,11 +73,10 @@ class LabelLoss(Objective):
             total = total + dice_loss(logs.exp(), labels, known, self.background)
         if self.instances:
             border, distance = y[:, self.classes], y[:, self.classes + 1]
-            known_border, far = known.float(), target[:, 2].float() / FULL
-            total = total + F.binary_cross_entropy_with_logits(
-                border, target[:, 1].float().clamp(0, 1), known_border, reduction="none"
-            ).flatten(1).sum(1)
-            total = total + ((torch.sigmoid(distance) - far).abs() * known_border).flatten(1).sum(1)
+            edge, far = target[:, 1].float().clamp(0, 1), target[:, 2].float() / FULL
+            nats = F.binary_cross_entropy_with_logits(border, edge, 1 + (BORDER - 1) * edge, reduction="none")
+            away = (torch.sigmoid(distance) - far).abs()
+            total = total + ((nats + DISTANCE * away) * known).flatten(1).sum(1)
         return total
 
     def mean(self, y: Tensor) -> Tensor:
