@@ -18,7 +18,7 @@ from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI, divided, linked
 from segmenting.training import UNet2015, fitted, has_smp, regions, rgb, smp_unet, trained
 
-EPOCHS = 10
+EPOCHS = 6
 KEYS = ("dice", "dice_interval", "iou", "instance_jaccard50", "instance_ap50", "rand_error")
 PEERS: dict[str, tuple[Callable[[int, int], Any], float]] = {  # network, learning rate
     "U-Net of 2015, a quarter of its width": (UNet2015, 1e-3),
