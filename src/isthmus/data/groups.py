@@ -13,10 +13,10 @@ import numpy as np
 
 from isthmus.data.base import Data, Numbered
 from isthmus.data.pairs import without_suffix
+from isthmus.data.split import image_of
 from isthmus.errors import BadInput
 
 FEW = 3  # groups from which on each part gets one
-PATCH = re.compile(r"#\d+,\d+$")
 FRAME = re.compile(r"^(.*?)[-_ .]*(\d+)$")  # of a file's name without its suffix: film and number
 FRAMES = 3  # numbered files of a name, on average, that look like a sequence
 WORDS = re.compile(r"(frame|slice|film|video|seq|stack)", re.IGNORECASE)  # of one sequence alone
@@ -32,7 +32,7 @@ def with_groups(data: Data, groups: str | Path) -> Data:
     """
     if isinstance(data.names, Numbered):
         raise BadInput(f"groups={groups}: items have no file names; a folder of files is accepted")
-    files = [PATCH.sub("", name) for name in data.names]
+    files = [image_of(name) for name in data.names]
     skipped = {name for name, _ in data.skipped}
     table = str(groups).lower().endswith(".csv")
     of = _by_table(Path(groups), files, skipped) if table else _by_name(str(groups), files)
@@ -100,7 +100,7 @@ def note_on_sequences(names: Sequence[str]) -> str | None:
 
     That is: numbered files of several names, or numbers in equal steps above 1, or a name such as frame_0001.
     """
-    files = [PurePosixPath(name) for name in dict.fromkeys(PATCH.sub("", name) for name in names)]
+    files = [PurePosixPath(name) for name in dict.fromkeys(map(image_of, names))]
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for path in files:
         if match := FRAME.match(path.stem):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from isthmus.data.base import Data, Numbered, kind_of_item
+from isthmus.data.split import PATCH
 from isthmus.errors import BadInput
 from isthmus.fields import NEAREST, ends_of
 from isthmus.media.file_content import has_no_suffix
@@ -69,6 +69,6 @@ def without_suffix(name: str) -> str:
 
     A patch keeps its position: a.jpg#0,64 -> a#0,64. The name of a DICOM may be a number with dots, without a suffix.
     """
-    patch = re.search(r"#\d+,\d+$", name)
+    patch = PATCH.search(name)
     file, position = (name[: patch.start()], patch[0]) if patch else (name, "")
     return (file if has_no_suffix(file) else str(PurePosixPath(file).with_suffix(""))) + position

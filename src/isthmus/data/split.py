@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from isthmus.data.base import Data, Numbered
 from isthmus.errors import BadInput
 
+PATCH = re.compile(r"#\d+,\d+$")  # top and left in the name of a patch, a.png#0,64
 MANY_SHARDS = 10  # from which on full shards are held out instead of single items
 
 
@@ -55,6 +57,11 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     return _sorted(train[~held], train[held], tests)
 
 
+def image_of(name: str) -> str:
+    """The name of the image of a patch; any other name unchanged."""
+    return PATCH.sub("", name)
+
+
 def shards_of(data: Data) -> np.ndarray | None:
     """The number of the shard of each item; None for a set that is not of shards."""
     starts = getattr(data.items, "starts", None)
@@ -94,7 +101,8 @@ def record_parts(data: Data, parts: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The index arrays that `record_parts` wrote, without items that are missing now."""
+    """The index arrays that `record_parts` wrote, without items that are missing now; of patches their images, if these
+    are the items."""
     row_of = {} if isinstance(data.names, Numbered) else {name: row for row, name in enumerate(data.names)}
     parts = {}
     for part, kept in recorded.items():
@@ -103,7 +111,8 @@ def read_parts(data: Data, recorded: Mapping[str, Any]) -> dict[str, np.ndarray]
             runs = [np.arange(first, min(last + 1, len(data))) for first, last in ends]
             rows: Any = np.concatenate(runs) if runs else []
         else:
-            rows = [row_of[name] for name in kept if name in row_of]
+            names = kept if any(name in row_of for name in kept) else dict.fromkeys(map(image_of, kept))
+            rows = [row_of[name] for name in names if name in row_of]
         parts[part] = np.array(rows, dtype=np.int64)
     return parts
 

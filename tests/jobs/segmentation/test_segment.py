@@ -222,6 +222,14 @@ def test_resume_keeps_results_and_completes_the_tables(binary: Path, tmp_path: P
         assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_a_split_is_that_of_the_training(binary: Path, tmp_path: Path) -> None:
+    parts = json.loads((binary / "run" / "parts.json").read_text(encoding="utf-8"))
+    out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", split="validation", overlays=False)
+    expected = {name.partition("#")[0] for name in parts["validation"]}
+    assert {path.name for path in out.glob("*.png")} == expected
+    assert len(expected) == 2
+
+
 def test_an_existing_folder_is_refused_and_a_broken_file_named(binary: Path, tmp_path: Path) -> None:
     write_set(tmp_path, 3)
     (tmp_path / "x" / "01.png").write_text("no image")

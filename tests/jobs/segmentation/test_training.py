@@ -133,6 +133,18 @@ def test_images_without_a_mask_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert "03.png" not in (run / "parts.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("size", [None, 64])
+def test_a_truncated_image_is_left_out_with_a_note(size: int | None, tmp_path: Path) -> None:
+    write_set(tmp_path, 5)
+    path = tmp_path / "x" / "02.png"
+    path.write_bytes(path.read_bytes()[:-400])
+    how = {"epochs": 0.1} | ({} if size is None else {"size": size})
+    with pytest.warns(Note, match=r"1 broken of \d+ files skipped: 02\.png"):
+        run = make_run(tmp_path, "binary", **how)
+    assert "02.png" not in (run / "parts.json").read_text(encoding="utf-8")
+    assert config(run)["about"]["data"]["pictures"] == 4
+
+
 def test_masks_in_the_folder_of_the_images_are_found(tmp_path: Path) -> None:
     write_set(tmp_path, 4)
     for path in (tmp_path / "y").iterdir():

@@ -9,6 +9,7 @@ from typing import Any
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
+from isthmus.data.split import image_of
 from isthmus.errors import BadInput, unknown
 from isthmus.inference.inputs import skipped_files, warn_skipped
 from isthmus.jobs.segmentation.comparison import add_to
@@ -77,7 +78,7 @@ def recorded_images(model: Autoencoder) -> dict[str, set[str]]:
     if model.path is None or not (model.path / store.PARTS).is_file():
         return {}
     parts = store.read_json(model.path / store.PARTS)
-    return {part: {name.rpartition("#")[0] for name in names} for part, names in parts.items()}
+    return {part: set(map(image_of, names)) for part, names in parts.items()}
 
 
 def is_trained_on(model: Autoencoder, folder: Path) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from isthmus.data import MEMORY_BUDGET
+from isthmus.data.decoding import reason_of
+from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.instances import border_and_distance, touching_weights
 from isthmus.jobs.segmentation.label_files import LabelMap, Labels
 from isthmus.jobs.segmentation.objects import regions_of_classes
@@ -47,16 +49,21 @@ class Patches:
         each = self.size**2 * (self.channels * (2 if self.deep else 1) + self.planes + 2 * (self.touching > 0))
         return choice.positions(MEMORY_BUDGET // each)
 
-    def read(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """(N×C×S×S uint8 or uint16, N×planes×S×S uint8, weights N×1×S×S float16) of positions, ascending by image."""
+    def read(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[int, str]]:
+        """(N×C×S×S uint8 or uint16, N×planes×S×S uint8, weights N×1×S×S float16) of positions, ascending by image; and
+        the reasons why images cannot be read, whose patches hold no values."""
         items = np.empty((len(positions), self.channels, self.size, self.size), np.uint16 if self.deep else np.uint8)
         targets = np.empty((len(positions), self.planes, self.size, self.size), np.uint8)
         weights = np.empty((len(positions), 1, self.size, self.size), np.float16) if self.touching > 0 else None
-        edges = np.searchsorted(positions[:, 0], np.arange(len(self.names) + 1))
+        edges, broken = np.searchsorted(positions[:, 0], np.arange(len(self.names) + 1)), dict[int, str]()
         for image, name in enumerate(self.names):
             if edges[image] == edges[image + 1]:
                 continue
-            planes = planes_of(read_photo(self.folder / name), self.channels, name)
+            try:
+                planes = planes_of(read_photo(self.folder / name), self.channels, name)
+            except BadInput as error:
+                broken[image] = reason_of(error, self.folder / name)
+                continue
             stored = to_stored(planes, range_of(planes, self.normalize), self.deep)
             labels = self.labels.read(name, planes.shape[1:])  # type: ignore[arg-type]
             target = target_of(labels, self.planes)
@@ -66,7 +73,7 @@ class Patches:
                 targets[row] = self.cut(target, positions[row, 1:], mirror=False)
                 if weights is not None and weight is not None:
                     weights[row] = self.cut(weight, positions[row, 1:], mirror=True)
-        return items, targets, weights
+        return items, targets, weights, broken
 
     def weight_of(self, labels: LabelMap) -> np.ndarray:
         """1×H×W: the weights of the pixels of an image."""

@@ -44,7 +44,14 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
     deep = any(header.deep or header.units for header in headers)
     patches = Patches(folder, labels, channels, normalize, size, deep, float(keys.get("touching", 0)))
     positions = patches.choose(kept, headers)
-    items, targets, weights = patches.read(positions)
+    items, targets, weights, broken = patches.read(positions)
+    skipped |= {kept[index]: reason for index, reason in broken.items()}
+    if broken:
+        rows = np.flatnonzero(~np.isin(positions[:, 0], list(broken)))
+        if not len(rows):
+            raise BadInput(f"{folder}: no image with a mask can be read ({'; '.join(list(skipped.values())[:3])})")
+        positions, items, targets = positions[rows], items[rows], targets[rows]
+        weights = None if weights is None else weights[rows]
     files = [kept[index] for index in positions[:, 0]]
     source = {
         "kind": "folder",
@@ -54,7 +61,7 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
         "size": [size, size],
         "gray": channels == 1,
         "cut": size,
-        "pictures": len(kept),
+        "pictures": len(kept) - len(broken),
         "truth": {"path": str(Path(truth).resolve()) if truth is not None else None},
         "labels": {"classes": labels.classes.state(), "instances": labels.has_instances},
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import store
+from isthmus.data.split import image_of
 from isthmus.jobs.segmentation.comparison import Worst, add_to
 from isthmus.jobs.segmentation.evaluate import compared
 from isthmus.jobs.segmentation.label_files import open_labels
@@ -45,7 +46,7 @@ def add_examples(run: Run) -> None:
     if run.path is None or not run.history:
         return
     part = next(name for name in ("validation", "train") if len(run.parts[name]))
-    names = sorted({run.data.names[row].rpartition("#")[0] for row in run.parts[part]})[:MOST]
+    names = sorted({image_of(run.data.names[row]) for row in run.parts[part]})[:MOST]
     segmenter, source = Segmenter(run.model), run.data.source
     folder, instances = Path(source["path"]), segmenter.objective.instances
     labels = open_labels(
