@@ -32,6 +32,39 @@ def print_lines(facts: Mapping[str, Any]) -> None:
             print(f"{name:<{width}}  {shown}")
 
 
+class Images:
+    """The metrics of each image of a verb, and its skipped files; `options` passes both to the verb."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.skipped: list[dict[str, str]] = []
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {
+            "each": self.rows.append,
+            "skip": lambda name, reason: self.skipped.append({"file": name, "reason": reason}),
+        }
+
+    def print(self, out: Path, json: bool, closing: str) -> None:
+        """Lines for one image; for several a table and the means, or one JSON object; seconds are summed."""
+        rows = self.rows  # none if --resume had nothing left to do
+        numbers = {
+            key: [row[key] for row in rows if isinstance(row.get(key), float)] for row in rows[:1] for key in row
+        }
+        means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
+        means |= {"seconds": sum(numbers.get("seconds", []))}
+        if json:
+            print_json({"out": str(out), "pictures": len(rows), **means, "files": rows, "skipped": self.skipped})
+            return
+        if len(rows) == 1:
+            print_lines(rows[0])
+        elif rows:
+            print_table(rows)
+            print_lines({"pictures": len(rows), **means})
+        print_closing(closing)
+
+
 def in_words(values: list[Any]) -> str:
     """A shape as 3×32×32, an interval of floats as 0.89 to 0.91."""
     from isthmus.report import number

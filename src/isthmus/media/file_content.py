@@ -153,7 +153,7 @@ def states_its_white(head: bytes) -> bool:
 
 
 def kind_of(head: bytes, name: Path | str) -> str:
-    """How the pixels of a file are read: dicom, tiff, npy, png or ppm (color of more than 8 bits), or pillow."""
+    """The reader of the pixels of a file: dicom, tiff, npy, png or ppm (color of more than 8 bits), or pillow."""
     if starts_as_dicom(head, name):
         return "dicom"
     if head[:4] in TIFF:

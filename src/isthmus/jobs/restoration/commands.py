@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.app import Device, First, Force, Json, Split, app, with_options
-from isthmus.cli.output import print_closing, print_json, print_lines, print_table
+from isthmus.cli.output import Images
 from isthmus.inference.mask_regions import MIN_PROBABILITY
 
 Input = Annotated[
@@ -86,26 +86,9 @@ def run(verb: str, *, source: list[str], out: Path, options: dict[str, Any], **o
     """
     from isthmus.jobs.restoration import restore
 
-    json, rows = options.pop("json"), list[dict[str, Any]]()
-    skipped: list[dict[str, str]] = []
-
-    def skip(name: str, reason: str) -> None:
-        skipped.append({"file": name, "reason": reason})
-
-    getattr(restore, verb)(source, out=out, each=rows.append, skip=skip, **own, **options)
-    keys = rows[0] if rows else []  # no rows if --resume had nothing left to do
-    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for key in keys}
-    means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
-    means |= {"seconds": sum(numbers.get("seconds", []))}
-    if json:
-        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows, "skipped": skipped})
-        return
-    if len(rows) == 1:
-        print_lines(rows[0])
-    elif rows:
-        print_table(rows)
-        print_lines({"pictures": len(rows), **means})
-    print_closing(f"Written: {out}")
+    json, images = options.pop("json"), Images()
+    getattr(restore, verb)(source, out=out, **images.options, **own, **options)
+    images.print(out, json, f"Written: {out}")
 
 
 @app.command()

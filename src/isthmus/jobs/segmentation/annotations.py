@@ -1,4 +1,4 @@
-"""What the readers of COCO and LabelMe share: pictures found by name, and label maps painted object by object."""
+"""Helpers of the readers of COCO and LabelMe: pictures found by name, and label maps painted object by object."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.app import Device, First, Force, InputNames, Json, RunPath, Split, app
-from isthmus.cli.output import print_closing, print_json, print_lines, print_table
+from isthmus.cli.output import Images
 
 FolderOut = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="folder for label maps, overlays/, areas.csv and boxes.json")
@@ -53,27 +53,9 @@ def segment(
     """
     from isthmus.jobs.segmentation.segment import segment as segment_images
 
-    rows, skipped = list[dict[str, Any]](), list[dict[str, str]]()
+    images = Images()
     options: dict[str, Any] = {"best": best, "threshold": threshold, "min_area": min_area, "overlays": overlays}
     options |= {"format": format, "split": split, "first": first, "force": force, "resume": resume, "device": device}
     names = source[0] if len(source) == 1 else source
-    segment_images(
-        run,
-        names,
-        out=out,
-        masks=masks,
-        each=rows.append,
-        skip=lambda name, reason: skipped.append({"file": name, "reason": reason}),
-        **options,
-    )
-    numbers = {key: [row[key] for row in rows if isinstance(row.get(key), float)] for row in rows[:1] for key in row}
-    means = {key: sum(values) / len(values) for key, values in numbers.items() if values}
-    if json:
-        print_json({"out": str(out), "pictures": len(rows), **means, "files": rows, "skipped": skipped})
-        return
-    if len(rows) == 1:
-        print_lines(rows[0])
-    elif rows:
-        print_table(rows)
-        print_lines({"pictures": len(rows), **means})
-    print_closing(f"Written: {out}/areas.csv, boxes.json" + (", index.html" if masks else ""))
+    segment_images(run, names, out=out, masks=masks, **images.options, **options)
+    images.print(out, json, f"Written: {out}/areas.csv, boxes.json" + (", index.html" if masks else ""))

@@ -87,7 +87,7 @@ class PatchChoice:
         return shuffled[index]
 
     def wanted(self, counts: np.ndarray, total: int) -> Sequence[int]:
-        """How many patches each class lacks, so that it is in its share of all patches afterwards."""
+        """The number of patches that each class lacks to be in its share of all patches afterwards."""
         present = [bool(spots) for spots in self.spots]
         rare = [number for number in self.foreground if present[number] and counts[number] < OFTEN * total]
         if not rare:

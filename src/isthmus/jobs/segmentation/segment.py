@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -115,6 +116,7 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
     kinds |= {"labelme": Kind(".json", write_outlines)} if format == "labelme" else {}
 
     def apply(photo: Photo, name: str) -> Result:
+        start = time.perf_counter()
         found = segmenter(photo, name)
         numbers = regions_of_classes(found.classes, background) if found.objects is None else found.objects
         measured = measure(numbers, found.classes, photo.pixels, background)
@@ -135,6 +137,7 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
             write = partial(write_classes, classes=found.classes, known=classes, source=path)
         else:
             write = partial(write_instances, instances=found.objects, source=path)
+        figures["seconds"] = time.perf_counter() - start
         outputs = {"overlay": drawn, "labelme": (name, labels, classes)}
         return Result(Photo(found.classes[..., None]), figures, outputs, write=write)
 
