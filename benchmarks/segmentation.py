@@ -3,8 +3,8 @@
     python benchmarks/segmentation.py [outlines | nuclei | noisy | tiling | membranes | tiles | pretraining] ...
 
 Trainings are the recipe `segment` with its defaults, of a fixed number of epochs or steps; other networks get the same
-patches and the same seconds of processor time. Runs and finished rows stay in runs/segmentation, so a stopped part
-continues where it was. Each part writes results/segmentation-PART.json. segmentation_models.pytorch is in
+patches and the same seconds of processor time. Finished runs and rows stay in runs/segmentation, so a stopped part
+continues with the next one. Each part writes results/segmentation-PART.json. segmentation_models.pytorch is in
 .peers/segmentation (`make bench-peers`); without it its row is left out.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from segmentation_tables import SEGMENTATION
 from speed_tables import DIFFERENT, GPU, SPEED
 from table_writer import NONE, Contest, Lines, Pivot, Row, Rows, Table, put
 
@@ -186,7 +187,6 @@ PROMISE = Pivot(  # the bound on the false-positive rate and the measured rate, 
     lambda score: f"`{score}`".replace(", trained anew`", "`, retrained"),
 )
 
-
 TABLES: dict[str, Table | Pivot] = {
     "types": TYPES,
     "defaults": DEFAULTS,
@@ -194,6 +194,7 @@ TABLES: dict[str, Table | Pivot] = {
     "alone": ALONE,
     "anomaly": ANOMALY,
     "promise": PROMISE,
+    "segmentation": SEGMENTATION,
     "speed": SPEED,
 }
 CHOSEN = (  # the start of a row's title, in the order of README.md

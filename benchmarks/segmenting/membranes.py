@@ -18,7 +18,7 @@ from segmenting.rows import Part, Row
 from segmenting.sets import MEMBRANES, folds, linked
 from segmenting.training import trained
 
-SLICES, EPOCHS = 30, 30
+SLICES, EPOCHS = 30, 16
 THRESHOLDS = np.arange(0.3, 0.96, 0.05)  # of the probability of a cell's interior
 CONVENTION = (
     "rand_error: adapted Rand error (scikit-image's) of the connected regions of the cells' interior (4 neighbors), "

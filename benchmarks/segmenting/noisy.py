@@ -48,12 +48,12 @@ def noisy_nuclei() -> None:
     segmenter = Segmenter(run_of_nuclei())
     for sigma in SIGMAS:
         images = [noisy(rgb(NUCLEI / "images" / name), sigma, i) for i, name in enumerate(names)]
-        part.row(lambda images=images: figures_of(segmenter, images, names), sigma=sigma, input="as it is")
+        part.row(lambda images=images: figures_of(segmenter, images, names), sigma=sigma, model="segment")
         if sigma:
             part.row(
                 lambda images=images: figures_of(segmenter, list(map(isthmus.denoise, images)), names),
                 sigma=sigma,
-                input="after `denoise`",
+                model="denoise, then segment",
             )
     part.end(
         f"the {len(names)} test images of segmentation-nuclei, as RGB, with Gaussian noise of σ (of 255), seeded by "

@@ -16,9 +16,9 @@ from isthmus.metrics.segmentation import SegmentationScores
 from segmentation_baselines import otsu_watershed
 from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI, divided, linked
-from segmenting.training import UNet2015, fitted, has_smp, regions, rgb, smp_unet, trained
+from segmenting.training import UNet2015, fitted, has_smp, regions, rgb, seconds_of, smp_unet, trained
 
-EPOCHS = 6
+RUN, EPOCHS = "nuclei-run", 6
 KEYS = ("dice", "dice_interval", "iou", "instance_jaccard50", "instance_ap50", "rand_error")
 PEERS: dict[str, tuple[Callable[[int, int], Any], float]] = {  # network, learning rate
     "U-Net of 2015, a quarter of its width": (UNet2015, 1e-3),
@@ -41,7 +41,7 @@ def folders(top: Path, names: list[str]) -> tuple[Path, Path]:
 def run_of_nuclei() -> Path:
     """The run that the parts on nuclei share."""
     with tempfile.TemporaryDirectory() as folder:
-        return trained("nuclei-run", *folders(Path(folder), split()[0]), epochs=EPOCHS)
+        return trained(RUN, *folders(Path(folder), split()[0]), epochs=EPOCHS)
 
 
 def truth_of(name: str) -> np.ndarray:
@@ -70,12 +70,12 @@ def nuclei() -> None:
         run = run_of_nuclei()
         with tempfile.TemporaryDirectory() as folder:
             images, masks = folders(Path(folder), test)
-            return chosen(isthmus.evaluate(run, images, masks=masks))
+            return {"training_seconds": seconds_of(RUN)} | chosen(isthmus.evaluate(run, images, masks=masks))
 
-    seconds = part.row(ours, model="isthmus segment")["cpu_seconds"]
+    part.row(ours, model="isthmus segment")
     for name, (make, lr) in PEERS.items():
         if make is not smp_unet or has_smp():
-            part.row(lambda make=make, lr=lr: peer(make, lr, seconds, train, test), model=name)
+            part.row(lambda make=make, lr=lr: peer(make, lr, train, test), model=name)
     part.end(
         f"dsb2018_256, 334 images, all fluorescence; {len(train)} for training and {len(test)} for the test (seed 0); "
         f"`segment` with its defaults for {EPOCHS} epochs in bf16-mixed; other networks on the same patches, with the "
@@ -86,12 +86,12 @@ def nuclei() -> None:
     )
 
 
-def peer(make: Callable[[int, int], Any], lr: float, seconds: float, train: list[str], test: list[str]) -> Row:
+def peer(make: Callable[[int, int], Any], lr: float, train: list[str], test: list[str]) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        predict = fitted(make, *folders(Path(folder), train), seconds, lr)
+        predict = fitted(make, *folders(Path(folder), train), seconds_of(RUN), lr)
 
     def find(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         probability = predict(image)
         return regions(probability), probability[1]
 
-    return figures_of(find, test)
+    return {"training_seconds": seconds_of(RUN)} | figures_of(find, test)

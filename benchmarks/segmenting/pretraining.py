@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import isthmus
 from isthmus.jobs.segmentation.segmenter import Segmenter
 from segmenting.membranes import SLICES, figures_of, run_of_fold
-from segmenting.rows import RUNS, Part, Row
+from segmenting.rows import Part, Row
 from segmenting.sets import MEMBRANES, folds, linked
-from segmenting.training import PRECISION
+from segmenting.training import ALIKE, finished
 
-LABELED, SEEDS = {2: 40, 5: 16}, (0,)  # LABELED: slices, and epochs of `segment`: about 250 steps
+LABELED, SEEDS = {2: 20, 5: 8}, (0,)  # LABELED: slices, and epochs of `segment`: about 250 steps
 FIRST_EPOCHS, SIGMA = 4, "0-55"  # of `denoise`
 STARTS = ("scratch", "denoise")
 NETWORK: dict[str, Any] = {"channels": (32, 64, 128, 192), "fold": 2}  # those of `segment`
@@ -22,17 +23,13 @@ NETWORK: dict[str, Any] = {"channels": (32, 64, 128, 192), "fold": 2}  # those o
 
 def first_run(fold: int, train: list[int]) -> Path:
     """`denoise` on the slices outside of the fold and the 30 of the test set, all without labels."""
-    out = RUNS / f"pretraining-denoise-{fold}"
-    if not (out / "metrics.json").exists():
-        files = [MEMBRANES / "image" / f"{row}.png" for row in train]
-        others = sorted((MEMBRANES.parent / "test").glob("*.png"))
-        names = [*(file.name for file in files), *(f"test-{file.name}" for file in others)]
-        images = RUNS / f"pretraining-images-{fold}"
-        if not images.exists():
-            linked([*files, *others], images, names)
-        keys = NETWORK | {"sigma": SIGMA, "epochs": FIRST_EPOCHS, "precision": PRECISION, "quiet": True}
-        isthmus.train("denoise", images, out=out, resume=out.exists(), **keys)
-    return out
+    files = [MEMBRANES / "image" / f"{row}.png" for row in train]
+    others = sorted((MEMBRANES.parent / "test").glob("*.png"))
+    names = [*(file.name for file in files), *(f"test-{file.name}" for file in others)]
+    keys = NETWORK | ALIKE | {"sigma": SIGMA, "epochs": FIRST_EPOCHS}
+    with tempfile.TemporaryDirectory() as folder:
+        images = linked([*files, *others], Path(folder) / "images", names)
+        return finished(f"pretraining-denoise-{fold}", lambda out: isthmus.train("denoise", images, out=out, **keys))
 
 
 def pretraining() -> None:
@@ -58,7 +55,7 @@ def pretraining() -> None:
             part.row(one, start=start, labeled=labeled, fold=number, seed=seed)
     gains = [gain(part.rows, start, labeled) for start in STARTS if start != "scratch" for labeled in LABELED]
     part.end(
-        f"isbi2012_em, 2 and 5 labeled slices of five contiguous folds, seeds {SEEDS}; `segment` for 40 and 16 "
+        f"isbi2012_em, 2 and 5 labeled slices of five contiguous folds, seeds {SEEDS}; `segment` for 20 and 8 "
         f"epochs, about 250 steps, from scratch, and from the weights of `denoise` (σ {SIGMA}) of the same network, "
         f"trained for {FIRST_EPOCHS} epochs without labels on the slices outside of the fold and the 30 of the test "
         "set, in bf16-mixed; the last weights are kept; the threshold is chosen on the labeled slices; gain: mean over "

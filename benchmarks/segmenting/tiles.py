@@ -16,9 +16,9 @@ from isthmus.metrics.segmentation import SegmentationScores
 from segmentation_baselines import otsu
 from segmenting.rows import Part, Row
 from segmenting.sets import DEFECTS, TILES, divided, linked
-from segmenting.training import UNet2015, fitted, trained
+from segmenting.training import UNet2015, fitted, seconds_of, trained
 
-EPOCHS, FREE = 8, 60
+RUN, EPOCHS, FREE = "tiles-run", 1.5, 60
 NAMES = ("ground", *(kind.removeprefix("MT_").lower() for kind in DEFECTS))
 Pairs = list[tuple[Path, int]]  # image, class of its mask
 
@@ -73,17 +73,21 @@ def tiles() -> None:
 
     def ours() -> Row:
         with tempfile.TemporaryDirectory() as folder:
-            segmenter = Segmenter(trained("tiles-run", *folders(Path(folder), train), epochs=EPOCHS))
-        return figures_of(lambda path: segmenter(read_photo(path)).classes, test)
+            segmenter = Segmenter(trained(RUN, *folders(Path(folder), train), epochs=EPOCHS))
+        return {"training_seconds": seconds_of(RUN)} | figures_of(
+            lambda path: segmenter(read_photo(path)).classes, test
+        )
 
     def peer() -> Row:
         with tempfile.TemporaryDirectory() as folder:
-            predict = fitted(UNet2015, *folders(Path(folder), train), seconds, 1e-3)
+            predict = fitted(UNet2015, *folders(Path(folder), train), seconds_of(RUN), 1e-3)
         gray = lambda path: np.asarray(Image.open(path).convert("L"))  # noqa: E731
-        return figures_of(lambda path: predict(gray(path)).argmax(0).astype(np.uint8), test)
+        return {"training_seconds": seconds_of(RUN)} | figures_of(
+            lambda path: predict(gray(path)).argmax(0).astype(np.uint8), test
+        )
 
     part.row(baseline, model="Otsu, any defect")
-    seconds = part.row(ours, model="isthmus segment")["cpu_seconds"]
+    part.row(ours, model="isthmus segment")
     part.row(peer, model="U-Net of 2015, a quarter of its width")
     part.end(
         f"magnetic_tile, five kinds of defect and the ground as six classes, with {FREE} tiles without a defect; "

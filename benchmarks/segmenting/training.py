@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,16 +29,33 @@ SQUARE, BATCH = 128, 8  # of the patches, as in the recipe
 TOUCHING = 10.0  # the weight of the pixels between touching objects in Ronneberger et al. 2015
 PRECISION = "bf16-mixed"  # of all trainings: about 1.7 times as fast as float32 on processors with AVX512-BF16
 PEERS = Path(__file__).parents[2] / ".peers/segmentation"
+ALIKE: dict[str, Any] = {"precision": PRECISION, "quiet": True, "seed": 0}
 MULTIPLE = 32  # of pixels: the sides that five stages take
 
 
 def trained(name: str, images: Path, masks: Path, **keys: Any) -> Path:
     """A run of the recipe `segment`; one that an earlier start has finished is kept."""
+    return finished(name, lambda out: isthmus.train("segment", images, masks=masks, out=out, **ALIKE | keys))
+
+
+def finished(name: str, train: Callable[[Path], Any]) -> Path:
+    """The run folder that `train` fills, unless it is complete; NAME.seconds has its processor time."""
     out = RUNS / name
-    if not (out / "metrics.json").exists():
-        keys = {"precision": PRECISION, "quiet": True, "seed": 0} | keys
-        isthmus.train("segment", images, masks=masks, out=out, resume=out.exists(), **keys)
+    if not _seconds_file(name).exists():
+        shutil.rmtree(out, ignore_errors=True)
+        began = time.process_time()
+        train(out)
+        _seconds_file(name).write_text(f"{time.process_time() - began:.1f}")
     return out
+
+
+def seconds_of(name: str) -> float:
+    """The processor time of the training of a run."""
+    return float(_seconds_file(name).read_text())
+
+
+def _seconds_file(name: str) -> Path:
+    return RUNS / f"{name}.seconds"
 
 
 class UNet2015(nn.Module):
@@ -81,11 +99,11 @@ def fitted(make: Callable[[int, int], nn.Module], images: Path, masks: Path, sec
     of the pixels between them, and the pixels where they touch are background.
     """
     torch.manual_seed(0)
+    began, step = time.process_time(), 0
     data = open_pairs(images, masks, {"keys": {"touching": TOUCHING}}, SQUARE)
     classes = len(data.source["labels"]["classes"]["values"])
     net, augment, random = make(data.shape[0], classes), augmentation("segmentation"), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=1e-2)
-    began, step = time.process_time(), 0
     while (done := (time.process_time() - began) / seconds) < 1:
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, done / 0.02 + 0.01) * (1 + math.cos(math.pi * done)) / 2
