@@ -100,12 +100,12 @@ def _of_file(path: Path, options: RunOptions, kinds: Collection[str]) -> Source:
     from isthmus.media.video.open import check_film_name, is_video
 
     out, film = options.get("out"), is_video(path)
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder")
     if film and out is None:
         raise BadInput(f"{path}: is a video, so out is needed, a video to write")
     if film and kinds:
         raise BadInput(f"{path}: is a video: masks and side-by-side images are not written for videos")
-    if film and not path.is_file():
-        raise BadInput(f"{path}: no such file")
     if options.get("split") or options.get("first"):
         raise BadInput(f"{path}: {ONE_ITEM}this is a video" if film else f"{ONE_ITEM}the input is neither")
     item = Source(str(path), [path.name], lambda name: read_photo(path), path.parent, single=True)

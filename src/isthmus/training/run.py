@@ -124,7 +124,8 @@ class Run:
         if self.self_check:
             page.text(self.self_check)
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
-        if isinstance(self.model, Autoencoder):
+        target = self.data.further.get("target")
+        if isinstance(self.model, Autoencoder) and (target is None or target.kind != "labels"):
             page.section("Reconstructions")
             page.picture(*self.reconstructions(held))
         per_value = bool(self.history) and "loss_per_value" in self.history[-1]
@@ -152,8 +153,6 @@ class Run:
         y, _ = model.predict(sample, Context())
         own = slice(model.shape[0])  # without the channel of a mask
         target = sample.target[:, own].float()
-        if sample.kind_of_target() == "labels":
-            target = target / target.max().clamp_min(1)
         shown = [target, sample.x[:, own], model.objective.picture(y)[:, own]]
         if sample.x is sample.target:
             del shown[1]

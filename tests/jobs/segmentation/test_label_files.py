@@ -76,6 +76,13 @@ def test_of_two_files_of_one_name_the_lossless_one_is_the_mask(save, pictures: P
     assert as_read(opened(pictures, pictures)).max() == 128
 
 
+def test_a_photo_among_the_masks_is_named(save, rng, pictures: Path) -> None:
+    save(boxes(255), "masks/a.png")
+    save(rng.integers(0, 255, (*SIZE, 3), np.uint8), "masks/b.png")
+    with pytest.raises(BadInput, match=r"masks/b\.png: masks of \d+ colors"):
+        opened(pictures.parent / "masks", pictures)
+
+
 def test_nested_folders_and_endings_of_pictures(save, rng, tmp_path: Path) -> None:
     for sample in ("one", "two"):
         save(rng.integers(0, 255, SIZE, np.uint8), f"data/{sample}/images/0_img.png")

@@ -10,7 +10,7 @@ import pytest
 
 import isthmus
 from isthmus.cli.values import settings
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 
 
 @pytest.fixture
@@ -51,3 +51,29 @@ def test_a_background_that_is_no_class(pairs: Path) -> None:
         train(pairs, "background=128")
     with pytest.raises(BadInput, match="background=sky"):
         isthmus.create("segment", shape=(1, 32, 32), background="sky")
+
+
+def test_an_image_without_a_mask_is_named(pairs: Path) -> None:
+    run = train(pairs)
+    (pairs / "masks/c.png").unlink()
+    with pytest.warns(Note, match=r"left out of the metrics: 1 \(c\.png\)"):
+        assert isthmus.evaluate(run.path, pairs / "images", masks=pairs / "masks", split="all")["items"] == 2
+    with pytest.warns(Note, match=r"left out of the metrics: 1 \(c\.png\)"):
+        isthmus.segment(run.path, pairs / "images", masks=pairs / "masks", out=pairs / "results")
+
+
+def test_the_page_shows_class_maps_only_in_color(pairs: Path) -> None:
+    page = (train(pairs).path / "index.html").read_text(encoding="utf-8")
+    assert "The worst first" in page
+    assert "Reconstructions" not in page  # class numbers and probabilities are no color image
+
+
+def test_paths_that_are_not_there_or_empty(pairs: Path, tmp_path: Path) -> None:
+    run = train(pairs)
+    with pytest.raises(BadInput, match="nowhere: no such file or folder"):
+        isthmus.segment(run.path, tmp_path / "nowhere", out=tmp_path / "results")
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        isthmus.train("segment", tmp_path / "nowhere", out=tmp_path / "other")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="empty/: is empty"):
+        isthmus.train("segment", tmp_path / "empty", out=tmp_path / "other")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
+from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.objects import means_of
 from isthmus.jobs.segmentation.overlays import panels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
@@ -33,12 +36,14 @@ class Comparison:
         self.labels = open_labels(
             masks, names, self.folder, classes=segmenter.classes, instances=instances, as_classes=not instances
         )
+        self.masks, self.without = masks, list[str]()
         self.scores = SegmentationScores(segmenter.classes.names, segmenter.classes.background)
         self.worst = Worst(SHOWN)
 
     def add(self, name: str, photo: Photo, found: Segmented) -> tuple[dict[str, float], Image.Image] | None:
         """(metrics of an image, its panels); None for an image without a mask."""
         if name not in self.labels.matched:
+            self.without.append(name)
             return None
         true = self.labels.read(name, photo.size)
         figures = add_to(self.scores, true, found)
@@ -47,6 +52,7 @@ class Comparison:
         return figures, drawn
 
     def write(self) -> None:
+        warn_without_labels(self.without, self.masks)
         if not self.scores.counts:
             return
         figures = self.scores.result()
@@ -85,3 +91,10 @@ def add_to(scores: SegmentationScores, true: LabelMap, found: Segmented) -> dict
         return scores.add(true.classes, found.classes)
     ranks = means_of(found.objects, found.probability)
     return scores.add(true.classes, found.classes, (true.instances, found.objects), ranks)
+
+
+def warn_without_labels(names: Sequence[str], masks: Any) -> None:
+    """A note that lists the images without labels, which no metric counts."""
+    if names:
+        text = f"{masks}: pictures without labels, which are left out of the metrics: {len(names)} ({listed(names)})"
+        warnings.warn(text, Note, stacklevel=3)

@@ -12,7 +12,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.data.split import image_of
 from isthmus.errors import BadInput, unknown
 from isthmus.inference.inputs import skipped_files, warn_skipped
-from isthmus.jobs.segmentation.comparison import add_to
+from isthmus.jobs.segmentation.comparison import add_to, warn_without_labels
 from isthmus.jobs.segmentation.label_files import LabelMap, Labels, open_labels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.jobs.segmentation.training_data import folder_of, images_of
@@ -33,6 +33,7 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
     truth = truth_of(model, folder, options["truth"])
     instances = segmenter.objective.instances
     labels = open_labels(truth, names, folder, classes=segmenter.classes, instances=instances, as_classes=not instances)
+    warn_without_labels(labels.unmatched[0], truth)
     scores, skipped = SegmentationScores(segmenter.classes.names, segmenter.classes.background), list[tuple[str, str]]()
     for _, _, true, found in compared(segmenter, folder, labels, skipped):
         add_to(scores, true, found)

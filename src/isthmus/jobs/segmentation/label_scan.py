@@ -74,8 +74,9 @@ class Scan:
                 pixels.update(file.pixels)
             listed = "; ".join(text_of(unpacked(code)) for code, _ in pixels.most_common(8))
             more = "; …" if len(pixels) > 8 else ""
+            where = self.shown if len(colorful) == len(self.files) else colorful[0].file
             raise BadInput(
-                f"{self.shown}: masks of {len(pixels)} colors ({listed}{more}) without a table of them; accepted is "
+                f"{where}: masks of {len(pixels)} colors ({listed}{more}) without a table of them; accepted is "
                 "colors=FILE, or a file labelmap.txt beside the masks, with lines such as `road:128,64,128`"
             )
         if self.table is None or self.must or colorful:

@@ -85,6 +85,8 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
 
 def folder_of(data: Any) -> Path:
     path = Path(data) if isinstance(data, (str, Path)) else None
+    if path is not None and not path.exists():
+        raise BadInput(f"{path}: no such folder; a folder of images is accepted, with masks of them")
     if path is None or not path.is_dir():
         raise BadInput(f"{data if path else type(data).__name__}: a folder of images is accepted, with masks of them")
     return path
@@ -93,6 +95,8 @@ def folder_of(data: Any) -> Path:
 def images_of(folder: Path, truth: Any, notes: list[str]) -> list[str]:
     """The names of the images of a folder, without masks and without those in the folder `truth` below it."""
     names, others = find_pictures(folder)
+    if not names:
+        raise nothing_in(f"{folder}/", others)
     if truth is None:
         return names
     top = Path(str(truth)).resolve()
