@@ -11,6 +11,7 @@ import pytest
 import isthmus
 from isthmus.cli.values import settings
 from isthmus.errors import BadInput, Note
+from isthmus.jobs.segmentation.training_page import HeldBack
 
 
 @pytest.fixture
@@ -77,3 +78,10 @@ def test_paths_that_are_not_there_or_empty(pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="empty/: is empty"):
         isthmus.train("segment", tmp_path / "empty", out=tmp_path / "other")
+
+
+def test_the_summary_names_its_classes_and_says_what_to_try() -> None:
+    figures = {"images": 2, "dice": 0.5, "per_class": {"0": {"dice": 0.9}, "1": {"dice": 0.5}}}
+    assert HeldBack(figures, "validation").summary() == "Dice without background, 2 images held back: 0.500"
+    assert HeldBack(figures, "validation", None).summary() == "Dice, 2 images held back: 0.500"
+    assert "no pixel of these classes is correct" in HeldBack({**figures, "dice": 0.0}, "train").summary()

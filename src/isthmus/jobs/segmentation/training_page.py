@@ -17,6 +17,7 @@ from isthmus.metrics.segmentation import SegmentationScores
 from isthmus.training import Run
 
 MOST = 50  # images that are measured
+ADVICE = "no pixel of these classes is correct: train longer (--budget), or try --set class_weights=frequency"
 SHOWN = 8  # of them on the page, the worst
 
 
@@ -26,9 +27,10 @@ class HeldBack:
 
     figures: dict[str, Any]
     part: str
+    background: int | None = 0
 
     def summary(self) -> str:
-        """One line with the Dice coefficient and its interval."""
+        """One line with the Dice coefficient and its interval, and with advice if it is 0."""
         low, high = self.figures.get("dice_interval", (None, None))
         interval = "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
         count, more = self.figures["images"], ""
@@ -38,7 +40,9 @@ class HeldBack:
             more = f", AP50 of objects {self.figures['instance_ap50']:.3f}"
         classes = ", ".join(f"{name} {of['dice']:.3f}" for name, of in list(self.figures["per_class"].items())[:9])
         listed = "" if len(self.figures["per_class"]) == 2 else f"; {classes}"
-        return f"Dice without background, {count} {kind}: {self.figures['dice']:.3f}{interval}{more}{listed}"
+        mean = "Dice" if self.background is None else "Dice without background"
+        advice = "" if self.figures["dice"] > 0 else f"; {ADVICE}"
+        return f"{mean}, {count} {kind}: {self.figures['dice']:.3f}{interval}{more}{listed}{advice}"
 
 
 def add_examples(run: Run) -> None:
@@ -62,7 +66,7 @@ def add_examples(run: Run) -> None:
         worst.add(add_to(scores, true, found)["dice"], name, panels(photo, found, true, segmenter.classes.background))
     if not scores.counts:
         return
-    run.model.parts["held_back"] = HeldBack(scores.result(), part)
+    run.model.parts["held_back"] = HeldBack(scores.result(), part, segmenter.classes.background)
     metrics = store.read_json(run.path / store.METRICS)
     store.write_json(run.path / store.METRICS, {**metrics, "segmentation": {"part": part, **scores.result()}})
     page = run.plot()
