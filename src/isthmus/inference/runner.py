@@ -45,20 +45,22 @@ def run(
     *,
     kinds: Mapping[str, Kind] | None = None,
     film: FilmContext | None = None,
+    recorded: Callable[[str], bool] | None = None,
 ) -> Any:
     """Apply a verb to `source`; return the path of `out`, or without it an array of the kind of the input.
 
     kinds: the outputs besides the image, by their names in Result.outputs; each is a file next to the image. Without
     `out`, "mask" alone is accepted, and returned as a second value. film: a context entered for each film, which gives
     the function for its frames, and a function that returns further metrics of the film; by default `apply` is used.
-    Raises BadInput.
+    recorded: whether a table of all results, which only the end of a run writes, has an item; else --resume makes it
+    anew. Raises BadInput.
     """
     if options.get("force") and options.get("resume"):
         raise BadInput("force overwrites existing results and resume keeps them: give only one of them")
     check_format(options.get("out"), options.get("format"), options.get("jpeg_quality"))
     kinds = kinds or {}
     film = film or (lambda opened, name: nullcontext((apply, dict)))
-    runner = Runner(open_source(source, options, kinds), apply, options, kinds, film)
+    runner = Runner(open_source(source, options, kinds), apply, options, kinds, film, recorded)
     if runner.source.join is not None:
         return runner.join(runner.source.join)
     out = Path(str(options["out"]))
@@ -74,6 +76,7 @@ class Runner:
     options: RunOptions
     kinds: Mapping[str, Kind]
     film: FilmContext
+    recorded: Callable[[str], bool] | None = None
 
     def join(self, join: Callable[[Iterator[Photo]], Any]) -> Any:
         """All results as one array or one file; with the masks, if they are asked for."""
@@ -151,6 +154,8 @@ class Runner:
         """Whether --resume finds all results of an item. shared: whether inputs of other suffixes have that result."""
         if name in self.source.films:
             files = {"": files[""]}
+        elif self.recorded is not None and not self.recorded(name):
+            return False
         if not self.options.get("resume") or not all((out / file).exists() for file in files.values()):
             return False
         if not shared or self.source.folder is None:

@@ -17,6 +17,7 @@ from PIL import Image
 import isthmus
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.classes import Classes
+from isthmus.jobs.segmentation.instances import connected
 from isthmus.jobs.segmentation.label_files import open_labels
 from isthmus.jobs.segmentation.segmenter import Segmenter, with_objects
 from isthmus.media.coco import read_coco
@@ -220,6 +221,24 @@ def test_resume_keeps_results_and_completes_the_tables(binary: Path, tmp_path: P
     assert (tmp_path / "out" / "01.png").stat().st_mtime_ns == before
     for name in ("areas.csv", "boxes.json", "07.png", "overlays/01.png"):
         assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_resume_makes_anew_results_that_no_table_has(binary: Path, tmp_path: Path) -> None:
+    out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out")
+    expected = {name: (out / name).read_bytes() for name in ("areas.csv", "boxes.json")}
+    for name in expected:  # as after a power failure, before the tables were written
+        (out / name).unlink()
+    (out / "03.png").unlink()
+    isthmus.segment(binary / "run", binary / "x", out=out, resume=True)
+    assert {name: (out / name).read_bytes() for name in expected} == expected
+
+
+def test_small_regions_of_a_class_become_background(binary: Path) -> None:
+    image = binary / "x" / "00.png"
+    areas = np.bincount(connected(isthmus.segment(binary / "run", image) > 0).ravel())[1:]
+    least = int(areas.max())
+    kept = np.bincount(connected(isthmus.segment(binary / "run", image, min_area=least) > 0).ravel())[1:]
+    assert sorted(kept) == sorted(areas[areas >= least])
 
 
 def test_a_split_is_that_of_the_training(binary: Path, tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def test_the_background_is_the_chosen_class(pairs: Path, text: str, expected: in
     assert figures["dice"] == pytest.approx(np.nanmean(classes))
 
 
+def test_options_without_effect_are_refused(pairs: Path) -> None:
+    run = train(pairs, "background=none")
+    with pytest.raises(BadInput, match="threshold: is for two classes, and the run has 3"):
+        isthmus.segment(run.path, pairs / "images" / "a.png", threshold=0.4)
+    with pytest.raises(BadInput, match="min_area: is for a run with a background"):
+        isthmus.segment(run.path, pairs / "images" / "a.png", min_area=9)
+
+
 def test_a_background_that_is_no_class(pairs: Path) -> None:
     with pytest.raises(BadInput, match=r"background=128: .* 0 \(of value 0\), 1 \(of value 128\), 2 \(of value 255\)$"):
         train(pairs, "background=128")

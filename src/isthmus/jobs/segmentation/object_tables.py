@@ -34,6 +34,9 @@ class ObjectTables:
         """The objects of one image."""
         self.rows[boxes.file], self.boxes[boxes.file] = list(rows), boxes
 
+    def __contains__(self, file: object) -> bool:
+        return file in self.boxes
+
     def __enter__(self) -> ObjectTables:
         return self
 

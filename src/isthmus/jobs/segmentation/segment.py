@@ -154,7 +154,7 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
     passed = {name: options[name] for name in RunOptions.__annotations__ if name in options}
     passed |= {"format": "tif" if format == "tiff" else "png", "model": segmenter.model, "out": out}
     with tables:
-        run_verb(source, apply, passed, kinds=kinds, film=frames)  # type: ignore[arg-type]
+        run_verb(source, apply, passed, kinds=kinds, film=frames, recorded=tables.__contains__)  # type: ignore[arg-type]
     if comparison is not None:
         comparison.write()
     return out

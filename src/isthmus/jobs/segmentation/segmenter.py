@@ -15,10 +15,13 @@ from isthmus.inference.inputs import RunOrModel
 from isthmus.inference.tiles import TILE, apply_tiled
 from isthmus.jobs import model_for
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.instances import objects
+from isthmus.jobs.segmentation.instances import objects, without_small
 from isthmus.jobs.segmentation.objectives import LabelLoss
+from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.pixels import planes_of, range_of
 from isthmus.media.photo import Photo
+
+HALF = 0.5  # least probability of the second of two classes, by default
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Segmenter:
     """The model of a run with its classes.
 
     best: average the probabilities over the eight flips and quarter turns, eight times slower. threshold: of two
-    classes, the least probability of the second one. Raises BadInput for a run of another job.
+    classes, the least probability of the second one. min_area: objects, or connected regions of a class, of fewer
+    pixels are background. Raises BadInput for a run of another job, and for an option without effect on its classes.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Segmenter:
         run: RunOrModel,
         *,
         best: bool = False,
-        threshold: float = 0.5,
+        threshold: float = HALF,
         min_area: int = 0,
         tile: int = TILE,
         device: str | None = None,
@@ -60,6 +64,10 @@ class Segmenter:
         about = self.model.about
         stored = about.get("data", {}).get("labels", {}).get("classes")
         self.classes = Classes.of(stored) if stored else Classes(list(range(self.objective.classes)))
+        if threshold != HALF and self.objective.classes > 2 and not self.objective.instances:
+            raise BadInput(f"threshold: is for two classes, and the run has {self.objective.classes}")
+        if min_area > 1 and self.classes.background is None:
+            raise BadInput("min_area: is for a run with a background, which small regions become")
         self.normalize: str = about.get("options", {}).get("normalize", "auto")
         self.reach = self.model.reach
 
@@ -80,9 +88,17 @@ class Segmenter:
 
         self.probabilities(planes, photo.range or range_of(planes, self.normalize), write)
         if others is None:
-            return Segmented(classes, probability)
+            return Segmented(self.without_small(classes), probability)
         found = objects(probability, others[0], others[1], self.min_area, self.threshold)
         return Segmented(with_objects(classes, found, background or 0), probability, found)
+
+    def without_small(self, classes: np.ndarray) -> np.ndarray:
+        """H×W class numbers with connected regions of fewer pixels than min_area as background."""
+        background = self.classes.background
+        if self.min_area < 2 or background is None:
+            return classes
+        regions = regions_of_classes(classes, background)
+        return np.where(without_small(regions, self.min_area) > 0, classes, np.uint8(background))
 
     def probabilities(self, planes: np.ndarray, range: tuple[float, float], write: Any) -> None:
         """Pass the probabilities of an image C×H×W (see LabelLoss.mean) to `write`, tile by tile."""
