@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks")]
 
 import common  # noqa: E402
 from segmenting import rows  # noqa: E402
-from segmenting.membranes import best_threshold, rand_of  # noqa: E402
+from segmenting.membranes import best_threshold, grown, rand_of  # noqa: E402
 from segmenting.outlines import same_objects  # noqa: E402
 from segmenting.pretraining import gain  # noqa: E402
 from segmenting.sets import divided, folds  # noqa: E402
@@ -51,6 +51,13 @@ def test_the_threshold_is_the_one_that_separates_two_cells() -> None:
     threshold = best_threshold([probability], [truth])
     assert 0.6 < threshold < 0.9
     assert rand_of(probability, truth, threshold) == 0
+    assert rand_of(probability, truth, 0.5, thinned=True) > 0.3
+    assert rand_of(probability, truth, threshold, thinned=True) == 0
+
+
+def test_regions_grow_until_they_meet_where_the_probability_is_lowest() -> None:
+    regions = np.array([[1, 0, 0, 0, 2]], np.int32)
+    assert grown(regions, np.array([[0.9, 0.5, 0.6, 0.2, 0.9]], np.float32))[0, :3].tolist() == [1, 1, 1]
 
 
 def test_objects_are_the_same_whatever_their_numbers() -> None:
@@ -63,7 +70,7 @@ def test_objects_are_the_same_whatever_their_numbers() -> None:
 def test_the_gain_is_paired_by_fold_and_seed() -> None:
     errors = {"scratch": (0.4, 0.2), "denoise": (0.3, 0.15)}
     made = [
-        {"start": start, "labeled": 2, "fold": fold, "seed": 0, "rand_error": error}
+        {"start": start, "labeled": 2, "fold": fold, "seed": 0, "rand_error_thinned": error}
         for start, pair in errors.items()
         for fold, error in enumerate(pair)
     ]
