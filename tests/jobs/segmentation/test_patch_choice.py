@@ -44,6 +44,14 @@ def test_a_class_of_one_pixel_in_a_hundred_is_in_a_third_of_the_patches() -> Non
     assert (np.diff(positions[:, 0]) >= 0).all()
 
 
+def test_a_rare_class_keeps_its_share_if_memory_is_short() -> None:
+    maps = [np.ones((400, 400), np.uint8) for _ in range(6)]
+    maps[0][300:332, 300:332] = 2
+    positions = chosen(maps, 3, most=200)
+    assert 190 <= len(positions) <= 200
+    assert share_with(maps, positions, 2) >= 1 / 3 - 0.02
+
+
 def test_each_of_several_rare_classes_gets_its_share() -> None:
     maps = []
     for number in range(1, 6):

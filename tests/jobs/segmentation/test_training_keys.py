@@ -10,6 +10,7 @@ import pytest
 
 import isthmus
 from isthmus.cli.values import settings
+from isthmus.data import base
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.training_page import HeldBack
 
@@ -93,3 +94,20 @@ def test_the_summary_names_its_classes_and_says_what_to_try() -> None:
     assert HeldBack(figures, "validation").summary() == "Dice without background, 2 images held back: 0.500"
     assert HeldBack(figures, "validation", None).summary() == "Dice, 2 images held back: 0.500"
     assert "no pixel of these classes is correct" in HeldBack({**figures, "dice": 0.0}, "train").summary()
+
+
+def test_patches_beyond_the_memory_are_counted(save, rng, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(rng.integers(0, 255, (256, 256), np.uint8), "images/a.png")
+    save(np.tile(np.uint8([0, 1]), (256, 128)), "masks/a.png")
+    monkeypatch.setattr(base, "MEMORY_BUDGET", 5 * 2 * 32**2)
+    with pytest.warns(Note, match=r"images: 5 patches of 32×32 fit into memory and are trained on; \d+ others"):
+        run = isthmus.train(
+            "segment",
+            tmp_path / "images",
+            masks=tmp_path / "masks",
+            size=32,
+            out=tmp_path / "run",
+            epochs=1,
+            quiet=True,
+        )
+    assert len(run.data) == 5

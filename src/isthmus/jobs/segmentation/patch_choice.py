@@ -55,9 +55,11 @@ class PatchChoice:
         """N×3, (image, top, left), ascending and without repetition; at most `most`, but one for each image."""
         grid, contains = np.array(self.grid), np.array(self.contains).reshape(len(self.grid), self.classes)
         rows = self.thinned(grid, contains, most)
+        wanted = self.wanted(contains[rows].sum(0), len(rows))
+        if (total := len(rows) + sum(wanted)) > most:  # leaves room for the rare classes
+            rows = self.thinned(grid, contains, most * len(rows) // total)
+            wanted = self.wanted(contains[rows].sum(0), len(rows))
         chosen = dict.fromkeys(map(tuple, grid[rows].tolist()))
-        counts = contains[rows].sum(0)
-        wanted = self.wanted(counts, len(rows))
         for number, missing in enumerate(wanted):
             for _ in range(4 * missing):  # some positions are chosen already
                 if missing <= 0 or len(chosen) >= max(most, len(self.sizes)):

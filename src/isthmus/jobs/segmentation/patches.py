@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isthmus.data import MEMORY_BUDGET
+from isthmus.data import base
 from isthmus.data.decoding import reason_of
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.instances import border_and_distance, touching_weights
@@ -34,6 +34,7 @@ class Patches:
         self.folder, self.labels, self.channels, self.normalize = folder, labels, channels, normalize
         self.size, self.deep, self.touching = size, deep, touching
         self.names: Sequence[str] = []
+        self.notes: list[str] = []
 
     @property
     def planes(self) -> int:
@@ -41,13 +42,20 @@ class Patches:
         return 3 if self.labels.has_instances else 1
 
     def choose(self, names: Sequence[str], headers: list[Header]) -> np.ndarray:
-        """N×3, (image, top, left); as many as fit MEMORY_BUDGET."""
+        """N×3, (image, top, left); as many as fit MEMORY_BUDGET, else with a note."""
         self.names = names
         choice = PatchChoice(self.size, len(self.labels.classes), self.labels.classes.background)
         for name, header in zip(names, headers, strict=True):
             choice.add(self.labels.read(name, (header.height, header.width)).classes)
         each = self.size**2 * (self.channels * (2 if self.deep else 1) + self.planes + 2 * (self.touching > 0))
-        return choice.positions(MEMORY_BUDGET // each)
+        most = base.MEMORY_BUDGET // each
+        positions = choice.positions(most)
+        if len(positions) >= most and (left := len(choice.grid) - len(positions)) > 0:
+            self.notes.append(
+                f"{self.folder}: {len(positions):,} patches of {self.size}×{self.size} fit into memory and are trained "
+                f"on; {left:,} others are left out"
+            )
+        return positions
 
     def read(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[int, str]]:
         """(N×C×S×S uint8 or uint16, N×planes×S×S uint8, weights N×1×S×S float16) of positions, ascending by image; and

@@ -44,6 +44,7 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
     deep = any(header.deep or header.units for header in headers)
     patches = Patches(folder, labels, channels, normalize, size, deep, float(keys.get("touching", 0)))
     positions = patches.choose(kept, headers)
+    notes += patches.notes
     items, targets, weights, broken = patches.read(positions)
     skipped |= {kept[index]: reason for index, reason in broken.items()}
     if broken:
