@@ -223,6 +223,16 @@ def test_history_holds_means_over_items(line: Any, table: Any, options: Any, tmp
     assert run.metrics["images_per_second"] == pytest.approx(40 / run.metrics["seconds_per_epoch"])
 
 
+@pytest.mark.parametrize("epochs", [0.5, 1.5])
+def test_the_speed_counts_the_items_of_a_part_of_an_epoch(
+    line: Any, table: Any, options: Any, tmp_path: Path, epochs: float
+) -> None:
+    run = fit(line(), table, **options | {"batch_size": 4}, **ALL, epochs=epochs, out=tmp_path / "run")
+    spent = sum(row["seconds"] for row in run.history)
+    assert run.metrics["images_per_second"] == pytest.approx(40 * epochs / spent)
+    assert run.metrics["seconds_per_epoch"] == pytest.approx(spent / epochs)
+
+
 def test_a_folder_with_files_is_not_written_into(line: Any, table: Any, options: Any, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")

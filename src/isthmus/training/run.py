@@ -56,7 +56,10 @@ class Run:
         """Losses of the weights that were kept, and the speed of the training."""
         if not self.history:
             return {}
-        seconds = float(np.median([row["seconds"] for row in self.history]))
+        spent, passes = [row["seconds"] for row in self.history], float(len(self.history))
+        if self.finished == "done":  # the last epoch may be a part, and a short budget holds parts alone
+            passes = float(self.model.about.get("training", {}).get("epochs", passes))
+        seconds = float(np.median(spent)) if passes == len(spent) else sum(spent) / max(passes, 1e-9)
         row = self.kept or self.history[-1]
         last = {"kept_epoch": row["epoch"], **{k: v for k, v in row.items() if k not in ("epoch", "lr", "seconds")}}
         speed = {
