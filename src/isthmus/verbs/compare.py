@@ -23,6 +23,9 @@ SHOWN = (
     "sse_per_image",
     "psnr",
     "ssim",
+    "dice",
+    "iou",
+    "instance_ap50",
     "elbo_nats",
     "codebook_usage",
     "mean_active_fraction",
@@ -30,6 +33,7 @@ SHOWN = (
     "seconds_per_epoch",
 )
 BEST = {"bce_per_pixel": "min", "sse_per_image": "min", "psnr": "max", "ssim": "max", "elbo_nats": "max"}
+BEST |= {"dice": "max", "iou": "max", "instance_ap50": "max"}
 
 
 def compare(

@@ -111,3 +111,10 @@ def test_patches_beyond_the_memory_are_counted(save, rng, tmp_path: Path, monkey
             quiet=True,
         )
     assert len(run.data) == 5
+
+
+def test_compare_lists_the_metrics_of_segmentation(pairs: Path) -> None:
+    run = train(pairs)
+    (row,) = isthmus.compare([run.path])
+    assert row["dice"] == pytest.approx(isthmus.evaluate(run.path)["dice"])
+    assert "iou" in row
