@@ -13,6 +13,8 @@ from isthmus.distributed import first_rank
 if TYPE_CHECKING:
     from rich.table import Table
 
+SENTENCE = 80  # characters, above which a text is no value in a table
+
 
 def print_json(value: Any) -> None:
     from isthmus.store import finite
@@ -74,8 +76,10 @@ def in_words(values: list[Any]) -> str:
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
-    """One line per metric; then the metrics per column or per kind as tables, one table per set of columns or kinds."""
-    print_lines({name: value for name, value in figures.items() if not isinstance(value, dict)})
+    """One line per metric; then the metrics per column or per kind as tables, one table per set of columns or kinds; at
+    the end sentences such as the protocol."""
+    sentences = [value for value in figures.values() if isinstance(value, str) and len(value) > SENTENCE]
+    print_lines({name: each for name, each in figures.items() if not isinstance(each, dict) and each not in sentences})
     by_heads: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, value in figures.items():
         if isinstance(value, dict) and value:
@@ -84,6 +88,8 @@ def print_figures(figures: Mapping[str, Any]) -> None:
         of = next(iter(tables)).rpartition("per_")[2]
         print()
         print_table([{of: head, **_cells(tables, head)} for head in heads])
+    for sentence in sentences:
+        print(f"\n{sentence}")
 
 
 def _cells(tables: Mapping[str, Mapping[str, Any]], head: str) -> dict[str, Any]:

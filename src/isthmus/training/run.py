@@ -74,7 +74,8 @@ class Run:
         shown = self.metrics
         error = error_of(shown, len(self.data.shape) == 3)
         if not error:
-            return shown
+            alike = [name for name in shown if name.endswith(("reconstruction", "penalty"))]  # equal to the loss
+            return {name: shown[name] for name in shown if shown.get("penalty") or name not in alike}
         terms = [f"{part}{name}" for part in ("", "validation_") for name in TERMS]
         return {"validation": error, **{name: value for name, value in shown.items() if name not in terms}}
 
