@@ -241,6 +241,11 @@ def test_small_regions_of_a_class_become_background(binary: Path) -> None:
     assert sorted(kept) == sorted(areas[areas >= least])
 
 
+def test_an_unknown_option_is_an_error(binary: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected argument 'treshold'; accepted are model, out, .*threshold"):
+        isthmus.segment(binary / "run", np.zeros((8, 8), np.uint8), treshold=0.4)  # type: ignore[call-arg]
+
+
 def test_a_split_is_that_of_the_training(binary: Path, tmp_path: Path) -> None:
     parts = json.loads((binary / "run" / "parts.json").read_text(encoding="utf-8"))
     out = isthmus.segment(binary / "run", binary / "x", out=tmp_path / "out", split="validation", overlays=False)

@@ -64,8 +64,12 @@ def segment(run: RunOrModel, source: Any, **options: Unpack[SegmentOptions]) -> 
     and 255 for two classes, numbers of objects in 16 bits), overlays/NAME.png (a video becomes one of overlays),
     areas.csv with a row for each object or connected region, and boxes.json (COCO); the folder is returned.
 
-    Raises BadInput for a run of another job, and for input that the model does not accept.
+    Raises BadInput for a run of another job, and for input that the model does not accept; TypeError for an unknown
+    option.
     """
+    if unexpected := set(options) - set(SegmentOptions.__annotations__):
+        accepted = ", ".join(SegmentOptions.__annotations__)
+        raise TypeError(f"unexpected argument {min(unexpected)!r}; accepted are {accepted}")
     names = ("best", "threshold", "min_area", "device")
     segmenter = Segmenter(run, **{name: options[name] for name in names if name in options})  # type: ignore[literal-required]
     paths = isinstance(source, (str, Path)) or is_data_set(source)
