@@ -241,8 +241,15 @@ def test_small_regions_of_a_class_become_background(binary: Path) -> None:
     assert sorted(kept) == sorted(areas[areas >= least])
 
 
+def test_one_image_is_compared_with_one_mask(binary: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    image, mask = binary / "x" / "00.png", binary / "y" / "00.png"
+    isthmus.segment(binary / "run", image, masks=mask, out=tmp_path / "out", each=rows.append)
+    assert rows[0]["pixel_accuracy"] == (pixels(tmp_path / "out" / "00.png") == pixels(mask)).mean()
+
+
 def test_an_unknown_option_is_an_error(binary: Path) -> None:
-    with pytest.raises(TypeError, match="unexpected argument 'treshold'; accepted are model, out, .*threshold"):
+    with pytest.raises(TypeError, match=r"unexpected argument 'treshold'; accepted are model, out, .*threshold"):
         isthmus.segment(binary / "run", np.zeros((8, 8), np.uint8), treshold=0.4)  # type: ignore[call-arg]
 
 

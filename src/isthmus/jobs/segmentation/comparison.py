@@ -25,14 +25,16 @@ PAGE = "index.html"
 
 
 class Comparison:
-    """Compares results with masks, as `isthmus evaluate` does. folder: of the images, or one image."""
+    """Compares results with masks, as `isthmus evaluate` does. names: of images in `folder`; None: all of them."""
 
-    def __init__(self, segmenter: Segmenter, folder: Path | None, masks: Any, out: Path) -> None:
+    def __init__(
+        self, segmenter: Segmenter, folder: Path | None, masks: Any, out: Path, names: Sequence[str] | None = None
+    ) -> None:
         if folder is None or not folder.is_dir():
             raise BadInput("masks: need a folder of images, or image files")
         self.folder, self.out = folder, out
         instances = segmenter.objective.instances
-        names = images_of(self.folder, masks, [])
+        names = images_of(self.folder, masks, []) if names is None else names
         self.labels = open_labels(
             masks, names, self.folder, classes=segmenter.classes, instances=instances, as_classes=not instances
         )

@@ -114,7 +114,10 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
         source = Selection(Path(source).parent, [Path(source).name])  # its results are a folder, too
     folder = source.folder if isinstance(source, Selection) else source
     folder = Path(folder) if isinstance(folder, (str, Path)) and not is_data_set(folder) else None
-    comparison = Comparison(segmenter, folder, options["masks"], out) if options.get("masks") is not None else None
+    comparison = None
+    if options.get("masks") is not None:
+        chosen = source.names if isinstance(source, Selection) else None
+        comparison = Comparison(segmenter, folder, options["masks"], out, chosen)
     tables = ObjectTables(out, categories(classes), COLUMNS, bool(options.get("resume")))
     kinds = {"overlay": Kind(".png", write_image, "overlays")} if options.get("overlays", True) else {}
     kinds |= {"labelme": Kind(".json", write_outlines)} if format == "labelme" else {}
