@@ -82,7 +82,7 @@ def nuclei() -> None:
         "same augmentation, loss and schedule, for the same seconds of processor time, in the same run, their objects "
         "as in Ronneberger et al. 2015: weighted gaps, then connected regions. instance_jaccard50: TP / (TP + FP + FN) "
         "at IoU .5, mean over images, the AP50 of DSB 2018 and StarDist; instance_ap50: COCO's, ranked by the mean "
-        "probability of each object; dice, iou: of the nuclei, mean over images"
+        "probability of each object, and of Otsu unranked; dice, iou: of the nuclei, mean over images"
     )
 
 
