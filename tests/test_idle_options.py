@@ -82,6 +82,7 @@ READ_LATER = (
     "colors",
     "normalize",
     "touching",
+    "soft",
 )  # by the training of a job, from its options
 
 

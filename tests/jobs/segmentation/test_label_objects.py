@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 from helpers.labels import SIZE, boxes, opened
-from PIL import Image
+from PIL import Image, ImageFilter
 
+from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import open_labels
 from isthmus.metrics.segmentation import IGNORE
@@ -126,3 +127,38 @@ def test_the_ignored_value_of_a_run_holds_for_other_files(save, pictures: Path) 
         save(boxes(1, 9), f"other/{name}.png")
     found = opened(pictures.parent / "other", pictures, classes=Classes([0, 1]), ignore=9).read("a.jpg")
     assert (found.classes == IGNORE).sum() == 25
+
+
+@pytest.mark.parametrize("values", [(5, 977_000), (100_000, 200_000), (1, 2)])
+def test_numbers_with_gaps_or_as_many_in_every_file_are_objects_on_request(
+    pictures: Path, values: tuple[int, ...]
+) -> None:
+    folder = pictures.parent / "masks"
+    folder.mkdir()
+    for name in "abc":
+        tifffile.imwrite(folder / f"{name}.tif", boxes(*values, dtype="uint32"))
+    assert opened(folder, pictures).classes.kind == "values"
+    labels = opened(folder, pictures, numbers=True)
+    assert (labels.has_instances, labels.classes.kind) == (True, "instances")
+    found = labels.read("a.jpg").instances
+    assert found is not None
+    assert len(np.unique(found)) == 3
+    again = opened(folder, pictures, instances=True, classes=labels.classes)  # as a run of objects reads other files
+    assert np.array_equal(again.read("a.jpg").instances, found)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_soft_masks_are_two_classes_on_request(pictures: Path, suffix: str) -> None:
+    folder = pictures.parent / "masks"
+    folder.mkdir()
+    hard = boxes(255) > 0
+    for name in "abc":
+        soft = Image.fromarray((255 * hard).astype(np.uint8)).filter(ImageFilter.GaussianBlur(3))
+        soft.save(folder / f"{name}.{suffix}")
+    with pytest.raises(BadInput, match="or soft=yes for two classes"):
+        opened(folder, pictures)
+    labels = opened(folder, pictures, soft=True)
+    assert labels.classes.values == [0, 255]
+    assert (labels.read("a.jpg").classes == hard).mean() > 0.9
+    again = opened(folder, pictures, classes=Classes.of(labels.classes.state()))
+    assert np.array_equal(again.read("b.jpg").classes, labels.read("b.jpg").classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.pixels import channels_of, check_normalize, planes_of, range_of, to_stored
 from isthmus.media.file_content import Header
 from isthmus.media.photo import Photo
@@ -42,6 +42,8 @@ def test_all_bands_are_taken_in_order() -> None:
     bands = RANDOM.integers(0, 256, (5, 7, 2), np.uint8)
     planes = planes_of(Photo(COLOR, bands=bands), 5, "x")
     assert (np.moveaxis(planes, 0, -1) == np.concatenate([COLOR, bands], -1)).all()
+    with pytest.warns(Note, match="x: 2 channels besides color are not used by this run of 3 channels"):
+        assert planes_of(Photo(COLOR, bands=bands), 3, "x").shape == (3, 5, 7)
     with pytest.raises(BadInput, match=r"^x\.tif: has 3 channels, but this run takes 5$"):
         planes_of(Photo(COLOR), 5, "x.tif")
 

@@ -310,3 +310,9 @@ def test_a_model_without_a_training_has_classes_by_number() -> None:
     segmenter = Segmenter(model)
     assert segmenter.classes == Classes([0, 1, 2])
     assert set(np.unique(isthmus.segment(model, np.zeros((16, 16), np.uint8)))) <= {0, 1, 2}
+
+
+def test_images_of_another_depth_than_in_the_training_are_noted(binary: Path) -> None:
+    image, _ = scene(2)
+    with pytest.warns(Note, match="uint16 values are scaled by its own percentiles, but the run was trained on 8 bits"):
+        isthmus.segment(binary / "run", image.astype(np.uint16) * 257)

@@ -27,7 +27,9 @@ class Autoencoding(Job):
     commands = "isthmus.jobs.autoencoding.commands"
 
     def takes(self, verb: str, job: str, recipe: str) -> bool:
-        return True  # every model is an autoencoder
+        from isthmus.jobs import find_job
+
+        return verb != "reconstruct" or find_job(job).target != "labels"  # other models return items like their input
 
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         rebuilt = "rebuilt.csv" if len(model.shape) == 1 else "rebuilt"

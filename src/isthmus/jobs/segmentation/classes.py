@@ -27,7 +27,7 @@ class Classes:
     ignore: the value of pixels without a class, or None. kind: "values", "colors" or "instances" (values 0 and 1,
     background and object, of files with one number for each object). palette: of palette PNGs, r g b r g b …, or None.
     pixels, files: how many pixels, and how many files, have each class; then the same of `ignore`. empty: the number of
-    the background, "none", or "auto".
+    the background, "none", or "auto". soft: values above half of the range are the second class.
     """
 
     values: list[Any]
@@ -38,6 +38,7 @@ class Classes:
     pixels: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     empty: str = "auto"
+    soft: bool = False
 
     def __post_init__(self) -> None:
         self.names = self.names or [text_of(value) for value in self.values]
@@ -231,7 +232,7 @@ def check_values(pixels: Mapping[int, int], source: str, lossy: bool = False) ->
         hint = f" (here value > {(low + high) // 2})" if two else ""
         raise BadInput(
             f"{source}: {len(pixels)} values{ends}: artifacts of JPEG or soft edges; accepted is one value for each "
-            f"class{hint}, saved as PNG"
+            f"class{hint}, saved as PNG, or soft=yes for two classes"
         )
     if len(pixels) > MOST:
         raise BadInput(

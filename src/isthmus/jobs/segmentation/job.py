@@ -62,7 +62,11 @@ class Segmentation(Job):
         import json
 
         classes = model.about.get("data", {}).get("labels", {}).get("classes", {})
-        return {"classes": json.dumps({key: classes[key] for key in ("names", "values")})} if classes else {}
+        if not classes:
+            return {}
+        others = ["border", "distance"] if model.about["options"]["instances"] == "yes" else []
+        named = {key: classes[key] for key in ("names", "values")}
+        return {"classes": json.dumps(named), "probabilities": json.dumps([*classes["names"], *others])}
 
     def evaluate(self, model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
         from isthmus.jobs.segmentation.evaluate import evaluate

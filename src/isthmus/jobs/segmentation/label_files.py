@@ -88,7 +88,9 @@ def open_labels(
     colors: Mapping[str, Any] | Path | str | None = None,
     classes: Classes | None = None,
     instances: bool = False,
+    numbers: bool = False,
     as_classes: bool = False,
+    soft: bool = False,
     unknown: str = "error",
     background: str = "auto",
 ) -> Labels:
@@ -100,10 +102,10 @@ def open_labels(
 
     ignore: the value, or the color, of pixels without a class. colors: names to colors, or a file of them; default: one
     beside the masks. classes: of a trained run, whose values must be the ones of the files; `ignore` replaces
-    theirs. instances: separate
-    objects; the connected parts of a class, where the files do not separate them. Label maps with a number for each
-    object are recognized, unless `as_classes`. unknown: "error", or "ignore" for pixels of a value that is no class.
-    background: of Classes.empty, for a training.
+    theirs. instances: separate objects; the connected parts of a class, where the files do not separate them. Label
+    maps with a number for each object are recognized, unless `as_classes`; with `numbers` all label maps are such.
+    soft: label maps of soft edges or of JPEG are of two classes, below and above half. unknown: "error", or "ignore"
+    for pixels of a value that is no class. background: of Classes.empty, for a training.
 
     Raises BadInput, one line that names the file, the fault and what is accepted.
     """
@@ -116,9 +118,11 @@ def open_labels(
     if opened.kinds and classes is not None:
         opened.kinds = numbers_by_name(opened, classes, source, unknown)
         opened.empty = IGNORE if classes.background is None else classes.background
-    table = None if colors is None else color_table(colors)
-    if table is None and isinstance(opened, MaskFiles) and (beside := table_beside(opened.folder)) is not None:
-        table = color_table(beside)
+    soft = soft or (classes is not None and classes.soft)
+    if isinstance(opened, MaskFiles):
+        opened.soft = soft
+    beside = table_beside(opened.folder) if isinstance(opened, MaskFiles) and colors is None else colors
+    table = None if beside is None or soft else color_table(beside)
     found = scan(
         opened,
         lambda name: read_raw(opened, folder, name),
@@ -129,10 +133,10 @@ def open_labels(
         table=table,
         must=colors is not None,
     )
-    found.decide(instances=instances, as_classes=as_classes, unknown=unknown)
+    found.decide(instances=instances or numbers, numbers=numbers, as_classes=as_classes, unknown=unknown)
     if isinstance(opened, MaskFiles):
         opened.colors = found.kind == "colors"
-    known = classes or replace(found.classes(), empty=background)
+    known = classes or replace(found.classes(), empty=background, soft=soft)
     matched = list(opened.names)
     without = sorted(set(images) - set(matched) - labels_among(opened, folder))
     notes = found.notes(known)

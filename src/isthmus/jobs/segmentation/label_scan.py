@@ -42,7 +42,7 @@ class Scan:
     has_instances: bool = False
     counts: dict[int, list[int]] = field(default_factory=dict)
 
-    def decide(self, *, instances: bool, as_classes: bool, unknown: str) -> None:
+    def decide(self, *, instances: bool, as_classes: bool, unknown: str, numbers: bool = False) -> None:
         """Raises BadInput for colors without a table, and for a value that is no class."""
         own = all(file.objects is not None for file in self.files)
         if self._are_colors():
@@ -51,7 +51,7 @@ class Scan:
         elif own:
             self.kind = "values" if self.source.kinds else "instances"
         elif not as_classes:
-            self.numbers = self._are_numbers(instances)
+            self.numbers = numbers or self._are_numbers(instances)
             self.kind = "instances" if self.numbers else "values"
         self.connected = instances and not own and not self.numbers
         self.has_instances = own or self.numbers or instances
@@ -86,7 +86,8 @@ class Scan:
 
     def _are_numbers(self, instances: bool) -> bool:
         """Whether the values are numbers of objects: nearly consecutive from 1, different from file to file, each one
-        connected part; or too many to be classes. Few objects in 8 bits count only on request, or for a run of objects.
+        connected part; or too many to be classes. Few objects in 8 bits count only on request. For a run of objects all
+        values are numbers, but a single one.
         """
         given = None if self.given is None else self.given.kind
         palette = any(file.palette for file in self.files)  # of PASCAL VOC, also of its objects
@@ -95,11 +96,15 @@ class Scan:
         kept = [[code for code in file.values() if code not in (0, self.ignore)] for file in self.files]
         total, highs, different = sum(map(len, kept)), [max(each, default=0) for each in kept], set[int]().union(*kept)
         parts = sum(file.parts or 0 for file in self.files)
-        if len(different) < 2 or min(different) < 0 or parts > CONNECTED * total:
+        if len(different) < 2 or min(different) < 0:
+            return False
+        if given == "instances":
+            return True
+        if parts > CONNECTED * total:
             return False
         if len(different) > 255:
             return True
-        least = 2 if instances or given == "instances" else LEAST[any(file.deep for file in self.files)]
+        least = 2 if instances else LEAST[any(file.deep for file in self.files)]
         return max(highs) >= least and total >= DENSE * sum(highs) and (len(set(highs)) > 1 or len(highs) == 1)
 
     def values_of(self, file: FileStats) -> Mapping[int, int]:

@@ -60,13 +60,15 @@ class Source(Protocol):
 
 @dataclass
 class MaskFiles:
-    """files: the label map of each picture, below `folder`. colors: palettes are read as their colors."""
+    """files: the label map of each picture, below `folder`. colors: palettes are read as their colors. soft: pixels
+    above half are 255, all others 0."""
 
     numbered: ClassVar[bool] = True
     folder: Path
     files: dict[str, str]
     unused: list[str] = field(default_factory=list)
     colors: bool = False
+    soft: bool = False
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     empty: int = 0
@@ -85,10 +87,18 @@ class MaskFiles:
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         image = read_label_image(self.folder / self.files[name])
-        values = image.values
+        values = halved(image.values) if self.soft else image.values
         if self.colors and image.palette is not None:
             values = palette_colors(image.palette)[values]
         return Raw(values, palette=image.palette, alpha=image.alpha)
+
+
+def halved(values: np.ndarray) -> np.ndarray:
+    """H×W, or H×W×3 colors, as H×W uint8: 255 above half of the range of 8 bits, or of the largest value of others."""
+    values = values.max(-1) if values.ndim == 3 else values
+    largest = values.max(initial=0)
+    high = 255 if values.dtype == np.uint8 and largest > 1 else largest
+    return np.where(values > high / 2, 255, 0).astype(np.uint8)
 
 
 @dataclass

@@ -22,6 +22,7 @@ FILL, STRONG = 0.35, 0.6  # opacity of a class, and of a difference
 GRAY, HATCH = (128, 128, 128), 8  # color of ignored pixels, and the period of their hatching in pixels
 LEAST, MOST, PANEL = 256, 2048, 640  # least height, and largest side of an overlay and of a panel, in pixels
 GAP, CAPTION = 6, 16  # between panels, and the height of their captions
+DARK = 100  # of 255: images without brighter pixels are drawn brighter
 LOW, HIGH, SAMPLED = 1.0, 99.8, 2**20  # percentiles of deep images that are drawn black and white, of so many pixels
 TITLES = ("picture", "truth", "prediction", "green correct, red false, blue missed, gray ignored")
 
@@ -135,11 +136,12 @@ def compare(found: Found, true: Truth, background: int | None = 0) -> tuple[np.n
 
 
 def as_color(photo: Photo) -> np.ndarray:
-    """H×W×3 uint8 of a photo; other types than uint8 are scaled from percentile 1 to 99.8."""
+    """H×W×3 uint8 of a photo; dark images, and other types than uint8, are scaled from percentile 1 to 99.8."""
     pixels = photo.pixels
-    if pixels.dtype != np.uint8:
-        step = max(1, int((pixels.size / SAMPLED) ** 0.5))
-        low, high = photo.range or np.percentile(pixels[::step, ::step], (LOW, HIGH))
+    step = max(1, int((pixels.size / SAMPLED) ** 0.5))
+    percentiles = np.percentile(pixels[::step, ::step], (LOW, HIGH))
+    if pixels.dtype != np.uint8 or percentiles[1] < DARK:
+        low, high = photo.range if photo.range is not None and pixels.dtype != np.uint8 else percentiles
         low, high = (low, high) if high > low else full_range(pixels.dtype)
         gray = np.empty(pixels.shape, np.uint8)
         for rows in _bands(pixels):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.preparation import flattened
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, Note, unknown
 from isthmus.media.bit_depth import full_range
 from isthmus.media.file_content import Header
 from isthmus.media.photo import Photo
@@ -47,6 +48,9 @@ def planes_of(photo: Photo, channels: int, name: str) -> np.ndarray:
         if len(planes) != channels:
             raise BadInput(f"{name}: has {len(planes)} channels, but this run takes {channels}")
         return planes
+    if photo.bands is not None:
+        text = f"{name}: {photo.bands.shape[-1]} channels besides color are not used by this run of {channels} channels"
+        warnings.warn(text, Note, stacklevel=3)
     if photo.alpha is not None and photo.alpha.min() < full_range(photo.alpha.dtype)[1]:
         planes = flattened(np.concatenate([np.repeat(planes, 3 // len(planes), 0), photo.alpha[None]]))
     return to_channels(planes, channels)

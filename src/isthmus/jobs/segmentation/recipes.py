@@ -60,6 +60,7 @@ def segment(
     classes: int = 2,
     background: str = "auto",
     instances: str = "auto",
+    soft: bool = False,
     ignore: str = "",
     colors: str = "",
     normalize: str = "auto",
@@ -78,7 +79,8 @@ def segment(
     augment: segmentation, segmentation:0.5 for half the strength, affine, zoom or none
     classes: number of classes; a training counts them
     background: number of the class that is no object, none, or auto (of the value 0, of black, or of that name)
-    instances: separate objects: yes, no, or auto (yes for masks with one number for each object)
+    instances: separate objects: yes, no, auto (yes for masks with a number for each object), or numbers (all are such)
+    soft: masks of soft edges or of JPEG: pixels above half are the second of two classes
     ignore: value or color of pixels without a class, such as 255
     colors: for color masks, a file with a name and a color in each line
     normalize: of images: none, image (by percentiles 1 and 99.8 of each), or auto (image for more than 8 bits)

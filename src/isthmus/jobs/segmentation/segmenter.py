@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import RunOrModel
 from isthmus.inference.tiles import TILE, apply_tiled
 from isthmus.jobs import model_for
@@ -74,6 +75,11 @@ class Segmenter:
     def __call__(self, photo: Photo, name: str = "image") -> Segmented:
         """Segment a photo of any size. Raises BadInput for one that the model does not take."""
         planes = planes_of(photo, self.model.shape[0], name)
+        bytes_only = self.model.about.get("input", {}).get("dtype", "uint8") == "uint8"
+        if self.normalize == "auto" and bytes_only != (planes.dtype == np.uint8):
+            trained, scaled = ("8 bits", "by its own percentiles") if bytes_only else ("deeper images", "by 255")
+            text = f"{name}: {planes.dtype} values are scaled {scaled}, but the run was trained on {trained}"
+            warnings.warn(text, Note, stacklevel=3)
         height, width = planes.shape[1:]
         classes, probability = np.empty((height, width), np.uint8), np.empty((height, width), np.float16)
         others = np.empty((2, height, width), np.float16) if self.objective.instances else None

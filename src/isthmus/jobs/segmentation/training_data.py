@@ -20,7 +20,7 @@ from isthmus.jobs.segmentation.patches import Patches
 from isthmus.jobs.segmentation.pixels import channels_of
 from isthmus.media.file_content import Header
 
-INSTANCES = ("auto", "yes", "no")
+INSTANCES = ("auto", "yes", "no", "numbers")
 BY_FREQUENCY = "frequency"
 
 
@@ -121,7 +121,9 @@ def labels_of(truth: Any, names: list[str], folder: Path, keys: Mapping[str, Any
         ignore=keys.get("ignore") or None,
         colors=keys.get("colors") or None,
         instances=instances == "yes",
+        numbers=instances == "numbers",
         as_classes=instances == "no",
+        soft=bool(keys.get("soft")),
         background=keys.get("background", "auto"),
     )
 
