@@ -151,7 +151,7 @@ def test_numbers_with_gaps_or_as_many_in_every_file_are_objects_on_request(
 def test_soft_masks_are_two_classes_on_request(pictures: Path, suffix: str) -> None:
     folder = pictures.parent / "masks"
     folder.mkdir()
-    hard, noise = boxes(255) > 0, np.random.default_rng(0).integers(0, 20, boxes(255).shape)
+    hard, noise = boxes(255) > 0, np.random.default_rng(0).integers(0, 12, boxes(255).shape)
     for name in "abc":
         Image.fromarray(np.where(hard, 255 - noise, noise).astype(np.uint8)).save(folder / f"{name}.{suffix}")
     with pytest.raises(BadInput, match="or soft=yes for two classes"):
