@@ -19,8 +19,8 @@ from isthmus.types import Shape
 
 SQUARE = 128  # pixels of a side of the training patches
 TRAINING: dict[str, Any] = {
-    "epochs": 40,
-    "least_steps": 1500,
+    "epochs": 10,
+    "least_steps": 3000,
     "batch_size": 8,
     "lr": 2e-3,
     "schedule": "cosine",
