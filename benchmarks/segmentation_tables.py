@@ -70,7 +70,7 @@ SEGMENTATION = Table(  # benchmarks/segmentation.py
         Rows(
             "segmentation-pretraining",
             (
-                "membranes, {labeled} labeled slices, started from `denoise`: Rand error; paired gain",
+                "membranes, {labeled} labeled slices, started from `denoise`: Rand error, borders thinned; paired gain",
                 "{rand_error:.3f}; {gain:.3f} ± {standard_error:.3f}",
                 "from scratch {rand_error_from_scratch:.3f}",
                 NONE,
