@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.runs import mask_of_polygons, mask_of_runs, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,12 +15,9 @@ from hypothesis.extra import numpy as hnp
 from isthmus.errors import BadInput
 from isthmus.media.coco import Annotated, Region, read_coco, write_coco
 from isthmus.media.rle import (
-    mask_of_polygons,
-    mask_of_runs,
     pack,
     part_of_polygons,
     part_of_runs,
-    runs_of,
     runs_of_part,
     unpack,
 )

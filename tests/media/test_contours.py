@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.runs import mask_of_polygons
 from scipy import ndimage
 
 from isthmus.media.contours import polygons_of
-from isthmus.media.rle import mask_of_polygons
 
 RANDOM = np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ def polygons_of(mask: np.ndarray) -> list[list[int]]:
     """H×W -> a polygon x1 y1 x2 y2 … for each 4-connected component of the nonzero pixels.
 
     A hole is part of the polygon of its component: the outline reaches it over a bridge of no width, passed in both
-    directions, so that the even-odd rule of COCO's tools and of `media.rle.mask_of_polygons` leaves it empty.
+    directions, so that the even-odd rule of COCO's tools and of `media.rle.part_of_polygons` leaves it empty.
     """
     from scipy import ndimage
 

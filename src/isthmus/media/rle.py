@@ -13,14 +13,6 @@ BITS, MORE, SIGN = 5, 0x20, 0x10  # five bits a character from "0" on; whether m
 FIRST = 48
 
 
-def runs_of(mask: np.ndarray) -> list[int]:
-    """H×W -> run lengths down the columns, alternately of 0 and of other values; the first, of 0, may be 0."""
-    flat = (np.asarray(mask) != 0).ravel(order="F")
-    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff([0, *starts.tolist(), len(flat)]).tolist()
-    return [0, *runs] if len(flat) and flat[0] else runs
-
-
 def runs_of_part(part: np.ndarray, top: int, left: int, height: int, width: int) -> list[int]:
     """The run lengths of a height×width mask that is `part`, h×w, at a corner, and 0 elsewhere."""
     edges = np.diff(np.pad(np.asarray(part) != 0, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
@@ -69,11 +61,6 @@ def part_of_runs(runs: Sequence[int], height: int, width: int) -> Part:
     lengths = np.diff(edges, prepend=0, append=(right - left) * height)
     flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return Part(flat.reshape(right - left, height).T, 0, left)
-
-
-def mask_of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
-    """The H×W bool mask of run lengths. Raises BadInput if they do not sum to its number of pixels."""
-    return part_of_runs(runs, height, width).full(height, width)
 
 
 def pack(runs: Sequence[int]) -> str:
@@ -130,8 +117,3 @@ def part_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: in
     for points in outlines if mask.size else []:
         mask |= polygon2mask(mask.shape, points - 0.5 - (top, left))
     return Part(mask, int(top), int(left))
-
-
-def mask_of_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """H×W bool of `part_of_polygons`."""
-    return part_of_polygons(polygons, height, width).full(height, width)

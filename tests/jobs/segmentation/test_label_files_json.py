@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import runs_of
 from PIL import Image
 
 from isthmus.data.find_images import find_pictures
@@ -18,7 +19,6 @@ from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import Labels, open_labels
 from isthmus.media.contours import polygons_of
 from isthmus.media.label_image import read_label_image
-from isthmus.media.rle import runs_of
 from isthmus.metrics.segmentation import IGNORE
 
 SIZE = (20, 26)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from helpers.runs import mask_of_runs, runs_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -28,7 +29,7 @@ from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.media.coco import write_coco
 from isthmus.media.exif import file_tags
 from isthmus.media.label_image import read_label_image
-from isthmus.media.rle import mask_of_runs, runs_of, runs_of_part
+from isthmus.media.rle import runs_of_part
 from isthmus.metrics.segmentation import IGNORE
 
 RANDOM = np.random.default_rng(0)

@@ -184,7 +184,7 @@ def test_a_network_that_predicts_background_alone_is_noticed_once() -> None:
     data = data.with_field("target", open_data(labels, kind="labels"))
 
     class Training:
-        plain, parts, step = model, {"train": np.arange(8)}, AFTER
+        plain, parts, step, options = model, {"train": np.arange(8)}, AFTER, {"strategy": "ddp"}
 
         class fabric:
             is_global_zero = True

@@ -27,7 +27,8 @@ class BackgroundCheck:
         self.data, self.done = data, False
 
     def __call__(self, training: Training) -> None:
-        if self.done or training.step < AFTER or not training.fabric.is_global_zero:
+        sharded = training.options["strategy"] == "fsdp"  # one process has no full copy of the trained weights
+        if self.done or sharded or training.step < AFTER or not training.fabric.is_global_zero:
             return
         self.done = True
         background: int | None = training.plain.objective.background  # type: ignore[union-attr, assignment]

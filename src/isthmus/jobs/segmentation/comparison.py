@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from isthmus.errors import BadInput, Note
-from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
+from isthmus.jobs.segmentation.label_files import LabelMap
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.objects import means_of
 from isthmus.jobs.segmentation.overlays import panels
@@ -33,13 +33,10 @@ class Comparison:
         if folder is None or not folder.is_dir():
             raise BadInput("masks: need a folder of images, or image files")
         self.folder, self.out = folder, out
-        instances = segmenter.objective.instances
         names = images_of(self.folder, masks, []) if names is None else names
-        self.labels = open_labels(
-            masks, names, self.folder, classes=segmenter.classes, instances=instances, as_classes=not instances
-        )
+        self.labels = segmenter.labels(masks, names, self.folder)
         self.masks, self.without = masks, list[str]()
-        self.scores = SegmentationScores(segmenter.classes.names, segmenter.classes.background)
+        self.scores = segmenter.scores()
         self.worst = Worst(SHOWN)
 
     def add(self, name: str, photo: Photo, found: Segmented) -> tuple[dict[str, float], Image.Image] | None:

@@ -13,12 +13,11 @@ from isthmus.data.split import image_of
 from isthmus.errors import BadInput, unknown
 from isthmus.inference.inputs import skipped_files, warn_skipped
 from isthmus.jobs.segmentation.comparison import add_to, warn_without_labels
-from isthmus.jobs.segmentation.label_files import LabelMap, Labels, open_labels
+from isthmus.jobs.segmentation.label_files import LabelMap, Labels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.jobs.segmentation.training_data import folder_of, images_of
 from isthmus.media.image_file import read_photo
 from isthmus.media.photo import Photo
-from isthmus.metrics.segmentation import SegmentationScores
 from isthmus.training.progress import Progress
 
 
@@ -31,10 +30,9 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
     segmenter = Segmenter(model)
     folder, names, part = chosen_images(model, source, options)
     truth = truth_of(model, folder, options["truth"])
-    instances = segmenter.objective.instances
-    labels = open_labels(truth, names, folder, classes=segmenter.classes, instances=instances, as_classes=not instances)
+    labels = segmenter.labels(truth, names, folder)
     warn_without_labels(labels.unmatched[0], truth)
-    scores, skipped = SegmentationScores(segmenter.classes.names, segmenter.classes.background), list[tuple[str, str]]()
+    scores, skipped = segmenter.scores(), list[tuple[str, str]]()
     for _, _, true, found in compared(segmenter, folder, labels, skipped):
         add_to(scores, true, found)
     if not scores.counts:

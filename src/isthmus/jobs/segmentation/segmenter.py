@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,12 @@ from isthmus.inference.tiles import TILE, apply_tiled
 from isthmus.jobs import model_for
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.instances import objects, without_small
+from isthmus.jobs.segmentation.label_files import Labels, open_labels
 from isthmus.jobs.segmentation.objectives import LabelLoss
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.pixels import planes_of, range_of
 from isthmus.media.photo import Photo
+from isthmus.metrics.segmentation import SegmentationScores
 
 HALF = 0.5  # least probability of the second of two classes, by default
 
@@ -71,6 +75,15 @@ class Segmenter:
             raise BadInput("min_area: is for a run with a background, which small regions become")
         self.normalize: str = about.get("options", {}).get("normalize", "auto")
         self.reach = self.model.reach
+
+    def labels(self, source: Path | str, images: Sequence[str], folder: Path) -> Labels:
+        """The labels of images as this run reads them: its classes, with objects if it separates them."""
+        instances = self.objective.instances
+        return open_labels(source, images, folder, classes=self.classes, instances=instances, as_classes=not instances)
+
+    def scores(self) -> SegmentationScores:
+        """Metrics of the classes of this run, without an image so far."""
+        return SegmentationScores(self.classes.names, self.classes.background)
 
     def __call__(self, photo: Photo, name: str = "image") -> Segmented:
         """Segment a photo of any size. Raises BadInput for one that the model does not take."""

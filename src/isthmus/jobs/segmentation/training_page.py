@@ -10,10 +10,8 @@ from isthmus import store
 from isthmus.data.split import image_of
 from isthmus.jobs.segmentation.comparison import Worst, add_to
 from isthmus.jobs.segmentation.evaluate import compared
-from isthmus.jobs.segmentation.label_files import open_labels
 from isthmus.jobs.segmentation.overlays import panels
 from isthmus.jobs.segmentation.segmenter import Segmenter
-from isthmus.metrics.segmentation import SegmentationScores
 from isthmus.training import Run
 
 MOST = 50  # images that are measured
@@ -52,16 +50,9 @@ def add_examples(run: Run) -> None:
     part = next(name for name in ("validation", "train") if len(run.parts[name]))
     names = sorted({image_of(run.data.names[row]) for row in run.parts[part]})[:MOST]
     segmenter, source = Segmenter(run.model), run.data.source
-    folder, instances = Path(source["path"]), segmenter.objective.instances
-    labels = open_labels(
-        source["truth"]["path"] or folder,
-        names,
-        folder,
-        classes=segmenter.classes,
-        instances=instances,
-        as_classes=not instances,
-    )
-    scores, worst = SegmentationScores(segmenter.classes.names, segmenter.classes.background), Worst(SHOWN)
+    folder = Path(source["path"])
+    labels = segmenter.labels(source["truth"]["path"] or folder, names, folder)
+    scores, worst = segmenter.scores(), Worst(SHOWN)
     for name, photo, true, found in compared(segmenter, folder, labels, []):
         worst.add(add_to(scores, true, found)["dice"], name, panels(photo, found, true, segmenter.classes.background))
     if not scores.counts:
