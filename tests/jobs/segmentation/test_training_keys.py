@@ -63,6 +63,12 @@ def test_a_background_that_is_no_class(pairs: Path) -> None:
         isthmus.create("segment", shape=(1, 32, 32), background="sky")
 
 
+def test_another_number_of_classes_is_refused(pairs: Path) -> None:
+    with pytest.raises(BadInput, match=r"masks: has 3 classes, not classes=5; a training counts them$"):
+        train(pairs, "classes=5")
+    assert train(pairs, "classes=3").model.objective.classes == 3
+
+
 def test_an_image_without_a_mask_is_named(pairs: Path) -> None:
     run = train(pairs)
     (pairs / "masks/c.png").unlink()

@@ -77,7 +77,7 @@ def segment(
     gamma: exponent of the focal loss
     touching: weight of the pixels between touching objects in the cross-entropy: 10 in the U-Net of 2015, 0 for none
     augment: segmentation, segmentation:0.5 for half the strength, affine, zoom or none
-    classes: number of classes; a training counts them
+    classes: number of classes; a training counts them, and refuses another number
     background: number of the class that is no object, none, or auto (of the value 0, of black, or of that name)
     instances: separate objects: yes, no, auto (yes for masks with a number for each object), or numbers (all are such)
     soft: masks of soft edges or of JPEG: pixels above half are the second of two classes

@@ -129,11 +129,16 @@ def labels_of(truth: Any, names: list[str], folder: Path, keys: Mapping[str, Any
 
 
 def keys_of(data: Data, keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of the recipe that follow from the labels: number of classes, objects, weights by frequency."""
-    labels = data.source["labels"]
+    """The keys of the recipe that follow from the labels: number of classes, objects, weights by frequency.
+
+    Raises BadInput for a number of classes that is not theirs.
+    """
+    labels, source = data.source["labels"], data.source["truth"]["path"] or data.source["path"]
     classes = Classes.of(labels["classes"])
     if len(classes) < 2:
-        raise BadInput(f"{data.source['truth']['path']}: only one class, {classes.names[0]}: two or more are accepted")
+        raise BadInput(f"{source}: only one class, {classes.names[0]}: two or more are accepted")
+    if keys.get("classes", len(classes)) != len(classes):
+        raise BadInput(f"{source}: has {len(classes)} classes, not classes={keys['classes']}; a training counts them")
     background = "none" if classes.background is None else str(classes.background)
     own: dict[str, Any] = {"classes": len(classes), "background": background}
     own |= {"instances": "yes" if labels["instances"] else "no"}
