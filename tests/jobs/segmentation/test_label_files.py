@@ -55,6 +55,30 @@ def test_endings_in_a_folder_of_their_own_and_among_the_pictures(save, pictures:
         assert opened(pictures, pictures).matched == ["a.jpg", "b.jpg", "c.jpg"]
 
 
+def test_of_two_files_of_one_name_the_one_of_few_values_is_the_mask(save, rng, tmp_path: Path) -> None:
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.integers(0, 2**16, SIZE, np.uint16))
+        save(boxes(255, 255), f"{name}.png")
+    save(boxes(255), "c.png")
+    labels = opened(tmp_path, tmp_path)
+    assert labels.matched == ["a.tif", "b.tif"]
+    assert labels.unmatched == (["c.png"], [])
+    assert as_read(labels, "a.tif").max() == 255
+
+
+def test_two_files_of_one_name_that_do_not_differ_in_kind(save, rng, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", rng.integers(0, 255, SIZE, np.uint8))
+    save(rng.integers(0, 255, SIZE, np.uint8), "a.png")
+    with pytest.raises(
+        BadInput, match=r"a\.png and a\.tif may be picture and mask, but neither has few values; .*_mask"
+    ):
+        opened(tmp_path, tmp_path)
+    tifffile.imwrite(tmp_path / "a.tif", boxes(255))
+    save(boxes(255), "a.png")
+    with pytest.raises(BadInput, match="both have few values"):
+        opened(tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize("folder", ["labels", "label", "masks"])
 def test_a_folder_of_pictures_and_masks_of_the_same_names(save, rng, tmp_path: Path, folder: str) -> None:
     for name in "ab":

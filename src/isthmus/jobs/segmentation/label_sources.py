@@ -13,6 +13,7 @@ import numpy as np
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.label_names import in_labels, match, names_labels, stem_of
+from isthmus.jobs.segmentation.label_twins import by_pixels
 from isthmus.media.label_image import PICKLES, read_label_image, refuse_format
 
 
@@ -150,6 +151,8 @@ def find_masks(folder: Path, pictures: Path, images: Sequence[str]) -> MaskFiles
     refused = [name for name in found if name.lower().endswith(PICKLES)]
     labels = [name for name in found if name not in refused]
     files, unused = match(images, labels, together)
+    if not files and together and (files := by_pixels(folder, images)):
+        unused = []
     if not files:
         labels = [name for name in labels if name not in within or in_labels(name)]
         groups: defaultdict[str, list[str]] = defaultdict(list)
