@@ -160,3 +160,20 @@ def test_bad_maps_are_refused() -> None:
         match(np.ones((2, 2), int), np.ones((2, 3), int))
     with pytest.raises(ValueError, match="1 scores for objects up to 2"):
         match(np.array([[1]]), np.array([[2]]), [0.5])
+
+
+def test_a_false_object_that_is_mostly_ignored_does_not_count() -> None:
+    """Object 1 is found; 2 lies in the ignored half, 3 and 4 across its edge: half, and less than half, of them."""
+    truth, predicted = np.zeros((2, 20, 20), np.int32)
+    ignored = np.zeros((20, 20), bool)
+    ignored[:, 10:] = True
+    truth[2:6, 2:6] = predicted[2:6, 2:6] = 1
+    predicted[2:6, 14:18] = 2
+    predicted[8:12, 8:12] = 3
+    predicted[14:18, 7:12] = 4
+    matches = match(truth, predicted, [0.5, 0.9, 0.8, 0.7], ignored)
+    assert matches.scores.tolist() == [0.7, 0.5]
+    assert matches.hits.tolist() == [False, True]
+    assert matches.jaccard == 1 / 2
+    truth[8:12, 8:12] = 2  # what is left of object 3 now has a match, which counts
+    assert match(truth, predicted, [0.5, 0.9, 0.8, 0.7], ignored).hits.tolist() == [True, False, True]

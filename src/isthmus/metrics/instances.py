@@ -60,12 +60,18 @@ class Matches:
         return found / either if either else 1.0
 
 
-def match(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None) -> Matches:
+def match(
+    truth: np.ndarray, predicted: np.ndarray, scores: Scores = None, ignored: np.ndarray | None = None
+) -> Matches:
     """Match the objects of two instance maps as COCO does: the highest score first, each with its largest IoU.
 
     scores: of objects 1, 2, … of `predicted`, for instance the mean probability of the foreground; None: all equal.
-    Raises ValueError if the scores are fewer than the objects.
+    ignored: H×W bool, pixels that do not count; a predicted object without a match, half of which or more lies there,
+    is left out, as COCO does it in a crowd. Raises ValueError if the scores are fewer than the objects.
     """
+    whole = np.bincount(predicted.ravel())
+    if ignored is not None:
+        truth, predicted = (np.where(ignored, 0, each) for each in (truth, predicted))
     rows, columns, common = overlaps(truth, predicted)
     area, own = np.bincount(rows, common), np.bincount(columns, common)
     inner = (rows > 0) & (columns > 0)
@@ -75,7 +81,8 @@ def match(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None) -> Ma
     if scores is not None and len(objects) and len(scores) < objects[-1]:
         raise ValueError(f"{len(scores)} scores for objects up to {objects[-1]}")
     values = np.ones(len(objects)) if scores is None else np.asarray(scores, float)[objects - 1]
-    return _matched(rows, np.searchsorted(objects, columns), iou, values, int(np.count_nonzero(area[1:])))
+    optional = 2 * own[objects] <= whole[objects]
+    return _matched(rows, np.searchsorted(objects, columns), iou, values, int(np.count_nonzero(area[1:])), optional)
 
 
 def match_boxes(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None) -> Matches:
@@ -91,8 +98,18 @@ def match_boxes(truth: np.ndarray, predicted: np.ndarray, scores: Scores = None)
     return _matched(rows, columns, shared / (areas - shared), values, len(truth))
 
 
-def _matched(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, values: np.ndarray, truths: int) -> Matches:
-    """Matches from the IoU of pairs: objects `rows` of the truth with predicted objects 0, 1, … of scores `values`."""
+def _matched(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    iou: np.ndarray,
+    values: np.ndarray,
+    truths: int,
+    optional: np.ndarray | bool = False,
+) -> Matches:
+    """Matches from the IoU of pairs: objects `rows` of the truth with predicted objects 0, 1, … of scores `values`.
+
+    optional: of the predicted objects, whether each is left out without a match.
+    """
     close = iou >= 0.5
     candidates: dict[int, list[tuple[float, int]]] = {}
     for row, column, value in zip(rows[close], columns[close], iou[close], strict=True):
@@ -105,7 +122,8 @@ def _matched(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, values: np.
         if free:
             taken.add(max(free)[1])
             hits[rank] = True
-    return Matches(values[order], hits, truths)
+    kept = hits | ~np.broadcast_to(optional, hits.shape)[order]
+    return Matches(values[order][kept], hits[kept], truths)
 
 
 def average_precision_50(matches: Sequence[Matches]) -> float:

@@ -18,7 +18,8 @@ PROTOCOL = (
 )
 INSTANCES = (
     "; instance_ap50: COCO's average precision at IoU .5 over all images; instance_jaccard50: TP / (TP + FP + FN) at "
-    "IoU .5, mean over images, which DSB2018 and StarDist call AP"
+    "IoU .5, mean over images, which DSB2018 and StarDist call AP; false objects of which half or more is ignored are "
+    "left out"
 )
 
 
@@ -119,7 +120,7 @@ class SegmentationScores:
             true, own = (components(np.where(counted, each, IGNORE), self.background) for each in (truth, predicted))
         else:
             true, own = (np.where(counted, each, 0) for each in objects)
-            self.matches.append(match(true, own, scores))
+            self.matches.append(match(*objects, scores, ~counted))
         self.rand.append(rand_error(true, own))
         return {
             "dice": float(self._mean(dice(counts))),
