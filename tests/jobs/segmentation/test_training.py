@@ -17,6 +17,7 @@ from PIL import Image
 
 import isthmus
 from isthmus.errors import BadInput, Note
+from isthmus.jobs.segmentation import background_check
 from isthmus.jobs.segmentation.background_check import AFTER, BackgroundCheck
 from isthmus.recipes import create
 
@@ -189,12 +190,21 @@ def test_a_network_that_predicts_background_alone_is_noticed_once() -> None:
         class fabric:
             is_global_zero = True
 
-    check = BackgroundCheck(data)
+    check, training = BackgroundCheck(data), Training()
     with pytest.warns(Note, match=r"every pixel is predicted as background, though 6\.25% of 8 patches are not"):
-        check(Training())  # type: ignore[arg-type]
+        check(training)  # type: ignore[arg-type]
+    training.step += 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check(Training())  # type: ignore[arg-type]
+        check(training)  # type: ignore[arg-type]
+
+
+def test_background_alone_is_noticed_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_set(tmp_path, 4)
+    monkeypatch.setattr(background_check, "AFTER", 2)
+    monkeypatch.setattr(background_check, "shares", lambda *_: (0.5, 0.0))
+    with pytest.warns(Note, match="after 2 steps every pixel is predicted as background"):
+        make_run(tmp_path, "binary", epochs=0.9)
 
 
 @pytest.mark.parametrize(

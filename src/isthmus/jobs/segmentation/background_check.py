@@ -21,16 +21,15 @@ ITEMS = 32  # patches with foreground that are predicted
 
 
 class BackgroundCheck:
-    """Called after each epoch; looks once, after AFTER steps, at the predictions for patches with foreground."""
+    """Called after each step; looks once, after AFTER steps, at the predictions for patches with foreground."""
 
     def __init__(self, data: Data) -> None:
-        self.data, self.done = data, False
+        self.data = data
 
     def __call__(self, training: Training) -> None:
         sharded = training.options["strategy"] == "fsdp"  # one process has no full copy of the trained weights
-        if self.done or sharded or training.step < AFTER or not training.fabric.is_global_zero:
+        if sharded or training.step != AFTER or not training.fabric.is_global_zero:
             return
-        self.done = True
         background: int | None = training.plain.objective.background  # type: ignore[union-attr, assignment]
         rows = np.empty(0, np.int64) if background is None else self.rows(training.parts["train"], background)
         if not len(rows):

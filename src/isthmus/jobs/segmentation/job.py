@@ -51,7 +51,7 @@ class Segmentation(Job):
     def callbacks(self, model: Autoencoder, data: Data) -> Callbacks:
         from isthmus.jobs.segmentation.background_check import BackgroundCheck
 
-        return {"epoch": BackgroundCheck(data)}
+        return {"step": BackgroundCheck(data)}
 
     def fit_parts(self, run: Run) -> None:
         from isthmus.jobs.segmentation.training_page import add_examples
