@@ -25,7 +25,9 @@ def test_numbers_of_objects_are_recognized(pictures: Path, dtype: str) -> None:
     labels = opened(folder, pictures)
     assert labels.has_instances
     assert labels.classes.kind == "instances"
-    assert labels.understood.endswith("TIF with one number for each object (7 on average)")
+    assert labels.understood.endswith(
+        f" {8 * np.dtype(dtype).itemsize}-bit TIF with one number for each object (7 on average)"
+    )
     found = labels.read("b.jpg")
     assert found.instances is not None
     assert found.instances.dtype == np.int32

@@ -58,7 +58,7 @@ class Coco:
     def file(self, name: str) -> str:
         return f"{self.path}, {name}"
 
-    def form(self, kind: str, deep: bool, palette: bool) -> str:
+    def form(self, kind: str, bits: int, palette: bool) -> str:
         return "COCO JSON"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:

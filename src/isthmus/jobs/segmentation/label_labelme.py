@@ -71,7 +71,7 @@ class LabelMe:
     def file(self, name: str) -> str:
         return str(self.folder / self.files[name])
 
-    def form(self, kind: str, deep: bool, palette: bool) -> str:
+    def form(self, kind: str, bits: int, palette: bool) -> str:
         return "LabelMe JSON"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:

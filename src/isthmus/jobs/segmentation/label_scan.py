@@ -104,7 +104,7 @@ class Scan:
             return False
         if len(different) > 255:
             return True
-        least = 2 if instances else LEAST[any(file.deep for file in self.files)]
+        least = 2 if instances else LEAST[any(file.bits > 8 for file in self.files)]
         return max(highs) >= least and total >= DENSE * sum(highs) and (len(set(highs)) > 1 or len(highs) == 1)
 
     def values_of(self, file: FileStats) -> Mapping[int, int]:
@@ -193,8 +193,8 @@ class Scan:
 
     def understood(self, known: Classes) -> str:
         """The format in one line."""
-        deep, palette = any(file.deep for file in self.files), all(file.palette for file in self.files)
-        form = self.source.form(self.kind, deep, palette)
+        bits, palette = max(file.bits for file in self.files), all(file.palette for file in self.files)
+        form = self.source.form(self.kind, bits, palette)
         if self.numbers:
             objects = [len(file.values().keys() - {0, self.ignore}) for file in self.files]
         else:

@@ -52,8 +52,8 @@ class Source(Protocol):
     def file(self, name: str) -> str:
         """The label file of a picture, for messages."""
 
-    def form(self, kind: str, deep: bool, palette: bool) -> str:
-        """The format in words. kind: of Classes. deep: above 8 bits. palette: every file has one."""
+    def form(self, kind: str, bits: int, palette: bool) -> str:
+        """The format in words. kind: of Classes. bits: of a value. palette: every file has one."""
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
         """size: height and width of the picture, for labels that state no size of their own."""
@@ -81,9 +81,9 @@ class MaskFiles:
     def file(self, name: str) -> str:
         return str(self.folder / self.files[name])
 
-    def form(self, kind: str, deep: bool, palette: bool) -> str:
+    def form(self, kind: str, bits: int, palette: bool) -> str:
         suffixes = {PurePosixPath(name).suffix[1:].upper().replace("TIFF", "TIF") for name in self.files.values()}
-        depth = "color" if kind == "colors" else "palette" if palette else "16-bit" if deep else "8-bit"
+        depth = "color" if kind == "colors" else "palette" if palette else f"{bits}-bit"
         return f"{depth} {'/'.join(sorted(suffixes))}"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
@@ -121,7 +121,7 @@ class ObjectMasks:
     def file(self, name: str) -> str:
         return str(self.folder / PurePosixPath(self.files[name][0]).parent)
 
-    def form(self, kind: str, deep: bool, palette: bool) -> str:
+    def form(self, kind: str, bits: int, palette: bool) -> str:
         return "one mask for each object"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:

@@ -14,7 +14,7 @@ from isthmus.jobs.segmentation.label_sources import Raw
 
 @dataclass
 class FileStats:
-    """pixels: of each value, colors as `packed`, without void ones. channels: 1, or 3 of colors. deep: above 8 bits.
+    """pixels: of each value, colors as `packed`, without void ones. channels: 1, or 3 of colors. bits: of a value.
 
     parts: connected parts of equal values besides 0, where they were counted. objects: numbers of objects that the file
     separates apart from its values, or None. void: pixels without a class.
@@ -23,7 +23,7 @@ class FileStats:
     file: str
     pixels: dict[int, int]
     channels: int = 1
-    deep: bool = False
+    bits: int = 8
     palette: list[int] | None = None
     alpha: bool = False
     parts: int | None = None
@@ -64,12 +64,12 @@ def count_values(raw: Raw) -> Counter[int]:
 def stats_of(raw: Raw, file: str, count_parts: bool, ignore: int | None = None) -> FileStats:
     """count_parts: count the connected parts also of two values in 8 bits, and of palettes; never those of `ignore`."""
     pixels = dict(sorted(count_values(raw).items()))
-    stats = FileStats(file, pixels, 3 if raw.values.ndim == 3 else 1, palette=raw.palette, alpha=raw.alpha)
-    stats.deep = raw.values.dtype.itemsize > 1
+    channels, bits = 3 if raw.values.ndim == 3 else 1, 8 * raw.values.dtype.itemsize
+    stats = FileStats(file, pixels, channels, bits, raw.palette, raw.alpha)
     stats.void = 0 if raw.void is None else int(raw.void.sum())
     if raw.instances is not None:
         stats.objects = len(np.setdiff1d(raw.instances, [0]))
-    elif not stats.colorful and (count_parts or (raw.palette is None and (len(pixels) > 2 or stats.deep))):
+    elif not stats.colorful and (count_parts or (raw.palette is None and (len(pixels) > 2 or bits > 8))):
         from skimage.measure import label
 
         numbers = raw.values if raw.values.ndim == 2 else raw.values[..., 0]
