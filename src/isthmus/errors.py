@@ -19,6 +19,10 @@ class Note(UserWarning):
     """A warning for the user; the command line prints it in one line."""
 
 
+class Reading(Note):
+    """A note on how input was understood; the command line does not print it with --json."""
+
+
 class Diverged(IsthmusError, ArithmeticError):
     """The loss of a training became NaN or infinite; the last finite weights are kept."""
 

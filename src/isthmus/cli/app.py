@@ -6,6 +6,7 @@ A command is a few lines: it reads the options, calls the function of the same n
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from inspect import Parameter
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
+
+from isthmus.errors import Reading
 
 # The modules that define commands, in the order of `isthmus --help`, each with the title of its section there.
 # cli/entry.py fills it from the registry of jobs.
@@ -56,6 +59,12 @@ app = App(
 )
 
 
+def no_readings(json: bool) -> bool:
+    if json:
+        warnings.simplefilter("ignore", Reading)
+    return json
+
+
 def device_name(name: str | None) -> str | None:
     return "cuda" if name == "gpu" else name
 
@@ -93,7 +102,9 @@ Split = Annotated[
 ]
 First = Annotated[int | None, typer.Option("--first", metavar="N", min=1, help="only the first N items; default: all")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite existing files")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on stdout")]
+Json = Annotated[
+    bool, typer.Option("--json", callback=no_readings, help="print one JSON object, and nothing else, on stdout")
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="random seed")]
 DEVICES = "auto (the fastest available), cpu, cuda (or gpu) or mps"
 Device = Annotated[str, typer.Option("--device", metavar="NAME", callback=device_name, help=DEVICES)]

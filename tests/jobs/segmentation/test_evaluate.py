@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from helpers.discs import make_run, write_set
 from PIL import Image
 
 import isthmus
-from isthmus.errors import BadInput
+from isthmus.cli import main
+from isthmus.errors import BadInput, Reading
 from isthmus.metrics.segmentation import SegmentationScores
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,6 +33,26 @@ def test_the_metrics_are_those_of_the_written_label_maps(binary: Path, tmp_path:
     expected = scores.result()
     assert expected.pop("images") == figures["items"] == 12
     assert {key: figures[key] for key in expected} == expected
+
+
+def test_the_reading_of_the_masks_is_told_with_the_counts_of_these_masks(
+    binary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_set(tmp_path, 3)
+    areas = []
+    for path in (tmp_path / "y").iterdir():  # 1 instead of 255, which the run reads alike
+        Image.fromarray(mask := pixels(path) // 255).save(path)
+        areas.append(int((mask > 0).sum()))
+    with pytest.warns(Reading, match=rf"y/: 8-bit PNG with 2 values[^\0]*\n  255 +1 +255 +{sum(areas):,} .* 3$"):
+        isthmus.evaluate(binary / "run", tmp_path / "x", masks=tmp_path / "y")
+    command = ["evaluate", *map(str, (binary / "run", tmp_path / "x", "--masks", tmp_path / "y"))]
+    told = []
+    for arguments in (command, [*command, "--json"]):
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        told.append("value  class" in capsys.readouterr().err)
+    assert told == [True, False]
 
 
 def test_of_the_training_folder_the_held_back_part_counts(binary: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,12 +150,13 @@ def test_a_run_reads_other_files_with_its_own_classes(save, pictures: Path) -> N
         save(boxes(9) if name != "b" else boxes(7, 7), f"other/{name}.png")
     classes = Classes([0, 5, 9], ["ground", "crack", "hole"])
     labels = opened(pictures.parent / "masks", pictures, classes=classes)
-    assert labels.classes is classes
+    assert labels.classes == replace(classes, pixels=[2010, 75, 75, 0], files=[3, 3, 3, 0])
     with pytest.raises(BadInput, match=r"b.png: value 7 in 50 pixels is no class of the run; accepted are 0, 5, 9"):
         opened(pictures.parent / "other", pictures, classes=classes)
     left = opened(pictures.parent / "other", pictures, classes=classes, unknown="ignore")
     assert (left.read("b.jpg").classes == IGNORE).sum() == 50
     assert left.read("a.jpg").classes.max() == 2
+    assert (left.classes.pixels, left.classes.files) == ([2060, 0, 50, 50], [3, 0, 2, 1])
 
 
 def test_real_data(real_data: Path) -> None:

@@ -88,7 +88,7 @@ class Classes:
         strange: dict[int, int] = {}
         for top in range(0, len(raw), ROWS):
             rows = slice(top, top + ROWS)
-            classes[rows] = self._encoded(codes_of(raw[rows]), strange)
+            classes[rows] = self.numbers_of(codes_of(raw[rows]), strange)
         if strange and unknown != "ignore":
             code = max(strange, key=lambda each: strange[each])
             shown = text_of(unpacked(code) if self.kind == "colors" else code)
@@ -100,7 +100,8 @@ class Classes:
             )
         return classes
 
-    def _encoded(self, codes: np.ndarray, strange: dict[int, int]) -> np.ndarray:
+    def numbers_of(self, codes: np.ndarray, strange: dict[int, int]) -> np.ndarray:
+        """The class numbers of values, colors as `packed`; the counts of those that are no class go to `strange`."""
         if self.kind == "instances":
             classes = (codes != 0).astype(np.uint8)
             if self.ignore is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from isthmus.errors import BadInput, Note
+from isthmus.errors import BadInput, Note, Reading
 from isthmus.jobs.segmentation.label_files import LabelMap
 from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.objects import means_of
@@ -35,6 +35,7 @@ class Comparison:
         self.folder, self.out = folder, out
         names = images_of(self.folder, masks, []) if names is None else names
         self.labels = segmenter.labels(masks, names, self.folder)
+        warnings.warn(self.labels.reading, Reading, stacklevel=3)
         self.masks, self.without = masks, list[str]()
         self.scores = segmenter.scores()
         self.worst = Worst(SHOWN)

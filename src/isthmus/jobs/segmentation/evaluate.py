@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data.split import image_of
-from isthmus.errors import BadInput, unknown
+from isthmus.errors import BadInput, Reading, unknown
 from isthmus.inference.inputs import skipped_files, warn_skipped
 from isthmus.jobs.segmentation.comparison import add_to, warn_without_labels
 from isthmus.jobs.segmentation.label_files import LabelMap, Labels
@@ -31,6 +32,7 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
     folder, names, part = chosen_images(model, source, options)
     truth = truth_of(model, folder, options["truth"])
     labels = segmenter.labels(truth, names, folder)
+    warnings.warn(labels.reading, Reading, stacklevel=3)
     warn_without_labels(labels.unmatched[0], truth)
     scores, skipped = segmenter.scores(), list[tuple[str, str]]()
     for _, _, true, found in compared(segmenter, folder, labels, skipped):

@@ -53,6 +53,11 @@ class Labels:
     notes: list[str] = field(default_factory=list)
     unknown: str = "error"
 
+    @property
+    def reading(self) -> str:
+        """The format in one line, and the table of value, class, pixels and files below it."""
+        return "\n  ".join([self.understood, *self.classes.describe()])
+
     def read(self, name: str, size: tuple[int, int] | None = None) -> LabelMap:
         """The labels of a picture, upright as the picture is read.
 
@@ -136,7 +141,7 @@ def open_labels(
     found.decide(instances=instances or numbers, numbers=numbers, as_classes=as_classes, unknown=unknown)
     if isinstance(opened, MaskFiles):
         opened.colors = found.kind == "colors"
-    known = classes or replace(found.classes(), empty=background, soft=soft)
+    known = found.counted(classes or replace(found.classes(), empty=background, soft=soft))
     matched = list(opened.names)
     without = sorted(set(images) - set(matched) - labels_among(opened, folder))
     notes = found.notes(known)

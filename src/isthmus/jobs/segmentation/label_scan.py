@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from isthmus.data.mask_files import LOSSY
 from isthmus.data.parallel import in_processes
@@ -26,7 +28,7 @@ class Scan:
     """The statistics of all label files of a source, and their kind, which `decide` sets.
 
     given: classes of a trained run. table: names to colors; must: it was named by the user. numbers: the values are
-    numbers of objects. connected: objects are the connected parts of a class. counts: pixels and files of each value.
+    numbers of objects. connected: objects are the connected parts of a class. pixels: of each value, in all files.
     """
 
     source: Source
@@ -40,7 +42,7 @@ class Scan:
     numbers: bool = False
     connected: bool = False
     has_instances: bool = False
-    counts: dict[int, list[int]] = field(default_factory=dict)
+    pixels: Counter[int] = field(default_factory=Counter)
 
     def decide(self, *, instances: bool, as_classes: bool, unknown: str, numbers: bool = False) -> None:
         """Raises BadInput for colors without a table, and for a value that is no class."""
@@ -55,7 +57,8 @@ class Scan:
             self.kind = "instances" if self.numbers else "values"
         self.connected = instances and not own and not self.numbers
         self.has_instances = own or self.numbers or instances
-        self._count()
+        for file in self.files:
+            self.pixels.update(self.values_of(file))
         if unknown != "ignore":
             self._check_known()
 
@@ -118,13 +121,6 @@ class Scan:
             objects[code if code in (0, self.ignore) else 1] += count
         return objects
 
-    def _count(self) -> None:
-        for file in self.files:
-            for code, count in self.values_of(file).items():
-                entry = self.counts.setdefault(code, [0, 0])
-                entry[0] += count
-                entry[1] += 1
-
     def _check_known(self) -> None:
         if self.kind == "colors" and self.table is not None and self.given is None:
             known, end = {packed(color) for color in self.table.values()}, "is not in the table of colors"
@@ -160,22 +156,32 @@ class Scan:
             kinds = {name: code for name, code in self.source.kinds.items() if code and code != ignored}
             codes, names = [0, *kinds.values()], ["background", *kinds]
         else:
-            codes = sorted(code for code in self.counts if code != ignored)
+            codes = sorted(code for code in self.pixels if code != ignored)
             lossy = any(file.file.lower().endswith(LOSSY) for file in self.files)
-            check_values({code: self.counts[code][0] for code in codes}, self.shown, lossy)
-        seen = [code for code in codes if code in self.counts]
+            check_values({code: self.pixels[code] for code in codes}, self.shown, lossy)
+        seen = [code for code in codes if code in self.pixels]
         if len(seen) < 2:
             only = names[codes.index(seen[0])] if seen else "none"
             raise BadInput(f"{self.shown}: all pixels of all files have one class ({only}); two or more are accepted")
-        counts = [self.counts.get(code, [0, 0]) for code in codes]
-        void = [sum(file.void for file in self.files), sum(file.void > 0 for file in self.files)]
-        left = [0, 0] if ignored is None else self.counts.get(ignored, [0, 0])
-        counts.append([void[0] + left[0], max(void[1], left[1])])
         palettes = [file.palette for file in self.files]
         palette = palettes[0] if self.kind == "values" and all(palettes) else None
         values: list[Any] = [unpacked(code) for code in codes] if self.kind == "colors" else list(codes)
-        pixels, files = (list(column) for column in zip(*counts, strict=True))
-        return Classes(values, names, self.ignore, self.kind, palette, pixels, files)
+        return Classes(values, names, self.ignore, self.kind, palette)
+
+    def counted(self, known: Classes) -> Classes:
+        """The classes with the pixels and files of these label files."""
+        table = np.zeros((2, len(known) + 1), np.int64)
+        for file in self.files:
+            found = self.values_of(file)
+            codes, counts = np.array(list(found), np.int64), list(found.values())
+            if self.kind == "instances" and known.kind == "values":  # a run on two values
+                codes = np.array([packed(value) for value in known.values[:2]])[(codes != 0).astype(int)]
+            named = self.given is not None and self.source.kinds  # whose values are class numbers
+            numbers = codes if named else known.numbers_of(codes, {})
+            pixels = np.bincount(np.minimum(numbers, len(known)), counts, len(known) + 1).astype(np.int64)
+            pixels[-1] += file.void
+            table += np.stack([pixels, pixels > 0])
+        return replace(known, pixels=table[0].tolist(), files=table[1].tolist())
 
     def notes(self, known: Classes) -> list[str]:
         """Sentences for the user about these files."""

@@ -34,7 +34,7 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
     folder, keys, notes = folder_of(data), options["keys"], list[str]()
     names = images_of(folder, truth, notes)
     labels = labels_of(truth, names, folder, keys)
-    notes += ["\n  ".join([labels.understood, *labels.classes.describe()]), *labels.notes]
+    notes += [labels.reading, *labels.notes]
     kept, infos, skipped = read_headers(folder, labels.matched)
     if not len(kept):
         raise BadInput(f"{folder}: no image with a mask can be read ({'; '.join(list(skipped.values())[:3])})")
