@@ -128,7 +128,7 @@ def reserve(key: str, shape: tuple[int, ...], dtype: np.dtype, count: int, notes
     None if the set exceeds the size of the cache, with a note, or if nothing can be written, with a warning. Raises
     BadInput for an ISTHMUS_CACHE_GB that is not a number.
     """
-    allowed = _limit()
+    allowed = cache_limit()
     try:
         folder = cache_folder() / "decoded"
     except RuntimeError:  # a user without a home folder
@@ -179,7 +179,7 @@ def _create_or_reuse(decoded: Decoded) -> None:
         os.close(file)
 
 
-def _limit() -> float:
+def cache_limit() -> float:
     """Maximum size of the cache in bytes, by ISTHMUS_CACHE_GB."""
     text = os.environ.get("ISTHMUS_CACHE_GB") or str(DEFAULT_LIMIT)
     try:

@@ -23,12 +23,13 @@ NPZ_LIMIT = 2**34  # bytes: a key of an .npz is unpacked into memory, and a few 
 
 def open_file(path: Path, like: Mapping[str, Any] | None = None, picture: bool = False, kind: str = "") -> Data:
     """Open a .npy or .npz file. Nothing is unpickled, so no code in it can run. picture, kind: as in open_array."""
-    array, labels = _load(path)
+    array, labels = load(path)
     source = {"kind": "file", "path": str(path.resolve())}
     return open_array(array, name=str(path), source=source, like=like, labels=labels, picture=picture, kind=kind)
 
 
-def _load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The array of a .npy or .npz file, and the labels in a .npz. Raises BadInput, naming the file."""
     if path.stat().st_size == 0:
         raise BadInput(f"{path}: empty file (0 bytes); accepted is a .npy or .npz of numbers")
     try:
@@ -64,7 +65,7 @@ def _header_check(path: Path) -> None:
 def _from_npz(path: Path, archive: Any, sizes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray | None]:
     keys = list(archive.files)
     known = [key for key in KEYS if key in keys]
-    others = [key for key in keys if key not in LABELS]
+    others = [key for key in keys if key not in LABELS] or keys
     if not known and len(others) != 1:
         contents = f"it holds {', '.join(keys)}" if keys else "it is empty"
         accepted = f"accepted is one array, or a key of {', '.join(KEYS)}"

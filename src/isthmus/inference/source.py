@@ -145,7 +145,7 @@ def _of_folder(folder: Path, options: RunOptions, kinds: Collection[str], select
     names = list(_selected(items, options).names)
     films = frozenset(name for name in names if is_video(folder / name))
     if films and kinds:
-        text = f"{folder}: no masks and no side-by-side images are written for its {len(films)} videos"
+        text = f"{folder}: for its {len(films)} videos no {' and no '.join(sorted(kinds))} is written"
         warnings.warn(text, Note, stacklevel=4)
     results = [
         video_result_name(name) if name in films else result_name(folder, name, options.get("format")) for name in names

@@ -107,7 +107,7 @@ def test_a_broken_film_is_named_and_the_rest_is_done() -> None:
 def test_neither_masks_nor_pairs_of_pictures_are_written_of_films() -> None:
     mixed()
     (note,) = notes_of(side_by_side=True)
-    assert "no masks and no side-by-side images are written for its 2 videos" in note
+    assert "for its 2 videos no side-by-side is written" in note
     assert Path("out/photo-side-by-side.png").exists()
 
 

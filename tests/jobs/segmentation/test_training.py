@@ -230,9 +230,9 @@ def test_unusable_input_is_refused_in_one_line(
     assert not Path("run").exists()
 
 
-def test_a_table_or_an_array_is_no_folder_of_images(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="a folder of images is accepted"):
-        isthmus.train("segment", np.zeros((4, 8, 8), np.uint8), masks=tmp_path, out=tmp_path / "run")
+def test_a_data_set_is_no_folder_of_images(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="digits: no such folder; a folder of images is accepted, an array, a "):
+        isthmus.train("segment", "digits", masks=tmp_path, out=tmp_path / "run")
 
 
 def test_masks_are_for_jobs_that_learn_labels(tmp_path: Path) -> None:

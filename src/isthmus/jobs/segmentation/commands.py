@@ -51,6 +51,8 @@ def segment(
 
     RUN is a run of isthmus train segment.
     """
+    from isthmus.jobs.segmentation.comparison import PAGE
+    from isthmus.jobs.segmentation.object_tables import AREAS, BOXES
     from isthmus.jobs.segmentation.segment import segment as segment_images
 
     images = Images()
@@ -58,4 +60,5 @@ def segment(
     options |= {"format": format, "split": split, "first": first, "force": force, "resume": resume, "device": device}
     names = source[0] if len(source) == 1 else source
     segment_images(run, names, out=out, masks=masks, **images.options, **options)
-    images.print(out, json, f"Written: {out}/areas.csv, boxes.json" + (", index.html" if masks else ""))
+    made = [name for name in (AREAS, BOXES, PAGE) if (out / name).is_file()]  # not of a stack or a video
+    images.print(out, json, f"Written: {out}" + (f"/{', '.join(made)}" if made else ""))

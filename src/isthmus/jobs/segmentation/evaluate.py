@@ -17,6 +17,7 @@ from isthmus.jobs.segmentation.comparison import add_to, warn_without_labels
 from isthmus.jobs.segmentation.label_files import LabelMap, Labels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.jobs.segmentation.training_data import folder_of, images_of
+from isthmus.jobs.segmentation.unpack import as_folders
 from isthmus.media.image_file import read_photo
 from isthmus.media.photo import Photo
 from isthmus.training.progress import Progress
@@ -29,6 +30,8 @@ def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dic
     or else validation, for the data of the training. Raises BadInput without masks, and for a value that is no class.
     """
     segmenter = Segmenter(model)
+    source, masks = as_folders(source, options["truth"])
+    options = {**options, "truth": masks}
     folder, names, part = chosen_images(model, source, options)
     truth = truth_of(model, folder, options["truth"])
     labels = segmenter.labels(truth, names, folder)

@@ -15,6 +15,7 @@ from isthmus.data.parallel import in_processes
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import Classes, Value, check_values, packed, text_of, unpacked
 from isthmus.jobs.segmentation.color_tables import Color
+from isthmus.jobs.segmentation.label_names import listed
 from isthmus.jobs.segmentation.label_sources import Raw, Source
 from isthmus.jobs.segmentation.label_stats import FileStats, stats_of
 
@@ -75,11 +76,11 @@ class Scan:
             pixels = Counter[int]()
             for file in colorful:
                 pixels.update(file.pixels)
-            listed = "; ".join(text_of(unpacked(code)) for code, _ in pixels.most_common(8))
+            shown = "; ".join(text_of(unpacked(code)) for code, _ in pixels.most_common(8))
             more = "; …" if len(pixels) > 8 else ""
             where = self.shown if len(colorful) == len(self.files) else colorful[0].file
             raise BadInput(
-                f"{where}: masks of {len(pixels)} colors ({listed}{more}) without a table of them; accepted is "
+                f"{where}: masks of {len(pixels)} colors ({shown}{more}) without a table of them; accepted is "
                 "colors=FILE, or a file labelmap.txt beside the masks, with lines such as `road:128,64,128`"
             )
         if self.table is None or self.must or colorful:
@@ -188,6 +189,11 @@ class Scan:
         notes = list(self.source.notes)
         if count := sum(file.alpha for file in self.files):
             notes.append(f"{self.shown}: label files with an alpha channel, which is not used: {count}")
+        if several := [file.file for file in self.files if file.several]:
+            notes.append(
+                f"{self.shown}: label files of several pages, of which the first is read: {len(several)} "
+                f"({listed(several)}); a stack of images and one of masks are named as files, not as folders"
+            )
         others = [value for value in known.values if value != 255]
         numbered = others == list(range(len(others))) or known.palette
         if self.given is None and self.kind == "values" and 255 in known.values and len(others) > 1 and numbered:
@@ -211,8 +217,8 @@ class Scan:
         if self.has_instances and not self.connected:
             kinds = f" of {len(known) - 1} categories" if len(known) > 2 else ""
             return f"{self.shown}: {form}{kinds} ({average.replace(' on', ' objects on')})"
-        listed = ", ".join(text_of(value) for value in known.values[:6]) + (", …" if len(known) > 6 else "")
-        text = f"{self.shown}: {form} with {len(known)} {self.kind} ({listed})"
+        values = ", ".join(text_of(value) for value in known.values[:6]) + (", …" if len(known) > 6 else "")
+        text = f"{self.shown}: {form} with {len(known)} {self.kind} ({values})"
         return f"{text}; the objects are connected parts ({average})" if self.connected else text
 
 

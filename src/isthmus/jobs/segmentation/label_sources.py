@@ -14,6 +14,7 @@ from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.label_names import in_labels, match, names_labels, stem_of
 from isthmus.jobs.segmentation.label_twins import by_pixels
+from isthmus.media.image_reader import peek
 from isthmus.media.label_image import PICKLES, read_label_image, refuse_format
 
 
@@ -23,6 +24,7 @@ class Raw:
 
     values: H×W integers, or H×W×3 uint8 colors. instances: H×W int32, 0 for the background, where the file separates
     objects apart from `values`; else None. void: H×W bool, pixels without a class. palette, alpha: of a LabelImage.
+    several: whether the file has further pages, which are not read.
     """
 
     values: np.ndarray
@@ -30,6 +32,7 @@ class Raw:
     void: np.ndarray | None = None
     palette: list[int] | None = None
     alpha: bool = False
+    several: bool = False
 
 
 class Source(Protocol):
@@ -87,11 +90,12 @@ class MaskFiles:
         return f"{depth} {'/'.join(sorted(suffixes))}"
 
     def read(self, name: str, size: tuple[int, int]) -> Raw:
-        image = read_label_image(self.folder / self.files[name])
+        path = self.folder / self.files[name]
+        image, several = read_label_image(path), path.suffix.lower() in (".tif", ".tiff") and peek(path).several
         values = halved(image.values) if self.soft else image.values
         if self.colors and image.palette is not None:
             values = palette_colors(image.palette)[values]
-        return Raw(values, palette=image.palette, alpha=image.alpha)
+        return Raw(values, palette=image.palette, alpha=image.alpha, several=several)
 
 
 def halved(values: np.ndarray) -> np.ndarray:

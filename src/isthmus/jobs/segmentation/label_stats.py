@@ -26,6 +26,7 @@ class FileStats:
     bits: int = 8
     palette: list[int] | None = None
     alpha: bool = False
+    several: bool = False
     parts: int | None = None
     objects: int | None = None
     void: int = 0
@@ -65,7 +66,7 @@ def stats_of(raw: Raw, file: str, count_parts: bool, ignore: int | None = None) 
     """count_parts: count the connected parts also of two values in 8 bits, and of palettes; never those of `ignore`."""
     pixels = dict(sorted(count_values(raw).items()))
     channels, bits = 3 if raw.values.ndim == 3 else 1, 8 * raw.values.dtype.itemsize
-    stats = FileStats(file, pixels, channels, bits, raw.palette, raw.alpha)
+    stats = FileStats(file, pixels, channels, bits, raw.palette, raw.alpha, raw.several)
     stats.void = 0 if raw.void is None else int(raw.void.sum())
     if raw.instances is not None:
         stats.objects = len(np.setdiff1d(raw.instances, [0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -80,7 +81,7 @@ def read_raw(source: Source, folder: Path, name: str, size: tuple[int, int] | No
         parts = (raw.values, raw.instances, raw.void)
         values, numbers, void = (None if part is None else np.ascontiguousarray(upright(part, turn)) for part in parts)
         assert values is not None, "labels have values"
-        raw = Raw(values, numbers, void, raw.palette, raw.alpha)
+        raw = replace(raw, values=values, instances=numbers, void=void)
     if raw.values.shape[:2] != wanted:
         raise BadInput(
             f"{source.file(name)}: {shape[1]}×{shape[0]} pixels, and {folder / name} has {wanted[1]}×{wanted[0]}; "

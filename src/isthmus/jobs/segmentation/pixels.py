@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from isthmus.data.preparation import flattened
 from isthmus.errors import BadInput, Note, unknown
+from isthmus.inference.source import photos_from_array
+from isthmus.media.array_axes import image_axes, to_images
 from isthmus.media.bit_depth import full_range
 from isthmus.media.file_content import Header
 from isthmus.media.photo import Photo
 from isthmus.media.resize import to_channels
+from isthmus.types import times
 
 NORMALIZE = ("auto", "image", "none")
 LOW, HIGH = 1.0, 99.8  # percentiles of an image that become 0 and 1, as in StarDist and Cellpose
@@ -33,6 +37,31 @@ def channels_of(headers: Sequence[Header], gray: bool | None) -> int:
     if len(counts) == 1 and headers[0].bands and not gray:
         return counts.pop()
     return 1 if gray or all(header.gray for header in headers) else 3
+
+
+def photos_of(array: Any, channels: int) -> tuple[list[Photo], bool]:
+    """The photos of an array or a tensor for a network of so many channels, and whether it has an axis of images.
+
+    Raises BadInput for an array of other axes, or of no numbers.
+    """
+    if channels in (1, 3):
+        return photos_from_array(array)[0], "N" in image_axes(tuple(np.shape(array)))
+    values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
+    color = 3 if channels > 3 else 1
+    photos = [Photo(item[..., :color], bands=item[..., color:]) for item in samples_of(values, channels)]
+    return photos, values.ndim == 4
+
+
+def samples_of(array: np.ndarray, channels: int) -> np.ndarray:
+    """N×H×W×C of an array of one image or several of so many channels, a view. Raises BadInput for another array."""
+    fitting = [axes for axes in ("HWC", "CHW", "NHWC", "NCHW") if len(axes) == array.ndim]
+    axes = next((axes for axes in fitting if array.shape[axes.index("C")] == channels), "")
+    if not axes or 0 in array.shape or array.dtype.kind not in "uif":
+        accepted = f"H×W×{channels}, {channels}×H×W and several of these are accepted"
+        raise BadInput(
+            f"an array of {times(array.shape)} of {array.dtype}, but this run takes {channels} channels: {accepted}"
+        )
+    return to_images(array, axes)
 
 
 def planes_of(photo: Photo, channels: int, name: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from isthmus.errors import BadInput, unknown
 from isthmus.inference.inputs import RunOrModel
 from isthmus.inference.result import Kind, Result, RunOptions
 from isthmus.inference.runner import run as run_verb
-from isthmus.inference.source import is_data_set, photos_from_array
+from isthmus.inference.source import is_data_set
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.comparison import Comparison
 from isthmus.jobs.segmentation.label_files import LabelMap
@@ -28,11 +28,14 @@ from isthmus.jobs.segmentation.label_writers import annotated, categories, write
 from isthmus.jobs.segmentation.object_tables import ObjectTables
 from isthmus.jobs.segmentation.objects import COLUMNS, means_of, measure, regions_of_classes
 from isthmus.jobs.segmentation.overlays import overlay
+from isthmus.jobs.segmentation.pixels import photos_of, samples_of
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
-from isthmus.media.array_axes import image_axes
+from isthmus.jobs.segmentation.unpack import folder_of_items, is_packed, stem_of, values_of
 from isthmus.media.image_file import read_photo, write_photo
 from isthmus.media.photo import Photo
+from isthmus.media.video.animation import Pages
 from isthmus.media.video.containers import VIDEOS
+from isthmus.media.video.open import is_video
 
 FORMATS = ("png", "tiff", "coco", "labelme")
 
@@ -58,11 +61,12 @@ class SegmentOptions(RunOptions, total=False):
 def segment(run: RunOrModel, source: Any, **options: Unpack[SegmentOptions]) -> Any:
     """Segment images of any size.
 
-    source: an array or a tensor (H×W, H×W×C, C×H×W, N×H×W or N×C×H×W), or, without `out`, one image file: its label
-    map, H×W or N×H×W, is returned. It holds the values of the masks of the training, or numbers of objects. With the
-    folder `out`, source may be files, a folder, a data set or a video, and written are NAME.png with label values (0
-    and 255 for two classes, numbers of objects in 16 bits), overlays/NAME.png (a video becomes one of overlays),
-    areas.csv with a row for each object or connected region, and boxes.json (COCO); the folder is returned.
+    source: an array or a tensor (H×W, H×W×C, C×H×W, N×H×W or N×C×H×W), or, without `out`, one file of an image, a
+    stack or an array: its label map, H×W or N×H×W, is returned. It holds the values of the masks of the training, or
+    numbers of objects. With the folder `out`, source may be files, a folder, a data set or a video, and written are
+    NAME.png with label values (0 and 255 for two classes, numbers of objects in 16 bits), overlays/NAME.png, areas.csv
+    with a row for each object or connected region, and boxes.json (COCO); the folder is returned. A TIFF of several
+    pages becomes a TIFF of their label maps, another video one of overlays.
 
     Raises BadInput for a run of another job, and for input that the model does not accept; TypeError for an unknown
     option.
@@ -77,6 +81,8 @@ def segment(run: RunOrModel, source: Any, **options: Unpack[SegmentOptions]) -> 
         return labels_of_array(segmenter, source)
     if options.get("out") is None:
         chosen = select_files(source)
+        if isinstance(chosen, (str, Path)) and is_packed(chosen) and (is_data_set(chosen) or is_video(chosen)):
+            return labels_of_array(segmenter, values_of(chosen)[0])
         if not isinstance(chosen, (str, Path)) or is_data_set(chosen) or Path(chosen).is_dir():
             raise BadInput(f"{source}: out is needed, a folder for the results")
         photo = read_photo(chosen)
@@ -90,9 +96,9 @@ def segment_with(model: Autoencoder, source: Any, **options: Any) -> Any:
 
 
 def labels_of_array(segmenter: Segmenter, array: Any) -> Any:
-    photos, _ = photos_from_array(array)
+    photos, several = photos_of(array, segmenter.model.shape[0])
     maps = np.stack([label_map(segmenter, segmenter(photo)) for photo in photos])
-    maps = maps if "N" in image_axes(tuple(np.shape(array))) else maps[0]
+    maps = maps if several else maps[0]
     return torch.from_numpy(maps) if isinstance(array, Tensor) else maps
 
 
@@ -110,6 +116,9 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     source = select_files(source, VIDEOS)
+    if segmenter.model.shape[0] not in (1, 3) and is_packed(source) and (is_data_set(source) or is_video(source)):
+        images = samples_of(values_of(source)[0], segmenter.model.shape[0])
+        source = folder_of_items(images, stem_of(source, "images"))
     if isinstance(source, (str, Path)) and Path(source).is_file() and not is_data_set(source):
         source = Selection(Path(source).parent, [Path(source).name])  # its results are a folder, too
     folder = source.folder if isinstance(source, Selection) else source
@@ -150,10 +159,13 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
 
     @contextmanager
     def frames(film: Any, name: str) -> Iterator[tuple[Any, Any]]:
-        """Frames of a video become overlays."""
+        """Frames of a video become overlays, pages of a TIFF label maps."""
 
         def draw(photo: Photo, frame: str) -> Result:
-            found = segmenter(photo, frame)
+            found = segmenter(photo.replace(range=None), frame)
+            if isinstance(film, Pages):
+                values = label_map(segmenter, found)
+                return Result(Photo(values if values.ndim == 3 else values[..., None]))
             return Result(Photo(np.asarray(overlay(photo, found.classes, found.objects, max(photo.size), background))))
 
         yield draw, dict

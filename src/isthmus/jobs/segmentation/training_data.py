@@ -18,19 +18,23 @@ from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.label_files import Labels, open_labels
 from isthmus.jobs.segmentation.patches import Patches
 from isthmus.jobs.segmentation.pixels import channels_of
+from isthmus.jobs.segmentation.unpack import as_folders
 from isthmus.media.file_content import Header
 
 INSTANCES = ("auto", "yes", "no", "numbers")
 BY_FREQUENCY = "frequency"
+ACCEPTED = "a folder of images is accepted, an array, a .npy, a .npz or a TIFF stack, with masks of them"
 
 
 def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -> Data:
     """Patches of the images of a folder as x, their label maps as the target, N×1×S×S (N×3×S×S for instances).
 
-    data: a folder of images. truth: their masks (see open_labels); None: masks inside `data`. options: those of
-    Job.open with the keys of the recipe; size, or else `square`, is the side of the patches. Images without a mask
+    data, truth: a folder of images, and their masks (see open_labels; None: masks inside `data`), or arrays or stacks
+    of both (see as_folders). options: those of Job.open with the keys of the recipe; size, or else `square`, is the
+    side of the patches. Images without a mask
     are left out with a note. Raises BadInput for a source that is no folder, and if no image has a mask.
     """
+    data, truth = as_folders(data, truth)
     folder, keys, notes = folder_of(data), options["keys"], list[str]()
     names = images_of(folder, truth, notes)
     labels = labels_of(truth, names, folder, keys)
@@ -87,9 +91,9 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
 def folder_of(data: Any) -> Path:
     path = Path(data) if isinstance(data, (str, Path)) else None
     if path is not None and not path.exists():
-        raise BadInput(f"{path}: no such folder; a folder of images is accepted, with masks of them")
+        raise BadInput(f"{path}: no such folder; {ACCEPTED}")
     if path is None or not path.is_dir():
-        raise BadInput(f"{data if path else type(data).__name__}: a folder of images is accepted, with masks of them")
+        raise BadInput(f"{data if path else type(data).__name__}: {ACCEPTED}")
     return path
 
 

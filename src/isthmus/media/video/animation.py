@@ -113,7 +113,10 @@ def with_palette(photo: Photo) -> Any:
 
 
 class Pages(Film):
-    """A TIFF of several pages, of 8 or 16 bits each. Reduced copies of a page (previews) are left out."""
+    """A TIFF of several pages, of 8 or 16 bits each. Reduced copies of a page (previews) are left out.
+
+    axes, sizes: how the pages are arranged by the metadata of the file, such as "ZC" and (30, 2); else "Q", other.
+    """
 
     suffixes = (".tif", ".tiff")
 
@@ -125,6 +128,11 @@ class Pages(Film):
                 self.bytes += file.pages[number].nbytes
                 self.plain = self.plain and file.pages[number].dtype == np.uint8
             truncated = has_next_page(file, len(file.pages) - 1)
+            series = file.series[0]  # its axes are Z, C, T … of ImageJ and OME, then Y and X
+            self.axes = series.axes.partition("Y")[0]
+            self.sizes = tuple(map(int, series.shape[: len(self.axes)]))
+        if int(np.prod(self.sizes)) != len(self.numbers):
+            self.axes, self.sizes = "Q", (len(self.numbers),)
         self.count = len(self.numbers)
         if truncated:
             raise BadInput(f"{path}: truncated (page {self.count + 1} is missing)")
