@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
-from isthmus.jobs.segmentation.label_writers import annotated, categories, write_labelme
+from isthmus.jobs.segmentation.labels.open import LabelMap, open_labels
+from isthmus.jobs.segmentation.labels.writers import annotated, categories, write_labelme
 from isthmus.media.coco import write_coco
 from segmenting.nuclei import truth_of
 from segmenting.rows import Part, Row

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.find_images import find_pictures
-from isthmus.jobs.segmentation.label_files import Labels, open_labels
+from isthmus.jobs.segmentation.labels.open import Labels, open_labels
 
 SIZE = (24, 30)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import open_labels
+from isthmus.jobs.segmentation.labels.open import open_labels
 from isthmus.metrics.segmentation import IGNORE
 
 

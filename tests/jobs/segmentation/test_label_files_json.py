@@ -16,7 +16,7 @@ from PIL import Image
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import Labels, open_labels
+from isthmus.jobs.segmentation.labels.open import Labels, open_labels
 from isthmus.media.contours import polygons_of
 from isthmus.media.label_image import read_label_image
 from isthmus.metrics.segmentation import IGNORE

@@ -17,8 +17,8 @@ from scipy import ndimage
 
 from isthmus.errors import BadInput, Note
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import LabelMap, open_labels
-from isthmus.jobs.segmentation.label_writers import (
+from isthmus.jobs.segmentation.labels.open import LabelMap, open_labels
+from isthmus.jobs.segmentation.labels.writers import (
     annotated,
     categories,
     write_classes,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isthmus.jobs.segmentation import overlays as module
-from isthmus.jobs.segmentation.label_files import LabelMap
+from isthmus.jobs.segmentation.labels.open import LabelMap
 from isthmus.jobs.segmentation.overlays import (
     CAPTION,
     CORRECT,

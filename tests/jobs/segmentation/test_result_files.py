@@ -11,7 +11,7 @@ from helpers.discs import make_run, write_set
 from PIL import Image
 
 import isthmus
-from isthmus.jobs.segmentation.label_files import open_labels
+from isthmus.jobs.segmentation.labels.open import open_labels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

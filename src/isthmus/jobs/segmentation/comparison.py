@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from isthmus.errors import BadInput, Note, Reading
-from isthmus.jobs.segmentation.label_files import LabelMap
-from isthmus.jobs.segmentation.label_names import listed
+from isthmus.jobs.segmentation.labels.names import listed
+from isthmus.jobs.segmentation.labels.open import LabelMap
 from isthmus.jobs.segmentation.objects import means_of
 from isthmus.jobs.segmentation.overlays import panels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter

@@ -14,7 +14,7 @@ from isthmus.data.split import image_of
 from isthmus.errors import BadInput, Reading, unknown
 from isthmus.inference.inputs import skipped_files, warn_skipped
 from isthmus.jobs.segmentation.comparison import add_to, warn_without_labels
-from isthmus.jobs.segmentation.label_files import LabelMap, Labels
+from isthmus.jobs.segmentation.labels.open import LabelMap, Labels
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.jobs.segmentation.training_data import folder_of, images_of
 from isthmus.jobs.segmentation.unpack import as_folders

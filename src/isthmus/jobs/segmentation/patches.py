@@ -12,7 +12,7 @@ from isthmus.data import base
 from isthmus.data.decoding import reason_of
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.instances import border_and_distance, touching_weights
-from isthmus.jobs.segmentation.label_files import LabelMap, Labels
+from isthmus.jobs.segmentation.labels.open import LabelMap, Labels
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.patch_choice import PatchChoice
 from isthmus.jobs.segmentation.pixels import planes_of, range_of, to_stored

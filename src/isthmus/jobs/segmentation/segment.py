@@ -23,8 +23,14 @@ from isthmus.inference.runner import run as run_verb
 from isthmus.inference.source import is_data_set
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.comparison import Comparison
-from isthmus.jobs.segmentation.label_files import LabelMap
-from isthmus.jobs.segmentation.label_writers import annotated, categories, write_classes, write_instances, write_labelme
+from isthmus.jobs.segmentation.labels.open import LabelMap
+from isthmus.jobs.segmentation.labels.writers import (
+    annotated,
+    categories,
+    write_classes,
+    write_instances,
+    write_labelme,
+)
 from isthmus.jobs.segmentation.object_tables import ObjectTables
 from isthmus.jobs.segmentation.objects import COLUMNS, means_of, measure, regions_of_classes
 from isthmus.jobs.segmentation.overlays import overlay

@@ -19,7 +19,7 @@ from isthmus.inference.tiles import TILE, apply_tiled
 from isthmus.jobs import model_for
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.instances import objects, without_small
-from isthmus.jobs.segmentation.label_files import Labels, open_labels
+from isthmus.jobs.segmentation.labels.open import Labels, open_labels
 from isthmus.jobs.segmentation.objectives import LabelLoss
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.jobs.segmentation.pixels import planes_of, range_of

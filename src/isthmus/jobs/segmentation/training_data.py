@@ -15,7 +15,7 @@ from isthmus.data.find_images import find_pictures, nothing_in
 from isthmus.data.mask_files import without_masks
 from isthmus.errors import BadInput, unknown
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import Labels, open_labels
+from isthmus.jobs.segmentation.labels.open import Labels, open_labels
 from isthmus.jobs.segmentation.patches import Patches
 from isthmus.jobs.segmentation.pixels import channels_of
 from isthmus.jobs.segmentation.unpack import as_folders

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.annotations import Canvas, Names, none_there
 from isthmus.jobs.segmentation.classes import BACKGROUND
-from isthmus.jobs.segmentation.label_sources import Raw
+from isthmus.jobs.segmentation.labels.annotations import Canvas, Names, none_there
+from isthmus.jobs.segmentation.labels.sources import Raw
 from isthmus.media.coco import Annotated, Region, read_coco
 
 

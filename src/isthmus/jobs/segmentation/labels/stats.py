@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus.jobs.segmentation.classes import ROWS, codes_of, packed, unpacked
-from isthmus.jobs.segmentation.label_sources import Raw
+from isthmus.jobs.segmentation.labels.sources import Raw
 
 
 @dataclass

@@ -14,10 +14,10 @@ from isthmus.data.mask_files import LOSSY
 from isthmus.data.parallel import in_processes
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import Classes, Value, check_values, packed, text_of, unpacked
-from isthmus.jobs.segmentation.color_tables import Color
-from isthmus.jobs.segmentation.label_names import listed
-from isthmus.jobs.segmentation.label_sources import Raw, Source
-from isthmus.jobs.segmentation.label_stats import FileStats, stats_of
+from isthmus.jobs.segmentation.labels.color_tables import Color
+from isthmus.jobs.segmentation.labels.names import listed
+from isthmus.jobs.segmentation.labels.sources import Raw, Source
+from isthmus.jobs.segmentation.labels.stats import FileStats, stats_of
 
 DENSE = 0.8  # numbers of objects are nearly consecutive in a file
 CONNECTED = 1.2  # connected parts for each number of an object, on average

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.label_names import listed
-from isthmus.jobs.segmentation.label_sources import Raw
+from isthmus.jobs.segmentation.labels.names import listed
+from isthmus.jobs.segmentation.labels.sources import Raw
 from isthmus.media.rle import Part
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from isthmus.data.find_images import find_pictures
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.label_names import in_labels, match, names_labels, stem_of
-from isthmus.jobs.segmentation.label_twins import by_pixels
+from isthmus.jobs.segmentation.labels.names import in_labels, match, names_labels, stem_of
+from isthmus.jobs.segmentation.labels.twins import by_pixels
 from isthmus.media.image_reader import peek
 from isthmus.media.label_image import PICKLES, read_label_image, refuse_format
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import BACKGROUND, Classes, Value
-from isthmus.jobs.segmentation.color_tables import color_table, table_beside
-from isthmus.jobs.segmentation.label_names import listed
-from isthmus.jobs.segmentation.label_scan import scan
-from isthmus.jobs.segmentation.label_sources import MaskFiles, Source
+from isthmus.jobs.segmentation.labels.color_tables import color_table, table_beside
+from isthmus.jobs.segmentation.labels.find_source import find_source, labels_among, read_raw
+from isthmus.jobs.segmentation.labels.names import listed
+from isthmus.jobs.segmentation.labels.scan import scan
+from isthmus.jobs.segmentation.labels.sources import MaskFiles, Source
 from isthmus.jobs.segmentation.objects import regions_of_classes
-from isthmus.jobs.segmentation.open_source import find_source, labels_among, read_raw
 from isthmus.metrics.segmentation import IGNORE
 
 LARGEST = 2**20  # number of an object; what measures objects keeps an entry for each number

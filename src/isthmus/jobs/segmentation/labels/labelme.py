@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.annotations import Canvas, Names, none_there
 from isthmus.jobs.segmentation.classes import BACKGROUND
-from isthmus.jobs.segmentation.label_sources import Raw
+from isthmus.jobs.segmentation.labels.annotations import Canvas, Names, none_there
+from isthmus.jobs.segmentation.labels.sources import Raw
 from isthmus.media.image_reader import pixels_of
 from isthmus.media.rle import Part, part_of_polygons
 

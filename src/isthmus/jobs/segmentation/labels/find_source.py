@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.label_coco import Coco
-from isthmus.jobs.segmentation.label_labelme import LabelMe, is_labelme
-from isthmus.jobs.segmentation.label_sources import MaskFiles, ObjectMasks, Raw, Source, find_masks
+from isthmus.jobs.segmentation.labels.coco import Coco
+from isthmus.jobs.segmentation.labels.labelme import LabelMe, is_labelme
+from isthmus.jobs.segmentation.labels.sources import MaskFiles, ObjectMasks, Raw, Source, find_masks
 from isthmus.media.high_bit_depth import upright
 from isthmus.media.image_reader import open_image, peek
 from isthmus.media.label_image import refuse_format

@@ -14,7 +14,7 @@ import numpy as np
 from isthmus.errors import BadInput, Note
 from isthmus.files import atomic
 from isthmus.jobs.segmentation.classes import Classes
-from isthmus.jobs.segmentation.label_files import LabelMap
+from isthmus.jobs.segmentation.labels.open import LabelMap
 from isthmus.jobs.segmentation.objects import regions_of_classes
 from isthmus.media.coco import Annotated, Region
 from isthmus.media.contours import polygons_of

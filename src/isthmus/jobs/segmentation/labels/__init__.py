@@ -1,0 +1,1 @@
+"""Label files: their formats, found, recognized, read and written."""
