@@ -34,6 +34,18 @@ class Line(nn.Module):
         self.weights.append(self.layer.weight.detach().clone())
 
 
+class Climber(nn.Module):
+    """Training pushes its only weight up by the rate a step; on held-back items 0.3 is best."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, sample: Sample, ctx: Context) -> Losses:
+        loss = -self.weight if self.training else (self.weight - 0.3).square()
+        return Losses({"reconstruction": loss.expand(len(sample.x))})
+
+
 @pytest.fixture(autouse=True)
 def _quick(one_thread: None) -> None:
     """Every test here trains something tiny."""
@@ -42,6 +54,11 @@ def _quick(one_thread: None) -> None:
 @pytest.fixture
 def line() -> type[Line]:
     return Line
+
+
+@pytest.fixture
+def climber() -> type[Climber]:
+    return Climber
 
 
 @pytest.fixture
