@@ -15,7 +15,8 @@ import isthmus
 from isthmus.data.cache import cache_limit
 from isthmus.data.download import cache_folder
 from isthmus.errors import BadInput
-from isthmus.jobs.segmentation.unpack import as_folders, folder_of_items
+from isthmus.jobs.segmentation.unpack import as_folders
+from isthmus.jobs.segmentation.unpacked import folder_of_items
 from isthmus.media.label_image import read_label_image
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore::isthmus.errors.Note")]
@@ -115,6 +116,38 @@ def test_a_stack_becomes_a_stack_of_label_maps(images: np.ndarray, masks: np.nda
     assert np.array_equal(tifffile.imread(out / "volume.tif"), labels)
 
 
+@pytest.mark.parametrize(("where", "given"), [("y", "y"), ("x", None), ("x", "x"), ("x/masks", "x/masks")])
+def test_stacks_in_folders_are_paired_page_by_page(
+    where: str, given: str | None, images: np.ndarray, masks: np.ndarray, tmp_path: Path
+) -> None:
+    """Beside an image of one page; with the masks apart, among the images, or below them."""
+    values = masks.astype(np.uint8) * 255
+    for folder in ("x", where):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    stack(tmp_path / "x" / "Cells.tif", images[:3])
+    stack(tmp_path / where / "Cells_mask.tif", values[:3])
+    stack(tmp_path / "x" / "one.tif", images[3])
+    stack(tmp_path / where / "one_mask.tif", values[3])
+    run = train(tmp_path / "x", given and tmp_path / given, tmp_path / "run")
+    names = {name.partition("#")[0] for name in run.data.names}
+    assert names == {"Cells-000.tif", "Cells-001.tif", "Cells-002.tif", "one.tif"}
+    pixels = run.data.source["labels"]["classes"]["pixels"]
+    assert pixels[:2] == [int((values[:4] == value).sum()) for value in (0, 255)]
+    figures = isthmus.evaluate(run.path, tmp_path / "x", masks=given and tmp_path / given)
+    assert (figures["split"], figures["items"]) == ("validation", 1)
+    assert isthmus.evaluate(run.path)["dice"] == figures["dice"]
+
+
+def test_a_stack_is_compared_with_the_stack_of_its_masks(images: np.ndarray, masks: np.ndarray, tmp_path: Path) -> None:
+    run = train(images, masks, tmp_path / "run").path
+    path, truth = stack(tmp_path / "volume.tif", images), stack(tmp_path / "labels.tif", masks.astype(np.uint8))
+    rows: list[dict[str, Any]] = []
+    out = isthmus.segment(run, path, masks=truth, out=tmp_path / "out", each=rows.append)
+    mean = isthmus.evaluate(run, path, masks=truth, split="all")["dice"]
+    assert np.mean([row["dice"] for row in rows]) == pytest.approx(mean)
+    assert (out / "index.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("data", "labels", "text"),
     [
@@ -128,6 +161,11 @@ def test_arrays_that_do_not_belong_together(data: Any, labels: Any, text: str) -
     with pytest.raises(BadInput, match=text) as error:
         as_folders(data, labels)
     assert "\n" not in str(error.value)
+
+
+def test_a_stack_needs_masks(images: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"volume.tif: has no masks; accepted is an array or a stack of them, too"):
+        train(stack(tmp_path / "volume.tif", images), None, tmp_path / "run")
 
 
 def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:

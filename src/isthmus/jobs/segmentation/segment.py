@@ -36,12 +36,12 @@ from isthmus.jobs.segmentation.objects import COLUMNS, means_of, measure, region
 from isthmus.jobs.segmentation.overlays import overlay
 from isthmus.jobs.segmentation.pixels import photos_of, samples_of
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
-from isthmus.jobs.segmentation.unpack import folder_of_items, is_packed, stem_of, values_of
+from isthmus.jobs.segmentation.unpack import as_folders, is_packed, is_stack, stem_of, values_of
+from isthmus.jobs.segmentation.unpacked import folder_of_items
 from isthmus.media.image_file import read_photo, write_photo
 from isthmus.media.photo import Photo
 from isthmus.media.video.animation import Pages
 from isthmus.media.video.containers import VIDEOS
-from isthmus.media.video.open import is_video
 
 FORMATS = ("png", "tiff", "coco", "labelme")
 
@@ -87,7 +87,7 @@ def segment(run: RunOrModel, source: Any, **options: Unpack[SegmentOptions]) -> 
         return labels_of_array(segmenter, source)
     if options.get("out") is None:
         chosen = select_files(source)
-        if isinstance(chosen, (str, Path)) and is_packed(chosen) and (is_data_set(chosen) or is_video(chosen)):
+        if isinstance(chosen, (str, Path)) and is_packed(chosen) and (is_data_set(chosen) or is_stack(Path(chosen))):
             return labels_of_array(segmenter, values_of(chosen)[0])
         if not isinstance(chosen, (str, Path)) or is_data_set(chosen) or Path(chosen).is_dir():
             raise BadInput(f"{source}: out is needed, a folder for the results")
@@ -122,7 +122,10 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     source = select_files(source, VIDEOS)
-    if segmenter.model.shape[0] not in (1, 3) and is_packed(source) and (is_data_set(source) or is_video(source)):
+    masks, several = options.get("masks"), is_packed(source) and (is_data_set(source) or is_stack(Path(source)))
+    if masks is not None and (several or (isinstance(source, (str, Path)) and Path(source).is_dir())):
+        source, masks = as_folders(source, masks)
+    elif segmenter.model.shape[0] not in (1, 3) and several:
         images = samples_of(values_of(source)[0], segmenter.model.shape[0])
         source = folder_of_items(images, stem_of(source, "images"))
     if isinstance(source, (str, Path)) and Path(source).is_file() and not is_data_set(source):
@@ -130,9 +133,9 @@ def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping
     folder = source.folder if isinstance(source, Selection) else source
     folder = Path(folder) if isinstance(folder, (str, Path)) and not is_data_set(folder) else None
     comparison = None
-    if options.get("masks") is not None:
+    if masks is not None:
         chosen = source.names if isinstance(source, Selection) else None
-        comparison = Comparison(segmenter, folder, options["masks"], out, chosen)
+        comparison = Comparison(segmenter, folder, masks, out, chosen)
     tables = ObjectTables(out, categories(classes), COLUMNS, bool(options.get("resume")))
     kinds = {"overlay": Kind(".png", write_image, "overlays")} if options.get("overlays", True) else {}
     kinds |= {"labelme": Kind(".json", write_outlines)} if format == "labelme" else {}

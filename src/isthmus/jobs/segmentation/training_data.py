@@ -18,7 +18,7 @@ from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.labels.open import Labels, open_labels
 from isthmus.jobs.segmentation.patches import Patches
 from isthmus.jobs.segmentation.pixels import channels_of
-from isthmus.jobs.segmentation.unpack import as_folders
+from isthmus.jobs.segmentation.unpack import as_folders, is_packed
 from isthmus.media.file_content import Header
 
 INSTANCES = ("auto", "yes", "no", "numbers")
@@ -34,8 +34,11 @@ def open_pairs(data: Any, truth: Any, options: Mapping[str, Any], square: int) -
     side of the patches. Images without a mask
     are left out with a note. Raises BadInput for a source that is no folder, and if no image has a mask.
     """
-    data, truth = as_folders(data, truth)
-    folder, keys, notes = folder_of(data), options["keys"], list[str]()
+    packed, (images, truth) = is_packed(data), as_folders(data, truth)
+    if packed and truth is None:
+        shown = data if isinstance(data, (str, Path)) else "images"
+        raise BadInput(f"{shown}: has no masks; accepted is an array or a stack of them, too")
+    folder, keys, notes = folder_of(images), options["keys"], list[str]()
     names = images_of(folder, truth, notes)
     labels = labels_of(truth, names, folder, keys)
     notes += [labels.reading, *labels.notes]

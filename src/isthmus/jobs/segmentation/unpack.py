@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from isthmus.data.cache import cache_limit
-from isthmus.data.download import cache_folder
+from isthmus.data.find_images import find_pictures
 from isthmus.data.numpy_files import load
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import smallest_type
+from isthmus.jobs.segmentation.labels.names import match
+from isthmus.jobs.segmentation.unpacked import folder_of_items, folder_of_pages, pages_of
 from isthmus.media.array_axes import image_axes, to_images
-from isthmus.media.png_tiff_writer import write_tiff
-from isthmus.media.video.animation import Pages
+from isthmus.media.video.open import is_video
 from isthmus.types import times
 
 ARRAYS, STACKS = (".npy", ".npz"), (".tif", ".tiff")
@@ -29,13 +26,15 @@ ACCEPTED = "accepted are images N×H×W, N×H×W×C or N×C×H×W with masks N×
 def as_folders(data: Any, masks: Any) -> tuple[Any, Any]:
     """Images and masks, each as a folder if it is an array, a .npy, a .npz or a TIFF, else unchanged.
 
-    Without `masks`, those in a .npz of images are taken. Raises BadInput for arrays that do not belong together.
+    In folders, stacks of images whose masks are stacks, too, become their pages. Without `masks`, those in a .npz of
+    images are taken. Raises BadInput for arrays that do not belong together.
     """
     if not is_packed(data):
         if masks is not None and not isinstance(masks, (str, Path)):
             raise BadInput(f"{data}: a folder of images, and its masks are an array; a folder of masks is accepted")
-        return data, masks
+        return pages_in_folders(data, masks)
     images, own = values_of(data)
+    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
     masks = own if masks is None else masks
     name, shown = stem_of(data, "images"), data if isinstance(data, (str, Path)) else "images"
     if masks is None or not is_packed(masks):
@@ -55,6 +54,33 @@ def as_folders(data: Any, masks: Any) -> tuple[Any, Any]:
         raise BadInput(f"{shown}: {times(images.shape)}, and masks of {times(labels.shape)}; {ACCEPTED}")
     labels = labels if labels.ndim == 4 else labels[..., None]
     return folder_of_items(images, name), folder_of_items(labels, stem_of(masks, "masks"))
+
+
+def pages_in_folders(data: Any, masks: Any) -> tuple[Any, Any]:
+    """Folders of images and masks, in which a stack of images and its stack of masks are replaced by their pages."""
+    if not isinstance(data, (str, Path)):
+        return data, masks
+    images, labels = Path(data).resolve(), Path(data if masks is None else masks).resolve()
+    if not images.is_dir() or not labels.is_dir():
+        return data, masks
+    inside, pairs = labels.is_relative_to(images), dict[str, str]()
+    names = find_pictures(images)[0]
+    if inside and labels != images:
+        names = [name for name in names if not (images / name).is_relative_to(labels)]
+    with suppress(BadInput):  # told where the labels are opened
+        pairs = match(names, find_pictures(labels)[0], labels == images)[0]
+    pairs = {one: other for one, other in pairs.items() if is_stack(images / one) and is_stack(labels / other)}
+    if not pairs:
+        return data, masks
+    if not inside:
+        return folder_of_pages(images, list(pairs)), folder_of_pages(labels, sorted(set(pairs.values())))
+    below = labels.relative_to(images)
+    copy = folder_of_pages(images, [*pairs, *((below / name).as_posix() for name in pairs.values())])
+    return copy, None if masks is None else copy / below
+
+
+def is_stack(path: Path) -> bool:
+    return path.suffix.lower() in STACKS and is_video(path)
 
 
 def is_packed(source: Any) -> bool:
@@ -91,57 +117,3 @@ def labels_of(source: Any) -> np.ndarray:
         shown = source if isinstance(source, (str, Path)) else "masks"
         raise BadInput(f"{shown}: {times(array.shape)} of {array.dtype}; masks N×H×W of integers are accepted")
     return np.asarray(array, smallest_type(int(array.min()), int(array.max())))
-
-
-def pages_of(path: Path) -> np.ndarray:
-    """N×H×W, or N×H×W×C, of the pages of a TIFF; where its metadata call the pages channels, these are C.
-
-    Raises BadInput for pages of different sizes or types.
-    """
-    film = Pages(path)
-    pages = [frame.photo.samples() for frame in film.frames()]
-    kinds = dict.fromkeys(f"{times(page.shape)} {page.dtype}" for page in pages)
-    if len(kinds) > 1:
-        raise BadInput(f"{path}: has pages of {' and of '.join(kinds)}; pages of one size and type are accepted")
-    stack = np.stack(pages)
-    if (at := film.axes.find("C")) >= 0:
-        stack = np.moveaxis(stack[..., 0].reshape(*film.sizes, *stack.shape[1:3]), at, -1)
-        stack = stack.reshape(-1, *stack.shape[-3:])
-    return stack[..., 0] if stack.shape[-1] == 1 else stack
-
-
-def folder_of_items(items: np.ndarray, name: str) -> Path:
-    """A folder in the cache of the items of N×H×W×C as 000.tif, 001.tif, …; the same one for the same values.
-
-    The least recently used folders are removed to make room.
-    """
-    items = items.astype(np.float32) if items.dtype.kind == "f" or items.dtype.itemsize > 4 else items
-    items = np.multiply(items, 255, dtype=np.uint8) if items.dtype == bool else items
-    digest = hashlib.sha256(f"{items.shape} {items.dtype.str}".encode())
-    for item in items:
-        digest.update(np.ascontiguousarray(item).data)
-    folder = cache_folder() / "unpacked" / f"{name}-{digest.hexdigest()[:12]}"
-    if folder.is_dir():
-        os.utime(folder)  # marks it as recently used
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    make_room(folder.parent, items.nbytes)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
-    try:
-        digits, bands = max(3, len(str(len(items) - 1))), items.shape[-1] - (3 if items.shape[-1] > 2 else 1)
-        for number, item in enumerate(items):
-            write_tiff(temporary / f"{number:0{digits}}.tif", np.ascontiguousarray(item), ["unspecified"] * bands)
-        if not folder.is_dir():  # another process may have been faster
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
-
-
-def make_room(folder: Path, wanted: int) -> None:
-    """Remove the least recently used folders, so that `wanted` more bytes do not exceed the size of the cache."""
-    used = {one: sum(file.stat().st_size for file in one.iterdir()) for one in folder.iterdir() if one.is_dir()}
-    for one in sorted(used, key=lambda one: one.stat().st_mtime):
-        if sum(used.values()) + wanted > cache_limit():
-            shutil.rmtree(one, ignore_errors=True)
-            used.pop(one)

@@ -192,7 +192,7 @@ class Scan:
         if several := [file.file for file in self.files if file.several]:
             notes.append(
                 f"{self.shown}: label files of several pages, of which the first is read: {len(several)} "
-                f"({listed(several)}); a stack of images and one of masks are named as files, not as folders"
+                f"({listed(several)}); all are read where the image has several, too"
             )
         others = [value for value in known.values if value != 255]
         numbered = others == list(range(len(others))) or known.palette
