@@ -95,13 +95,20 @@ def test_arrays_of_many_channels(
 
 
 def test_pages_that_are_channels(bands: np.ndarray, masks: np.ndarray, tmp_path: Path) -> None:
-    """By the metadata of ImageJ; or because one mask has as many pixels."""
+    """By the metadata of ImageJ, if masks are as many; or because there is one mask."""
     labels = stack(tmp_path / "labels.tif", masks.astype(np.uint8))
     pages = np.moveaxis(bands, -1, 1)
     tifffile.imwrite(tmp_path / "volume.tif", pages, imagej=True, metadata={"axes": "ZCYX"})
     run = train(tmp_path / "volume.tif", labels, tmp_path / "run")
     assert run.model.shape == (6, 32, 32)
     assert run.data.source["pictures"] == COUNT
+    isthmus.train("segment", tmp_path / "volume.tif", out=run.path, resume=True, quiet=True)
+    found = run.model.segment(tmp_path / "volume.tif")
+    assert np.array_equal(found, run.model.segment(bands))
+    out = isthmus.segment(run.path, tmp_path / "volume.tif", out=tmp_path / "out")
+    assert np.array_equal(read_label_image(out / "003.png").values, 255 * (found[3] > 0))
+    tifffile.imwrite(tmp_path / "slices.tif", bands[..., 0], imagej=True)  # whose slices are called channels
+    assert train(tmp_path / "slices.tif", labels, tmp_path / "other").data.source["pictures"] == COUNT
     one = as_folders(stack(tmp_path / "channels.tif", pages[0]), stack(tmp_path / "label.tif", masks[0].astype("u1")))
     assert tifffile.imread(one[0] / "000.tif").shape == (*SIZE, 6)
 

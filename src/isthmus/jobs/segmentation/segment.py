@@ -36,7 +36,7 @@ from isthmus.jobs.segmentation.objects import COLUMNS, means_of, measure, region
 from isthmus.jobs.segmentation.overlays import overlay
 from isthmus.jobs.segmentation.pixels import photos_of, samples_of
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
-from isthmus.jobs.segmentation.unpack import as_folders, is_packed, is_stack, stem_of, values_of
+from isthmus.jobs.segmentation.unpack import as_folders, has_channels, is_packed, is_stack, stem_of, values_for
 from isthmus.jobs.segmentation.unpacked import folder_of_items
 from isthmus.media.image_file import read_photo, write_photo
 from isthmus.media.photo import Photo
@@ -88,7 +88,7 @@ def segment(run: RunOrModel, source: Any, **options: Unpack[SegmentOptions]) -> 
     if options.get("out") is None:
         chosen = select_files(source)
         if isinstance(chosen, (str, Path)) and is_packed(chosen) and (is_data_set(chosen) or is_stack(Path(chosen))):
-            return labels_of_array(segmenter, values_of(chosen)[0])
+            return labels_of_array(segmenter, values_for(chosen, segmenter.model.shape[0]))
         if not isinstance(chosen, (str, Path)) or is_data_set(chosen) or Path(chosen).is_dir():
             raise BadInput(f"{source}: out is needed, a folder for the results")
         photo = read_photo(chosen)
@@ -118,15 +118,15 @@ def label_map(segmenter: Segmenter, found: Segmented) -> np.ndarray:
 def write_results(segmenter: Segmenter, source: Any, out: Path, options: Mapping[str, Any]) -> Path:
     """The results of files, a folder, a data set or a video in the folder `out`."""
     format, classes = options.get("format") or "png", segmenter.classes
-    background = classes.background
+    background, channels = classes.background, segmenter.model.shape[0]
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     source = select_files(source, VIDEOS)
     masks, several = options.get("masks"), is_packed(source) and (is_data_set(source) or is_stack(Path(source)))
     if masks is not None and (several or (isinstance(source, (str, Path)) and Path(source).is_dir())):
         source, masks = as_folders(source, masks)
-    elif segmenter.model.shape[0] not in (1, 3) and several:
-        images = samples_of(values_of(source)[0], segmenter.model.shape[0])
+    elif several and (channels not in (1, 3) or has_channels(source, channels)):
+        images = samples_of(values_for(source, channels), channels)
         source = folder_of_items(images, stem_of(source, "images"))
     if isinstance(source, (str, Path)) and Path(source).is_file() and not is_data_set(source):
         source = Selection(Path(source).parent, [Path(source).name])  # its results are a folder, too

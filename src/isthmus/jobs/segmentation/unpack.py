@@ -16,6 +16,8 @@ from isthmus.jobs.segmentation.classes import smallest_type
 from isthmus.jobs.segmentation.labels.names import match
 from isthmus.jobs.segmentation.unpacked import folder_of_items, folder_of_pages, pages_of
 from isthmus.media.array_axes import image_axes, to_images
+from isthmus.media.image_reader import peek
+from isthmus.media.video.animation import Pages
 from isthmus.media.video.open import is_video
 from isthmus.types import times
 
@@ -33,27 +35,42 @@ def as_folders(data: Any, masks: Any) -> tuple[Any, Any]:
         if masks is not None and not isinstance(masks, (str, Path)):
             raise BadInput(f"{data}: a folder of images, and its masks are an array; a folder of masks is accepted")
         return pages_in_folders(data, masks)
-    images, own = values_of(data)
-    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
-    masks = own if masks is None else masks
     name, shown = stem_of(data, "images"), data if isinstance(data, (str, Path)) else "images"
-    if masks is None or not is_packed(masks):
+    labels = masks_in(masks) if is_packed(masks) else None
+    shape = labels.shape[:3] if labels is not None else shape_in(masks)
+    images, own = values_of(data, None if shape is None else shape[0])
+    if masks is None and own is not None:
+        labels = as_masks(own, shown)
+        shape = labels.shape[:3]
+    folder = folder_of_items(as_items(images, shape, shown), name)
+    if labels is None:
+        return folder, masks
+    labels = labels if labels.ndim == 4 else labels[..., None]
+    return folder, folder_of_items(labels, stem_of(masks, "masks"))
+
+
+def as_items(images: np.ndarray, shape: tuple[int, ...] | None, shown: Any) -> np.ndarray:
+    """N×H×W×C of an array of images whose masks have the shape N×H×W; None: unknown. Raises BadInput."""
+    if shape is None:
         axes = image_axes(images.shape)
         if "N" not in axes:
             raise BadInput(f"{shown}: an array of {times(images.shape)} without an array of masks; {ACCEPTED}")
-        return folder_of_items(to_images(images, axes), name), masks
-    labels = labels_of(masks)
-    labels = labels[None] if labels.ndim == 2 else labels
-    images = images[None] if len(labels) == 1 and len(images) > 1 else images  # H×W, H×W×C or C×H×W
-    count, size = len(labels), labels.shape[1:3]
-    if images.shape == (count, *size):
-        images = images[..., None]
-    elif images.ndim == 4 and (len(images), *images.shape[2:]) == (count, *size):
-        images = np.moveaxis(images, 1, -1)
-    if images.ndim != 4 or images.shape[:3] != (count, *size):
-        raise BadInput(f"{shown}: {times(images.shape)}, and masks of {times(labels.shape)}; {ACCEPTED}")
-    labels = labels if labels.ndim == 4 else labels[..., None]
-    return folder_of_items(images, name), folder_of_items(labels, stem_of(masks, "masks"))
+        return to_images(images, axes)
+    items = images[None] if shape[0] == 1 and len(images) > 1 else images  # H×W, H×W×C or C×H×W
+    items = items[..., None] if items.ndim == 3 else items
+    if items.ndim == 4 and items.shape[:3] != shape:
+        items = np.moveaxis(items, 1, -1)
+    if items.ndim != 4 or items.shape[:3] != shape:
+        raise BadInput(f"{shown}: {times(images.shape)}, and masks of {times(shape)}; {ACCEPTED}")
+    return items
+
+
+def shape_in(masks: Any) -> tuple[int, int, int] | None:
+    """N×H×W of a folder of masks, such as an earlier one of the same array; None without one."""
+    if not isinstance(masks, (str, Path)) or not Path(masks).is_dir() or not (names := find_pictures(Path(masks))[0]):
+        return None
+    header = peek(Path(masks) / names[0])
+    return len(names), header.height, header.width
 
 
 def pages_in_folders(data: Any, masks: Any) -> tuple[Any, Any]:
@@ -72,10 +89,11 @@ def pages_in_folders(data: Any, masks: Any) -> tuple[Any, Any]:
     pairs = {one: other for one, other in pairs.items() if is_stack(images / one) and is_stack(labels / other)}
     if not pairs:
         return data, masks
+    items = {one: Pages(labels / other).count for one, other in pairs.items()}
     if not inside:
-        return folder_of_pages(images, list(pairs)), folder_of_pages(labels, sorted(set(pairs.values())))
+        return folder_of_pages(images, items), folder_of_pages(labels, dict.fromkeys(pairs.values()))
     below = labels.relative_to(images)
-    copy = folder_of_pages(images, [*pairs, *((below / name).as_posix() for name in pairs.values())])
+    copy = folder_of_pages(images, {**items, **dict.fromkeys((below / name).as_posix() for name in pairs.values())})
     return copy, None if masks is None else copy / below
 
 
@@ -93,11 +111,11 @@ def stem_of(source: Any, default: str) -> str:
     return Path(source).stem if isinstance(source, (str, Path)) else default
 
 
-def values_of(source: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """The array of a source, and the labels in a .npz or None. Raises BadInput for one that is not of numbers."""
+def values_of(source: Any, items: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The array of a source, and the labels in a .npz or None. items: of pages_of. Raises BadInput for no numbers."""
     if isinstance(source, (str, Path)):
         path = Path(source)
-        array, labels = (pages_of(path), None) if path.suffix.lower() in STACKS else load(path)
+        array, labels = (pages_of(path, items), None) if path.suffix.lower() in STACKS else load(path)
     else:
         array, labels = source.detach().cpu().numpy() if isinstance(source, Tensor) else source, None
     if array.dtype.kind not in "buif" or 0 in array.shape:
@@ -106,14 +124,29 @@ def values_of(source: Any) -> tuple[np.ndarray, np.ndarray | None]:
     return array, labels
 
 
-def labels_of(source: Any) -> np.ndarray:
-    """N×H×W or H×W integers, or N×H×W×3 uint8 colors, in the smallest type. Raises BadInput for other numbers."""
+def values_for(source: Any, channels: int) -> np.ndarray:
+    """The array of a source for a network of so many channels, which pages may be."""
+    if not has_channels(source, channels):
+        return values_of(source)[0]
+    return values_of(source, Pages(Path(source)).count // channels)[0]
+
+
+def has_channels(source: Any, channels: int) -> bool:
+    """Whether pages of a stack are channels by its metadata, and so many."""
+    return channels > 1 and is_packed(source) and is_stack(Path(source)) and Pages(Path(source)).channels == channels
+
+
+def masks_in(source: Any) -> np.ndarray:
     array, own = values_of(source)
-    array = array if own is None else own
+    return as_masks(array if own is None else own, source if isinstance(source, (str, Path)) else "masks")
+
+
+def as_masks(array: np.ndarray, shown: Any) -> np.ndarray:
+    """N×H×W integers, or N×H×W×3 colors, in the smallest type. Raises BadInput for other numbers."""
+    array = array[None] if array.ndim == 2 else array
     if array.ndim == 4 and 1 in (array.shape[1], array.shape[-1]):
         array = array[..., 0] if array.shape[-1] == 1 else array[:, 0]
     colors = array.ndim == 4 and array.shape[-1] == 3
-    if array.dtype.kind not in "bui" or (array.ndim not in (2, 3) and not colors):
-        shown = source if isinstance(source, (str, Path)) else "masks"
+    if array.dtype.kind not in "bui" or (array.ndim != 3 and not colors):
         raise BadInput(f"{shown}: {times(array.shape)} of {array.dtype}; masks N×H×W of integers are accepted")
     return np.asarray(array, smallest_type(int(array.min()), int(array.max())))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,15 @@ from isthmus.media.png_tiff_writer import write_tiff
 from isthmus.media.video.animation import Pages
 from isthmus.types import times
 
+ENDINGS = (*LABEL_ENDINGS, *IMAGE_ENDINGS)
 
-def pages_of(path: Path) -> np.ndarray:
-    """N×H×W×C of the pages of a TIFF; where its metadata call the pages channels, these are C.
 
-    Raises BadInput for pages of different sizes or types.
+def pages_of(path: Path, items: int | None = None) -> np.ndarray:
+    """N×H×W×C of the pages of a TIFF; N×H×W if C is 1.
+
+    items: how many are expected, if known. Where pages are more, and the metadata call some of them channels, these are
+    C; if they are as many, they are items, because ImageJ calls the slices of many stacks channels. Raises BadInput for
+    pages of different sizes or types.
     """
     film = Pages(path)
     pages = [frame.photo.samples() for frame in film.frames()]
@@ -32,9 +36,10 @@ def pages_of(path: Path) -> np.ndarray:
     if len(kinds) > 1:
         raise BadInput(f"{path}: has pages of {' and of '.join(kinds)}; pages of one size and type are accepted")
     stack = np.stack(pages)
-    if (at := film.axes.find("C")) >= 0:
-        stack = np.moveaxis(stack[..., 0].reshape(*film.sizes, *stack.shape[1:3]), at, -1)
-    return stack.reshape(-1, *stack.shape[-3:])
+    if items not in (None, len(stack)) and film.channels > 1:
+        stack = np.moveaxis(stack[..., 0].reshape(*film.sizes, *stack.shape[1:3]), film.axes.index("C"), -1)
+        stack = stack.reshape(-1, *stack.shape[-3:])
+    return stack[..., 0] if stack.shape[-1] == 1 else stack
 
 
 def folder_of_items(items: np.ndarray, name: str) -> Path:
@@ -52,13 +57,14 @@ def folder_of_items(items: np.ndarray, name: str) -> Path:
     return cached(f"{name}-{digest.hexdigest()[:12]}", items.nbytes, fill)
 
 
-def folder_of_pages(folder: Path, stacks: Sequence[str]) -> Path:
-    """A copy of a folder in which `stacks`, TIFFs of several pages, are files of one page; others are links.
+def folder_of_pages(folder: Path, stacks: Mapping[str, int | None]) -> Path:
+    """A copy of a folder in which `stacks`, TIFFs of several pages, are files of one item each; others are links.
 
+    stacks: their names, and the number of items of each, if known (see pages_of).
     Page 7, counted from 0, of cells.tif is cells-007.tif, and of cells_mask.tif cells-007_mask.tif.
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    known, infos, _ = read_headers(folder, stacks)
+    known, infos, _ = read_headers(folder, list(stacks))
 
     def fill(copy: Path) -> None:
         for name in names:
@@ -67,12 +73,13 @@ def folder_of_pages(folder: Path, stacks: Sequence[str]) -> Path:
             if name not in stacks:
                 target.symlink_to((folder / name).resolve())
                 continue
-            pages, bare = pages_of(folder / name), without(target.stem.lower(), (*LABEL_ENDINGS, *IMAGE_ENDINGS))
-            stem, ending = target.stem[: len(bare)], target.stem[len(bare) :]
+            pages, count = pages_of(folder / name, stacks[name]), len(without(target.stem.lower(), ENDINGS))
+            stem, ending = target.stem[:count], target.stem[count:]
             for number, page in zip(numbers_to(len(pages)), pages, strict=True):
+                page = page if page.ndim == 3 else page[..., None]
                 write_item(target.with_name(f"{stem}-{number}{ending}.tif"), page)
 
-    digest = hashlib.sha256(f"{folder.resolve()} {names} {fingerprint(known, infos)}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{folder.resolve()} {names} {stacks} {fingerprint(known, infos)}".encode()).hexdigest()
     return cached(f"{folder.name}-{digest[:12]}", int(infos["length"].sum()), fill)
 
 

@@ -137,6 +137,11 @@ class Pages(Film):
         if truncated:
             raise BadInput(f"{path}: truncated (page {self.count + 1} is missing)")
 
+    @property
+    def channels(self) -> int:
+        """How many pages are the channels of one image by the metadata; ImageJ may call slices so, too."""
+        return dict(zip(self.axes, self.sizes, strict=True)).get("C", 1)
+
     @staticmethod
     def several(path: Path) -> bool:
         """Whether the first page names a second one, even if that is missing; False if the first page is broken."""
