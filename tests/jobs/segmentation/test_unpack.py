@@ -15,8 +15,8 @@ import isthmus
 from isthmus.data.cache import cache_limit
 from isthmus.data.download import cache_folder
 from isthmus.errors import BadInput
+from isthmus.jobs.segmentation.item_folders import folder_of_items
 from isthmus.jobs.segmentation.unpack import as_folders
-from isthmus.jobs.segmentation.unpacked import folder_of_items
 from isthmus.media.label_image import read_label_image
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore::isthmus.errors.Note")]

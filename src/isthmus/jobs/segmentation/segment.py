@@ -23,6 +23,7 @@ from isthmus.inference.runner import run as run_verb
 from isthmus.inference.source import is_data_set
 from isthmus.jobs.segmentation.classes import Classes
 from isthmus.jobs.segmentation.comparison import Comparison
+from isthmus.jobs.segmentation.item_folders import folder_of_items
 from isthmus.jobs.segmentation.labels.open import LabelMap
 from isthmus.jobs.segmentation.labels.writers import (
     annotated,
@@ -37,7 +38,6 @@ from isthmus.jobs.segmentation.overlays import overlay
 from isthmus.jobs.segmentation.pixels import photos_of, samples_of
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.jobs.segmentation.unpack import as_folders, has_channels, is_packed, is_stack, stem_of, values_for
-from isthmus.jobs.segmentation.unpacked import folder_of_items
 from isthmus.media.image_file import read_photo, write_photo
 from isthmus.media.photo import Photo
 from isthmus.media.video.animation import Pages

@@ -13,8 +13,8 @@ from isthmus.data.find_images import find_pictures
 from isthmus.data.numpy_files import load
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import smallest_type
+from isthmus.jobs.segmentation.item_folders import folder_of_items, folder_of_pages, pages_of
 from isthmus.jobs.segmentation.labels.names import match
-from isthmus.jobs.segmentation.unpacked import folder_of_items, folder_of_pages, pages_of
 from isthmus.media.array_axes import image_axes, to_images
 from isthmus.media.image_reader import peek
 from isthmus.media.video.animation import Pages
