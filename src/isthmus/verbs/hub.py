@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from torch import nn
 
-from isthmus import __version__, store
+from isthmus import store
 from isthmus.autoencoder import Autoencoder, load_model
+from isthmus.data.hub_api import hub_api
 from isthmus.errors import BadInput
 from isthmus.files import atomic_folder, check_output
 
 README, WEIGHTS = "README.md", "*.safetensors"
 TEXTS = (store.METRICS, store.HISTORY, store.PAGE, store.CARD)  # published if present
 FETCHED = (store.CONFIG, WEIGHTS, store.METRICS, store.CARD, README)
-SETTINGS = {"HF_HUB_DISABLE_TELEMETRY": True, "HF_HUB_DISABLE_XET": True}  # works with every hub
 
 
 def push_to_hub(
@@ -51,7 +47,7 @@ def push_to_hub(
     if folder is None:
         raise BadInput("this model has no run folder yet: save it first, as in model.save('runs/it')")
     texts, weights = _published(Path(folder))
-    with _hub(repo, token, writes=True) as api:
+    with hub_api(repo, token, writes=True) as api:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         url = api.create_repo(repo, private=private, exist_ok=True)
@@ -86,7 +82,7 @@ def from_hub(
     """
     if out is not None:
         check_output(out, hint="remove it")
-    with _hub(repo, token, revision) as api:
+    with hub_api(repo, token, revision) as api:
         wanted = {"allow_patterns": list(FETCHED), "ignore_patterns": ["*/*"]}  # in these patterns, * matches / too
         folder = Path(api.snapshot_download(repo, revision=revision, **wanted))
     if not store.is_run(folder):
@@ -159,78 +155,3 @@ def _readme(texts: dict[str, bytes], repo: str) -> bytes:
     card = texts.get(store.CARD, f"# {recipe or 'Autoencoder'}\n".encode())
     use = f"\n    model = isthmus.from_hub({json.dumps(repo)})  # pip install 'isthmus[hub]'\n"
     return f"---\nlibrary_name: isthmus\ntags:\n{tags}---\n\n".encode() + card + use.encode()
-
-
-# -- the hub --
-
-
-@contextmanager
-def _hub(repo: str, token: str | None, revision: str | None = None, writes: bool = False) -> Iterator[Any]:
-    """The API of the hub at HF_ENDPOINT; every failure becomes a one-line BadInput."""
-    try:
-        from huggingface_hub import HfApi, constants
-    except ImportError as error:
-        raise BadInput("the hub needs huggingface_hub: pip install 'isthmus[hub]'") from error
-    endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
-    try:
-        # Older versions parse the reply to a commit with the endpoint of their import.
-        with _settings({**SETTINGS, "ENDPOINT": endpoint} if writes else SETTINGS):
-            yield HfApi(endpoint, token=token, library_name="isthmus", library_version=__version__)
-    except BadInput:
-        raise
-    except Exception as error:  # of httpx or requests, of JSON from another server, of a full disk
-        raise BadInput(f"{repo}: {_reason(error, endpoint, revision)}") from error
-
-
-@contextmanager
-def _settings(ours: dict[str, Any]) -> Iterator[None]:
-    """Temporary settings of huggingface_hub, which it reads at import; without progress bars outside a terminal."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    before = {name: getattr(constants, name, None) for name in ours}
-    asked_for = constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled()
-    hide = not asked_for and not sys.stderr.isatty()
-    try:
-        vars(constants).update(ours)
-        if hide:
-            disable_progress_bars()
-        yield
-    finally:
-        vars(constants).update(before)
-        if hide:
-            enable_progress_bars()
-
-
-def _reason(error: BaseException, endpoint: str, revision: str | None) -> str:
-    """A one-line explanation of an error of huggingface_hub."""
-    from huggingface_hub import errors
-
-    if isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError)) and error.__cause__ is not None:
-        error = error.__cause__  # the reason
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    message = str(getattr(error, "server_message", None) or error).strip() or type(error).__name__
-    message = message.splitlines()[0]
-    if isinstance(error, errors.HFValidationError):
-        return "is no name of a repository: name or owner/name, of letters, digits, -, _ and ., is accepted"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"has no revision {revision}"
-    if isinstance(error, errors.GatedRepoError):
-        return f"is gated: request access on its page at {endpoint}"
-    if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
-        return f"no such repository at {endpoint}, or a private one that this token cannot read"
-    if status == 401:
-        return f"{endpoint} requires a valid token: set HF_TOKEN, or pass token=... ({message})"
-    if status == 403:
-        return f"this token lacks the permission at {endpoint} ({message})"
-    if status is not None:
-        return f"{endpoint} answered {status} ({message})"
-    if isinstance(error, (LookupError, TypeError, AttributeError, AssertionError, json.JSONDecodeError)):
-        return f"{endpoint} does not answer like a hub ({type(error).__name__}: {message})"
-    if isinstance(error, ConnectionError) or type(error).__module__.split(".")[0] in ("httpx2", "httpx", "requests"):
-        return f"{endpoint} cannot be reached, or the connection broke ({message})"
-    return message
