@@ -21,6 +21,7 @@ from isthmus.errors import BadInput
 
 RIGHT, READER = "hf_right", "hf_reader"  # tokens: one that may write, one that may only read
 Files = dict[str, bytes]
+LARGE = (".safetensors", ".onnx", ".pt2")  # files that the hub keeps in its storage
 
 
 @dataclass
@@ -164,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
         entries: list[dict[str, Any]] = []
         for path, content in self.at(name, revision)[1].items():
             entries.append({"type": "file", "path": path, "size": len(content), "oid": git_hash(content)})
-            if path.endswith(".safetensors"):
+            if path.endswith(LARGE):
                 entries[-1]["lfs"] = {
                     "oid": hashlib.sha256(content).hexdigest(),
                     "size": len(content),
@@ -178,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         files = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "uploadMode": "lfs" if file["path"].endswith(LARGE) else "regular",
                 "shouldIgnore": False,
                 "oid": git_hash(there[file["path"]]) if file["path"] in there else None,
             }
@@ -225,7 +226,7 @@ class Handler(BaseHTTPRequestHandler):
         if path not in files:
             raise Refused(404, "EntryNotFound", "Entry not found")
         content, commit = files[path], {"X-Repo-Commit": sha}
-        if path.endswith(".safetensors"):
+        if path.endswith(LARGE):
             oid = hashlib.sha256(content).hexdigest()
             linked = {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content))}
             self.say(b"", 302, {**commit, **linked, "Location": f"{self.hub.storage}/{oid}"})
