@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus import bottlenecks, corruptions, models, networks, objectives, store  # noqa: F401 -- importing registers the classes
+from isthmus import bottlenecks, corruptions, features, models, networks, objectives, store  # noqa: F401 -- importing registers the classes
 from isthmus.data import prepared
 from isthmus.errors import BadInput
 from isthmus.expression import Expression
