@@ -91,9 +91,11 @@ class ExportedFeatures(FrozenFeatures):
             _channels(self._program.shape, self.source)
         return self._program
 
-    def _load_from_state_dict(self, *args: Any, **keys: Any) -> None:
-        super()._load_from_state_dict(*args, **keys)
-        self._program = None  # of other bytes
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        before = self.content.clone()
+        super()._load_from_state_dict(state, prefix, *args)
+        if not torch.equal(self.content, before):  # an EMA loads the same bytes again and again
+            self._program = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_program": None}  # a session can be neither copied nor pickled

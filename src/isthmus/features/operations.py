@@ -60,6 +60,7 @@ NUMBERS: dict[str, Callable[..., Any]] = {  # of sizes; no pow, whose result may
     "torch.sym_max": torch.sym_max,
     "torch.sym_min": torch.sym_min,
     "torch.sym_not": torch.sym_not,
+    "torch._sym_sqrt": math.sqrt,
 }
 
 
