@@ -59,11 +59,12 @@ class Autoencoder(Expression):
             z = z.unflatten(1, expected)
         if z.dim() != len(expected) + 1 or z.shape[1] != expected[0] or (z.shape[1:] != expected and size is None):
             raise BadInput(f"codes of shape {times(z.shape) or '()'}; N×{times(expected)} is accepted")
-        return self._chunks(lambda part: self.objective.picture(self._decoded(part, None, size or self.shape)), z)
+        return self._chunks(lambda part: self.objective.picture(self._decoded(part, None, size or self.inner_shape)), z)
 
     @torch.no_grad()
     def reconstruct(self, x: Any, unit: bool = False) -> Tensor:
-        """The reconstruction N×shape of x in [0, 1], equal to decode(encode(x)) to the bit.
+        """The reconstruction N×shape of x in [0, 1], equal to decode(encode(x)) to the bit; of its features, standardized,
+        if the model has a network of features.
 
         `scale` times as large, if the model enlarges. Raises BadInput for another shape.
         """
@@ -74,7 +75,7 @@ class Autoencoder(Expression):
             z = self._code(h, Context(x=part)).z
             y = self._decoded(z, skips, tuple(part.shape[1:]))
             picture = self.objective.picture(y)
-            return picture[:, : self.shape[0]] if self.predicts_mask else picture
+            return picture[:, : self.inner_shape[0]] if self.predicts_mask else picture
 
         return self._chunks(once, self.tensor(x, unit))
 

@@ -15,8 +15,9 @@ from isthmus import networks
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.corruptions import Corruption
 from isthmus.errors import BadInput
+from isthmus.features.grid import FeatureGrid
 from isthmus.fields import NEAREST
-from isthmus.initialization import MeanOf, start_at_mean, start_at_pca
+from isthmus.initialization import MeanOf, first_of, start_at_mean, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.spec import Spec
 from isthmus.types import Code, Context, Losses, Sample, Shape, no_penalty, times
@@ -27,6 +28,9 @@ class Expression(nn.Module):
 
     shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be any nn.Module: an
     encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips, if there are any).
+
+    features: a frozen network that images go through first, as isthmus.features.FeatureGrid; the expression is then over
+    its output, which is also the target. A sample that holds them as the condition "features" is not computed again.
 
     about: the origin of the model in plain JSON: recipe, options, input (shape, range, gray), data, training. path: the
     run folder it was loaded from or trained into.
@@ -41,9 +45,12 @@ class Expression(nn.Module):
         objective: Objective,
         corruption: Corruption | None = None,
         augment: nn.Module | None = None,
+        features: FeatureGrid | None = None,
     ) -> None:
         super().__init__()
         self.shape: Shape = tuple(shape)
+        self.features = features
+        self.inner_shape: Shape = self.shape if features is None else features.out_shape  # what the encoder sees
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.objective, self.corruption, self.augment = objective, corruption, augment
         self.about: dict[str, Any] = {}
@@ -63,8 +70,8 @@ class Expression(nn.Module):
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
         if not self.training and self.spec.clean_target and sample.kind_of_target() not in NEAREST:
             # The error is printed for any loss; without a clean target there is none.
-            wanted = sample.target[:, : self.shape[0]]
-            error = self.objective.picture(y.detach())[:, : self.shape[0]] - wanted
+            own = self.inner_shape[0]
+            error = self.objective.picture(y.detach())[:, :own] - sample.target[:, :own]
             losses.stats["mse_per_value"] = error.square().flatten(1).mean(1)
         return losses
 
@@ -72,9 +79,22 @@ class Expression(nn.Module):
         """The batch, augmented in training mode, and corrupted if ctx.noise is given."""
         if self.augment is not None and self.training:
             sample = self.augment(sample, ctx)
+        sample = self.in_features(sample)
         if self.corruption is not None and ctx.noise is not None:
             sample = self.corruption(sample, ctx)
         return sample
+
+    def in_features(self, sample: Sample) -> Sample:
+        """The batch with the features of its images as x and target; unchanged for a model of the images themselves."""
+        if self.features is None:
+            return sample
+        x = self.features.standardized(self._raw_features(sample))
+        return sample.replace(x=x, target=x, condition={})
+
+    def _raw_features(self, sample: Sample) -> Tensor:
+        assert self.features is not None
+        kept = sample.condition.get("features")
+        return self.features.raw(sample.x) if kept is None else kept
 
     def predict(self, sample: Sample, ctx: Context) -> tuple[Tensor, Code]:
         """encode, bottleneck, decode: the parameters y of the likelihood and the code, for sample.x = x̃."""
@@ -85,10 +105,11 @@ class Expression(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         spec = self.spec
-        channels = self.shape[0] + spec.mask_channels
-        fits = x.dim() == len(self.shape) + 1 and x.shape[1] == channels
-        if not fits or not (spec.any_size or x.shape[1:] == self.shape):
-            raise BadInput(f"items of {times(x.shape[1:])}, but this model takes {times((channels, *self.shape[1:]))}")
+        shape = self.inner_shape
+        channels = shape[0] + spec.mask_channels
+        fits = x.dim() == len(shape) + 1 and x.shape[1] == channels
+        if not fits or not (spec.any_size or x.shape[1:] == shape):
+            raise BadInput(f"items of {times(x.shape[1:])}, but this model takes {times((channels, *shape[1:]))}")
         h = self.encoder(x)
         return h if isinstance(h, tuple) else (h, None)
 
@@ -108,7 +129,9 @@ class Expression(nn.Module):
         return y[..., : size[-2], : size[-1]] if size and cut else y
 
     def prepare_input(self, x: Tensor, **side: Tensor) -> Tensor:
-        """Network input for a real degraded image: no synthetic corruption, but a mask that the network takes."""
+        """Network input for a real image: its features, or itself; no synthetic corruption, but a mask that the network
+        takes."""
+        x = x if self.features is None else self.features(x)
         return self.corruption.prepare_input(x, **side) if self.corruption is not None else x
 
     @property
@@ -143,12 +166,20 @@ class Expression(nn.Module):
             return self._features(self.prepare_input(torch.zeros(1, *self.shape, device=self.device)))[1] is not None
 
     @property
+    def learns(self) -> bool:
+        """Whether it has weights to train."""
+        return any(weight.requires_grad for weight in self.parameters())
+
+    @property
     def device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def start(self, samples: Iterable[Sample]) -> None:
         """Initialize from samples before the first step: linear path by PCA, codebook by k-means, mean color."""
         with torch.no_grad():
+            if self.features is not None:  # networks of features start at random
+                self.features.fit(map(self._raw_features, first_of(samples)))
+                return
             if isinstance(self.encoder, networks.LinearPathEncoder):
                 start_at_pca(self.encoder, self.bottleneck, self.decoder, self.objective, self.augment, samples)
                 return

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KINDS = ("image", "mask", "labels", "series", "table", "vector")
+KINDS = ("image", "mask", "labels", "series", "table", "vector", "features")
 NEAREST = ("mask", "labels")  # kinds that are resized and transformed without interpolation
 SPATIAL = ("image", *NEAREST)  # kinds of C×H×W
 

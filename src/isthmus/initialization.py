@@ -74,6 +74,16 @@ class MeanOf:
         return self.total / max(1, self.values)
 
 
+def first_of(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """The first samples, up to MEAN_ITEMS items."""
+    seen = 0
+    for sample in samples:
+        if seen >= MEAN_ITEMS:
+            return
+        seen += len(sample.x)
+        yield sample
+
+
 def start_at_mean(decoder: nn.Module, objective: Objective, mean: MeanOf) -> None:
     """Set the bias of the last layer, if it has one number for each channel, to the mean of the data."""
     layers = [layer for layer in decoder.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]

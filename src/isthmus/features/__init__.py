@@ -9,6 +9,7 @@ from torch import nn
 from isthmus.errors import BadInput, unknown
 from isthmus.features.base import FrozenFeatures, OwnFeatures
 from isthmus.features.exported import FORMATS, ExportedFeatures
+from isthmus.features.grid import FeatureGrid
 from isthmus.features.hub import from_hub
 from isthmus.features.shipped import AUTO, shipped, shipped_names
 from isthmus.features.timm_features import TimmFeatures
@@ -44,4 +45,12 @@ def find_features(source: str | Path | nn.Module) -> FrozenFeatures:
     raise unknown("source of features", text, (*ACCEPTED, *shipped_names()))
 
 
-__all__ = ["find_features", "FrozenFeatures", "OwnFeatures", "ExportedFeatures", "TimmFeatures", "shipped"]
+__all__ = [
+    "find_features",
+    "FeatureGrid",
+    "FrozenFeatures",
+    "OwnFeatures",
+    "ExportedFeatures",
+    "TimmFeatures",
+    "shipped",
+]

@@ -97,6 +97,10 @@ class Job:
         """Keys of the recipe that follow from the data, such as the number of classes."""
         return {}
 
+    def training_data(self, model: Autoencoder, data: Data) -> Data:
+        """The data with further fields that follow from the model, such as features that are computed once."""
+        return data
+
     def callbacks(self, model: Autoencoder, data: Data) -> Callbacks:
         """Functions called during a training, by event (isthmus.training.callbacks.EVENTS)."""
         return {}

@@ -8,6 +8,8 @@ from isthmus.networks.conv import ConvDecoder, ConvEncoder
 from isthmus.networks.dense import DenseDecoder, DenseEncoder
 from isthmus.networks.linear_path import LinearPathDecoder, LinearPathEncoder, Principal
 from isthmus.networks.residual import ResidualDecoder, ResidualEncoder
+from isthmus.networks.transformer import TransformerDecoder, TransformerEncoder
+from isthmus.networks.unchanged import Unchanged
 from isthmus.networks.unet import UNetDecoder, UNetEncoder
 
 __all__ = [
@@ -20,6 +22,9 @@ __all__ = [
     "Principal",
     "UNetEncoder",
     "UNetDecoder",
+    "Unchanged",
+    "TransformerEncoder",
+    "TransformerDecoder",
     "ResidualEncoder",
     "ResidualDecoder",
 ]

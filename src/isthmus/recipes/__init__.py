@@ -7,8 +7,8 @@ the "key: meaning" lines of its docstring are their help; `training` holds its d
 
 from isthmus.plugins import load_job_recipes
 from isthmus.recipes import regularized, types  # noqa: F401 -- importing registers the recipes
-from isthmus.recipes.registry import RECIPES, Recipe, create, find, recipe
+from isthmus.recipes.registry import RECIPES, Recipe, create, find, in_words, recipe
 
 load_job_recipes()
 
-__all__ = ["RECIPES", "Recipe", "create", "find", "recipe"]
+__all__ = ["RECIPES", "Recipe", "create", "find", "in_words", "recipe"]

@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any
 
 import torch
+from torch import nn
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data.base import kind_of_item
@@ -138,7 +139,7 @@ def create(
     compresses = model.spec.compresses and not model.spec.discrete
     if count > inputs and compresses:
         warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
-    options = {key: keys.get(key, default) for key, (default, _) in found.keys.items()}
+    options = {key: in_words(keys.get(key, default)) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
     training = found.training | model.about.get("training", {})  # defaults of the recipe, then of this model
     model.about = {"recipe": found.name, "seed": seed, "options": options, "training": training}
@@ -176,6 +177,8 @@ def converted(recipe: str, key: str, value: Any, default: Any) -> Any:
     """The value of a key, converted to the type of its default; raises BadInput for another type."""
     if value == "none" and default is None:
         return None
+    if isinstance(value, nn.Module):
+        return value
     kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
     if type(default) is str and type(value) in (int, float):  # --set sigma=25 is parsed as a number
         return str(value)
@@ -186,6 +189,11 @@ def converted(recipe: str, key: str, value: Any, default: Any) -> Any:
         kind = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}[type(default)]
         raise BadInput(f"{recipe}: {key}={value}: {kind} is accepted, such as {default}")
     return value
+
+
+def in_words(value: Any) -> Any:
+    """The value of a key as it is recorded: a module by the name of its class."""
+    return type(value).__name__ if isinstance(value, nn.Module) else value
 
 
 def parse_code(code: int | str | Sequence[int]) -> Shape:

@@ -81,7 +81,7 @@ class Training:
 
     @property
     def steps(self) -> int:
-        return max(1, round(self.options["epochs"] * self.epoch_steps))
+        return max(1, round(self.options["epochs"] * self.epoch_steps)) if self.stepper.weights else 0
 
     @property
     def step_rate(self) -> float:

@@ -129,7 +129,8 @@ class Run:
             page.text(self.self_check)
         held = next(part for part in ("validation", "train") if len(self.parts[part]))
         target = self.data.further.get("target")
-        if isinstance(self.model, Autoencoder) and (target is None or target.kind != "labels"):
+        of_images = isinstance(self.model, Autoencoder) and self.model.features is None
+        if of_images and (target is None or target.kind != "labels"):
             page.section("Reconstructions")
             page.picture(*self.reconstructions(held))
         per_value = bool(self.history) and "loss_per_value" in self.history[-1]

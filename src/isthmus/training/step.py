@@ -40,7 +40,8 @@ class Step:
         self.net = fabric.setup_module(callable_module)  # before the optimizer: FSDP replaces the parameters
         decay = options["weight_decay"]
         fused = fabric.device.type in ("cpu", "cuda") and options["strategy"] != "fsdp"
-        adam = torch.optim.AdamW(self.net.parameters(), options["lr"], weight_decay=decay, fused=fused)
+        learned = {"params": [weight for weight in self.net.parameters() if weight.requires_grad]}  # may be none
+        adam = torch.optim.AdamW([learned], options["lr"], weight_decay=decay, fused=fused)
         self.optimizer = cast(Any, fabric.setup_optimizers(adam))
         self.weights = [weight for group in adam.param_groups for weight in group["params"]]
         self.average = EMA(module, options["ema"])

@@ -19,7 +19,7 @@ from isthmus.fields import by_column
 from isthmus.files import check_output
 from isthmus.inference.inputs import warn_notes
 from isthmus.jobs import attached, find_job, job_of
-from isthmus.recipes import Recipe, create, find
+from isthmus.recipes import Recipe, create, find, in_words
 from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.callbacks import Callback, Callbacks
@@ -95,11 +95,11 @@ def train(
     seed = training_keys.get("seed", 0)
     own = job.model_keys(registered, opened, model_keys)
     model = create(registered.name, shape=opened.shape, code=code, seed=seed, **model_keys | own)
-    model.about["asked"] = {"code": code, "size": size, "gray": gray, **model_keys} | (
-        {"table": table} if table else {}
-    )
+    asked = {key: in_words(value) for key, value in model_keys.items()}
+    model.about["asked"] = {"code": code, "size": size, "gray": gray, **asked} | ({"table": table} if table else {})
     model.about["asked"] |= {} if groups is None else {"groups": str(groups)}
     job.check(registered, model, opened, {"keys": model_keys, "training": options})
+    opened = job.training_data(model, opened)
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
     events = merged(job.callbacks(model, opened), callbacks)
@@ -174,12 +174,13 @@ def resume_run(
     if asked.get("corruption") == "paired":  # a run of the first format
         asked["corruption"] = "none"
     for key, value in model_keys.items():
-        value = list(value) if isinstance(value, tuple) else value  # as stored in JSON
+        value = list(value) if isinstance(value, tuple) else in_words(value)  # as stored in JSON
         if asked.get(key) != value:
             raise BadInput(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table", "groups")}
+    keys |= {key: value for key, value in model_keys.items() if in_words(value) != value}  # modules are not stored
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": about["training"].get("white")}
     how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
@@ -191,6 +192,7 @@ def resume_run(
     seed, own = about["training"]["seed"], job.model_keys(recipe, opened, keys)
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys | own)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
+    opened = job.training_data(model, opened)
     events = merged(job.callbacks(model, opened), callbacks)
     options = {**about["training"], **training_keys}
     done = fit(model, opened, out=run, resume=True, quiet=quiet, callbacks=events, **options)

@@ -10,7 +10,7 @@ import torch
 import isthmus
 from isthmus.errors import BadInput
 from isthmus.jobs.anomaly.detector import Detector
-from isthmus.jobs.anomaly.distances import PatchDistance
+from isthmus.jobs.anomaly.patch_distances import PatchDistance
 from isthmus.jobs.anomaly.settings import Settings
 
 SIDE = 32

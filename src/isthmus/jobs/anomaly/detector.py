@@ -21,10 +21,10 @@ from isthmus.jobs.anomaly.distances import (
     ImageStatistics,
     Mahalanobis,
     NearestNeighbors,
-    PatchDistance,
 )
 from isthmus.jobs.anomaly.finding import Finding
 from isthmus.jobs.anomaly.model_outputs import passes
+from isthmus.jobs.anomaly.patch_distances import PATCH_DISTANCES
 from isthmus.jobs.anomaly.quantiles import conformal_threshold, threshold_interval
 from isthmus.jobs.anomaly.region import Region
 from isthmus.jobs.anomaly.scorer import LEAST, Scorer, logarithm, split_batches
@@ -196,15 +196,12 @@ class Detector(Scorer):
             distances: dict[str, Any] = {}
             if "mahalanobis" in settings.parts:
                 distances["mahalanobis"] = Mahalanobis(tensors["mahalanobis.mean"], tensors["mahalanobis.precision"])
-            for name in set(ROW_DISTANCES) & set(settings.parts):
-                own = {key.partition(".")[2]: tensors[key] for key in tensors if key.startswith(f"{name}.")}
-                distances[name] = ROW_DISTANCES[name](**own)
             if "knn" in settings.parts:
                 distances["knn"] = NearestNeighbors(tensors["knn.codes"], settings.k)
-            if "features" in settings.parts:
-                distances["features"] = PatchDistance(
-                    *(tensors[f"features.{key}"] for key in ("bank", "mean", "spread"))
-                )
+            for name, kind in (ROW_DISTANCES | PATCH_DISTANCES).items():
+                if name in settings.parts:
+                    own = {key.partition(".")[2]: tensors[key] for key in tensors if key.startswith(f"{name}.")}
+                    distances[name] = kind(**own)
             if f"{STATISTICS}.mean" in tensors:
                 distances[STATISTICS] = ImageStatistics(*(tensors[f"{STATISTICS}.{key}"] for key in ("mean", "spread")))
             places, normal, good = (tensors[name] for name in ("places", "normal", "good"))

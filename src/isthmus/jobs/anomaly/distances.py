@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 MAX_CODES = 20_000  # codes in the memory of a nearest-neighbor search; of more, every n-th
-BANK, PER_IMAGE, CHUNK = 8000, 64, 1000  # patches of normal images: in the bank, drawn per image, compared at a time
 MIN_COLUMN_STD = 0.02  # of the range of a column, so that a nearly constant column does not dominate
 MIN_LOG_STD = 0.1  # of log statistics: 10 % more brightness is never far, however alike the normal images are
 STATISTICS = "glance"  # name of ImageStatistics among the distances, and its key in the file
@@ -100,42 +99,6 @@ class NearestNeighbors:
         normal = self.codes.to(codes)
         squared = codes.square().sum(1, keepdim=True) - 2 * codes @ normal.T + normal.square().sum(1)
         return squared.clamp(min=0).topk(min(k, len(normal)), dim=1, largest=False).values
-
-
-class PatchDistance:
-    """The distance of each patch feature to the nearest one of normal images, N×K×h×w -> N×h×w (PatchCore, Roth et al.
-    2022, with features of this model instead of a pretrained one).
-
-    It needs no alignment: a part may lie at any position and angle that occur in the training images. Each of the K
-    features is standardized.
-    """
-
-    def __init__(self, bank: Tensor, mean: Tensor, spread: Tensor) -> None:
-        self.bank, self.mean, self.spread = bank, mean, spread
-
-    @classmethod
-    def fit(cls, features: Iterable[Tensor]) -> PatchDistance:
-        random = torch.Generator().manual_seed(0)
-        sampled = []
-        for x in features:
-            rows = x.permute(0, 2, 3, 1).flatten(0, 2)
-            sampled.append(rows[torch.randperm(len(rows), generator=random)[: PER_IMAGE * len(x)]])
-        rows = torch.cat(sampled)
-        rows = rows[torch.randperm(len(rows), generator=random)[:BANK]]
-        mean, spread = rows.mean(0), rows.std(0, correction=0) + 1e-6
-        return cls((rows - mean) / spread, mean, spread)
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        return {"bank": self.bank, "mean": self.mean, "spread": self.spread}
-
-    def __call__(self, features: Tensor) -> Tensor:
-        rows = (features.permute(0, 2, 3, 1) - self.mean.to(features)) / self.spread.to(features)
-        near = [
-            (chunk.square().sum(1) - 2 * rows @ chunk.T).amin(-1)
-            for chunk in self.bank.to(features).split(CHUNK)  # the distances to the full bank do not fit into memory
-        ]
-        return (torch.stack(near).amin(0) + rows.square().sum(-1)).clamp(min=0).sqrt()
 
 
 class ImageStatistics:

@@ -50,6 +50,11 @@ class AnomalyDetection(Job):
 
             read_region(keys["roi"], model)
 
+    def training_data(self, model: Autoencoder, data: Data) -> Data:
+        from isthmus.jobs.anomaly.kept_features import with_features
+
+        return data if model.features is None else with_features(model, data)
+
     def fit_parts(self, run: Run) -> None:
         from isthmus import store
         from isthmus.jobs.anomaly.calibrate import calibrate

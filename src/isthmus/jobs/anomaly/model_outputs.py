@@ -19,16 +19,18 @@ GRID = 2  # one of 2×2 cells is hidden at a time, so that a hidden cell has kno
 @dataclass
 class ModelOutputs:
     """reconstructions: S×N×shape, S passes. code: N×K. nats: [N], −ELBO. marks: N×H×W, the predicted probability of a
-    defect at each pixel. features: N×K×h×w, decoder features of a network that predicts a mask.
+    defect at each pixel. features: N×K×h×w, decoder features of a network that predicts a mask, or those that a model of
+    features sees; distance: N×h×w, between these and their reconstruction.
 
     None where the model has no such output, or the settings do not need it.
     """
 
-    reconstructions: Tensor
+    reconstructions: Tensor | None = None
     code: Tensor | None = None
     nats: Tensor | None = None
     marks: Tensor | None = None
     features: Tensor | None = None
+    distance: Tensor | None = None
 
 
 def passes(model: Any, settings: Settings) -> int:
@@ -38,6 +40,8 @@ def passes(model: Any, settings: Settings) -> int:
 
 def model_outputs(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
     """Run the model on x: N×shape in [0, 1], on the model's device."""
+    if model.features is not None:
+        return outputs_of_features(model, x, settings)
     if model.spec.mask_channels:
         return ModelOutputs(filled_in(model, x, settings.cells))
     sample = Sample.of(model.prepare_input(x))
@@ -52,6 +56,15 @@ def model_outputs(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
         return ModelOutputs(mean[None, :, :own], marks=mean[:, own])
     nats = model.objective.loss(y, sample.target) + code.penalty if "elbo" in settings.parts else None
     return ModelOutputs(mean[None], code.z.flatten(1).float(), nats)
+
+
+def outputs_of_features(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
+    features = model.prepare_input(x)
+    near = F.avg_pool2d(features, 3, 1, 1, count_include_pad=False)
+    if "distance" not in settings.parts:
+        return ModelOutputs(features=near)
+    y, _ = model.predict(Sample.of(features), Context())
+    return ModelOutputs(features=near, distance=model.objective.distances(y, features))
 
 
 def smoothed_features(grids: Sequence[Tensor]) -> Tensor:

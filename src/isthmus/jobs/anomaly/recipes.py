@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import L1, VQ, Contractive, Plain, Variational
 from isthmus.corruptions import Holes, SyntheticDefect
 from isthmus.errors import BadInput, unknown
+from isthmus.jobs.anomaly.feature_models import FEATURE_KINDS, feature_model
 from isthmus.jobs.anomaly.settings import MAP_SCORES, RELATIVE, Settings
 from isthmus.objectives import Laplace, MaskedReconstruction
 from isthmus.recipes.builders import SMALL, Make, conv, either, unet
@@ -59,12 +62,15 @@ CELLS = (8, 16, 32)
     job="anomaly",
     whole=256,
     only={
-        "net": ("kind", *KINDS),
+        "net": ("kind", *KINDS, "feature-autoencoder"),
         "widths": ("net", "dense"),
         "channels": ("kind", *UNETS),
         "corruption": ("kind", "denoising"),
         "loss": ("kind", *CODED_KINDS),
         "cells": ("kind", "inpainting"),
+        "grid": ("kind", *FEATURE_KINDS),
+        "jitter": ("kind", "feature-autoencoder"),
+        "drop": ("kind", "feature-autoencoder"),
     },
     epochs=60,
     least_steps=2000,
@@ -92,6 +98,10 @@ def detect(
     k: int = 1,
     cells: Sequence[int] = CELLS,
     false_alarms: float = 0.01,
+    features: str | nn.Module = "",
+    grid: int = 0,
+    jitter: float = 0.2,
+    drop: float = 0.2,
     roi: str = "",
     good: str = "",
     bad: str = "",
@@ -102,13 +112,15 @@ def detect(
     synthetic defects. Auto is repairing for larger images, unless code or net is set, and denoising otherwise.
 
     code: size of the code, by default 32 or half the columns; a large code reconstructs anomalies as well
-    kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto
-    net: dense, conv, or auto (dense for tables and small gray images)
+    kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto; with
+        features, feature-autoencoder (auto), nearest-patches or gaussian
+    net: dense, conv, or auto (dense for tables and small gray images); of features transformer (auto) or conv
     widths: units of the hidden layers of the dense net
     channels: with inpainting and repairing, channels of each stage
     corruption: with denoising, corruption of the encoder's input
     loss: bce, mse, gaussian, l1, categorical or ssim
-    score: error, ssim, gradient, elbo, marks, features, mahalanobis, knn, covariance, deviation, or several with +
+    score: error, ssim, gradient, elbo, marks, features, distance, gaussian, mahalanobis, knn, covariance, deviation, or
+        several with +
     relative: divide errors by the root of the input's energy: yes or no
     pool: reduction of a map to a score: mean, max, or worst (the mean of its largest share)
     share: with pool=worst, share of the pixels that are averaged
@@ -116,11 +128,21 @@ def detect(
     k: with knn, number of neighbors
     cells: with inpainting, sides in pixels of the squares that are hidden in turn
     false_alarms: accepted false-positive rate
+    features: for a model in feature space: auto, the name or file of a frozen network (docs/features.md); empty for none
+    grid: with features, side of the grid; 0 for that of the coarsest layer
+    jitter: with kind=feature-autoencoder, largest sigma of the noise on standardized features
+    drop: with kind=feature-autoencoder, share of the units that the bottleneck drops in training
     roi: image of the region of interest, white inside; empty for all pixels
     good: folder of normal images, best from another day, that calibrate the threshold instead of held-back images
     bad: folder of known defects; the threshold is then that of the best F1 on them and normal images
     """
-    model = build(shape, code, kind, net, widths, numbers(channels), corruption, loss)
+    if features != "":
+        kind = "feature-autoencoder" if kind == "auto" else kind
+        if code is not None:
+            raise BadInput(f"features={features} and code={'x'.join(map(str, code))}: give only one of them")
+        model = with_choice(feature_model(shape, features, kind, net, grid, jitter, drop), kind=kind)
+    else:
+        model = build(shape, code, kind, net, widths, numbers(channels), corruption, loss)
     overrides = {
         "relative": relative,
         "score": score,
@@ -136,7 +158,7 @@ def detect(
     if len(shape) == 3:
         batch = max(4, min(128, PIXELS // (shape[1] * shape[2])))
         own = "repairing" if model.predicts_mask else "inpainting" if model.has_skips else ""
-        model.about["training"] = {"batch_size": batch} | UNET_TRAINING.get(own, {})
+        model.about["training"] = {"batch_size": batch} | UNET_TRAINING.get(own, {}) | model.about.get("training", {})
     return model
 
 

@@ -18,11 +18,11 @@ from isthmus.jobs.anomaly.distances import (
     ImageStatistics,
     Mahalanobis,
     NearestNeighbors,
-    PatchDistance,
 )
 from isthmus.jobs.anomaly.model_outputs import ModelOutputs, model_outputs, passes
+from isthmus.jobs.anomaly.patch_distances import PatchDistance, PatchGaussian
 from isthmus.jobs.anomaly.region import Region
-from isthmus.jobs.anomaly.settings import CODE_SCORES, RELATIVE, Settings
+from isthmus.jobs.anomaly.settings import CODE_SCORES, FEATURE_SCORES, RELATIVE, Settings
 
 BATCH_VALUES = 2**20  # values of items scored together: 16 images of 256×256
 OUTLIER = 6.0  # z-score of global image statistics above which an image is out of distribution
@@ -58,7 +58,10 @@ class Scorer:
             rows = torch.cat([x.flatten(1) for x in learned])
             fitted |= {name: kind.fit(rows) for name, kind in ROW_DISTANCES.items() if name in parts}
         if "features" in parts:
-            fitted["features"] = PatchDistance.fit(self.features(model, x) for x in split_batches(learned, 1))
+            batches = (self.features(model, x) for x in split_batches(learned, 1))
+            fitted["features"] = PatchDistance.fit(batches, with_coreset=model.features is not None)
+        if "gaussian" in parts:
+            fitted["gaussian"] = PatchGaussian.fit(self.features(model, x) for x in split_batches(learned, 1))
         if model.predicts_mask:
             fitted[STATISTICS] = ImageStatistics.fit(map(self.masked, learned), self.roi)
 
@@ -101,11 +104,12 @@ class Scorer:
             if name == "marks":
                 assert outputs.marks is not None
                 values = outputs.marks
-            elif name == "features":
-                assert outputs.features is not None
-                distance = self.distances[name](outputs.features)
+            elif name in FEATURE_SCORES:
+                distance = outputs.distance if name == "distance" else self.distances[name](outputs.features)
+                assert distance is not None
                 values = F.interpolate(distance[:, None], x.shape[2:], mode="bilinear")[:, 0]
             else:
+                assert outputs.reconstructions is not None
                 values = torch.stack([MAPS[name](y, x) for y in outputs.reconstructions]).mean(0)
             smooth = blurred if self.region is None else self.region.blurred
             maps.append(smooth(values, self.settings.smooth))

@@ -12,7 +12,8 @@ from isthmus.jobs.anomaly.distances import ROW_DISTANCES
 
 CODE_SCORES = ("mahalanobis", "knn")
 MASK_SCORES = ("marks", "features")  # of a network trained to predict defect masks
-MAP_SCORES = (*MAPS, *MASK_SCORES)
+FEATURE_SCORES = ("distance", "features", "gaussian")  # of a model of features
+MAP_SCORES = (*MAPS, "marks", *FEATURE_SCORES)
 SCORES = (*MAP_SCORES, "elbo", *CODE_SCORES, *ROW_DISTANCES)
 RELATIVE = ("error", "gradient", *CODE_SCORES)
 
@@ -28,6 +29,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": CANDIDATES[0], "share": 0.001, "smooth": 2.0},
+    "feature-autoencoder": {"score": "distance", "share": 0.01, "smooth": 4.0},
+    "nearest-patches": {"score": "features", "share": 0.01, "smooth": 4.0},
+    "gaussian": {"score": "gaussian", "share": 0.01, "smooth": 4.0},
 }
 
 
@@ -91,6 +95,9 @@ class Settings:
         free = model.objective.link == "free"  # mixed columns: their zero is no dark background
         rows = "table" if free else "rows"
         kind = rows if len(model.shape) != 3 else "finds" if model.predicts_mask else "fills" if fills else "coded"
+        if model.features is not None:
+            asked = model.about.get("chosen") or model.about.get("options", {})
+            kind = "feature-autoencoder" if model.learns else asked["kind"]
         settings = cls(**(DEFAULTS[kind] | {key: value for key, value in given.items() if value is not None}))
         for name in settings.parts:
             if name in CODE_SCORES and (fills or model.has_skips):
@@ -101,8 +108,14 @@ class Settings:
                 raise BadInput("score elbo: needs a variational model; train with kind=variational")
             if name in ROW_DISTANCES and len(model.shape) == 3:
                 raise BadInput(f"score {name}: needs rows of a table; for images mahalanobis of the code is accepted")
-            if name in MASK_SCORES and not model.predicts_mask:
+            if name in MASK_SCORES and not model.predicts_mask and (name == "marks" or model.features is None):
                 raise BadInput(f"score {name}: needs a network trained to find defects; train with kind=repairing")
+            if name in FEATURE_SCORES and name not in MASK_SCORES and model.features is None:
+                raise BadInput(f"score {name}: needs a network of features; train with features=auto")
+            if model.features is not None and name not in FEATURE_SCORES:
+                raise BadInput(f"score {name}: compares images; of features {', '.join(FEATURE_SCORES)} are accepted")
+            if name == "distance" and not model.learns:
+                raise BadInput("score distance: needs kind=feature-autoencoder, which learns to reconstruct features")
             if name in MAPS and name != "error" and kind in ("rows", "table"):
                 raise BadInput(f"score {name}: needs images; error, mahalanobis and knn are accepted for any item")
         return settings

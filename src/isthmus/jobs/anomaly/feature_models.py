@@ -1,0 +1,57 @@
+"""Models of features: an autoencoder of what a frozen network sees, and models that only measure it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import Identity, Noisy
+from isthmus.corruptions import GaussianNoise
+from isthmus.errors import BadInput, at_least, unknown
+from isthmus.features import find_features
+from isthmus.features.grid import FeatureGrid
+from isthmus.jobs.anomaly.feature_distance import FeatureDistance
+from isthmus.networks import ConvDecoder, ConvEncoder, TransformerDecoder, TransformerEncoder, Unchanged
+from isthmus.types import Shape
+
+FEATURE_KINDS = ("feature-autoencoder", "nearest-patches", "gaussian")
+FEATURE_NETS = ("transformer", "conv")
+TRAINING: dict[str, Any] = {"batch_size": 16, "lr": 1e-3, "least_steps": 800, "epochs": 1, "clip": None, "ema": 0.99}
+WIDTH, DEPTH = 128, 2  # of the transformer; the convolutional net has as many channels
+
+
+def feature_model(
+    shape: Shape, features: str | nn.Module, kind: str, net: str, grid: int, jitter: float, drop: float
+) -> Autoencoder:
+    """The model of a kind of FEATURE_KINDS for images of `shape`.
+
+    features: as find_features takes it. grid, jitter, drop: see the recipe detect. Raises BadInput for unusable ones.
+    """
+    if len(shape) != 3:
+        raise BadInput(f"features={features}: needs images, and items of shape {shape} are rows")
+    if kind not in FEATURE_KINDS:
+        raise unknown("kind of a model of features", kind, FEATURE_KINDS)
+    at_least("grid", grid, 0)
+    frozen = FeatureGrid.of(find_features(features), shape, grid)
+    inner, compare = frozen.out_shape, FeatureDistance(frozen.channels)
+    if kind != "feature-autoencoder":
+        return Autoencoder(shape, Unchanged(inner), Identity(inner), Unchanged(inner), compare, features=frozen)
+    encoder: Any
+    if net == "conv":
+        encoder = ConvEncoder(inner, (WIDTH,))
+    elif net in ("auto", "transformer"):
+        encoder = TransformerEncoder(inner, WIDTH)
+    else:
+        raise unknown("net of features", net, FEATURE_NETS)
+    bottleneck = Noisy(encoder.out_shape, encoder.out_shape, drop)
+    decoder: Any = (
+        ConvDecoder(bottleneck.code_shape, inner, (WIDTH,))
+        if net == "conv"
+        else TransformerDecoder(bottleneck.code_shape, inner[0], DEPTH)
+    )
+    corrupt = GaussianNoise((0.0, jitter)) if jitter else None
+    model = Autoencoder(shape, encoder, bottleneck, decoder, compare, corrupt, features=frozen)
+    model.about["training"] = TRAINING
+    return model
