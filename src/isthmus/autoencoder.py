@@ -63,8 +63,8 @@ class Autoencoder(Expression):
 
     @torch.no_grad()
     def reconstruct(self, x: Any, unit: bool = False) -> Tensor:
-        """The reconstruction N×shape of x in [0, 1], equal to decode(encode(x)) to the bit; of its features, standardized,
-        if the model has a network of features.
+        """The reconstruction N×shape of x in [0, 1], equal to decode(encode(x)) to the bit; a model of features
+        gives these, standardized.
 
         `scale` times as large, if the model enlarges. Raises BadInput for another shape.
         """

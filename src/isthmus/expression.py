@@ -29,8 +29,8 @@ class Expression(nn.Module):
     shape: of one item, (C, H, W) or (D,), values in [0, 1]. encoder, bottleneck and decoder may be any nn.Module: an
     encoder returns h or (h, skips), a bottleneck a code z or a Code, a decoder takes z (and skips, if there are any).
 
-    features: a frozen network that images go through first, as isthmus.features.FeatureGrid; the expression is then over
-    its output, which is also the target. A sample that holds them as the condition "features" is not computed again.
+    features: a frozen network that images go through first (isthmus.features.FeatureGrid); the expression is over its
+    output, which is also the target. A sample that holds them as the condition "features" is not computed again.
 
     about: the origin of the model in plain JSON: recipe, options, input (shape, range, gray), data, training. path: the
     run folder it was loaded from or trained into.

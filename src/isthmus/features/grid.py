@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isthmus.errors import BadInput
+from isthmus.features.base import FrozenFeatures
 from isthmus.media.color_spaces import LUMA
 from isthmus.registry import register
 from isthmus.types import Shape, times
@@ -24,7 +25,7 @@ class FeatureGrid(nn.Module):
     layer. grid: (h, w). A finer layer is averaged to it, a coarser one interpolated. mean and std are fitted by `fit`.
     """
 
-    def __init__(self, features: nn.Module, channels: Sequence[int], grid: Sequence[int]) -> None:
+    def __init__(self, features: FrozenFeatures, channels: Sequence[int], grid: Sequence[int]) -> None:
         super().__init__()
         self.features, self.channels, self.grid = features, tuple(channels), (int(grid[0]), int(grid[1]))
         self.out_shape: Shape = (sum(self.channels), *self.grid)
@@ -36,7 +37,7 @@ class FeatureGrid(nn.Module):
 
     @classmethod
     @torch.no_grad()
-    def of(cls, features: nn.Module, shape: Shape, side: int = 0) -> FeatureGrid:
+    def of(cls, features: FrozenFeatures, shape: Shape, side: int = 0) -> FeatureGrid:
         """For images of `shape`. side: of the grid; 0 for that of the coarsest layer.
 
         Raises BadInput for a network that does not give layers of images of that shape.
@@ -67,13 +68,14 @@ class FeatureGrid(nn.Module):
     @torch.no_grad()
     def fit(self, raw: Iterable[Tensor]) -> None:
         """Set mean and std to those of raw features N×K×h×w."""
-        total, squares, count = 0.0, 0.0, 0
+        total = squares = torch.zeros(self.out_shape[0], dtype=torch.float64, device=self.mean.device)
+        count = 0
         for batch in raw:
             wide = batch.double().transpose(0, 1).flatten(1)
             total, squares, count = total + wide.sum(1), squares + wide.square().sum(1), count + wide.shape[1]
-        mean = torch.as_tensor(total / count)
+        mean = total / count
         self.mean.copy_(mean.view_as(self.mean))
-        self.std.copy_((torch.as_tensor(squares / count) - mean.square()).clamp(min=0).sqrt().view_as(self.std))
+        self.std.copy_((squares / count - mean.square()).clamp(min=0).sqrt().view_as(self.std))
         self.std.clamp_(min=LEAST_STD)
 
     def _resampled(self, layer: Tensor) -> Tensor:
@@ -85,9 +87,9 @@ class FeatureGrid(nn.Module):
         return F.interpolate(layer, self.grid, mode="bilinear", antialias=min(down) > 1)
 
 
-def of_channels(x: Tensor, features: nn.Module) -> Tensor:
+def of_channels(x: Tensor, features: FrozenFeatures) -> Tensor:
     """x with as many channels as the network takes (its attribute `channels`): gray repeated, colors as luma."""
-    wanted = int(getattr(features, "channels", 3))
+    wanted = features.channels
     if x.shape[1] == wanted:
         return x
     if x.shape[1] == 1:

@@ -19,7 +19,7 @@ GRID = 2  # one of 2×2 cells is hidden at a time, so that a hidden cell has kno
 @dataclass
 class ModelOutputs:
     """reconstructions: S×N×shape, S passes. code: N×K. nats: [N], −ELBO. marks: N×H×W, the predicted probability of a
-    defect at each pixel. features: N×K×h×w, decoder features of a network that predicts a mask, or those that a model of
+    defect at each pixel. features: N×K×h×w, decoder features of a network that predicts a mask, or what a model of
     features sees; distance: N×h×w, between these and their reconstruction.
 
     None where the model has no such output, or the settings do not need it.

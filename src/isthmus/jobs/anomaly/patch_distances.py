@@ -54,7 +54,7 @@ class PatchDistance:
 
 
 def coreset(rows: Tensor, count: int) -> Tensor:
-    """`count` of the rows N×K, each the farthest from those before it (Sener & Savarese 2018), by random projections."""
+    """`count` of the rows N×K, each the farthest from those before it (Sener & Savarese 2018) in a random projection."""
     random = torch.Generator().manual_seed(0)
     low = rows @ torch.randn(rows.shape[1], DIRECTIONS, generator=random).to(rows) / DIRECTIONS**0.5
     squares = low.square().sum(1)

@@ -128,7 +128,7 @@ def detect(
     k: with knn, number of neighbors
     cells: with inpainting, sides in pixels of the squares that are hidden in turn
     false_alarms: accepted false-positive rate
-    features: for a model in feature space: auto, the name or file of a frozen network (docs/features.md); empty for none
+    features: for a model of features: auto, the name or file of a frozen network (docs/features.md); empty for none
     grid: with features, side of the grid; 0 for that of the coarsest layer
     jitter: with kind=feature-autoencoder, largest sigma of the noise on standardized features
     drop: with kind=feature-autoencoder, share of the units that the bottleneck drops in training
