@@ -10,9 +10,11 @@ import pytest
 
 from isthmus import Autoencoder, create
 from isthmus.errors import BadInput, Note
+from isthmus.jobs.anomaly.feature_models import FEATURE_KINDS
 from isthmus.jobs.anomaly.recipes import CODED_KINDS, UNETS
 from isthmus.jobs.anomaly.settings import Settings
-from isthmus.recipes import RECIPES
+from isthmus.networks import ConvEncoder
+from isthmus.recipes import RECIPES, in_words
 from isthmus.registry import config_of
 
 LARGE, SMALL, ROWS = (3, 24, 24), (1, 12, 12), (12,)
@@ -26,6 +28,7 @@ KINDS: dict[str, tuple[dict[str, Any], ...]] = {
         {"score": "mahalanobis"},
         {"pool": "mean"},
         {"bad": "defects"},
+        *({"kind": kind, "features": ConvEncoder(LARGE, (8,))} for kind in FEATURE_KINDS),
     ),
     "inpaint": ({}, {"kinds": "text"}),
     "denoise": ({}, {"corruption": "jpeg:10-90"}),
@@ -37,6 +40,7 @@ KINDS: dict[str, tuple[dict[str, Any], ...]] = {
 OTHERS: dict[str, tuple[Any, ...]] = {
     "code": (7, "2x3x3"),
     "kind": (),  # every kind is a situation of its own
+    "features": (ConvEncoder(LARGE, (4,)),),
     "quantizer": (),
     "loss": ("l1", "mse"),
     "net": ("dense", "conv"),
@@ -128,7 +132,7 @@ def situations() -> list[Any]:
         for shape in shapes:
             for kind in KINDS.get(name, ({},)):
                 for net in nets if kind in ({}, {"kind": "kl"}, {"kind": "denoising"}) else ({},):
-                    title = " ".join([name, "x".join(map(str, shape)), *map(str, (kind | net).values())])
+                    title = " ".join([name, "x".join(map(str, shape)), *map(str, map(in_words, (kind | net).values()))])
                     found.append(pytest.param(name, shape, kind | net, id=title))
     return found
 

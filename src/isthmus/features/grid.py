@@ -46,7 +46,7 @@ class FeatureGrid(nn.Module):
         if any(layer.dim() != 4 or min(layer.shape[2:]) < 2 for layer in layers):
             found = ", ".join(times(layer.shape) for layer in layers)
             raise BadInput(
-                f"features of an image of {times(shape)}: {found}; layers N×K×h×w of 2×2 and more are accepted"
+                f"features of an image of {times(shape)}: {found}; layers of 2×2 and more positions are accepted"
             )
         coarsest = min((layer.shape[2:] for layer in layers), key=lambda sides: sides[0] * sides[1])
         return cls(features, [layer.shape[1] for layer in layers], (side, side) if side else coarsest)

@@ -54,7 +54,7 @@ class PatchDistance:
 
 
 def coreset(rows: Tensor, count: int) -> Tensor:
-    """`count` of the rows N×K, each the farthest from those before it (Sener & Savarese 2018) in a random projection."""
+    """`count` of the rows N×K, each the farthest from those before it (Sener & Savarese 2018), in random directions."""
     random = torch.Generator().manual_seed(0)
     low = rows @ torch.randn(rows.shape[1], DIRECTIONS, generator=random).to(rows) / DIRECTIONS**0.5
     squares = low.square().sum(1)
@@ -93,7 +93,7 @@ class PatchGaussian:
         variance = covariance.diagonal(dim1=1, dim2=2).mean()
         identity = torch.eye(covariance.shape[1])
         root = torch.linalg.cholesky(torch.linalg.inv(covariance + SHRINKAGE * variance * identity))
-        return cls(projection, mean.T.unflatten(1, grid), root.half())
+        return cls(projection, mean.T.unflatten(1, grid).contiguous(), root.half().contiguous())
 
     @property
     def tensors(self) -> dict[str, Tensor]:

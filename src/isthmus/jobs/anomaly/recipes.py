@@ -136,6 +136,8 @@ def detect(
     good: folder of normal images, best from another day, that calibrate the threshold instead of held-back images
     bad: folder of known defects; the threshold is then that of the best F1 on them and normal images
     """
+    if features == "" and kind in FEATURE_KINDS:
+        features = "auto"
     if features != "":
         kind = "feature-autoencoder" if kind == "auto" else kind
         if code is not None:
