@@ -91,7 +91,15 @@ def _pair(before: int, after: int) -> nn.Sequential:
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-def fitted(make: Callable[[int, int], nn.Module], images: Path, masks: Path, seconds: float, lr: float) -> Predict:
+def fitted(
+    make: Callable[[int, int], nn.Module],
+    images: Path,
+    masks: Path,
+    seconds: float,
+    lr: float,
+    square: int = SQUARE,
+    batch: int = BATCH,
+) -> Predict:
     """Train a network for so many seconds of processor time; return image H×W(×C) uint8 -> probabilities K×H×W.
 
     make: (channels, classes) -> network. The patches, their augmentation, the size of batches, AdamW, the cosine
@@ -100,15 +108,15 @@ def fitted(make: Callable[[int, int], nn.Module], images: Path, masks: Path, sec
     """
     torch.manual_seed(0)
     began, step = time.process_time(), 0
-    data = open_pairs(images, masks, {"keys": {"touching": TOUCHING}}, SQUARE)
+    data = open_pairs(images, masks, {"keys": {"touching": TOUCHING}}, square)
     classes = len(data.source["labels"]["classes"]["values"])
     net, augment, random = make(data.shape[0], classes), augmentation("segmentation"), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=1e-2)
     while (done := (time.process_time() - began) / seconds) < 1:
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, done / 0.02 + 0.01) * (1 + math.cos(math.pi * done)) / 2
-        sample = data.sample(np.sort(random.integers(len(data), size=BATCH))).in_units()
-        sample = augment(sample, Context(Noise(0, step, BATCH), done))
+        sample = data.sample(np.sort(random.integers(len(data), size=batch))).in_units()
+        sample = augment(sample, Context(Noise(0, step, batch), done))
         labels = sample.target[:, 0].long()
         if sample.target.shape[1] > 1:
             labels = labels.where((sample.target[:, 1] == 0) | (labels == IGNORE), 0)
@@ -118,7 +126,7 @@ def fitted(make: Callable[[int, int], nn.Module], images: Path, masks: Path, sec
         labels = labels.where(known, 0)
         weight = sample.weight[:, 0] if isinstance(sample.weight, Tensor) else 1.0
         nats = -logs.gather(1, labels[:, None])[:, 0] * known * weight
-        loss = (nats.flatten(1).sum(1) + dice_loss(logs.exp(), labels, known)).mean() / SQUARE**2
+        loss = (nats.flatten(1).sum(1) + dice_loss(logs.exp(), labels, known)).mean() / square**2
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
