@@ -17,7 +17,7 @@ from isthmus.networks import ConvDecoder, ConvEncoder, TransformerDecoder, Trans
 from isthmus.types import Shape
 
 FEATURE_KINDS = ("feature-autoencoder", "nearest-patches", "gaussian")
-FEATURE_NETS = ("transformer", "conv")
+FEATURE_NETS = ("conv", "transformer")
 TRAINING: dict[str, Any] = {"batch_size": 16, "lr": 1e-3, "least_steps": 800, "epochs": 1, "clip": None, "ema": 0.99}
 WIDTH, DEPTH = 128, 2  # of the transformer; the convolutional net has as many channels
 
@@ -39,17 +39,17 @@ def feature_model(
     if kind != "feature-autoencoder":
         return Autoencoder(shape, Unchanged(inner), Identity(inner), Unchanged(inner), compare, features=frozen)
     encoder: Any
-    if net == "conv":
+    if net in ("auto", "conv"):
         encoder = ConvEncoder(inner, (WIDTH,))
-    elif net in ("auto", "transformer"):
+    elif net == "transformer":
         encoder = TransformerEncoder(inner, WIDTH)
     else:
         raise unknown("net of features", net, FEATURE_NETS)
     bottleneck = Noisy(encoder.out_shape, encoder.out_shape, drop)
     decoder: Any = (
-        ConvDecoder(bottleneck.code_shape, inner, (WIDTH,))
-        if net == "conv"
-        else TransformerDecoder(bottleneck.code_shape, inner[0], DEPTH)
+        TransformerDecoder(bottleneck.code_shape, inner[0], DEPTH)
+        if net == "transformer"
+        else ConvDecoder(bottleneck.code_shape, inner, (WIDTH,))
     )
     corrupt = GaussianNoise((0.0, jitter)) if jitter else None
     model = Autoencoder(shape, encoder, bottleneck, decoder, compare, corrupt, features=frozen)

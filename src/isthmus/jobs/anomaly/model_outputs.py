@@ -20,7 +20,7 @@ GRID = 2  # one of 2×2 cells is hidden at a time, so that a hidden cell has kno
 class ModelOutputs:
     """reconstructions: S×N×shape, S passes. code: N×K. nats: [N], −ELBO. marks: N×H×W, the predicted probability of a
     defect at each pixel. features: N×K×h×w, decoder features of a network that predicts a mask, or what a model of
-    features sees; distance: N×h×w, between these and their reconstruction.
+    features sees; distance: N×h×w, between these and their reconstruction; residuals: their difference.
 
     None where the model has no such output, or the settings do not need it.
     """
@@ -31,6 +31,7 @@ class ModelOutputs:
     marks: Tensor | None = None
     features: Tensor | None = None
     distance: Tensor | None = None
+    residuals: Tensor | None = None
 
 
 def passes(model: Any, settings: Settings) -> int:
@@ -59,17 +60,26 @@ def model_outputs(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
 
 
 def outputs_of_features(model: Any, x: Tensor, settings: Settings) -> ModelOutputs:
+    """Those of a model of features. A Gaussian is fitted to what the autoencoder has not explained: without one, to the
+    features themselves (PaDiM, Defard et al. 2021)."""
     features = model.prepare_input(x)
-    near = F.avg_pool2d(features, 3, 1, 1, count_include_pad=False)
-    if "distance" not in settings.parts:
-        return ModelOutputs(features=near)
+    if not model.learns:
+        near = neighborhood(features)
+        return ModelOutputs(features=near, residuals=near)
     y, _ = model.predict(Sample.of(features), Context())
-    return ModelOutputs(features=near, distance=model.objective.distances(y, features))
+    near = neighborhood(features) if "features" in settings.parts else None
+    distance = model.objective.distances(y, features)
+    return ModelOutputs(features=near, distance=distance, residuals=neighborhood(features - y))
+
+
+def neighborhood(grid: Tensor) -> Tensor:
+    """Each position averaged with its 3×3 neighborhood."""
+    return F.avg_pool2d(grid, 3, 1, 1, count_include_pad=False)
 
 
 def smoothed_features(grids: Sequence[Tensor]) -> Tensor:
-    """The second finest decoder grid, each position averaged with its 3×3 neighborhood."""
-    return F.avg_pool2d(grids[-2], 3, 1, 1, count_include_pad=False)
+    """The second finest decoder grid, smoothed."""
+    return neighborhood(grids[-2])
 
 
 def filled_in(model: Any, x: Tensor, cells: Sequence[int]) -> Tensor:

@@ -114,7 +114,7 @@ def detect(
     code: size of the code, by default 32 or half the columns; a large code reconstructs anomalies as well
     kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto; with
         features, feature-autoencoder (auto), nearest-patches or gaussian
-    net: dense, conv, or auto (dense for tables and small gray images); of features transformer (auto) or conv
+    net: dense, conv, or auto (dense for tables and small gray images); of features conv (auto) or transformer
     widths: units of the hidden layers of the dense net
     channels: with inpainting and repairing, channels of each stage
     corruption: with denoising, corruption of the encoder's input

@@ -61,7 +61,7 @@ class Scorer:
             batches = (self.features(model, x) for x in split_batches(learned, 1))
             fitted["features"] = PatchDistance.fit(batches, with_coreset=model.features is not None)
         if "gaussian" in parts:
-            fitted["gaussian"] = PatchGaussian.fit(self.features(model, x) for x in split_batches(learned, 1))
+            fitted["gaussian"] = PatchGaussian.fit(self.residuals(model, x) for x in split_batches(learned, 1))
         if model.predicts_mask:
             fitted[STATISTICS] = ImageStatistics.fit(map(self.masked, learned), self.roi)
 
@@ -84,6 +84,11 @@ class Scorer:
         assert features is not None
         return features.cpu()
 
+    def residuals(self, model: Any, x: Tensor) -> Tensor:
+        residuals = model_outputs(model, self.masked(x.to(model.device)), self.settings).residuals
+        assert residuals is not None
+        return residuals.cpu()
+
     @property
     def roi(self) -> Tensor | None:
         """H×W, 1 where images are inspected; None for all pixels."""
@@ -105,7 +110,8 @@ class Scorer:
                 assert outputs.marks is not None
                 values = outputs.marks
             elif name in FEATURE_SCORES:
-                distance = outputs.distance if name == "distance" else self.distances[name](outputs.features)
+                seen = outputs.residuals if name == "gaussian" else outputs.features
+                distance = outputs.distance if name == "distance" else self.distances[name](seen)
                 assert distance is not None
                 values = F.interpolate(distance[:, None], x.shape[2:], mode="bilinear")[:, 0]
             else:

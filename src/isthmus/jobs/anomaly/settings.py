@@ -29,7 +29,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "coded": {},
     "fills": {"score": "error+ssim", "share": 0.01, "smooth": 2.0},
     "finds": {"score": CANDIDATES[0], "share": 0.001, "smooth": 2.0},
-    "feature-autoencoder": {"score": "distance", "share": 0.01, "smooth": 4.0},
+    "feature-autoencoder": {"score": "distance+gaussian", "share": 0.01, "smooth": 4.0},
     "nearest-patches": {"score": "features", "share": 0.01, "smooth": 4.0},
     "gaussian": {"score": "gaussian", "share": 0.01, "smooth": 4.0},
 }
