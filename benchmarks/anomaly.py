@@ -2,6 +2,7 @@
 
     python benchmarks/anomaly.py [choice | choice-rows | choice-tables | choice-tiles]
                                  [mnist | fashion | ecg | tables | alarms | promise | tiles | speed]
+                                 [features | feature-alarms]
 
 Every model is the recipe `detect` with its defaults, unless its row or the protocol says otherwise, trained on normal
 items of the official training split; the official test split is evaluated completely. The four choices are how the
@@ -26,6 +27,7 @@ import isthmus
 from common import RESULTS, main, write
 from detecting.baselines import Score, baselines
 from detecting.choice import choice, choice_rows
+from detecting.features import alarms_of_features, features_of_tiles
 from detecting.parts import parts
 from detecting.promise import promise
 from detecting.speed import speed
@@ -230,6 +232,8 @@ PARTS = {
     "promise": promise,
     "tiles": tiles,
     "parts": parts,
+    "features": lambda: features_of_tiles(DATA / "magnetic_tile"),
+    "feature-alarms": lambda: alarms_of_features(DATA / "magnetic_tile"),
     "baselines": baselines_again,
     "speed": speed,
 }

@@ -32,8 +32,12 @@ POOLS = "Baselines with the pool that suits each better on these, which flatters
 Maps = Callable[[np.ndarray], np.ndarray]  # N×H×W in [0, 1] -> how bad each place is
 
 
-def split_folders(tiles: Path, top: Path) -> None:
-    """The data set as MVTec's are: train/good, test/KIND, ground_truth/KIND. A mask that marks nothing is none."""
+def split_folders(tiles: Path, top: Path, seed: int | None = None) -> None:
+    """The data set as MVTec's are: train/good, test/KIND, ground_truth/KIND. A mask that marks nothing is none.
+
+    seed: of a random order of the normal tiles, so that images of one tile are in several parts; None for the order of
+    their numbers.
+    """
     shutil.rmtree(top, ignore_errors=True)
 
     def number(path: Path) -> int:
@@ -41,8 +45,11 @@ def split_folders(tiles: Path, top: Path) -> None:
 
     for folder in sorted(tiles.glob("MT_*")):
         kind = folder.name.removeprefix("MT_").lower()
-        for place, path in enumerate(sorted((folder / "Imgs").glob("*.jpg"), key=number)):
-            good = kind == "free"
+        paths = sorted((folder / "Imgs").glob("*.jpg"), key=number)
+        good = kind == "free"
+        if good and seed is not None:
+            paths = [paths[place] for place in np.random.default_rng(seed).permutation(len(paths))]
+        for place, path in enumerate(paths):
             part = "test" if not good or place >= LEARNED + LINE else "train" if place < LEARNED else "validation"
             to = top / part / ("good" if good else kind) / path.name
             to.parent.mkdir(parents=True, exist_ok=True)

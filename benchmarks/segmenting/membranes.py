@@ -16,9 +16,9 @@ from isthmus.jobs.segmentation.segmenter import Segmenter
 from isthmus.media.image_file import read_photo
 from isthmus.metrics.instances import rand_error
 from isthmus.metrics.segmentation import components, confusion, iou
-from segmenting.rows import Part, Row
 from segmenting.sets import MEMBRANES, folds, linked
 from segmenting.training import seconds_of, trained
+from stored_rows import Part, Row
 
 SLICES, EPOCHS = 30, 16
 THRESHOLDS = (*np.arange(0.3, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)  # of the probability of the interior
@@ -92,7 +92,7 @@ def held_back(run: Path) -> list[int]:
 
 
 def membranes() -> None:
-    part = Part("membranes")
+    part = Part("segmentation", "membranes")
     for number, (train, test) in enumerate(folds(SLICES)):
         run = run_of_fold(f"membranes-{number}", train, epochs=EPOCHS)
         for model, best in (("isthmus segment", False), ("isthmus segment --best", True)):

@@ -11,9 +11,9 @@ from isthmus.media.photo import Photo
 from isthmus.metrics.instances import Matches, average_precision_50, match_boxes
 from isthmus.metrics.segmentation import SegmentationScores
 from segmenting.nuclei import run_of_nuclei, split, truth_of
-from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI
 from segmenting.training import rgb
+from stored_rows import Part, Row
 
 SIGMAS = (0, 25, 50)
 
@@ -44,7 +44,7 @@ def figures_of(segmenter: Segmenter, images: list[np.ndarray], names: list[str])
 
 
 def noisy_nuclei() -> None:
-    part, (_, names) = Part("noisy"), split()
+    part, (_, names) = Part("segmentation", "noisy"), split()
     segmenter = Segmenter(run_of_nuclei())
     for sigma in SIGMAS:
         images = [noisy(rgb(NUCLEI / "images" / name), sigma, i) for i, name in enumerate(names)]

@@ -14,9 +14,9 @@ import isthmus
 from isthmus.jobs.segmentation.objects import means_of
 from isthmus.metrics.segmentation import SegmentationScores
 from segmentation_baselines import otsu_watershed
-from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI, divided, linked
 from segmenting.training import UNet2015, fitted, has_smp, regions, rgb, seconds_of, smp_unet, trained
+from stored_rows import Part, Row
 
 RUN, EPOCHS = "nuclei-run", 6
 KEYS = ("dice", "dice_interval", "iou", "instance_jaccard50", "instance_ap50", "rand_error")
@@ -63,7 +63,7 @@ def chosen(figures: dict[str, Any]) -> Row:
 
 
 def nuclei() -> None:
-    part, (train, test) = Part("nuclei"), split()
+    part, (train, test) = Part("segmentation", "nuclei"), split()
     part.row(lambda: figures_of(lambda image: (otsu_watershed(image), None), test), model="Otsu, watershed")
 
     def ours() -> Row:

@@ -12,8 +12,8 @@ from isthmus.jobs.segmentation.labels.open import LabelMap, open_labels
 from isthmus.jobs.segmentation.labels.writers import annotated, categories, write_labelme
 from isthmus.media.coco import write_coco
 from segmenting.nuclei import truth_of
-from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI
+from stored_rows import Part, Row
 
 FORMATS = ("COCO, polygons", "COCO, run lengths", "LabelMe")
 
@@ -39,7 +39,7 @@ def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def outlines() -> None:
-    part, names = Part("outlines"), sorted(path.name for path in (NUCLEI / "images").glob("*.png"))
+    part, names = Part("segmentation", "outlines"), sorted(path.name for path in (NUCLEI / "images").glob("*.png"))
 
     def figures(form: str) -> Row:
         found = {"images": len(names), "identical": 0, "objects": 0}

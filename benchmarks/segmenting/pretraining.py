@@ -11,9 +11,9 @@ from typing import Any
 import isthmus
 from isthmus.jobs.segmentation.segmenter import Segmenter
 from segmenting.membranes import CONVENTION, SLICES, figures_of, run_of_fold
-from segmenting.rows import Part, Row
 from segmenting.sets import MEMBRANES, folds, linked
 from segmenting.training import ALIKE, finished
+from stored_rows import Part, Row
 
 LABELED, SEEDS = {2: 20, 5: 8}, (0,)  # LABELED: slices, and epochs of `segment`: about 250 steps
 FIRST_EPOCHS, SIGMA = 4, "0-55"  # of `denoise`
@@ -33,7 +33,7 @@ def first_run(fold: int, train: list[int]) -> Path:
 
 
 def pretraining() -> None:
-    part = Part("pretraining")
+    part = Part("segmentation", "pretraining")
     for seed, labeled, (number, (train, test)) in itertools.product(SEEDS, LABELED, enumerate(folds(SLICES))):
         chosen = train[:: len(train) // labeled][:labeled]
         for start in STARTS:

@@ -14,9 +14,9 @@ from isthmus.jobs.segmentation.segmenter import Segmenter
 from isthmus.media.image_file import read_photo
 from isthmus.metrics.segmentation import SegmentationScores
 from segmentation_baselines import otsu
-from segmenting.rows import Part, Row
 from segmenting.sets import DEFECTS, TILES, divided, linked
 from segmenting.training import UNet2015, fitted, seconds_of, trained
+from stored_rows import Part, Row
 
 RUN, FREE = "tiles-run", 60
 # Chosen on tiles that the run holds back from its training: uneven tiles and breaks are larger than a patch of 128
@@ -69,7 +69,7 @@ def figures_of(find: Callable[[Path], np.ndarray], pairs: Pairs) -> Row:
 
 
 def tiles() -> None:
-    part, (train, test) = Part("tiles"), split()
+    part, (train, test) = Part("segmentation", "tiles"), split()
 
     def baseline() -> Row:
         found = figures_of(lambda path: otsu(np.asarray(Image.open(path).convert("L"))).astype(np.uint8), test)

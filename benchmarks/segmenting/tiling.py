@@ -14,9 +14,9 @@ from PIL import Image
 from isthmus.jobs.segmentation.segmenter import Segmented, Segmenter
 from isthmus.media.photo import Photo
 from segmenting.nuclei import run_of_nuclei, split
-from segmenting.rows import Part, Row
 from segmenting.sets import NUCLEI
 from segmenting.training import rgb
+from stored_rows import Part, Row
 
 PEAK = Path(__file__).parents[1] / "peers/peak.py"
 TILES = (128, 256, 512)
@@ -52,7 +52,7 @@ def measured(run: Path, side: int) -> Row:
 
 
 def tiling() -> None:
-    part, run = Part("tiling"), run_of_nuclei()
+    part, run = Part("segmentation", "tiling"), run_of_nuclei()
     photo = Photo(mosaic(1024))
     untiled = Segmenter(run, tile=4096)(photo)
     for tile in TILES:

@@ -23,8 +23,9 @@ from isthmus.jobs.segmentation.objectives import dice_loss
 from isthmus.jobs.segmentation.training_data import open_pairs
 from isthmus.metrics.segmentation import IGNORE
 from isthmus.types import Context, Noise
-from segmenting.rows import RUNS
+from stored_rows import RUNS
 
+TRAINED = RUNS / "segmentation"
 SQUARE, BATCH = 128, 8  # of the patches, as in the recipe
 TOUCHING = 10.0  # the weight of the pixels between touching objects in Ronneberger et al. 2015
 PRECISION = "bf16-mixed"  # of all trainings: about 1.7 times as fast as float32 on processors with AVX512-BF16
@@ -40,7 +41,7 @@ def trained(name: str, images: Path, masks: Path, **keys: Any) -> Path:
 
 def finished(name: str, train: Callable[[Path], Any]) -> Path:
     """The run folder that `train` fills, unless it is complete; NAME.seconds has its processor time."""
-    out = RUNS / name
+    out = TRAINED / name
     if not _seconds_file(name).exists():
         shutil.rmtree(out, ignore_errors=True)
         began = time.process_time()
@@ -55,7 +56,7 @@ def seconds_of(name: str) -> float:
 
 
 def _seconds_file(name: str) -> Path:
-    return RUNS / f"{name}.seconds"
+    return TRAINED / f"{name}.seconds"
 
 
 class UNet2015(nn.Module):

@@ -13,7 +13,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks")]
 
 import common  # noqa: E402
-from segmenting import rows  # noqa: E402
+import stored_rows as rows  # noqa: E402
 from segmenting.membranes import best_threshold, grown, rand_of  # noqa: E402
 from segmenting.outlines import same_objects  # noqa: E402
 from segmenting.pretraining import gain  # noqa: E402
@@ -24,14 +24,14 @@ from segmenting.training import UNet2015  # noqa: E402
 def test_a_stopped_part_continues_with_the_next_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "RUNS", tmp_path)
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    rows.Part("part").row(lambda: {"dice": 0.5}, model="a")
-    again = rows.Part("part")
+    rows.Part("segmentation", "part").row(lambda: {"dice": 0.5}, model="a")
+    again = rows.Part("segmentation", "part")
     assert again.row(lambda: pytest.fail("made twice"), model="a")["dice"] == 0.5
     again.row(lambda: {"dice": 0.75}, model="b")
     again.end("protocol")
     record = json.loads((tmp_path / "segmentation-part.json").read_text())
     assert [(row["model"], row["dice"]) for row in record["rows"]] == [("a", 0.5), ("b", 0.75)]
-    assert not (tmp_path / "part.jsonl").exists()
+    assert not (tmp_path / "segmentation" / "part.jsonl").exists()
 
 
 def test_splits_are_fixed_and_parts_have_nothing_in_common() -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 from common import write
 
-RUNS = Path("runs/segmentation")  # relative to where it is run
+RUNS = Path("runs")  # relative to where it is run
 Row = dict[str, Any]
 
 
 class Part:
-    """Rows of results/segmentation-NAME.json, kept in RUNS until all are there."""
+    """Rows of results/JOB-NAME.json, kept in RUNS/JOB until all are there."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.path = name, RUNS / f"{name}.jsonl"
+    def __init__(self, job: str, name: str) -> None:
+        self.name, self.path = f"{job}-{name}", RUNS / job / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         self.rows: list[Row] = [json.loads(line) for line in lines]
@@ -41,7 +41,5 @@ class Part:
 
     def end(self, protocol: str, rows: list[Row] | None = None, **more: Any) -> None:
         """Write the results; the stored rows are removed. rows: others than the stored ones."""
-        write(
-            f"segmentation-{self.name}", protocol, rows or self.rows, sum(row["seconds"] for row in self.rows), **more
-        )
+        write(self.name, protocol, rows or self.rows, sum(row["seconds"] for row in self.rows), **more)
         self.path.unlink(missing_ok=True)
