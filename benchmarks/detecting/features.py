@@ -66,7 +66,7 @@ def features_of_tiles(tiles: Path) -> None:
         if (chosen := [r for r in rows if (r["backbone"], r["kind"]) == (backbone, kind) and r["split"] != "by number"])
     ]
     part.end(
-        "Magnetic tiles, made 256×256: 160 normal ones to learn from, 40 to calibrate, 100 and the 392 defects to judge; "
+        "Magnetic tiles, made 256×256: 160 normal ones to learn from, 40 to calibrate, 100 and 392 defects to judge; "
         "by number, so that the normal test tiles are other pieces, and in random orders, where images of one tile are "
         "in several parts, as in published figures. MobileNetV2's layers 6 and 13; `detect` with features and its "
         "defaults. Defaults of models of features were chosen on half of these defects (every second of a kind) with "
