@@ -67,9 +67,11 @@ def outputs_of_features(model: Any, x: Tensor, settings: Settings) -> ModelOutpu
         near = neighborhood(features)
         return ModelOutputs(features=near, residuals=near)
     y, _ = model.predict(Sample.of(features), Context())
-    near = neighborhood(features) if "features" in settings.parts else None
-    distance = model.objective.distances(y, features)
-    return ModelOutputs(features=near, distance=distance, residuals=neighborhood(features - y))
+    return ModelOutputs(
+        features=neighborhood(features) if "features" in settings.parts else None,
+        distance=model.objective.distances(y, features),
+        residuals=neighborhood(features - y),
+    )
 
 
 def neighborhood(grid: Tensor) -> Tensor:
