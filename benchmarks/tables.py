@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from anomaly_tables import ANOMALY, FEATURE_ALARMS, FEATURES, PROMISE
 from segmentation_tables import SEGMENTATION
 from speed_tables import DIFFERENT, GPU, SPEED
-from table_writer import NONE, Contest, Lines, Pivot, Row, Rows, Table, put
+from table_writer import NONE, Contest, Lines, Pivot, Rows, Table, put
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE.parent / "docs/results.md"
@@ -146,53 +147,14 @@ ALONE = Table(  # how often `isthmus denoise` changes degraded images, and clean
 )
 
 
-def detected(title: str, part: str, figure: str, published: str = NONE, **only: Any) -> Contest:
-    return Contest(title, f"anomaly-{part}", "isthmus detect", f"{{{figure}:.3f}}", only, published)
-
-
-PEERS_OF_TABLES = ("sum of squared z-scores", "IsolationForest", "Mahalanobis, shrunk", "one-class SVM, scaled")
-
-
-def peers_of_tables(row: Row) -> str:
-    return "; ".join(f"{name} {row[name]:.3f}" for name in PEERS_OF_TABLES)
-
-
-ANOMALY = Table(  # benchmarks/anomaly.py
-    (*BESIDE, "published"),
-    [
-        detected("MNIST, one class is normal, mean of ten", "mnist", "mean_auroc", "DCAE .897, Deep SVDD .948"),
-        detected("Fashion-MNIST, one class is normal, mean of ten", "fashion", "mean_auroc"),
-        detected("MNIST is normal, Fashion-MNIST anomalous", "alarms", "auroc", good="mnist"),
-        detected("Fashion-MNIST is normal, MNIST anomalous", "alarms", "auroc", good="fashion-mnist"),
-        detected("ECG5000, heart beats", "ecg", "auroc"),
-        detected(
-            "magnetic tiles, images",
-            "tiles",
-            "image_auroc",
-            "PatchCore .979, DifferNet .977 (features of ImageNet, a random split of the normal tiles)",
-        ),
-        Rows("anomaly-tables", ("a table: {set}", "**{isthmus detect:.3f}**", peers_of_tables, NONE)),
-        detected("magnetic tiles, pixels", "tiles", "pixel_auroc"),
-        detected("parts at any angle, images", "parts", "image_auroc"),
-        detected("parts at any angle, pixels", "parts", "pixel_auroc"),
-        detected("magnetic tiles, overlap of regions up to 30 % false positives (AUPRO)", "tiles", "aupro"),
-    ],
-)
-PROMISE = Pivot(  # the bound on the false-positive rate and the measured rate, ± its standard error, for each score
-    ("calibration set", "bound"),
-    "anomaly-promise",
-    ("{calibration_items} of {good}", "{promised:.0%}"),
-    "score",
-    "{false_alarm_rate:.2%} ± {standard_error:.2%}",
-    lambda score: f"`{score}`".replace(", trained anew`", "`, retrained"),
-)
-
 TABLES: dict[str, Table | Pivot] = {
     "types": TYPES,
     "defaults": DEFAULTS,
     "restoration": RESTORATION,
     "alone": ALONE,
     "anomaly": ANOMALY,
+    "features": FEATURES,
+    "feature-alarms": FEATURE_ALARMS,
     "promise": PROMISE,
     "segmentation": SEGMENTATION,
     "speed": SPEED,

@@ -21,7 +21,7 @@ from stored_rows import RUNS, Part, Row
 TOP, RUN = RUNS / "anomaly-features-data", RUNS / "anomaly-features"
 SPLITS = (None, 0, 1, 2)  # by number, so that the test is of other tiles; and random ones
 BACKBONES = ("MobileNetV2 of ImageNet", "our own")
-FIGURES = ("image_auroc", "pixel_auroc", "aupro")
+FIGURES = ("image_auroc", "pixel_auroc", "aupro", "training_cpu_seconds", "milliseconds_a_picture")
 REDRAWS, RATES, THIRD = 10, (0.01, 0.05), 100
 
 
