@@ -67,7 +67,8 @@ class Data:
     with one item for each of `items`. skip: replacements of unreadable items, see `skipping_corrupt`. range: the stored
     value lo that means 0.0, and hi that means 1.0; each a number, or a tuple of one a column. names: one per item.
     labels: N integers, or None. parts: the official splits as index arrays. pictures: the number of the image
-    of each patch, or of the group of each item, which stay in one part. table: the schema of a table as plain JSON:
+    of each patch, or of the group of each item, which stay in one part. strata: the number of the stratum of each item,
+    such as its product; every part has its share of each. table: the schema of a table as plain JSON:
     columns, categories, labels, omitted columns. ids: N texts, the names of its rows. skipped: (name, reason) of broken
     files. notes: sentences for the user. source: plain JSON.
     """
@@ -83,6 +84,7 @@ class Data:
     source: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     pictures: np.ndarray | None = None
+    strata: np.ndarray | None = None
     kind: str = ""
     further: dict[str, Data] = field(default_factory=dict)
     skip: Skip | None = None
@@ -182,10 +184,10 @@ class Data:
             names: Sequence[str] = Numbered(chosen if every else np.asarray(numbers)[chosen], self.names.width)
         else:
             names = [self.names[i] for i in chosen]
-        kept = (self.labels, self.pictures, self.ids)
-        labels, pictures, ids = (None if each is None else each[chosen] for each in kept)
         parts = {name: np.flatnonzero(np.isin(chosen, part)) for name, part in self.parts.items()}
-        return replace(self, rows=rows, names=names, labels=labels, parts=parts, pictures=pictures, ids=ids)
+        of_items: dict[str, Any] = {name: getattr(self, name) for name in ("labels", "pictures", "strata", "ids")}
+        of_items = {name: None if each is None else each[chosen] for name, each in of_items.items()}
+        return replace(self, rows=rows, names=names, parts=parts, **of_items)
 
     def to(self, device: torch.device | str) -> Data:
         """The same set as tensors on `device` (reads all items, so check `in_memory` first)."""

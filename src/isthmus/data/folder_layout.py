@@ -1,18 +1,21 @@
 """Folder layouts of anomaly detection data: training images, test images by kind of defect, ground-truth masks.
 
 The role of a folder follows from its name (folder_roles.py); so MVTec AD, MVTec LOCO, BTAD, VisA, KolektorSDD2 and
-own folders are read by one rule. Either the top folder or the folder of normal images may be given.
+own folders are read by one rule. Either the top folder or the folder of normal images may be given, or a folder of
+several such top folders, one of each product.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
 
 from isthmus.data.base import Data
 from isthmus.data.find_images import films_left_out, find_pictures
@@ -39,7 +42,8 @@ class AnomalyFolders:
     """The roles of the images below `top`.
 
     good: the folder of the training images `learned`, relative names. judged: the test images. masks: number of mask
-    files. notes: one line for each group of files without a role.
+    files. notes: one line for each group of files without a role. products: the names of the folders in `top`, two or
+    more, if each has a layout of its own; `good` is `top` then.
     """
 
     top: Path
@@ -48,6 +52,7 @@ class AnomalyFolders:
     judged: list[LabeledImages]
     masks: int
     notes: list[str]
+    products: Sequence[str] = ()
 
     @property
     def kinds(self) -> list[str]:
@@ -59,11 +64,17 @@ class AnomalyFolders:
         count = Counter(one.kind for one in self.judged)
         items = [f"{len(self.learned)} normal to learn from"]
         items += [f"{count['good']} normal to test"] if count["good"] else []
-        kinds = ", ".join(f"{kind} {count[kind]}" for kind in self.kinds)
-        items += [f"{sum(count[kind] for kind in self.kinds)} anomalous ({kinds})"] if kinds else []
+        kinds = "" if self.products else f" ({', '.join(f'{kind} {count[kind]}' for kind in self.kinds)})"
+        items += [f"{sum(count[kind] for kind in self.kinds)} anomalous{kinds}"] if self.kinds else []
         items += [f"{count[UNLABELED]} to test without a label"] if count[UNLABELED] else []
         items += [f"{self.masks} masks"] if self.masks else []
+        if self.products:
+            items.insert(0, f"{len(self.products)} products ({', '.join(self.products)})")
         return f"{self.top}: {', '.join(items)}"
+
+    def product_of(self, path: Path) -> str:
+        """The product of an image below `top`; empty without products."""
+        return path.relative_to(self.top).parts[0] if self.products else ""
 
     def open(self, **options: Any) -> Data:
         """The training images by open_pictures(options), with the summary and the notes among its notes."""
@@ -72,6 +83,8 @@ class AnomalyFolders:
         if not self.learned and self.masks:
             raise BadInput(f"{self.top}: a mask marks every image, so there is no normal one to train on")
         data = open_pictures(self.good, names=self.learned, **options)
+        if self.products:
+            data.strata = np.array([self.products.index(PurePosixPath(name).parts[0]) for name in data.names])
         data.notes[:0] = [self.summary, *self.notes]
         return data
 
@@ -86,10 +99,36 @@ class Branch:
 
 
 def anomaly_folders(folder: Path) -> AnomalyFolders:
-    """The layout of which `folder` is the top, the training split or the normal part; in another folder all are normal.
+    """The layout of which `folder` is the top, the training split or the normal part, or that of all products in it; in
+    another folder all are normal.
 
     If names give no kinds, masks do: an image with a non-empty mask is anomalous.
     """
+    if (own := layout_of(folder)) is not None:
+        return own
+    products = {path.name: layout for path in subfolders(folder) if (layout := layout_of(path)) is not None}
+    if products:
+        return joined(folder, products)
+    single = Branch(folder, None, None)
+    return assign_roles(folder, [single], [single])
+
+
+def joined(top: Path, products: Mapping[str, AnomalyFolders]) -> AnomalyFolders:
+    """The layouts of the products in a folder as one, the only one as it is; with a note on images of no product."""
+    ones = list(products.values())
+    outside = [name for name in find_pictures(top)[0] if PurePosixPath(name).parts[0] not in products]
+    notes = [note for one in ones for note in one.notes]
+    if outside:
+        notes.append(f"{top}: {len(outside)} pictures ({outside[0]}, …) belong to no product and are left out")
+    if len(ones) == 1:
+        return replace(ones[0], notes=notes)
+    learned = [(one.good / name).relative_to(top).as_posix() for one in ones for name in one.learned]
+    judged = [image for one in ones for image in one.judged]
+    return AnomalyFolders(top, top, learned, judged, sum(one.masks for one in ones), notes, list(products))
+
+
+def layout_of(folder: Path) -> AnomalyFolders | None:
+    """The layout by the names of the folders in `folder`, or in its parents if it is a part; None if they give none."""
     for top in possible_tops(folder):
         branches = list(branches_of(top))
         learned = [one for one in branches if one.kind == "good" and one.part in (None, "train")]
@@ -100,8 +139,7 @@ def anomaly_folders(folder: Path) -> AnomalyFolders:
         apart = any(one.kind == "good" or one.part == "test" for one in branches)
         if apart and any(folder == top or one.folder.is_relative_to(folder) for one in learned):
             return assign_roles(top, learned, branches)
-    single = Branch(folder, None, None)
-    return assign_roles(folder, [single], [single])
+    return None
 
 
 def possible_tops(folder: Path) -> list[Path]:

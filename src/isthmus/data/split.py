@@ -26,6 +26,7 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     Official splits are kept: the validation split is then taken from the training split. Otherwise the split follows a
     permutation by the seed. From three items on, a fraction above 0 yields at least one item; the training split is
     never empty. Of many shards, of images cut into patches, and of groups, full shards, images and groups are held out.
+    Otherwise each stratum is split by itself.
 
     Raises BadInput for a fraction outside [0, 1), or two that leave nothing to train on.
     """
@@ -39,6 +40,8 @@ def choose_parts(data: Data, *, seed: int = 0, validation: float = 0.1, test: fl
     official = {name: np.sort(part) for name, part in data.parts.items() if len(part)}
     if "test" not in official and "train" not in official:
         homes, few = (shards_of(data), MANY_SHARDS) if data.pictures is None else (data.pictures, 2)
+        if homes is None and data.strata is not None:
+            return _drawn_by_stratum(seed, data.strata, validation, test)
         if homes is None or len(kinds := np.flatnonzero(np.bincount(homes))) < few:
             return _drawn(seed, count, validation, test)
         # Shards are read in one piece, and patches of one image overlap: each belongs to one part.
@@ -77,6 +80,12 @@ def _drawn(seed: int, count: int, validation: float, test: float) -> dict[str, n
     while tested + held > max(count - 1, 0):  # rounding in a tiny set: the training split goes first
         tested, held = (tested, held - 1) if held >= tested else (tested - 1, held)
     return _sorted(order[tested + held :], order[tested : tested + held], order[:tested])
+
+
+def _drawn_by_stratum(seed: int, strata: np.ndarray, validation: float, test: float) -> dict[str, np.ndarray]:
+    rows = [np.flatnonzero(strata == one) for one in np.unique(strata)]
+    drawn = [{part: own[at] for part, at in _drawn(seed, len(own), validation, test).items()} for own in rows]
+    return {part: np.sort(np.concatenate([one[part] for one in drawn])) for part in drawn[0]}
 
 
 def _share(fraction: float, count: int, keep: int) -> int:

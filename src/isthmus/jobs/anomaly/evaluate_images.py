@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import first_of, is_training_data, name_of, open_for, parts_of, skipped_files
 from isthmus.jobs.anomaly.calibrate import Batches
 from isthmus.jobs.anomaly.detector import Detector
+from isthmus.jobs.anomaly.judged import Judged
 from isthmus.jobs.anomaly.reliability import warn_of_calibration
 
 AT_ONCE = 32  # images read and scored together
@@ -31,7 +32,8 @@ CALIBRATED = (
 
 
 def evaluate_detector(model: Autoencoder, detector: Detector, folder: Path, layout: AnomalyFolders) -> dict[str, Any]:
-    """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks.
+    """image_auroc, image_ap, f1, threshold, false_alarm_rate, per_kind; pixel_auroc and aupro where there are masks; of
+    several products also per_product and the means over products.
 
     Normal images are those of test/good, or else the images of the normal folder that were not trained on. f1 and
     false_alarm_rate are measured at the run's threshold, and left out if it was calibrated on the same normal images.
@@ -39,42 +41,24 @@ def evaluate_detector(model: Autoencoder, detector: Detector, folder: Path, layo
     """
     layout = without_calibration_items(with_labels(layout), model)
     warn_of_calibration(detector)
-    scores: list[float] = []
-    kinds: list[str] = []
-    maps: list[np.ndarray] = []
-    masks: list[np.ndarray | None] = []
-    skipped: list[tuple[str, str]] = []
+    judged, skipped = Judged(), list[tuple[str, str]]()
     for x, images in read(model, layout.judged, skipped):
-        finding = detector(model, x)
-        scores += finding.score.tolist()
-        kinds += [image.kind for image in images]
-        if x.dim() == 4:
-            maps += list(finding.map.numpy())
-            masks += [mask_for(image, model) for image in images]
+        finding, masks = detector(model, x), [mask_for(image, model) for image in images]
+        judged.add(finding, [one.kind for one in images], [layout.product_of(one.path) for one in images], masks)
     calibrated = False
-    if "good" not in kinds:
-        normal, calibrated = held_back(model, detector, layout)
+    if lacking := [product for product in layout.products or ("",) if not judged.has_normal(product)]:
+        normal, products, calibrated = held_back(model, detector, layout, lacking)
         for x in normal:
-            scores += (finding := detector(model, x)).score.tolist()
-            kinds += ["good"] * len(x)
-            if x.dim() == 4:
-                maps += list(finding.map.numpy())
-                masks += [np.zeros(model.shape[1:], bool)] * len(x)
-    score, kind = np.array(scores), np.array(kinds)
-    anomalous = kind != "good"
+            empty: list[np.ndarray | None] = [np.zeros(model.shape[1:], bool)] * len(x)
+            judged.add(detector(model, x), ["good"] * len(x), [next(products) for _ in x], empty)
+    anomalous = judged.anomalous
     if not anomalous.any() or anomalous.all():
         missing = "normal" if anomalous.all() else "anomalous"
         raise BadInput(f"{folder}: no {missing} images, so nothing can be measured")
-    figures = separation(score, anomalous, detector.threshold(), calibrated)
-    if any(mask is not None and mask.any() for mask in masks):
-        located = [(values, mask) for values, mask in zip(maps, masks, strict=True) if mask is not None]
-        predicted, truth = [values for values, _ in located], [mask for _, mask in located]
-        pixels = np.concatenate([values.ravel() for values in predicted])
-        figures["pixel_auroc"] = metrics.auroc(pixels, np.stack(truth).ravel())
-        figures["aupro"] = metrics.aupro(predicted, truth)
-    rows_of_kind = {name: (kind == "good") | (kind == name) for name in layout.kinds if (kind == name).any()}
-    figures["per_kind"] = {name: metrics.auroc(score[rows], anomalous[rows]) for name, rows in rows_of_kind.items()}
-    for name, value in [("all images", figures["image_auroc"]), *figures["per_kind"].items()]:
+    figures = separation(np.array(judged.scores), anomalous, detector.threshold(), calibrated)
+    figures |= judged.located() | judged.per_product() | {"per_kind": judged.per_kind()}
+    of_products = {name: own["image_auroc"] for name, own in figures.get("per_product", {}).items()}
+    for name, value in {"all images": figures["image_auroc"], **of_products, **figures["per_kind"]}.items():
         if value < 0.5:
             warnings.warn(
                 f"{name}: AUROC {value:.2f} is below 0.5: anomalous images are easier to reconstruct than normal ones, "
@@ -184,13 +168,17 @@ def mask_for(image: LabeledImages, model: Autoencoder) -> np.ndarray | None:
     return np.asarray(resize(mask, model.shape[1], model.shape[2], stretch=True)[0] > 127)
 
 
-def held_back(model: Autoencoder, detector: Detector, layout: AnomalyFolders) -> tuple[Batches, bool]:
-    """The normal images that the model was not trained on (in another folder, all of them), and whether the threshold
-    was calibrated on them."""
+def held_back(
+    model: Autoencoder, detector: Detector, layout: AnomalyFolders, products: Sequence[str]
+) -> tuple[Batches, Iterator[str], bool]:
+    """The normal images of some products that the model was not trained on (of another folder, all of them), the
+    product of each, and whether the threshold was calibrated on them."""
     data = open_for(model, layout.open(like=model.about["input"]))
-    if not is_training_data(data, model):
-        return Batches(data, np.arange(len(data))), False
-    parts = parts_of(data, model)
-    name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")
-    rows = parts[name] if name else np.arange(0)
-    return Batches(data, rows), bool(name) and detector.calibrated_on == name
+    rows, name = np.arange(len(data)), ""
+    if is_training_data(data, model):
+        parts = parts_of(data, model)
+        name = next((name for name in ("test", "validation") if len(parts.get(name, ()))), "")
+        rows = parts[name] if name else rows[:0]
+    of = [layout.product_of(layout.good / data.names[row]) for row in rows.tolist()]
+    kept = [row for row, product in enumerate(of) if product in products]
+    return Batches(data, rows[kept]), iter(of[row] for row in kept), bool(name) and detector.calibrated_on == name
