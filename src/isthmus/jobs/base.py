@@ -97,8 +97,9 @@ class Job:
         """Keys of the recipe that follow from the data, such as the number of classes."""
         return {}
 
-    def training_data(self, model: Autoencoder, data: Data) -> Data:
-        """The data with further fields that follow from the model, such as features that are computed once."""
+    def training_data(self, model: Autoencoder, data: Data, quiet: bool = False) -> Data:
+        """The data with further fields that follow from the model, such as features that are computed once. quiet: no
+        progress is shown."""
         return data
 
     def callbacks(self, model: Autoencoder, data: Data) -> Callbacks:

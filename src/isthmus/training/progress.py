@@ -25,9 +25,16 @@ class Progress:
     shown_now: ClassVar[Progress | None] = None  # the outermost
 
     def __init__(
-        self, total: int, done: int = 0, quiet: bool = False, most: Callable[[float], float] | None = None
+        self,
+        total: int,
+        done: int = 0,
+        quiet: bool = False,
+        most: Callable[[float], float] | None = None,
+        task: str = "",
     ) -> None:
-        """total, done: steps. most: current time -> the most seconds that are left, of a budget."""
+        """total, done: steps. most: current time -> the most seconds that are left, of a budget. task: names the steps
+        in the estimate of a command that has several tasks."""
+        self.task = task
         self.most = most or (lambda now: math.inf)
         self.total, self.first, self.done, self.quiet = total, done, done, quiet
         self.began = self.shown = time.perf_counter()
@@ -46,7 +53,7 @@ class Progress:
             columns = (BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn(compact=True))
             self.bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
             self.bar.start()
-            self.task = self.bar.add_task("", total=self.total, completed=self.done)
+            self.row = self.bar.add_task("", total=self.total, completed=self.done)
         return self
 
     def __exit__(
@@ -69,10 +76,10 @@ class Progress:
             total = min(total, now - self.began + self.most(now))
             if total > 2 * ESTIMATE_AFTER:
                 end = time.strftime("%H:%M", time.localtime(time.time() + total))
-                self.say(f"about {duration(total)} in total, until {end}")
+                self.say(f"{self.task and f'{self.task}: '}about {duration(total)} in total, until {end}")
         if self.bar is not None and (last or now - self.shown > 0.25):
             self.shown = now
-            self.bar.update(self.task, completed=step, total=self.total, description=line(), refresh=True)
+            self.bar.update(self.row, completed=step, total=self.total, description=line(), refresh=True)
         elif self.bar is None and (last or now - self.shown > LINE_EVERY):
             self.shown = now
             left = min((now - self.began) / max(1, step - self.first) * (self.total - step), self.most(now))

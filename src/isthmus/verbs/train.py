@@ -99,7 +99,7 @@ def train(
     model.about["asked"] = {"code": code, "size": size, "gray": gray, **asked} | ({"table": table} if table else {})
     model.about["asked"] |= {} if groups is None else {"groups": str(groups)}
     job.check(registered, model, opened, {"keys": model_keys, "training": options})
-    opened = job.training_data(model, opened)
+    opened = job.training_data(model, opened, quiet)
     if init is not None:
         model.about["init"] = load_matching_weights(model, init)
     events = merged(job.callbacks(model, opened), callbacks)
@@ -192,7 +192,7 @@ def resume_run(
     seed, own = about["training"]["seed"], job.model_keys(recipe, opened, keys)
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys | own)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
-    opened = job.training_data(model, opened)
+    opened = job.training_data(model, opened, quiet)
     events = merged(job.callbacks(model, opened), callbacks)
     options = {**about["training"], **training_keys}
     done = fit(model, opened, out=run, resume=True, quiet=quiet, callbacks=events, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 import isthmus
 from isthmus.data import cache, open_data
-from isthmus.errors import BadInput
+from isthmus.errors import BadInput, Note
 from isthmus.jobs.anomaly.feature_models import FEATURE_KINDS
 from isthmus.jobs.anomaly.kept_features import with_features
 from isthmus.metrics import auroc
@@ -122,6 +123,36 @@ def test_features_are_kept_as_they_are_computed(
         found = kept.sample(chosen).in_units().condition["features"]
         assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-4)
     assert isinstance(first.further["features"].items, Tensor) is not on_disk
+
+
+@pytest.mark.parametrize(("quiet", "slow"), [(False, True), (True, True), (False, False)])
+def test_a_long_computation_of_features_shows_its_progress(
+    quiet: bool, slow: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = itertools.count(step=20.0 if slow else 0.1)
+    monkeypatch.setattr("isthmus.training.progress.time.perf_counter", lambda: next(clock))
+    data = open_data(str(folder))
+    model = isthmus.create("detect", shape=data.shape, features=Backbone(), kind="gaussian")
+    with_features(model, data, quiet)
+    lines = capsys.readouterr().err.splitlines()
+    if quiet or not slow:
+        assert lines == []
+        return
+    assert lines[0].startswith("features: about 50 s in total, until ")
+    assert lines[1:] == ["features of image 16/40  30 s left", "features of image 32/40  10 s left", *lines[3:]]
+
+
+def test_features_without_room_are_computed_in_every_step_and_a_note_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISTHMUS_CACHE", str(tmp_path))
+    monkeypatch.setenv("ISTHMUS_CACHE_GB", "0")
+    monkeypatch.setattr(cache, "MIN_BYTES", 0)
+    monkeypatch.setattr("isthmus.data.base.MEMORY_BUDGET", 2**14)
+    data = open_data(str(folder))
+    model = isthmus.create("detect", shape=data.shape, features=Backbone(), kind="gaussian")
+    with pytest.warns(Note, match="features of 40 images, .* GB in half precision, fit neither in memory nor"):
+        assert "features" not in with_features(model, data).further
 
 
 def test_values_that_models_of_features_refuse() -> None:

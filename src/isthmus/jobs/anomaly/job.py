@@ -50,10 +50,10 @@ class AnomalyDetection(Job):
 
             read_region(keys["roi"], model)
 
-    def training_data(self, model: Autoencoder, data: Data) -> Data:
+    def training_data(self, model: Autoencoder, data: Data, quiet: bool = False) -> Data:
         from isthmus.jobs.anomaly.kept_features import with_features
 
-        return data if model.features is None else with_features(model, data)
+        return data if model.features is None else with_features(model, data, quiet)
 
     def fit_parts(self, run: Run) -> None:
         from isthmus import store

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +15,10 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, base, cache
+from isthmus.distributed import first_rank
+from isthmus.errors import Note
 from isthmus.features.grid import FeatureGrid
+from isthmus.training.progress import Progress
 
 ITEMS = 16  # images whose features are computed together
 LARGEST = 65504.0  # number of half precision
@@ -30,37 +35,55 @@ class OnDisk:
         return torch.from_numpy(self.values[indices])
 
 
-@torch.no_grad()
-def with_features(model: Autoencoder, data: Data) -> Data:
+def with_features(model: Autoencoder, data: Data, quiet: bool = False) -> Data:
     """The data with the field "features": before standardization, as Expression.in_features takes them.
 
-    Where neither memory nor the cache has room for them they are left out, and computed again in every step.
+    Where neither memory nor the cache has room for them they are left out, and computed again in every step; a note
+    says so. quiet: no progress is shown.
     """
     grid = model.features
     assert grid is not None
-    count, shape, notes = len(data), grid.out_shape, list[str]()
+    count, shape = len(data), grid.out_shape
     size = 2 * count * math.prod(shape)
     in_memory, key = size <= base.MEMORY_BUDGET, key_of(grid, data)
-    file = cache.reserve(key, shape, np.dtype(np.float16), count, notes) if key and size >= cache.MIN_BYTES else None
-    if file is None and not in_memory:
-        return data
-    rows = np.empty((count if in_memory else 0, *shape), np.float16)
-    for first in range(0, count, ITEMS):
-        indices = np.arange(first, min(first + ITEMS, count))
-        chunk = rows[indices[0] : indices[-1] + 1] if in_memory else np.empty((len(indices), *shape), np.float16)
-        missing = list(range(len(indices))) if file is None else file.read(indices.tolist(), list(chunk))
-        if not missing:
-            continue
-        raw = grid.raw(data.floats(indices[missing]).to(model.device))
-        chunk[missing] = raw.clamp(-LARGEST, LARGEST).half().cpu().numpy()
-        for position in missing if file is not None else ():
-            assert file is not None
-            file.write(int(indices[position]), chunk[position])
+    file = cache.reserve(key, shape, np.dtype(np.float16), count, []) if key and size >= cache.MIN_BYTES else None
+    rows = np.empty((count, *shape), np.float16) if in_memory else None
+    if in_memory or file is not None:
+        compute(model, data, rows, file, quiet)
     mapped = None if in_memory or file is None else file.mapped(())
-    if not in_memory and mapped is None:
+    if rows is not None:
+        items: Tensor | OnDisk = torch.from_numpy(rows)
+    elif mapped is not None:
+        items = OnDisk(mapped)
+    else:
+        warnings.warn(
+            f"features of {count} images, {size / 1e9:.3g} GB in half precision, fit neither in memory nor in the "
+            "cache: every step computes them again; a smaller --size or grid, or a larger ISTHMUS_CACHE_GB, avoids it",
+            Note,
+            stacklevel=3,
+        )
         return data
-    items = torch.from_numpy(rows) if in_memory else OnDisk(mapped)  # type: ignore[arg-type]
     return data.with_field("features", Data(items, shape, (0.0, 1.0), data.names, kind="features"))
+
+
+@torch.no_grad()
+def compute(model: Autoencoder, data: Data, rows: np.ndarray | None, file: cache.Decoded | None, quiet: bool) -> None:
+    """Fill `rows` and the file of the cache, each unless it is None; items that the file has are read from it."""
+    grid, count = model.features, len(data)
+    assert grid is not None
+    with Progress(count, quiet=quiet or not first_rank(), task="features") as progress:
+        for first in range(0, count, ITEMS):
+            indices = np.arange(first, min(first + ITEMS, count))
+            chunk = np.empty((len(indices), *grid.out_shape), np.float16) if rows is None else rows[first:][:ITEMS]
+            missing = list(range(len(indices))) if file is None else file.read(indices.tolist(), list(chunk))
+            if missing:
+                raw = grid.raw(data.floats(indices[missing]).to(model.device))
+                chunk[missing] = raw.clamp(-LARGEST, LARGEST).half().cpu().numpy()
+            for position in missing if file is not None else ():
+                assert file is not None
+                file.write(int(indices[position]), chunk[position])
+            done = first + len(indices)
+            progress.step(done, partial("features of image {}/{}".format, done, count))
 
 
 def key_of(grid: FeatureGrid, data: Data) -> str:
