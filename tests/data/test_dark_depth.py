@@ -50,3 +50,11 @@ def test_a_dark_image_to_restore_is_noted_with_the_white_to_use(white: float, sc
         warnings.simplefilter("error")
         with_range(Photo(FRAMES[0][..., None] * np.uint16(17 - scale)), model, {})
         with_range(photo, model, {"white": float(named)})
+
+
+def test_a_run_on_8_bits_says_that_files_of_12_bits_in_16_are_dark(raw: Path) -> None:
+    run = {"shape": [1, 16, 16], "range": [0.0, 255.0], "dtype": "uint8"}
+    assert [note for note in open_data(raw, like=run).notes if "white is 65535; if their white is 4095" in note]
+    for number, frame in enumerate(FRAMES):
+        tifffile.imwrite(raw / f"{number}.tif", frame * 16)
+    assert not open_data(raw, like=run).notes

@@ -105,7 +105,8 @@ def open_pictures(
                 files.corners, patches = patches[:, 1:], None
             items, broken = read_images(files, path.is_dir(), notes)
         reasons |= {kept[index]: reason for index, reason in broken.items()}
-        all_deep = dtype == torch.uint16 and bool(infos["deep"].all()) and not infos["stated"].any()
+        unstated = bool(infos["deep"].all()) and not infos["stated"].any()
+        all_deep = dtype == torch.uint16 and unstated
         if dtype == torch.float32 or (
             dtype == torch.uint16 and (like is None or all_deep or data_range != (0.0, 65535.0))
         ):
@@ -114,6 +115,9 @@ def open_pictures(
             if like is None:
                 data_range = range_of_files(span, infos, notes, numpy_type(dtype))
             notes += [] if like is None else outside(span, data_range, numpy_type(dtype) if all_deep else None)
+        elif dtype == torch.uint8 and like is not None and unstated and kind == "image":  # 16 bits of a run on 8 bits
+            eight = span_of(items, len(items) if isinstance(items, Tensor) else len(kept), broken)
+            notes += outside(Span(0.0, max(0.0, eight.high - 0.5) * 257), (0.0, 65535.0), np.dtype(np.uint16))
     skipped = [(name.encode(errors="replace").decode(), reasons[name]) for name in names if name in reasons]
     if len(skipped) == len(names):
         if path.is_file():

@@ -97,6 +97,10 @@ class Job:
         """Keys of the recipe that follow from the data, such as the number of classes."""
         return {}
 
+    def kept_keys(self, run: Path) -> dict[str, Any]:
+        """Keys of the recipe whose values a run holds, such as a module of a file, which is not needed to resume it."""
+        return {}
+
     def training_data(self, model: Autoencoder, data: Data, quiet: bool = False) -> Data:
         """The data with further fields that follow from the model, such as features that are computed once. quiet: no
         progress is shown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -137,7 +138,7 @@ def create(
     refuse_without_effect(found, keys, model.about.get("chosen", {}))
     count, inputs = math.prod(model.code_shape), math.prod(shape)
     compresses = model.spec.compresses and not model.spec.discrete
-    if count > inputs and compresses:
+    if count > inputs and compresses and model.features is None:  # the code is one of features, of which there are more
         warnings.warn(f"a code of {count} numbers for {inputs} inputs is no bottleneck any more", Note, stacklevel=2)
     options = {key: in_words(keys.get(key, default)) for key, (default, _) in found.keys.items()}
     options["code"] = list(model.code_shape)
@@ -179,6 +180,7 @@ def converted(recipe: str, key: str, value: Any, default: Any) -> Any:
         return None
     if isinstance(value, nn.Module):
         return value
+    value = in_words(value)
     kinds = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
     if type(default) is str and type(value) in (int, float):  # --set sigma=25 is parsed as a number
         return str(value)
@@ -192,7 +194,9 @@ def converted(recipe: str, key: str, value: Any, default: Any) -> Any:
 
 
 def in_words(value: Any) -> Any:
-    """The value of a key as it is recorded: a module by the name of its class."""
+    """The value of a key as it is recorded: a module by the name of its class, a path as text."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return type(value).__name__ if isinstance(value, nn.Module) else value
 
 

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from isthmus import models, store
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import read_parts, with_groups
@@ -180,11 +182,12 @@ def resume_run(
                 f"{run}: was made with {key}={'its default' if asked.get(key) is None else asked[key]}, not {value}"
             )
     keys = {key: value for key, value in asked.items() if key not in ("code", "size", "gray", "table", "groups")}
-    keys |= {key: value for key, value in model_keys.items() if in_words(value) != value}  # modules are not stored
+    job = find_job(recipe.job)
+    own_modules = {key: value for key, value in model_keys.items() if isinstance(value, nn.Module)}
+    keys |= own_modules or job.kept_keys(run)
     truth = about["data"].get("truth", {}).get("path") if truth is None else truth
     how = {"size": asked.get("size"), "gray": asked.get("gray"), "white": about["training"].get("white")}
     how["table"] = TableOptions(**asked["table"]) if asked.get("table") else None
-    job = find_job(recipe.job)
     opened = job.open_with_truth(recipe, data, truth, {**how, "keys": keys})
     if asked.get("groups"):  # the parts of the run, so that a changed table of groups does not move files between them
         parts = read_parts(opened, store.read_json(run / store.PARTS))
@@ -192,6 +195,9 @@ def resume_run(
     seed, own = about["training"]["seed"], job.model_keys(recipe, opened, keys)
     model = create(recipe.name, shape=opened.shape, code=asked.get("code"), seed=seed, **keys | own)
     model.about |= {"asked": asked} | ({"init": about["init"]} if "init" in about else {})
+    model.about["options"] |= {
+        key: about["options"][key] for key, value in keys.items() if isinstance(value, nn.Module)
+    }
     opened = job.training_data(model, opened, quiet)
     events = merged(job.callbacks(model, opened), callbacks)
     options = {**about["training"], **training_keys}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isthmus import store
 from isthmus.autoencoder import CHUNK, Autoencoder
-from isthmus.data import Data, open_data, read_picture, resize
+from isthmus.data import Data, open_data, read_picture, resize, skipping_corrupt
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import warn_notes
 from isthmus.jobs.anomaly.detector import NAME, Detector
@@ -107,14 +107,18 @@ def calibration_facts(model: Autoencoder, detector: Detector, data: Data, test: 
 
 @dataclass(frozen=True)
 class Batches:
-    """Iterates over the items of these rows in chunks N×shape in [0, 1]; can be iterated repeatedly."""
+    """Iterates over the items of these rows in chunks N×shape in [0, 1]; can be iterated repeatedly.
+
+    An unreadable image is replaced by the next of these rows, as in a training, with a note.
+    """
 
     data: Data
     indices: np.ndarray
 
     def __iter__(self) -> Iterator[Tensor]:
-        for first in range(0, len(self.indices), CHUNK):
-            yield self.data.floats(self.indices[first : first + CHUNK])
+        part = skipping_corrupt(self.data.subset(self.indices))
+        for first in range(0, len(part), CHUNK):
+            yield part.floats(np.arange(first, min(first + CHUNK, len(part))))
 
 
 def sample_of(items: Batches, count: int) -> Tensor:

@@ -50,6 +50,12 @@ class AnomalyDetection(Job):
 
             read_region(keys["roi"], model)
 
+    def kept_keys(self, run: Path) -> dict[str, Any]:
+        from isthmus.autoencoder import load_model
+
+        features = load_model(run).features
+        return {} if features is None else {"features": features.features}
+
     def training_data(self, model: Autoencoder, data: Data, quiet: bool = False) -> Data:
         from isthmus.jobs.anomaly.kept_features import with_features
 

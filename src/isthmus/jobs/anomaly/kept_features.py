@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, base, cache
+from isthmus.data.skip_corrupt import CorruptFiles
 from isthmus.distributed import first_rank
 from isthmus.errors import Note
 from isthmus.features.grid import FeatureGrid
@@ -47,10 +48,9 @@ def with_features(model: Autoencoder, data: Data, quiet: bool = False) -> Data:
     size = 2 * count * math.prod(shape)
     in_memory, key = size <= base.MEMORY_BUDGET, key_of(grid, data)
     file = cache.reserve(key, shape, np.dtype(np.float16), count, []) if key and size >= cache.MIN_BYTES else None
-    rows = np.empty((count, *shape), np.float16) if in_memory else None
-    if in_memory or file is not None:
-        compute(model, data, rows, file, quiet)
-    mapped = None if in_memory or file is None else file.mapped(())
+    rows = np.zeros((count, *shape), np.float16) if in_memory else None
+    corrupt = compute(model, data, rows, file, quiet) if in_memory or file is not None else set()
+    mapped = None if in_memory or file is None else file.mapped(corrupt)
     if rows is not None:
         items: Tensor | OnDisk = torch.from_numpy(rows)
     elif mapped is not None:
@@ -67,23 +67,35 @@ def with_features(model: Autoencoder, data: Data, quiet: bool = False) -> Data:
 
 
 @torch.no_grad()
-def compute(model: Autoencoder, data: Data, rows: np.ndarray | None, file: cache.Decoded | None, quiet: bool) -> None:
-    """Fill `rows` and the file of the cache, each unless it is None; items that the file has are read from it."""
-    grid, count = model.features, len(data)
+def compute(
+    model: Autoencoder, data: Data, rows: np.ndarray | None, file: cache.Decoded | None, quiet: bool
+) -> set[int]:
+    """Fill `rows` and the file of the cache, each unless it is None; items that the file has are read from it.
+
+    Returns the items that cannot be read, whose features are zeros: reading the image raises the same error then.
+    """
+    grid, count, corrupt = model.features, len(data), set[int]()
     assert grid is not None
     with Progress(count, quiet=quiet or not first_rank(), task="features") as progress:
         for first in range(0, count, ITEMS):
             indices = np.arange(first, min(first + ITEMS, count))
-            chunk = np.empty((len(indices), *grid.out_shape), np.float16) if rows is None else rows[first:][:ITEMS]
+            chunk = np.zeros((len(indices), *grid.out_shape), np.float16) if rows is None else rows[first:][:ITEMS]
             missing = list(range(len(indices))) if file is None else file.read(indices.tolist(), list(chunk))
+            try:
+                images = data.floats(indices[missing])
+            except CorruptFiles as error:
+                corrupt |= {int(indices[missing[position]]) for position in error.reasons}
+                missing = [position for position in missing if int(indices[position]) not in corrupt]
+                images = data.floats(indices[missing])
             if missing:
-                raw = grid.raw(data.floats(indices[missing]).to(model.device))
+                raw = grid.raw(images.to(model.device))
                 chunk[missing] = raw.clamp(-LARGEST, LARGEST).half().cpu().numpy()
             for position in missing if file is not None else ():
                 assert file is not None
                 file.write(int(indices[position]), chunk[position])
             done = first + len(indices)
             progress.step(done, partial("features of image {}/{}".format, done, count))
+    return corrupt
 
 
 def key_of(grid: FeatureGrid, data: Data) -> str:
