@@ -167,6 +167,10 @@ def load_model(run: Path | str, **own: nn.Module) -> Autoencoder:
         raise BadInput(f"{run}: config.json holds no valid description of the training (about)")
     if not isinstance(model, nn.Module):
         raise BadInput(f"{run}: config.json describes no model")
+    if not isinstance(model, Autoencoder):
+        raise BadInput(
+            f"{run}: holds a {type(model).__name__}, which is no autoencoder; isthmus.features loads features"
+        )
     load_weights(model, store.read_weights(run), run)
     model.about, model.path = config.get("about", {}), Path(run)  # type: ignore[assignment]
-    return model.eval()  # type: ignore[return-value]
+    return model.eval()

@@ -8,6 +8,7 @@ from torch import nn
 
 from isthmus.errors import BadInput, unknown
 from isthmus.features.base import FrozenFeatures, OwnFeatures
+from isthmus.features.convolutional import ConvolutionalFeatures
 from isthmus.features.exported import FORMATS, ExportedFeatures
 from isthmus.features.grid import FeatureGrid
 from isthmus.features.hub import from_hub
@@ -50,6 +51,7 @@ __all__ = [
     "FeatureGrid",
     "FrozenFeatures",
     "OwnFeatures",
+    "ConvolutionalFeatures",
     "ExportedFeatures",
     "TimmFeatures",
     "shipped",
