@@ -217,11 +217,12 @@ def main() -> None:
     began, given = time.perf_counter(), parser.parse_args()
     torch.set_num_threads(1)
     rows = [row(source) for source in given.sources]
-    before = results(NAME) if (RESULTS / f"{NAME}.json").is_file() else {"rows": [], "looks": []}
+    before = results(NAME) if (RESULTS / f"{NAME}.json").is_file() else {"rows": []}
     known = {(found["features"], found.get("steps")) for found in rows}
     rows = [found for found in before["rows"] if (found["features"], found.get("steps")) not in known] + rows
     protocol = " ".join((__doc__ or "").split("\n\n")[1:3])
-    write(NAME, protocol, rows, time.perf_counter() - began, looks=before["looks"])
+    kept = {key: before[key] for key in ("trials", "looks") if key in before}  # written by hand
+    write(NAME, protocol, rows, time.perf_counter() - began, **kept)
 
 
 if __name__ == "__main__":
