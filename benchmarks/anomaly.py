@@ -37,9 +37,9 @@ from isthmus.data import open_data
 from isthmus.metrics import auroc, average_precision
 
 SEEDS = (0, 1, 2)
-TILE_SEEDS = (0, 1)  # half an hour each
+TILE_SEEDS = (0, 1)
 DATA = Path(os.environ.get("ISTHMUS_DATA", "data"))
-TILES, RUN = Path("runs/anomaly-tiles-data"), Path("runs/anomaly-tiles")  # relative to where it is run
+TILES, RUN = Path("runs/anomaly-tiles-data"), Path("runs/anomaly-tiles-repairing")  # relative to where it is run
 
 
 def learned(good: np.ndarray, seed: int, **keys: Any) -> Any:
@@ -154,17 +154,18 @@ def alarms() -> None:
     )
 
 
-def tiles() -> None:
+def tiles(name: str = "tiles", **keys: Any) -> None:
     began = time.perf_counter()
     split_folders(DATA / "magnetic_tile", TILES)
-    runs = [ours(TILES, RUN, seed) for seed in TILE_SEEDS]
+    runs = [ours(TILES, RUN.with_name(f"anomaly-{name}"), seed, **keys) for seed in TILE_SEEDS]
     mean = {key: fmean(run[key] for run in runs) for key in runs[0]}
     each = {"image_auroc_of_seeds": [run["image_auroc"] for run in runs]}
     rows: list[dict[str, Any]] = [{"model": "isthmus detect", **mean, **each}, *baseline_rows(TILES)]
     write(
-        "anomaly-tiles",
+        f"anomaly-{name}",
         "Magnetic tiles, made 256×256: the first 160 free ones by number are learned from, the next 40 draw the line; "
-        f"the last 100 and all 392 defects are judged; bf16-mixed, mean of seeds {TILE_SEEDS}. {POOLS}",
+        f"the last 100 and all 392 defects are judged; {', '.join(keys.values()) or 'defaults'}, bf16-mixed, "
+        f"mean of seeds {TILE_SEEDS}. {POOLS}",
         rows,
         time.perf_counter() - began,
     )
@@ -209,7 +210,7 @@ def choice_tiles() -> None:
     """How the default score of what finds was chosen; nothing of the test part is read."""
     began = time.perf_counter()
     split_folders(DATA / "magnetic_tile", TILES)
-    trained_run(TILES, RUN, TILE_SEEDS[0])
+    trained_run(TILES, RUN, TILE_SEEDS[0], kind="repairing")
     write(
         "anomaly-choice-tiles",
         "The run of anomaly-tiles, on the 40 good tiles that draw its line and on five kinds of defect made of each of "
@@ -231,7 +232,9 @@ PARTS = {
     "alarms": alarms,
     "promise": promise,
     "tiles": tiles,
+    "tiles-repairing": lambda: tiles("tiles-repairing", kind="repairing"),
     "parts": parts,
+    "parts-repairing": lambda: parts("parts-repairing", kind="repairing", budget="9m"),
     "features": lambda: features_of_tiles(DATA / "magnetic_tile"),
     "feature-alarms": lambda: alarms_of_features(DATA / "magnetic_tile"),
     "baselines": baselines_again,

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -150,17 +151,19 @@ def missing(part: Part, random: Random) -> Part:
 FAULTS: dict[str, Fault] = {"scratch": scratch, "dent": dent, "missing": missing}
 
 
-def parts() -> None:
-    """The default in nine minutes, on a part that nothing was chosen by."""
+def parts(name: str = "parts", **keys: Any) -> None:
+    """The default, or other keys, on a part that nothing was chosen by."""
     began = time.perf_counter()
     logos = sorted((Path(os.environ.get("ISTHMUS_DATA", "data")) / "logos_cc0").glob("*.png"))
     split_folders(logos[UNSEEN], DATA, seed=0)
-    isthmus.train("detect", DATA, out=RUN, resume=True, seed=0, budget="9m")
+    run = RUN.with_name(f"anomaly-{name}")
+    isthmus.train("detect", DATA, out=run, resume=True, seed=0, **keys)
+    given = ", ".join(f"{key}={value}" for key, value in keys.items()) or "defaults"
     write(
-        "anomaly-parts",
+        f"anomaly-{name}",
         f"Parts rendered from logo {UNSEEN} by name, {SIDE}×{SIDE}, at any angle, place and light: {LEARNED} to learn "
-        f"from, {GOOD} good and {BAD} each with a scratch, a dent and a missing piece to judge; --budget 9m; one seed. "
+        f"from, {GOOD} good and {BAD} each with a scratch, a dent and a missing piece to judge; {given}; one seed. "
         f"{POOLS}",
-        [{"model": "isthmus detect", **evaluated(DATA, RUN)}, *baseline_rows(DATA)],
+        [{"model": "isthmus detect", **evaluated(DATA, run)}, *baseline_rows(DATA)],
         time.perf_counter() - began,
     )

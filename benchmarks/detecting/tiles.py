@@ -167,17 +167,17 @@ def of_seed(run: Path, seed: int) -> Path:
     return run.with_name(f"{run.name}-{seed}")
 
 
-def trained_run(top: Path, run: Path, seed: int) -> Any:
-    """The model, trained with defaults on the top folder, but in half precision, for time; resumed if it exists."""
+def trained_run(top: Path, run: Path, seed: int, **keys: Any) -> Any:
+    """The model, trained on the top folder, in half precision for time; resumed if it exists."""
     how: dict[str, Any] = {"good": str(top / "validation" / "good"), "validation": 0.0, "test": 0.0}
-    out = of_seed(run, seed)
-    return isthmus.train("detect", top, out=out, resume=True, seed=seed, precision="bf16-mixed", **how).model
+    how |= {"precision": "bf16-mixed"}
+    return isthmus.train("detect", top, out=of_seed(run, seed), resume=True, seed=seed, **how | keys).model
 
 
-def ours(top: Path, run: Path, seed: int) -> dict[str, Any]:
+def ours(top: Path, run: Path, seed: int, **keys: Any) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trained_run(top, run, seed)
+        trained_run(top, run, seed, **keys)
         return evaluated(top, of_seed(run, seed))
 
 

@@ -24,8 +24,8 @@ from isthmus.training import settle
 def side(monkeypatch: pytest.MonkeyPatch, seconds: float, shape: tuple[int, ...] = (1, 256, 256)) -> int | None:
     """For so many seconds on a machine that takes a millionth of one for a pixel."""
     monkeypatch.setattr(affordable_size, "seconds_a_pixel", lambda model, count: 1e-6)
-    recipe = find("detect")
-    return affordable_size.side_within(recipe, seconds, shape, None, {}, settle(recipe.training, {"device": "cpu"}))
+    recipe, keys = find("detect"), {"kind": "repairing"}
+    return affordable_size.side_within(recipe, seconds, shape, None, keys, settle(recipe.training, {"device": "cpu"}))
 
 
 def test_pictures_are_as_large_as_the_budget_affords(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,10 +45,11 @@ def test_a_budget_downsizes_large_images_with_a_note(tmp_path: Path) -> None:
     (tmp_path / "good").mkdir()
     for number in range(8):
         Image.fromarray(random.integers(0, 255, (256, 256), np.uint8)).save(tmp_path / f"good/{number}.png")
+    how: dict[str, Any] = {"kind": "repairing", "budget": "2s", "quiet": True, "device": "cpu"}
     with pytest.warns(Note, match=r"images are resized to (\d+)×\1, so that this budget"):
-        run = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, device="cpu")
+        run = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", **how)
     assert run.model.shape == (1, min(affordable_size.SIDES), min(affordable_size.SIDES))
-    again = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", budget="2s", quiet=True, resume=True)
+    again = isthmus.train("detect", tmp_path / "good", out=tmp_path / "run", resume=True, **how)
     assert again.model.shape == run.model.shape
     known = json.loads((tmp_path / "run/metrics.json").read_text())["detector"]
     assert known["score"] == detector_of(run.model).settings.score
@@ -59,7 +60,7 @@ def test_a_budget_downsizes_large_images_with_a_note(tmp_path: Path) -> None:
 )
 def test_the_best_score_is_chosen_and_the_first_without_a_better_one(sees: str, best: str) -> None:
     """The parts of `sees` say how far a picture is from even; the others are the same for all."""
-    model = isthmus.create("detect", shape=(1, 64, 64), channels=(8, 8, 8, 8))
+    model = isthmus.create("detect", shape=(1, 64, 64), kind="repairing", channels=(8, 8, 8, 8))
 
     class Known(Detector):
         def parts(self, model: Any, x: torch.Tensor) -> torch.Tensor:

@@ -168,7 +168,7 @@ def test_values_that_models_of_features_refuse() -> None:
     with pytest.raises(BadInput, match="give only one of them"):
         create(code=8)
     with pytest.raises(BadInput, match="score gaussian: needs a network of features; train with features=auto"):
-        isthmus.create("detect", shape=(1, SIDE, SIDE), score="gaussian")
+        isthmus.create("detect", shape=(1, SIDE, SIDE), kind="repairing", score="gaussian")
     with pytest.raises(BadInput, match="needs images"):
         isthmus.create("detect", shape=(12,), features=Backbone())
 
@@ -191,3 +191,20 @@ def test_export_gives_the_scores_of_detect(folder: Path, tmp_path: Path) -> None
         wanted = run.model.detect(torch.from_numpy(x), unit=True)
         assert np.allclose(score, wanted.score.numpy(), rtol=1e-3, atol=1e-3)
         assert np.allclose(found, wanted.map.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", FEATURE_KINDS)
+def test_images_that_are_no_part_at_all_are_anomalous(kind: str, folder: Path, tmp_path: Path) -> None:
+    run = trained(folder, tmp_path / "run", kind=kind, **({"epochs": 20} if kind == "feature-autoencoder" else {}))
+    random = np.random.default_rng(0)
+    black, noise = np.zeros((1, SIDE, SIDE), np.uint8), random.integers(0, 256, (1, SIDE, SIDE), dtype=np.uint8)
+    assert run.model.detect(np.concatenate([black, noise, 255 - black])).bad.all()
+
+
+def test_auto_takes_the_shipped_features_and_says_so(folder: Path, tmp_path: Path) -> None:
+    with pytest.warns(Note, match="features: those that Isthmus ships"):
+        run = isthmus.train("detect", folder, out=tmp_path / "run", validation=0.3, test=0.0, epochs=1, quiet=True)
+    assert run.model.about["options"]["kind"] == "auto"
+    assert run.model.features is not None
+    x = parts(2, 1)
+    assert torch.equal(isthmus.load(tmp_path / "run").detect(x).score, run.model.detect(x).score)

@@ -10,7 +10,6 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.distributed import named_device
-from isthmus.jobs.anomaly.feature_models import FEATURE_KINDS
 from isthmus.recipes import Recipe, create
 from isthmus.recipes.builders import is_small
 from isthmus.types import Context, Noise, Sample, Shape
@@ -31,12 +30,12 @@ def side_within(
     The time of a step is proportional to its pixels, and many small images train a network better than few large ones.
     keys: of the recipe; training: the resolved options.
     """
-    if keys.get("features") or keys.get("kind") in FEATURE_KINDS:
-        return None  # features are computed once, so the size hardly matters to the time
     if len(shape) != 3 or is_small(shape) or named_device(training["device"]) != "cpu" or training["devices"] > 1:
         return None
     count, side = TRIAL
     trial_model = create(recipe.name, shape=(shape[0], side, side), code=code, seed=training["seed"], **keys)
+    if trial_model.features is not None:
+        return None  # features are computed once, so the size hardly matters to the time
     affordable = budget / seconds_a_pixel(trial_model, count)
     if affordable >= IMAGES_SEEN * shape[1] * shape[2]:
         return None

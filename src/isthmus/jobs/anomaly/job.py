@@ -40,6 +40,8 @@ class AnomalyDetection(Job):
 
         training_data.note_labels(data)
         keys = options.get("keys", {})
+        if model.features is not None:
+            training_data.note_features(model)
         if not keys.get("good"):
             training_data.require_split(data, options["training"])
         for key in ("good", "bad"):

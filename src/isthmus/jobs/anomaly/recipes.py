@@ -51,6 +51,7 @@ UNET_TRAINING: dict[str, dict[str, Any]] = {
     "inpainting": {"least_steps": 3000, "clip": 1000, "ema": 0.999},
     "repairing": {"least_steps": 10_000, "lr": 2e-3, "ema": 0.99},
 }
+FEATURE_SIDE = 64  # pixels from which on the layers of a network of features are grids of several positions
 CODED_KINDS = (*KINDS, "quantized")
 CELLS = (8, 16, 32)
 
@@ -108,8 +109,10 @@ def detect(
 ) -> Autoencoder:
     """One-class anomaly detection: trained on normal samples, scored by reconstruction error.
 
-    Inpainting hides each part of an image in turn and scores the filled pixels. Repairing learns to find and remove
-    synthetic defects. Auto is repairing for larger images, unless code or net is set, and denoising otherwise.
+    A feature-autoencoder reconstructs what a frozen network sees of an image. Inpainting hides each part of an image in
+    turn and scores the filled pixels. Repairing learns to find and remove synthetic defects. Unless code or net is set,
+    auto is feature-autoencoder for images of 64×64 and more, and repairing for smaller ones of more than 32×32;
+    otherwise it is denoising.
 
     code: size of the code, by default 32 or half the columns; a large code reconstructs anomalies as well
     kind: undercomplete, denoising, sparse, contractive, variational, quantized, inpainting, repairing, or auto; with
@@ -136,10 +139,11 @@ def detect(
     good: folder of normal images, best from another day, that calibrate the threshold instead of held-back images
     bad: folder of known defects; the threshold is then that of the best F1 on them and normal images
     """
+    if kind == "auto":
+        kind = kind_for(shape, features, code is None and net == "auto")
     if features == "" and kind in FEATURE_KINDS:
         features = "auto"
     if features != "":
-        kind = "feature-autoencoder" if kind == "auto" else kind
         if code is not None:
             raise BadInput(f"features={features} and code={'x'.join(map(str, code))}: give only one of them")
         model = with_choice(feature_model(shape, features, kind, net, grid, jitter, drop), kind=kind)
@@ -162,6 +166,15 @@ def detect(
         own = "repairing" if model.predicts_mask else "inpainting" if model.has_skips else ""
         model.about["training"] = {"batch_size": batch} | UNET_TRAINING.get(own, {}) | model.about.get("training", {})
     return model
+
+
+def kind_for(shape: Shape, features: str | nn.Module, free: bool) -> str:
+    """What kind=auto is. free: neither code nor net is given."""
+    if features != "":
+        return "feature-autoencoder"
+    if not free or len(shape) != 3 or math.prod(shape) <= SMALL:
+        return "denoising"
+    return "feature-autoencoder" if min(shape[1:]) >= FEATURE_SIDE else "repairing"
 
 
 def refuse_unused(
@@ -197,9 +210,6 @@ def build(
     corruption: str,
     loss: str,
 ) -> Autoencoder:
-    small = len(shape) != 3 or math.prod(shape) <= SMALL
-    if kind == "auto":
-        kind = "denoising" if small or code is not None or net != "auto" else "repairing"
     if kind in UNETS:
         if len(shape) != 3:
             raise BadInput(f"kind={kind}: needs images, and items of shape {shape} are rows")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data, anomaly_folders, choose_parts, open_data
 from isthmus.data.find_images import find_pictures
 from isthmus.data.folders import MIXED_SIZE
@@ -52,6 +53,17 @@ def note_labels(data: Data) -> None:
         kinds = ", ".join(f"{values[kind]} ({count})" for kind, count in counts[:5])
         warnings.warn(
             f"rows of several labels are used as normal data: {kinds}; --set normal={values[counts[0][0]]} selects one",
+            Note,
+            stacklevel=3,
+        )
+
+
+def note_features(model: Autoencoder) -> None:
+    """Say which features `auto` takes."""
+    if model.about["options"]["features"] in ("", "auto"):
+        warnings.warn(
+            "features: those that Isthmus ships, trained without labels; --set features=FILE.onnx, timm:NAME or "
+            "hub:OWNER/NAME takes others, which may detect more",
             Note,
             stacklevel=3,
         )
