@@ -118,6 +118,7 @@ def test_recipes_lists_types_and_keys(isthmus: Any) -> None:
         (["train", "sparse", "digits", "--set", "kind=l2"], ["l2", "l1"]),
         (["train", "sparse", "digits", "--set", "k"], ["key=value"]),
         (["train", "sparse", "digits", "--epochs", "2", "--set", "epochs=1"], ["epochs", "given twice"]),
+        (["train", "sparse", "digits", "--set", "size=8"], ["--set size: is the option --size"]),
         (["train", "sparse", "digits", "--set", "k=many"], ["k=many", "whole number"]),
         (["train", "undercomplete", "digits", "--code", "-3"], ["-3", "1 or more"]),
         (["train", "undercomplete", "digits", "--code", "x"], ["'x'", "24"]),

@@ -143,6 +143,9 @@ def train(
         "init": init,
         "resume": resume,
     }
+    for key in run_of:
+        if key in keys:
+            raise BadInput(f"--set {key}: is the option --{key}")
     named_out, out = out, out or run_folder(recipe, resume, keys)
     try:
         run = train_run(recipe, data, out=out, **run_of, **keys)

@@ -23,11 +23,11 @@ WIDTH, DEPTH = 128, 2  # of the transformer; the convolutional net has as many c
 
 
 def feature_model(
-    shape: Shape, features: str | nn.Module, kind: str, net: str, grid: int, jitter: float, drop: float
+    shape: Shape, features: str | nn.Module, kind: str, net: str, grid: int, jitter: float, dropout: float
 ) -> Autoencoder:
     """The model of a kind of FEATURE_KINDS for images of `shape`.
 
-    features: as find_features takes it. grid, jitter, drop: see the recipe detect. Raises BadInput for unusable ones.
+    features: as find_features takes it. grid, jitter, dropout: see the recipe. Raises BadInput for unusable ones.
     """
     if len(shape) != 3:
         raise BadInput(f"features={features}: needs images, and items of shape {shape} are rows")
@@ -45,7 +45,7 @@ def feature_model(
         encoder = TransformerEncoder(inner, WIDTH)
     else:
         raise unknown("net of features", net, FEATURE_NETS)
-    bottleneck = Noisy(encoder.out_shape, encoder.out_shape, drop)
+    bottleneck = Noisy(encoder.out_shape, encoder.out_shape, dropout)
     decoder: Any = (
         TransformerDecoder(bottleneck.code_shape, inner[0], DEPTH)
         if net == "transformer"

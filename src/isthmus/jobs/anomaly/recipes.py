@@ -71,7 +71,7 @@ CELLS = (8, 16, 32)
         "cells": ("kind", "inpainting"),
         "grid": ("kind", *FEATURE_KINDS),
         "jitter": ("kind", "feature-autoencoder"),
-        "drop": ("kind", "feature-autoencoder"),
+        "dropout": ("kind", "feature-autoencoder"),
     },
     epochs=60,
     least_steps=2000,
@@ -102,7 +102,7 @@ def detect(
     features: str | nn.Module = "",
     grid: int = 0,
     jitter: float = 0.2,
-    drop: float = 0.2,
+    dropout: float = 0.2,
     roi: str = "",
     good: str = "",
     bad: str = "",
@@ -134,7 +134,7 @@ def detect(
     features: for a model of features: auto, the name or file of a frozen network (docs/features.md); empty for none
     grid: with features, side of the grid; 0 for that of the coarsest layer
     jitter: with kind=feature-autoencoder, largest sigma of the noise on standardized features
-    drop: with kind=feature-autoencoder, share of the units that the bottleneck drops in training
+    dropout: with kind=feature-autoencoder, share of the units that the bottleneck drops in training
     roi: image of the region of interest, white inside; empty for all pixels
     good: folder of normal images, best from another day, that calibrate the threshold instead of held-back images
     bad: folder of known defects; the threshold is then that of the best F1 on them and normal images
@@ -146,7 +146,7 @@ def detect(
     if features != "":
         if code is not None:
             raise BadInput(f"features={features} and code={'x'.join(map(str, code))}: give only one of them")
-        model = with_choice(feature_model(shape, features, kind, net, grid, jitter, drop), kind=kind)
+        model = with_choice(feature_model(shape, features, kind, net, grid, jitter, dropout), kind=kind)
     else:
         model = build(shape, code, kind, net, widths, numbers(channels), corruption, loss)
     overrides = {
