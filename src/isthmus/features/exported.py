@@ -74,7 +74,9 @@ class ExportedFeatures(FrozenFeatures):
         if wanted != tuple(x.shape[2:]):
             x = F.interpolate(x, wanted, mode="bilinear", antialias=True)
         try:
-            return as_layers(program(x) if batch in (None, len(x)) else _in_batches(program, x, batch), self.source)
+            if batch is None:  # first, because len makes the batch size of a trace a constant
+                return as_layers(program(x), self.source)
+            return as_layers(program(x) if batch == len(x) else _in_batches(program, x, batch), self.source)
         except (BadInput, torch.OutOfMemoryError):
             raise
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:  # of any operation

@@ -5,10 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.errors import BadInput
+
+DOMAIN = "isthmus"
+
+
+@torch.library.custom_op(
+    f"{DOMAIN}::exported_layer", mutates_args=(), schema="(Tensor x, int layer, int[] shape) -> Tensor"
+)
+def exported_layer(x: Tensor, layer: int, shape: list[int]) -> Tensor:
+    """A layer K×h×w of an ONNX program in a trace, which onnxruntime cannot be part of; export inserts the graph."""
+    raise NotImplementedError("only within torch.export")
+
+
+@exported_layer.register_fake
+def _(x: Tensor, layer: int, shape: list[int]) -> Tensor:
+    return x.new_empty((x.shape[0], *shape))
+
+
+EXPORTED_LAYER = torch.ops.isthmus.exported_layer.default
 
 
 class OnnxProgram:
@@ -44,6 +63,10 @@ class OnnxProgram:
         self.shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
 
     def __call__(self, x: Tensor) -> list[Any]:
+        if torch.compiler.is_exporting():
+            black = np.zeros((1, *map(int, x.shape[1:])), str(self.dtype).removeprefix("torch."))
+            shapes = [list(layer.shape[1:]) for layer in self.session.run(None, {self.image: black})]
+            return [exported_layer(x.to(self.dtype), number, shape) for number, shape in enumerate(shapes)]
         try:
             found = self.session.run(None, {self.image: x.detach().to("cpu", self.dtype).numpy()})
         except Exception as error:  # as above; the caller adds the name

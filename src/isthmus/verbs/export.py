@@ -24,6 +24,7 @@ from isthmus.files import atomic, check_output
 from isthmus.inference.inputs import RunOrModel, as_model
 from isthmus.layers import seeded
 from isthmus.registry import config_of
+from isthmus.verbs.onnx_features import build_programs, onnx_features, opset_of, translations, with_program
 from isthmus.verbs.onnx_modules import PARTS, Part
 
 OPSET = 18  # the default of the exporter, supported by runtimes since 2023
@@ -68,7 +69,9 @@ def export(run: RunOrModel, out: Path | str, part: str | None = None, force: boo
     model = copy.deepcopy(as_model(run)).cpu().eval()
     if part == "decoder" and model.has_skips:
         raise BadInput("this model cannot decode a code alone: its decoder also takes skips from the encoder")
-    weights = [tensor for name in PARTS[part] for tensor in getattr(model, name).state_dict().values()]
+    build_programs(model)
+    parts = [getattr(model, name) for name in PARTS[part]] + ([] if model.features is None else [model.features])
+    weights = [tensor for one in parts for tensor in one.state_dict().values()]
     if (size := sum(tensor.nbytes for tensor in weights)) > LIMIT:
         raise BadInput(f"{out}: weights of {size / 1e9:.1f} GB, but a single ONNX file holds less than 2 GB")
     module = Part(model, part).eval()
@@ -90,6 +93,8 @@ def _exported(part: Part, out: Path) -> bytes:
     """The bytes of the file. Raises IsthmusError for an operation that ONNX lacks."""
     from onnx.helper import set_model_props
 
+    features = onnx_features(part)
+    opset = OPSET if features is None else max(OPSET, opset_of(features))
     sides = {0: "batch", 2: "height", 3: "width"} if part.any_size else {0: "batch"}
     try:
         with _quiet(), torch.no_grad():
@@ -100,13 +105,16 @@ def _exported(part: Part, out: Path) -> bytes:
                 input_names=part.inputs,
                 output_names=part.outputs,
                 dynamic_shapes=(sides,) if len(part.inputs) == 1 else (sides, sides),
-                opset_version=OPSET,
+                opset_version=opset,
+                custom_translation_table=translations() if features is not None else None,
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
         why = _first_line(error.__cause__ or error)
         raise IsthmusError(f"{out}: not written, because the model cannot be converted to ONNX ({why})") from error
     file = program.model_proto  # every access makes a copy
+    if features is not None:
+        with_program(file, features, opset)
     graph = file.graph
     for piece in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         piece.ClearField("metadata_props")  # stack traces with the paths of this machine

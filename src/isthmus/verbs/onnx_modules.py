@@ -28,6 +28,7 @@ class Part(nn.Module):
         self.model, self.part = model, part
         self.scorer: Any = job_of(model).part(model) if part is None else None
         self.detects = self.scorer is not None  # then of fixed size, as the statistics of normal images
+        self.threshold = 0.0 if self.scorer is None else self.scorer.threshold()  # before a trace, which has no numbers
         self.any_size = len(model.shape) == 3 and model.spec.any_size and not self.detects
         self.discrete = model.spec.discrete
         masked = model.spec.mask_channels > 0 and not self.detects
@@ -68,7 +69,7 @@ class Part(nn.Module):
     def detect(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """score [N], map N×H×W (or N×D), and the threshold."""
         parts, anomaly_map = self.scorer.raw(self.model, x)
-        return self.scorer.combined(parts), anomaly_map, torch.tensor(self.scorer.threshold())
+        return self.scorer.combined(parts), anomaly_map, torch.tensor(self.threshold)
 
     def picture(self, z: Tensor) -> Tensor:
         """The image of a code, cropped to the training's size if z has the training's grid."""
