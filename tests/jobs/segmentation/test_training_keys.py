@@ -124,3 +124,8 @@ def test_compare_lists_the_metrics_of_segmentation(pairs: Path) -> None:
     (row,) = isthmus.compare([run.path])
     assert row["dice"] == pytest.approx(isthmus.evaluate(run.path)["dice"])
     assert "iou" in row
+
+
+def test_larger_patches_are_learned_at_a_lower_rate() -> None:
+    rates = {side: isthmus.create("segment", shape=(1, side, side)).about["training"]["lr"] for side in (64, 128, 256)}
+    assert rates == {64: 2e-3, 128: 2e-3, 256: pytest.approx(5e-4)}

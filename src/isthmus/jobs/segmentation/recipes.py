@@ -100,7 +100,10 @@ def segment(
     decoder = UNetDecoder(
         compare.channels, widths[::-1], counts[-2::-1], fold, bias=True, residual=False, plain=not residual
     )
-    return Autoencoder(shape, encoder, Identity(encoder.out_shape), decoder, compare, None, augmentation(augment))
+    model = Autoencoder(shape, encoder, Identity(encoder.out_shape), decoder, compare, None, augmentation(augment))
+    # The loss is a sum over the pixels of a patch: at the rate for 128 pixels, patches of 256 learn nothing.
+    model.about["training"] = {"lr": TRAINING["lr"] * min(1.0, SQUARE / max(shape[1:])) ** 2}
+    return model
 
 
 def _weight(text: str) -> float:
