@@ -37,7 +37,9 @@ class Step:
         self.micro: int = options["micro_batch"] or options["batch_size"]
         self.notify: Callable[[str], None] = lambda sentence: None
         callable_module: Any = torch.compile(module) if options["compile"] else module
-        self.net = fabric.setup_module(callable_module)  # before the optimizer: FSDP replaces the parameters
+        learns = any(weight.requires_grad for weight in module.parameters())
+        setup: Any = fabric.setup_module if learns else fabric.to_device  # DDP refuses a module without gradients
+        self.net = setup(callable_module)  # before the optimizer: FSDP replaces the parameters
         decay = options["weight_decay"]
         fused = fabric.device.type in ("cpu", "cuda") and options["strategy"] != "fsdp"
         learned = {"params": [weight for weight in self.net.parameters() if weight.requires_grad]}  # may be none

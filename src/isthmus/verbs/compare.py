@@ -26,6 +26,11 @@ SHOWN = (
     "dice",
     "iou",
     "instance_ap50",
+    "image_auroc",
+    "mean_image_auroc",
+    "pixel_auroc",
+    "aupro",
+    "false_alarm_rate",
     "elbo_nats",
     "codebook_usage",
     "mean_active_fraction",
@@ -34,6 +39,7 @@ SHOWN = (
 )
 BEST = {"bce_per_pixel": "min", "sse_per_image": "min", "psnr": "max", "ssim": "max", "elbo_nats": "max"}
 BEST |= {"dice": "max", "iou": "max", "instance_ap50": "max"}
+BEST |= {"image_auroc": "max", "mean_image_auroc": "max", "pixel_auroc": "max", "aupro": "max"}
 
 
 def compare(
@@ -73,12 +79,12 @@ def compare(
 
 
 def known_figures(run: Path, device: str | None = None) -> dict[str, Any]:
-    """The metrics on the run's own test split: recorded, or computed now."""
+    """The metrics on the run's own test images or split: recorded, or computed now."""
     run = Path(models.folder_for(run))
     path = run / store.METRICS
     recorded = store.read_json(path).get("evaluations", {}) if path.is_file() else {}
     data = read_config_data(run)
-    return recorded.get(f"{data}:test") or evaluate(run, device=device)
+    return recorded.get(f"{data}:judged") or recorded.get(f"{data}:test") or evaluate(run, device=device)
 
 
 def read_config_data(run: Path) -> str:

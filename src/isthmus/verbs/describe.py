@@ -16,8 +16,9 @@ STEPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 def describe(run: RunOrModel) -> dict[str, Any]:
     """{"recipe", "shape", "code", "weights", "operations", "layers": [{"part", "layer", "output", "weights"}]}.
 
-    operations: floating-point operations to reconstruct one item. Layers are listed in execution order. Raises
-    BadInput for a path that is not a run.
+    operations: floating-point operations to reconstruct one item. Layers are listed in execution order. A model of
+    features has also "features": the class of the frozen network, and the shape of its grid. Raises BadInput for a path
+    that is not a run.
     """
     model = as_model(run)
     layers: list[dict[str, Any]] = []
@@ -32,9 +33,12 @@ def describe(run: RunOrModel) -> dict[str, Any]:
     finally:
         for handle in handles:
             handle.remove()
+    grid = model.features
+    frozen = {"features": {"network": type(grid.features).__name__, "output": list(grid.out_shape)}} if grid else {}
     return {
         "recipe": model.about.get("recipe"),
         "shape": list(model.shape),
+        **frozen,
         "code": list(model.code_shape),
         "corruption": type(model.corruption).__name__ if model.corruption else None,
         "bottleneck": type(model.bottleneck).__name__,
@@ -63,6 +67,9 @@ def _noting(layers: list[dict[str, Any]], part: str) -> Any:
 def diagram(facts: dict[str, Any]) -> str:
     """One line of text per layer, with a bar for the size of its output (log scale)."""
     lines = [f"{'input':<12}{_size(facts['shape']):<14}{_bar(facts['shape'])}"]
+    if "features" in facts:
+        output = facts["features"]["output"]
+        lines.append(f"{'features':<12}{_size(output):<14}{_bar(output):<22}{facts['features']['network']}, frozen")
     if facts["corruption"]:
         lines.append(f"{'corrupt':<12}{facts['corruption']}")
     for layer in facts["layers"]:

@@ -12,10 +12,11 @@ from typing import Any
 from torch import nn
 
 from isthmus import store
-from isthmus.autoencoder import Autoencoder, load_model
+from isthmus.autoencoder import Autoencoder
 from isthmus.data.hub_api import hub_api
 from isthmus.errors import BadInput
 from isthmus.files import atomic_folder, check_output
+from isthmus.jobs import load
 
 README, WEIGHTS = "README.md", "*.safetensors"
 TEXTS = (store.METRICS, store.HISTORY, store.PAGE, store.CARD)  # published if present
@@ -88,7 +89,7 @@ def from_hub(
     if not store.is_run(folder):
         raise BadInput(f"{repo}: holds no run of isthmus (config.json is missing)")
     try:
-        model = load_model(folder, **own)
+        model = load(folder, **own)
     except BadInput as error:
         raise BadInput(str(error).replace(str(folder), repo)) from error
     if out is not None:

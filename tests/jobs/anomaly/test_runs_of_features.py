@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.backbones import Backbone, to_onnx, to_pt2
+from helpers.hub import RIGHT, Hub
 from PIL import Image
 
 import isthmus
@@ -17,6 +20,8 @@ from isthmus.data import cache
 from isthmus.errors import BadInput, Note
 
 pytestmark = [pytest.mark.jobs, pytest.mark.filterwarnings("ignore::isthmus.errors.Note")]
+
+X = np.random.default_rng(1).integers(40, 200, (4, 32, 32)).astype(np.uint8)
 
 
 def backbone(seed: int) -> Backbone:
@@ -78,3 +83,52 @@ def test_a_code_of_features_is_not_compared_with_the_pixels(folder: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         isthmus.create("detect", shape=(1, 32, 32), features=backbone(0))
+
+
+@pytest.fixture
+def run(folder: Path) -> Path:
+    trained(folder, "run", to_pt2(backbone(0), folder.parent / "net.pt2"), kind="nearest-patches")
+    return folder.parent / "run"
+
+
+def test_a_model_that_only_measures_is_the_same_of_two_processes(folder: Path, run: Path) -> None:
+    keys = ["features=net.pt2", "kind=nearest-patches"]
+    words = ["train", "detect", str(folder), "--out", "two", "--devices", "2", "--device", "cpu"]
+    program = [
+        str(Path(sys.executable).with_name("isthmus")),
+        *words,
+        *(word for key in keys for word in ("--set", key)),
+    ]
+    done = subprocess.run(program, cwd=folder.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found, wanted = (isthmus.load(folder.parent / name).detect(X) for name in ("two", "run"))
+    assert torch.allclose(found.score, wanted.score, atol=1e-4)
+
+
+def test_describe_and_compare_name_features_and_areas(folder: Path, run: Path) -> None:
+    facts = isthmus.describe(run)
+    assert facts["features"] == {"network": "ExportedFeatures", "output": [14, 8, 8]}
+    assert "features    14×8×8 " in isthmus.verbs.describe.diagram(facts)
+    for kind, level in (("good", 90), ("hole", 250)):
+        (folder.parent / f"line/{kind}").mkdir(parents=True)
+        for number in range(3):
+            pixels = np.random.default_rng(number).integers(level - 30, level + 5, (32, 32)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder.parent / f"line/{kind}/{number}.png")
+    trained(folder.parent / "line", "labeled", folder.parent / "net.pt2", kind="nearest-patches")
+    (row,) = isthmus.compare([folder.parent / "labeled"])
+    assert row["image_auroc"] == 1.0
+
+
+def test_a_published_run_scores_the_same(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub", reason="needs the extra hub: pip install 'isthmus[hub]'")
+    served = Hub()
+    for name, value in {"HF_ENDPOINT": served.url, "NO_PROXY": "127.0.0.1", "HF_TOKEN": RIGHT}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    try:
+        isthmus.push_to_hub(run, "me/parts")
+        model = isthmus.from_hub("me/parts")
+    finally:
+        served.stop()
+    assert torch.equal(model.detect(X).score, isthmus.load(run).detect(X).score)
+    assert model.about["options"]["features"] == "net.pt2"
