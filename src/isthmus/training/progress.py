@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from isthmus.data import Data
     from isthmus.training.loop import Training
 
 ESTIMATE_AFTER = 3.0  # seconds before the total time is estimated
@@ -100,12 +101,17 @@ def line_of(training: Training) -> str:
     means = meters.means()  # first: it adds up waiting losses, and with them the items
     speed = meters.items / max(meters.seconds, 1e-9)
     text = f"epoch {number}/{math.ceil(training.options['epochs'])}  {speed:,.0f}/s"
-    if last and (error := error_of(last[0], len(training.data.shape) == 3)):
+    if last and (error := error_of(last[0], compares_pictures(training.module, training.data))):
         return f"{text}  validation {error}"
     text += f"  loss {means.get('loss_per_value', means['loss']):.4g}"
     if last and "validation_loss" in last[0]:
         text += f"  validation {last[0].get('validation_loss_per_value', last[0]['validation_loss']):.4g}"
     return text
+
+
+def compares_pictures(module: Any, data: Data) -> bool:
+    """Whether the error of a model is one of pixels, as a PSNR is: not of features, in standard deviations."""
+    return len(data.shape) == 3 and getattr(module, "features", None) is None
 
 
 def error_of(row: Mapping[str, Any], pictures: bool) -> str:

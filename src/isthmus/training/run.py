@@ -18,7 +18,7 @@ from isthmus.files import atomic
 from isthmus.report import Page, as_pictures, charts, rows
 from isthmus.spec import Hooks
 from isthmus.training.baselines import compare_with_baselines
-from isthmus.training.progress import error_of
+from isthmus.training.progress import compares_pictures, error_of
 from isthmus.types import Context, Noise
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Run:
     def readable(self) -> dict[str, Any]:
         """The metrics to print: the error instead of the terms of the loss, if it is known."""
         shown = self.metrics
-        error = error_of(shown, len(self.data.shape) == 3)
+        error = error_of(shown, compares_pictures(self.model, self.data))
         if not error:
             alike = [name for name in shown if name.endswith(("reconstruction", "penalty"))]  # equal to the loss
             return {name: shown[name] for name in shown if shown.get("penalty") or name not in alike}

@@ -132,3 +132,8 @@ def test_a_published_run_scores_the_same(run: Path, monkeypatch: pytest.MonkeyPa
         served.stop()
     assert torch.equal(model.detect(X).score, isthmus.load(run).detect(X).score)
     assert model.about["options"]["features"] == "net.pt2"
+
+
+def test_the_error_of_features_is_no_psnr(folder: Path) -> None:
+    run = trained(folder, "run", backbone(0), epochs=2)
+    assert run.readable["validation"] == f"RMSE {run.metrics['validation_mse_per_value'] ** 0.5:.4g}"
