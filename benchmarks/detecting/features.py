@@ -29,12 +29,13 @@ def backbone_of(name: str) -> Any:
     return mobilenet() if name == BACKBONES[0] else "auto"
 
 
-def trained(top: Path, features: Any, kind: str, **keys: Any) -> Any:
-    shutil.rmtree(RUN, ignore_errors=True)
-    how: dict[str, Any] = {"good": str(top / "validation" / "good"), "validation": 0.0, "test": 0.0, "quiet": True}
+def trained(data: Path, good: Path, features: Any, kind: str, run: Path) -> Any:
+    """Learned from the normal images of `data`, calibrated on those of the folder `good`."""
+    shutil.rmtree(run, ignore_errors=True)
+    how: dict[str, Any] = {"good": str(good), "validation": 0.0, "test": 0.0, "quiet": True}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return isthmus.train("detect", top, out=RUN, features=features, kind=kind, **how | keys).model
+        return isthmus.train("detect", data, out=run, features=features, kind=kind, **how).model
 
 
 def features_of_tiles(tiles: Path) -> None:
@@ -46,7 +47,7 @@ def features_of_tiles(tiles: Path) -> None:
                 def make(backbone: str = backbone, kind: str = kind, seed: int | None = seed) -> Row:
                     split_folders(tiles, TOP, seed)
                     began, used = time.perf_counter(), time.process_time()
-                    model = trained(TOP, backbone_of(backbone), kind)
+                    model = trained(TOP, TOP / "validation" / "good", backbone_of(backbone), kind, RUN)
                     spent = {"training_seconds": time.perf_counter() - began}
                     spent |= {"training_cpu_seconds": time.process_time() - used}
                     x = pictures(TOP / "test" / "blowhole")[:32, None]
@@ -107,20 +108,17 @@ def named(seed: int | None) -> str:
 
 def rates(tiles: Path, kind: str, seed: int | None, backbone: str) -> Row:
     """Trained on the first third, calibrated on the second but one, judged on the third."""
-    split_folders(tiles, TOP, seed)
-    good = sorted(
-        (path for part in ("train", "validation", "test") for path in (TOP / part / "good").glob("*.jpg")),
-        key=lambda path: int(path.stem.rsplit("_", 1)[1]),
-    )
+    good = sorted((tiles / "MT_Free" / "Imgs").glob("*.jpg"), key=lambda path: int(path.stem.rsplit("_", 1)[1]))
     order = np.arange(len(good)) if seed is None else np.random.default_rng(seed).permutation(len(good))
-    top = TOP.with_name("anomaly-feature-alarms-data")
+    top = RUNS / "anomaly-feature-alarms-data"
     shutil.rmtree(top, ignore_errors=True)
     for place, index in enumerate(order[: 3 * THIRD]):
         part = ("train", "validation", "test")[place // THIRD]
         (top / part / "good").mkdir(parents=True, exist_ok=True)
         if place != THIRD:  # 99 to calibrate: the least that can promise 1 %
             shutil.copy(good[index], top / part / "good" / good[index].name)
-    model = trained(top / "train" / "good", backbone_of(backbone), kind, good=str(top / "validation" / "good"))
+    run = RUNS / "anomaly-feature-alarms"
+    model = trained(top / "train" / "good", top / "validation" / "good", backbone_of(backbone), kind, run)
     seen = torch.from_numpy(pictures(top / "test" / "good")[:, None]).float()
     return {
         f"rate_{rate}": float(model.detect(seen, unit=True, false_alarms=rate).bad.double().mean()) for rate in RATES

@@ -208,3 +208,27 @@ def test_auto_takes_the_shipped_features_and_says_so(folder: Path, tmp_path: Pat
     assert run.model.features is not None
     x = parts(2, 1)
     assert torch.equal(isthmus.load(tmp_path / "run").detect(x).score, run.model.detect(x).score)
+
+
+@pytest.mark.parametrize(
+    ("shape", "keys", "kind"),
+    [
+        ((1, 64, 64), {}, "feature-autoencoder"),
+        ((3, 256, 200), {}, "feature-autoencoder"),
+        ((1, 48, 64), {}, "repairing"),
+        ((1, 28, 28), {}, "denoising"),
+        ((1, 64, 64), {"code": 8}, "denoising"),
+        ((1, 64, 64), {"net": "conv"}, "denoising"),
+        ((1, 64, 64), {"kind": "gaussian"}, "gaussian"),
+        ((1, 64, 64), {"kind": "gaussian", "features": "auto"}, "gaussian"),
+        ((12,), {}, "denoising"),
+    ],
+)
+def test_the_kind_that_auto_is(shape: tuple[int, ...], keys: dict[str, Any], kind: str) -> None:
+    model = isthmus.create("detect", shape=shape, **keys)
+    of_features = kind in FEATURE_KINDS
+    assert (model.features is not None) is of_features
+    assert model.learns is (kind not in ("gaussian", "nearest-patches"))
+    assert model.predicts_mask is (kind == "repairing")
+
+
