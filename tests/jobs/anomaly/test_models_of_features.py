@@ -230,5 +230,3 @@ def test_the_kind_that_auto_is(shape: tuple[int, ...], keys: dict[str, Any], kin
     assert (model.features is not None) is of_features
     assert model.learns is (kind not in ("gaussian", "nearest-patches"))
     assert model.predicts_mask is (kind == "repairing")
-
-
