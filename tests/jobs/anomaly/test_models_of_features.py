@@ -230,3 +230,14 @@ def test_the_kind_that_auto_is(shape: tuple[int, ...], keys: dict[str, Any], kin
     assert (model.features is not None) is of_features
     assert model.learns is (kind not in ("gaussian", "nearest-patches"))
     assert model.predicts_mask is (kind == "repairing")
+
+
+def test_a_map_is_relative_to_the_calm_part_of_its_image_and_the_score_is_not(folder: Path, tmp_path: Path) -> None:
+    run = trained(folder, tmp_path / "run", kind="gaussian")
+    detector = run.model.parts["detector"]
+    maps = torch.rand(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) + 1
+    both = torch.cat([maps, maps * 4])
+    found = detector.relative_to_calm(both)
+    torch.testing.assert_close(found[2:], found[:2] * 2)  # four times the distance everywhere is a map of twice
+    quartile = maps.flatten(1).quantile(0.25, dim=1)
+    torch.testing.assert_close(found[:2], maps / quartile.sqrt().view(-1, 1, 1), rtol=0.05, atol=0)

@@ -27,6 +27,7 @@ from isthmus.jobs.anomaly.settings import CODE_SCORES, FEATURE_SCORES, RELATIVE,
 BATCH_VALUES = 2**20  # values of items scored together: 16 images of 256×256
 OUTLIER = 6.0  # z-score of global image statistics above which an image is out of distribution
 LEAST = 1e-6  # lower bound of a standard deviation
+SPARSE = 17  # every n-th pixel is enough for a quantile of a smooth map; no divisor of common widths
 
 
 @dataclass(eq=False)
@@ -149,7 +150,16 @@ class Scorer:
             parts.append(self.distances[STATISTICS](x, self.roi))
         # A network trained to predict masks localizes defects better than reconstruction errors do.
         anomaly_map = maps["marks"] if "marks" in maps else torch.stack(list(maps.values())).mean(0)
-        return torch.stack(parts).float(), anomaly_map
+        return torch.stack(parts).float(), anomaly_map if model.features is None else self.relative_to_calm(anomaly_map)
+
+    def relative_to_calm(self, maps: Tensor) -> Tensor:
+        """Maps N×H×W of features, each divided by the root of its calm level, the lower quartile of its own image.
+
+        Another piece or another light raises all distances of an image, also where nothing is wrong. The root, because
+        a defect may cover most of an image. It changes the map alone: the score follows from the distances themselves.
+        """
+        some = self.inside(maps).flatten(1)[:, ::SPARSE].sort(1).values
+        return maps / some[:, some.shape[1] // 4].clamp(min=LEAST).sqrt().view(-1, 1, 1)
 
     def standardized(self, parts: Tensor) -> Tensor:
         """P×N -> P×N: the z-score of each part, without the row of global image statistics."""
