@@ -98,7 +98,8 @@ def alarms_of_features(tiles: Path) -> None:
         rows.append(row)
     part.end(
         f"Normal magnetic tiles: {THIRD} to learn from, {THIRD - 1} to calibrate, {THIRD} unseen ones judged; "
-        f"{backbone}, the autoencoder for {EPOCHS} epochs. rate_R: the share of unseen tiles above the threshold for a promised rate R",
+        f"{backbone}, the autoencoder for {EPOCHS} epochs. rate_R: the share of unseen tiles above the threshold for a "
+        "promised rate R",
         [*rows, *part.rows],
     )
 
