@@ -235,7 +235,8 @@ def test_the_progress_line_counts_pending_items() -> None:
     meters = Meters()
     meters.add(Losses({"reconstruction": torch.full((8,), 2.0), "penalty": torch.zeros(8)}), 8)
     meters.seconds = 0.5
-    at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, meters=meters)
+    model = create("undercomplete", shape=(1, 8, 8), code=2)
+    at = SimpleNamespace(step=1, epoch_steps=20, history=[], options={"epochs": 3}, meters=meters, module=model)
     assert line_of(cast(Any, at)) == "epoch 1/3  16/s  loss 2"
     at.history, at.data = (
         [{"validation_loss": -3098.6, "validation_mse_per_value": 0.01}],
