@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ import numpy as np
 from isthmus.errors import BadInput
 from isthmus.jobs.segmentation.classes import BACKGROUND
 from isthmus.jobs.segmentation.labels.annotations import Canvas, Names, none_there
-from isthmus.jobs.segmentation.labels.sources import Raw
+from isthmus.jobs.segmentation.labels.sources import OfFiles, Raw
 from isthmus.media.image_reader import pixels_of
 from isthmus.media.rle import Part, part_of_polygons
 
@@ -26,7 +26,7 @@ LARGEST = 2**26  # bytes; a larger JSON file is of a data set
 
 
 @dataclass
-class LabelMe:
+class LabelMe(OfFiles):
     """files: the JSON file of each picture, below `folder`. kinds: labels to their values, from 1 on."""
 
     numbered: ClassVar[bool] = False
@@ -63,13 +63,6 @@ class LabelMe:
         listed = ", ".join(f"{count} of kind {kind}" for kind, count in left.items())
         notes = [f"{folder}: shapes without an area are left out ({listed})"] if left else []
         return cls(folder, found, kinds, unused, notes)
-
-    @property
-    def names(self) -> Collection[str]:
-        return self.files.keys()
-
-    def file(self, name: str) -> str:
-        return str(self.folder / self.files[name])
 
     def form(self, kind: str, bits: int, palette: bool) -> str:
         return "LabelMe JSON"

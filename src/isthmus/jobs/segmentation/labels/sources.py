@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -62,8 +62,22 @@ class Source(Protocol):
         """size: height and width of the picture, for labels that state no size of their own."""
 
 
+class OfFiles:
+    """Labels in files of their own: `files` by the names of pictures, below `folder`."""
+
+    folder: Path
+    files: Mapping[str, Any]
+
+    @property
+    def names(self) -> Collection[str]:
+        return self.files.keys()
+
+    def file(self, name: str) -> str:
+        return str(self.folder / self.files[name])
+
+
 @dataclass
-class MaskFiles:
+class MaskFiles(OfFiles):
     """files: the label map of each picture, below `folder`. colors: palettes are read as their colors. soft: pixels
     above half are 255, all others 0."""
 
@@ -76,13 +90,6 @@ class MaskFiles:
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     empty: int = 0
-
-    @property
-    def names(self) -> Collection[str]:
-        return self.files.keys()
-
-    def file(self, name: str) -> str:
-        return str(self.folder / self.files[name])
 
     def form(self, kind: str, bits: int, palette: bool) -> str:
         suffixes = {PurePosixPath(name).suffix[1:].upper().replace("TIFF", "TIF") for name in self.files.values()}
@@ -107,7 +114,7 @@ def halved(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class ObjectMasks:
+class ObjectMasks(OfFiles):
     """files: the masks of the objects of each picture, below `folder`; nonzero pixels are the object."""
 
     numbered: ClassVar[bool] = True
@@ -117,10 +124,6 @@ class ObjectMasks:
     kinds: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     empty: int = 0
-
-    @property
-    def names(self) -> Collection[str]:
-        return self.files.keys()
 
     def file(self, name: str) -> str:
         return str(self.folder / PurePosixPath(self.files[name][0]).parent)
