@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,22 @@ from isthmus.errors import BadInput
 DOMAIN = "isthmus"
 
 
-@torch.library.custom_op(
-    f"{DOMAIN}::exported_layer", mutates_args=(), schema="(Tensor x, int layer, int[] shape) -> Tensor"
-)
-def exported_layer(x: Tensor, layer: int, shape: list[int]) -> Tensor:
-    """A layer K×h×w of an ONNX program in a trace, which onnxruntime cannot be part of; export inserts the graph."""
-    raise NotImplementedError("only within torch.export")
+@cache
+def exported_layer() -> Any:
+    """The operator of a layer K×h×w of an ONNX program in a trace, which onnxruntime cannot be part of; export inserts
+    the graph. It is registered with torch when an export first needs it."""
 
+    @torch.library.custom_op(
+        f"{DOMAIN}::exported_layer", mutates_args=(), schema="(Tensor x, int layer, int[] shape) -> Tensor"
+    )
+    def operator(x: Tensor, layer: int, shape: list[int]) -> Tensor:
+        raise NotImplementedError("only within torch.export")
 
-@exported_layer.register_fake
-def _(x: Tensor, layer: int, shape: list[int]) -> Tensor:
-    return x.new_empty((x.shape[0], *shape))
+    @operator.register_fake
+    def _(x: Tensor, layer: int, shape: list[int]) -> Tensor:
+        return x.new_empty((x.shape[0], *shape))
 
-
-EXPORTED_LAYER = torch.ops.isthmus.exported_layer.default
+    return torch.ops.isthmus.exported_layer.default
 
 
 class OnnxProgram:
@@ -66,7 +69,7 @@ class OnnxProgram:
         if torch.compiler.is_exporting():
             black = np.zeros((1, *map(int, x.shape[1:])), str(self.dtype).removeprefix("torch."))
             shapes = [list(layer.shape[1:]) for layer in self.session.run(None, {self.image: black})]
-            return [exported_layer(x.to(self.dtype), number, shape) for number, shape in enumerate(shapes)]
+            return [exported_layer()(x.to(self.dtype), number, shape) for number, shape in enumerate(shapes)]
         try:
             found = self.session.run(None, {self.image: x.detach().to("cpu", self.dtype).numpy()})
         except Exception as error:  # as above; the caller adds the name

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from isthmus.spec import Hooks
+
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.training.loop import Training
@@ -111,7 +113,7 @@ def line_of(training: Training) -> str:
 
 def compares_pictures(module: Any, data: Data) -> bool:
     """Whether the error of a model is one of pixels, as a PSNR is: not of features, in standard deviations."""
-    return len(data.shape) == 3 and getattr(module, "features", None) is None
+    return len(data.shape) == 3 and not Hooks.of(module).of_features
 
 
 def error_of(row: Mapping[str, Any], pictures: bool) -> str:

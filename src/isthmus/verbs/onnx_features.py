@@ -8,7 +8,7 @@ from torch import nn
 
 from isthmus.errors import BadInput, IsthmusError
 from isthmus.features import ExportedFeatures
-from isthmus.features.onnx_program import DOMAIN, EXPORTED_LAYER
+from isthmus.features.onnx_program import DOMAIN, exported_layer
 
 PLACEHOLDER = "Layer"
 
@@ -46,7 +46,7 @@ def translations() -> dict[Any, Any]:
     def layer(x: Any, layer: int, shape: Any) -> Any:
         return placeholder(x, layer=layer)
 
-    return {EXPORTED_LAYER: layer}
+    return {exported_layer(): layer}
 
 
 def with_program(file: Any, features: ExportedFeatures, opset: int) -> None:

@@ -33,6 +33,12 @@ class ModelOutputs:
     distance: Tensor | None = None
     residuals: Tensor | None = None
 
+    def patches(self, score: str) -> Tensor:
+        """N×K×h×w, what a distance of patches compares with normal images."""
+        patches = self.residuals if score == "gaussian" else self.features
+        assert patches is not None
+        return patches
+
 
 def passes(model: Any, settings: Settings) -> int:
     """Forward passes of the network for each item, which bounds the batch that fits into memory."""

@@ -59,10 +59,11 @@ class Scorer:
             rows = torch.cat([x.flatten(1) for x in learned])
             fitted |= {name: kind.fit(rows) for name, kind in ROW_DISTANCES.items() if name in parts}
         if "features" in parts:
-            batches = (self.features(model, x) for x in split_batches(learned, 1))
-            fitted["features"] = PatchDistance.fit(batches, with_coreset=model.features is not None)
+            fitted["features"] = PatchDistance.fit(
+                self.patches(model, learned, "features"), with_coreset=model.features is not None
+            )
         if "gaussian" in parts:
-            fitted["gaussian"] = PatchGaussian.fit(self.residuals(model, x) for x in split_batches(learned, 1))
+            fitted["gaussian"] = PatchGaussian.fit(self.patches(model, learned, "gaussian"))
         if model.predicts_mask:
             fitted[STATISTICS] = ImageStatistics.fit(map(self.masked, learned), self.roi)
 
@@ -80,15 +81,10 @@ class Scorer:
         logs = logarithm(parts[: len(self.settings.parts)])
         return logs.std(1, correction=0).clamp(min=LEAST) if count > 1 else torch.ones(len(logs))
 
-    def features(self, model: Any, x: Tensor) -> Tensor:
-        features = model_outputs(model, self.masked(x.to(model.device)), self.settings).features
-        assert features is not None
-        return features.cpu()
-
-    def residuals(self, model: Any, x: Tensor) -> Tensor:
-        residuals = model_outputs(model, self.masked(x.to(model.device)), self.settings).residuals
-        assert residuals is not None
-        return residuals.cpu()
+    def patches(self, model: Any, items: Iterable[Tensor], score: str) -> Iterator[Tensor]:
+        """The features that the distance `score` compares, on the CPU, in batches of bounded memory."""
+        for x in split_batches(items, 1):
+            yield model_outputs(model, self.masked(x.to(model.device)), self.settings).patches(score).cpu()
 
     @property
     def roi(self) -> Tensor | None:
@@ -111,8 +107,7 @@ class Scorer:
                 assert outputs.marks is not None
                 values = outputs.marks
             elif name in FEATURE_SCORES:
-                seen = outputs.residuals if name == "gaussian" else outputs.features
-                distance = outputs.distance if name == "distance" else self.distances[name](seen)
+                distance = outputs.distance if name == "distance" else self.distances[name](outputs.patches(name))
                 assert distance is not None
                 values = F.interpolate(distance[:, None], x.shape[2:], mode="bilinear")[:, 0]
             else:
