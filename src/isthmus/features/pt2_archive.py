@@ -49,7 +49,7 @@ def read_archive(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, T
         raise
     except zipfile.BadZipFile as error:
         raise BadInput(f"{name}: truncated, or not a file of torch.export.save") from error
-    # What a damaged or crafted archive can raise; an error of the interpreter itself is not among them.
+    # The errors of a damaged or crafted archive; an error of the interpreter itself is not among them.
     except (
         LookupError,
         TypeError,

@@ -39,7 +39,7 @@ class OnDisk:
 def with_features(model: Autoencoder, data: Data, quiet: bool = False) -> Data:
     """The data with the field "features": before standardization, as Expression.in_features takes them.
 
-    Where neither memory nor the cache has room for them they are left out, and computed again in every step; a note
+    Features that fit neither into memory nor into the cache are left out, and every step computes them again; a note
     says so. quiet: no progress is shown.
     """
     grid = model.features

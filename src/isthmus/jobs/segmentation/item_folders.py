@@ -26,8 +26,8 @@ ENDINGS = (*LABEL_ENDINGS, *IMAGE_ENDINGS)
 def pages_of(path: Path, items: int | None = None) -> np.ndarray:
     """N×H×W×C of the pages of a TIFF; N×H×W if C is 1.
 
-    items: how many are expected, if known. Where pages are more, and the metadata call some of them channels, these are
-    C; if they are as many, they are items, because ImageJ calls the slices of many stacks channels. Raises BadInput for
+    items: the expected number, if known. If there are more pages, those that the metadata call channels are C; if there
+    are as many pages, each is an item, because ImageJ calls the slices of many stacks channels. Raises BadInput for
     pages of different sizes or types.
     """
     film = Pages(path)

@@ -139,7 +139,7 @@ class Pages(Film):
 
     @property
     def channels(self) -> int:
-        """How many pages are the channels of one image by the metadata; ImageJ may call slices so, too."""
+        """The number of pages that are channels of one image by the metadata; ImageJ may count slices among them."""
         return dict(zip(self.axes, self.sizes, strict=True)).get("C", 1)
 
     @staticmethod
