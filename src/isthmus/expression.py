@@ -137,7 +137,7 @@ class Expression(nn.Module):
     @property
     def spec(self) -> Spec:
         """The capabilities of the model, as its present parts declare them."""
-        return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption)
+        return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption, self.features)
 
     @property
     def scale(self) -> int:

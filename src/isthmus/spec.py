@@ -62,6 +62,7 @@ class Spec:
         decoder: nn.Module,
         objective: Any,
         corruption: nn.Module | None,
+        features: nn.Module | None = None,
     ) -> Spec:
         reaches = [
             _declared(encoder, "reach", None),
@@ -69,7 +70,9 @@ class Spec:
             _declared(corruption, "reach", 0),
         ]
         return cls(
-            any_size=_declared(encoder, "any_size", True) and _declared(bottleneck, "any_size", True),
+            any_size=features is None
+            and _declared(encoder, "any_size", True)
+            and _declared(bottleneck, "any_size", True),
             stride=math.lcm(_declared(encoder, "stride", 1), _declared(corruption, "stride", 1)),
             reach=None if None in reaches else sum(reaches),
             scale=_declared(corruption, "scale", 1),
@@ -95,13 +98,15 @@ class Spec:
 class Hooks:
     """The attributes of a module that the training uses, besides forward(sample, ctx) -> Losses; each may be absent.
 
-    about: facts and defaults of the training. shape: of an item. parts: fitted after training, by name. start(samples):
+    about: facts and defaults of the training. shape: of an item. of_features: errors are of features of an item, not of
+    its pixels. parts: fitted after training, by name. start(samples):
     before the first step. corrupted(sample, ctx): the network input, prepared ahead of a step. after_step(sums): with
     sums over the global batch. follows_progress: names of the modules that depend on ctx.progress.
     """
 
     about: Mapping[str, Any]
     shape: Shape | None
+    of_features: bool
     parts: Mapping[str, Any]
     start: Callable[[Any], None] | None
     corrupted: Callable[[Any, Any], Any] | None
@@ -114,6 +119,7 @@ class Hooks:
         return cls(
             about=_declared(module, "about", {}),
             shape=shape if isinstance(shape, tuple) else None,
+            of_features=_declared(module, "features", None) is not None,
             parts=_declared(module, "parts", {}),
             start=_declared(module, "start", None),
             corrupted=_declared(module, "corrupted", None),

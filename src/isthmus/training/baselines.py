@@ -37,9 +37,10 @@ def compare_with_baselines(
     Measured on the validation split, else the training split. All get the same x̃, and PCA is fitted on clean items of
     the training split. A model with a discrete code, with as many numbers as an item, or with skips past its code is
     compared with the mean only; one with skips also with x̃ itself, if that is an image of the same size. {} for a
-    module that is no Autoencoder, and for a target that is no item of the data. kept: the epoch of the kept weights.
+    module that is no Autoencoder, for a model of features, and for a target that is no item of the data. kept:
+    the epoch of the kept weights.
     """
-    if not isinstance(model, Autoencoder) or data.further or model.scale > 1:
+    if not isinstance(model, Autoencoder) or model.features is not None or data.further or model.scale > 1:
         return {}
     part, many = ("validation" if len(parts["validation"]) else "train"), most(model)
     fitted = floats(data, parts["train"], many)

@@ -171,6 +171,36 @@ def test_values_that_models_of_features_refuse() -> None:
         isthmus.create("detect", shape=(1, SIDE, SIDE), kind="repairing", score="gaussian")
     with pytest.raises(BadInput, match="needs images"):
         isthmus.create("detect", shape=(12,), features=Backbone())
+    with pytest.raises(BadInput, match="grid=100000: 0 to 64, the smaller side of these images"):
+        create(grid=100_000)
+    with pytest.raises(BadInput, match="jitter is -1: 0 or more is accepted"):
+        create(jitter=-1)
+    with pytest.raises(BadInput, match="dropout=1: 0 or more and less than 1 is accepted"):
+        create(dropout=1)
+    with pytest.raises(BadInput, match="'gausian': did you mean 'gaussian'"):
+        isthmus.create("detect", shape=(1, SIDE, SIDE), kind="gausian")
+
+
+def test_a_verb_that_would_write_features_as_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    run = trained(folder, tmp_path / "run", epochs=1)
+    for verb, arguments in {"reconstruct": (folder,), "generate": (), "interpolate": (folder, folder)}.items():
+        with pytest.raises(BadInput, match=f"{verb} would give features, not images; isthmus detect uses it"):
+            getattr(isthmus, verb)(run.model, *arguments)
+    with pytest.raises(BadInput, match="a model of features restores no image"):
+        isthmus.evaluate(run.model, str(folder), sigma=25)
+    codes = isthmus.embed(run.model, folder)
+    assert codes["codes"].shape[0] == 40
+
+
+def test_features_that_are_computed_in_every_step_train_as_well(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = trained(folder, tmp_path / "kept", epochs=1)
+    monkeypatch.setattr("isthmus.jobs.anomaly.kept_features.with_features", lambda model, data, quiet: data)
+    run = trained(folder, tmp_path / "run", epochs=1)
+    assert set(kept.data.further) == {"features"}
+    assert not run.data.further
+    assert run.history[0]["loss"] == pytest.approx(kept.history[0]["loss"], rel=1e-3)  # half precision
 
 
 def test_several_parts_of_a_score_are_combined(folder: Path, tmp_path: Path) -> None:

@@ -68,3 +68,13 @@ def test_a_program_of_one_batch_size_is_refused_in_one_line(tmp_path: Path) -> N
     with pytest.raises(BadInput, match="takes batches of 2 only; features of any batch size can"):
         isthmus.export(model, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_the_parts_of_a_model_of_features_have_its_numbers(tmp_path: Path) -> None:
+    """Both are compared with the model at export; their images have the size of the training, as the grid has one."""
+    torch.manual_seed(0)
+    model = isthmus.train("detect", X, out=tmp_path / "run", features=backbone(), quiet=True, epochs=1).model
+    for part in ("encoder", "decoder"):
+        file = isthmus.export(model, tmp_path / f"{part}.onnx", part=part)
+        (given,) = onnxruntime.InferenceSession(file).get_inputs()
+        assert given.shape[1:] == list(model.shape if part == "encoder" else model.code_shape)

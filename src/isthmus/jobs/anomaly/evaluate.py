@@ -25,6 +25,8 @@ from isthmus.jobs.anomaly.evaluate_images import evaluate_detector, separation, 
 def evaluate(model: Autoencoder, source: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Metrics for Job.evaluate; None without a detector, or if the restoration of degraded data is asked for."""
     detector = detector_of(model)
+    if options["degraded"] and model.features is not None:
+        raise BadInput("truth, sigma and corruption: measure a restoration, and a model of features restores no image")
     if detector is None or options["degraded"]:
         return None
     labels, split, first = (options[name] for name in ("labels", "split", "first"))

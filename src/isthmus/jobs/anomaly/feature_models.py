@@ -33,7 +33,11 @@ def feature_model(
         raise BadInput(f"features={features}: needs images, and items of shape {shape} are rows")
     if kind not in FEATURE_KINDS:
         raise unknown("kind of a model of features", kind, FEATURE_KINDS)
-    at_least("grid", grid, 0)
+    if not 0 <= grid <= min(shape[1:]):
+        raise BadInput(f"grid={grid}: 0 to {min(shape[1:])}, the smaller side of these images, is accepted")
+    at_least("jitter", jitter, 0)
+    if not 0 <= dropout < 1:
+        raise BadInput(f"dropout={dropout:g}: 0 or more and less than 1 is accepted")
     frozen = FeatureGrid.of(find_features(features), shape, grid)
     inner, compare = frozen.out_shape, FeatureDistance(frozen.channels)
     if kind != "feature-autoencoder":

@@ -223,7 +223,7 @@ def build(
         model = conv(shape, grid if len(grid) == 3 else (16, *grid), partial(VQ, codes=512), loss=loss, linear="no")
         return with_choice(model, kind=kind, net="conv")
     if kind not in KINDS:
-        raise unknown("kind of autoencoder", kind, ["auto", *KINDS, "quantized", *UNETS])
+        raise unknown("kind of autoencoder", kind, ["auto", *FEATURE_KINDS, *KINDS, "quantized", *UNETS])
     seen = corruption if kind == "denoising" else "none"
     strip = code or default_code((32,), shape)
     return with_choice(

@@ -12,8 +12,9 @@ from isthmus.jobs.anomaly.distances import ROW_DISTANCES
 
 CODE_SCORES = ("mahalanobis", "knn")
 MASK_SCORES = ("marks", "features")  # of a network trained to predict defect masks
-FEATURE_SCORES = ("distance", "features", "gaussian")  # of a model of features
-MAP_SCORES = (*MAPS, "marks", *FEATURE_SCORES)
+OF_FEATURES = ("distance", "gaussian")  # of a model of features alone
+FEATURE_SCORES = ("distance", "features", "gaussian")
+MAP_SCORES = (*MAPS, *MASK_SCORES, *OF_FEATURES)
 SCORES = (*MAP_SCORES, "elbo", *CODE_SCORES, *ROW_DISTANCES)
 RELATIVE = ("error", "gradient", *CODE_SCORES)
 
@@ -100,6 +101,8 @@ class Settings:
             kind = "feature-autoencoder" if model.learns else asked["kind"]
         settings = cls(**(DEFAULTS[kind] | {key: value for key, value in given.items() if value is not None}))
         for name in settings.parts:
+            if model.features is not None and name not in FEATURE_SCORES:
+                raise BadInput(f"score {name}: compares images; of features {', '.join(FEATURE_SCORES)} are accepted")
             if name in CODE_SCORES and (fills or model.has_skips):
                 raise BadInput(
                     f"score {name}: needs a code, and this network has skip connections; error and ssim are accepted"
@@ -108,12 +111,10 @@ class Settings:
                 raise BadInput("score elbo: needs a variational model; train with kind=variational")
             if name in ROW_DISTANCES and len(model.shape) == 3:
                 raise BadInput(f"score {name}: needs rows of a table; for images mahalanobis of the code is accepted")
-            if name in MASK_SCORES and not model.predicts_mask and (name == "marks" or model.features is None):
-                raise BadInput(f"score {name}: needs a network trained to find defects; train with kind=repairing")
-            if name in FEATURE_SCORES and name not in MASK_SCORES and model.features is None:
+            if name in OF_FEATURES and model.features is None:
                 raise BadInput(f"score {name}: needs a network of features; train with features=auto")
-            if model.features is not None and name not in FEATURE_SCORES:
-                raise BadInput(f"score {name}: compares images; of features {', '.join(FEATURE_SCORES)} are accepted")
+            if name in MASK_SCORES and not model.predicts_mask and model.features is None:
+                raise BadInput(f"score {name}: needs a network trained to find defects; train with kind=repairing")
             if name == "distance" and not model.learns:
                 raise BadInput("score distance: needs kind=feature-autoencoder, which learns to reconstruct features")
             if name in MAPS and name != "error" and kind in ("rows", "table"):

@@ -15,7 +15,7 @@ from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import RunOrModel, open_for
 from isthmus.inference.outputs import write_decoded
-from isthmus.jobs import model_for
+from isthmus.jobs.autoencoding.image_model import model_of_items
 
 
 def generate(
@@ -34,7 +34,7 @@ def generate(
     """
     if n < 1:
         raise BadInput(f"n is {n}: 1 or more is accepted")
-    model = model_for("generate", run, device)
+    model = model_of_items("generate", run, device)
     if model.spec.prior is None:
         name = model.about.get("recipe", type(model.bottleneck).__name__.lower())
         warnings.warn(
@@ -62,7 +62,7 @@ def interpolate(
     """
     if steps < 2:
         raise BadInput(f"steps is {steps}: 2 or more is accepted")
-    model = model_for("interpolate", run, device)
+    model = model_of_items("interpolate", run, device)
     if model.spec.discrete:
         warnings.warn("the codes are discrete: codes between two of them are not in the codebook", Note, stacklevel=2)
     codes = model.encode(torch.cat([one_item(model, a), one_item(model, b)]), unit=True)

@@ -17,6 +17,7 @@ from isthmus.inference.inputs import RunOrModel, chunks, open_for
 from isthmus.inference.outputs import write_decoded, writer_for
 from isthmus.jobs import model_for
 from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
+from isthmus.jobs.autoencoding.image_model import model_of_items
 
 
 def reconstruct(
@@ -33,7 +34,7 @@ def reconstruct(
 
     processes: device, devices and nodes, for output to `out` only. Raises BadInput for an unusable run, data or out.
     """
-    model = model_for("reconstruct", run)
+    model = model_of_items("reconstruct", run)
     data = open_for(model, source, split=split, first=first)
     if out is None:
         return torch.cat([model.reconstruct(x, unit=True) for _, x in chunks(data)])
@@ -97,7 +98,7 @@ def decode(
     decode(embed(x)) equals reconstruct(x) to the bit. device: auto, cpu, cuda or mps; None: that of the model.
     Raises BadInput for codes that do not fit the model.
     """
-    model = model_for("decode", run, device)
+    model = model_of_items("decode", run, device)
     stored = read_codes(codes)
     codes_of_items = torch.from_numpy(np.ascontiguousarray(stored["codes"]))
     batches = (model.decode(part) for part in codes_of_items.split(CHUNK))
