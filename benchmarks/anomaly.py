@@ -213,8 +213,8 @@ def choice_tiles() -> None:
     trained_run(TILES, RUN, TILE_SEEDS[0], kind="repairing")
     write(
         "anomaly-choice-tiles",
-        "The run of anomaly-tiles-repairing, on the 40 good tiles that draw its line and on five kinds of defect made of "
-        "each of them by other ways than it has learned by; means over the kinds",
+        "The run of anomaly-tiles-repairing, on the 40 good tiles that draw its line and on five kinds of defect made "
+        "of each of them by other ways than it has learned by; means over the kinds",
         synthesized(of_seed(RUN, TILE_SEEDS[0]), TILES),
         time.perf_counter() - began,
     )
