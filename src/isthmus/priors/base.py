@@ -1,0 +1,89 @@
+"""The base class of priors: distributions over codes, p(code) or p(code | label), from which new codes are sampled."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.errors import BadInput
+from isthmus.priors.draws import Draws
+from isthmus.types import Context, Losses, Sample, Shape
+
+
+class Prior(nn.Module):
+    """A distribution over the codes of a trained autoencoder.
+
+    shape: of a code, (K,) or (C, h, w); of a discrete one, its grid of symbols. classes: number of labels, 0 for a prior
+    that knows none. name: of the prior in a run and in --prior. discrete: it is over integer symbols N×grid. learned: it
+    has weights that isthmus.training.fit trains, by forward; another one is fitted by `fit` alone.
+
+    The statistics of the codes are measured by `fit` and stored with the prior, so that no user gives a scale: buffers
+    `mean` and `std`, of each channel of a grid or each number of a vector. shares: of each label in the data.
+    """
+
+    name: ClassVar[str] = ""
+    discrete: ClassVar[bool] = False
+    learned: ClassVar[bool] = False
+    mean: Tensor
+    std: Tensor
+    shares: Tensor
+
+    def __init__(self, shape: Shape, classes: int = 0) -> None:
+        super().__init__()
+        self.shape: Shape = tuple(shape)
+        self.classes = classes
+        channels = (self.shape[0], *[1] * (len(self.shape) - 1))
+        if not self.discrete:
+            self.register_buffer("mean", torch.zeros(channels))
+            self.register_buffer("std", torch.ones(channels))
+        self.register_buffer("shares", torch.full((max(1, classes),), 1.0 / max(1, classes)))
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor, labels: Tensor | None = None) -> None:
+        """Measure the statistics of codes N×shape, of labels [N] from 0 to classes - 1, and fit what needs no training.
+
+        Raises BadInput for codes that are not finite, and for labels where the prior knows none.
+        """
+        if not self.discrete:
+            if not torch.isfinite(codes).all():
+                raise BadInput("codes contain NaN or infinite values: the model has diverged")
+            axes = [0, *range(2, codes.dim())]
+            self.mean.copy_(codes.mean(axes).view_as(self.mean))
+            # A number that never changes, such as a dead unit, is always sampled at its mean.
+            self.std.copy_(codes.std(axes, correction=0).clamp_min(1e-6).view_as(self.std))
+        if labels is not None:
+            if not self.classes:
+                raise BadInput(f"prior {self.name}: was made without labels")
+            self.shares.copy_(torch.bincount(labels, minlength=self.classes).float() / len(labels))
+
+    def standardized(self, codes: Tensor) -> Tensor:
+        return (codes - self.mean) / self.std
+
+    def restored(self, codes: Tensor) -> Tensor:
+        """The inverse of `standardized`."""
+        return codes * self.std + self.mean
+
+    def forward(self, sample: Sample, ctx: Context) -> Losses:
+        """The losses of a batch of codes sample.x, with sample.condition["label"] N×1 if there are labels."""
+        raise NotImplementedError(f"prior {self.name} is not trained")
+
+    def sample(self, draws: Draws, labels: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """A code for each of the draws: N×shape, on their device.
+
+        labels [N]; without them a conditional prior draws labels by their shares. temperature: 1 is the distribution
+        itself, less is nearer to its modes.
+        """
+        raise NotImplementedError
+
+    def log_prob(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log p of codes N×shape, [N] in nats. Raises BadInput for a prior that has none."""
+        raise BadInput(f"prior {self.name} has no density")
+
+    def drawn_labels(self, draws: Draws) -> Tensor | None:
+        """A label for each of the draws, by the shares of the data; None for a prior without labels."""
+        if not self.classes:
+            return None
+        edges = self.shares.cumsum(0).cpu()
+        return torch.searchsorted(edges, draws.uniform().cpu() * edges[-1]).clamp_max(self.classes - 1).to(draws.device)
