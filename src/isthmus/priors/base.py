@@ -15,9 +15,9 @@ from isthmus.types import Context, Losses, Sample, Shape
 class Prior(nn.Module):
     """A distribution over the codes of a trained autoencoder.
 
-    shape: of a code, (K,) or (C, h, w); of a discrete one, its grid of symbols. classes: number of labels, 0 for a prior
-    that knows none. name: of the prior in a run and in --prior. discrete: it is over integer symbols N×grid. learned: it
-    has weights that isthmus.training.fit trains, by forward; another one is fitted by `fit` alone.
+    shape: of a code, (K,) or (C, h, w); of a discrete one, its grid of symbols. classes: number of labels, 0 for a
+    prior that knows none. name: of the prior in a run and in --prior. discrete: it is over integer symbols N×grid.
+    learned: it has weights that isthmus.training.fit trains, by forward; another one is fitted by `fit` alone.
 
     The statistics of the codes are measured by `fit` and stored with the prior, so that no user gives a scale: buffers
     `mean` and `std`, of each channel of a grid or each number of a vector. shares: of each label in the data.

@@ -22,9 +22,7 @@ class Draws:
 
     def __init__(self, seed: int, indices: Sequence[int], device: Any = "cpu") -> None:
         self.device = device
-        self.generators = [
-            torch.Generator().manual_seed(mixed(mixed(seed ^ STREAM) + int(index))) for index in indices
-        ]
+        self.generators = [torch.Generator().manual_seed(mixed(mixed(seed ^ STREAM) + int(index))) for index in indices]
 
     def __len__(self) -> int:
         return len(self.generators)
