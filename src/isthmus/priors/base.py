@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ class Prior(nn.Module):
     shape: of a code, (K,) or (C, h, w); of a discrete one, its grid of symbols. classes: number of labels, 0 for a
     prior that knows none. name: of the prior in a run and in --prior. discrete: it is over integer symbols N×grid.
     learned: it has weights that isthmus.training.fit trains, by forward; another one is fitted by `fit` alone.
+    training: defaults of that training. about: the origin of a fitted prior in plain JSON.
 
     The statistics of the codes are measured by `fit` and stored with the prior, so that no user gives a scale: buffers
     `mean` and `std`, of each channel of a grid or each number of a vector. shares: of each label in the data.
@@ -26,6 +28,7 @@ class Prior(nn.Module):
     name: ClassVar[str] = ""
     discrete: ClassVar[bool] = False
     learned: ClassVar[bool] = False
+    training: ClassVar[Mapping[str, Any]] = {}
     mean: Tensor
     std: Tensor
     shares: Tensor
@@ -34,6 +37,7 @@ class Prior(nn.Module):
         super().__init__()
         self.shape: Shape = tuple(shape)
         self.classes = classes
+        self.about: dict[str, Any] = {}
         channels = (self.shape[0], *[1] * (len(self.shape) - 1))
         if not self.discrete:
             self.register_buffer("mean", torch.zeros(channels))
@@ -80,6 +84,10 @@ class Prior(nn.Module):
     def log_prob(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """log p of codes N×shape, [N] in nats. Raises BadInput for a prior that has none."""
         raise BadInput(f"prior {self.name} has no density")
+
+    def summary(self) -> str:
+        """The prior in one line; empty before it is fitted."""
+        return str(self.about.get("summary", ""))
 
     def drawn_labels(self, draws: Draws) -> Tensor | None:
         """A label for each of the draws, by the shares of the data; None for a prior without labels."""
