@@ -19,7 +19,7 @@ class Prior(nn.Module):
     shape: of a code, (K,) or (C, h, w); of a discrete one, its grid of symbols. classes: number of labels, 0 for a
     prior that knows none. name: of the prior in a run and in --prior. discrete: it is over integer symbols N×grid.
     learned: it has weights that isthmus.training.fit trains, by forward; another one is fitted by `fit` alone.
-    training: defaults of that training. about: the origin of a fitted prior in plain JSON.
+    training_defaults: of that training. about: the origin of a fitted prior in plain JSON.
 
     The statistics of the codes are measured by `fit` and stored with the prior, so that no user gives a scale: buffers
     `mean` and `std`, of each channel of a grid or each number of a vector. shares: of each label in the data.
@@ -28,7 +28,7 @@ class Prior(nn.Module):
     name: ClassVar[str] = ""
     discrete: ClassVar[bool] = False
     learned: ClassVar[bool] = False
-    training: ClassVar[Mapping[str, Any]] = {}
+    training_defaults: ClassVar[Mapping[str, Any]] = {}
     mean: Tensor
     std: Tensor
     shares: Tensor
