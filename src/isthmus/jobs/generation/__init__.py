@@ -1,0 +1,1 @@
+"""Generation: new items from a prior over the codes of a trained autoencoder."""

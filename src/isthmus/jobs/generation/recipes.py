@@ -1,0 +1,110 @@
+"""The recipe `generate`: an autoencoder whose codes a prior can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from isthmus.autoencoder import Autoencoder
+from isthmus.bottlenecks import Variational
+from isthmus.errors import BadInput, unknown
+from isthmus.recipes.builders import conv, is_small, require_images, stages
+from isthmus.recipes.integers import numbers
+from isthmus.recipes.registry import recipe
+from isthmus.recipes.regularized import quantized, variational
+from isthmus.recipes.types import PICTURES, SMALL_DATA
+from isthmus.types import Shape
+
+KINDS = ("kl", "quantized", "variational")
+PRIORS = {False: ("normal", "mixture", "flow"), True: ("transformer",)}  # by whether the code is discrete
+FACTORS = (2, 4, 8, 16)
+CHANNELS = 4  # of the code of kl
+WIDTHS = (64, 128, 192, 256)  # channels of the stages of kl
+BETA = 1e-6  # of kl
+
+
+@recipe(
+    *PICTURES,
+    **SMALL_DATA | {"least_steps": 3000},
+    job="generation",
+    only={
+        "factor": ("kind", "kl", "quantized"),
+        "channels": ("kind", "kl", "quantized"),
+        "blocks": ("kind", "kl", "quantized"),
+        "beta": ("kind", "kl", "variational"),
+        "codes": ("kind", "quantized"),
+    },
+    epochs=30,
+    batch_size=32,
+    lr=1e-3,
+    schedule="cosine",
+    warmup=0.02,
+)
+def generate(
+    shape: Shape,
+    code: Shape | None = None,
+    *,
+    kind: str = "auto",
+    prior: str = "auto",
+    factor: int = 4,
+    channels: Sequence[int] | None = None,
+    blocks: int = 1,
+    beta: float | None = None,
+    codes: int = 512,
+    loss: str | None = None,
+    augment: str = "auto",
+) -> Autoencoder:
+    """Generation of images: an autoencoder for a prior over its codes, which is trained after it.
+
+    kl is the autoencoder of latent diffusion (Rombach et al. 2022): a grid of numbers with a weak pull to N(0, I).
+
+    code: of kl, channels of the grid, or the whole grid, as in 4x16x16; of quantized, the grid, as in 7x7; of
+        variational, the number of units
+    kind: kl, quantized, variational, or auto (quantized for small gray images, else kl)
+    prior: normal, mixture or flow; of quantized, transformer; auto chooses
+    factor: side of the image divided by that of the grid: 2, 4, 8 or 16
+    channels: channels of each stage (each halves the grid), as in 64,128
+    blocks: residual blocks on the coarsest grid
+    beta: weight of the KL divergence in nats; by default 1e-6 for kl, and 1 for variational
+    codes: with quantized, number of vectors in the codebook
+    loss: mse, l1, gaussian, bce, categorical or ssim; by default mse, and gaussian for variational
+    """
+    require_images(shape)
+    if kind == "auto":
+        kind = "quantized" if is_small(shape) else "kl"
+    if kind not in KINDS:
+        raise unknown("kind of autoencoder", kind, ("auto", *KINDS))
+    check_prior(prior, kind)
+    if factor not in FACTORS:
+        raise BadInput(f"generate: factor={factor}: {', '.join(map(str, FACTORS))} are accepted")
+    if factor != FACTORS[1] and code is not None and len(code) > 1:
+        raise BadInput(f"generate: factor={factor} and code={'x'.join(map(str, code))}: give only one of them")
+    grid = (-(-shape[1] // factor), -(-shape[2] // factor))
+    if kind == "variational":
+        model = variational(shape, code, beta=1.0 if beta is None else beta, loss=loss or "gaussian", augment=augment)
+    elif kind == "quantized":
+        given: dict[str, Any] = {"channels": channels, "blocks": blocks, "loss": loss or "mse", "augment": augment}
+        model = quantized(shape, code or grid, codes=codes, **given)
+    else:
+        size = grid_code(code, grid)
+        widths = numbers(channels) if channels is not None else WIDTHS[: len(stages(shape, size))]
+        bottleneck = partial(Variational, beta=BETA if beta is None else beta)
+        model = conv(shape, size, bottleneck, channels=widths, blocks=blocks, loss=loss, augment=augment)
+    model.about["chosen"] = model.about.get("chosen", {}) | {"kind": kind}
+    return model
+
+
+def grid_code(code: Shape | None, grid: Shape) -> Shape:
+    """C×h×w of a code that names all of them, the channels, the grid or nothing."""
+    code = code or ()
+    return {0: (CHANNELS, *grid), 1: (*code, *grid), 2: (CHANNELS, *code)}.get(len(code), code)
+
+
+def check_prior(prior: str, kind: str) -> None:
+    """Raise BadInput for a prior that is unknown, or that is not one over codes of that kind."""
+    suitable = PRIORS[kind == "quantized"]
+    if prior not in ("auto", *PRIORS[False], *PRIORS[True]):
+        raise unknown("prior", prior, ("auto", *PRIORS[False], *PRIORS[True]))
+    if prior not in ("auto", *suitable):
+        raise BadInput(f"generate: prior={prior}: kind={kind} takes {', '.join(suitable)}")
