@@ -1,6 +1,7 @@
-"""Metrics of images, codes, rankings and segmentations; tests compare each with another library."""
+"""Metrics of images, codes, rankings, segmentations and generated items; tests compare each with another library."""
 
 from isthmus.metrics.codes import active_units, jacobian_norm, perplexity, subspace_angles
+from isthmus.metrics.generation import density_coverage, duplicates, frechet_distance, nearest, precision_recall
 from isthmus.metrics.image_quality import luma, psnr, psnr_y, squared_error, ssim, ssim_y, y_plane
 from isthmus.metrics.instances import average_precision_50, match, match_boxes, rand_error
 from isthmus.metrics.ranking import aupro, auroc, average_precision, best_f1
@@ -32,4 +33,9 @@ __all__ = [
     "jacobian_norm",
     "perplexity",
     "subspace_angles",
+    "frechet_distance",
+    "precision_recall",
+    "density_coverage",
+    "nearest",
+    "duplicates",
 ]
