@@ -62,6 +62,16 @@ def restore_training(training: Training) -> None:
         training.finished = ""
 
 
+def is_complete(run: Path, epochs: float) -> bool:
+    """Whether a run has ended and written its results, so that a training of so many epochs has nothing left to do."""
+    kept = store.checkpoints(run)
+    if not kept or not all((run / name).is_file() for name in store.RESULTS):
+        return False
+    _, header = store.newest(kept)
+    learned = header["step"] == 0 or len(header["history"]) >= epochs  # a module without weights takes no step
+    return bool(header["finished"]) and (learned or header["finished"] != "done")
+
+
 def tensors_of(
     module: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Mapping[str, Tensor]], keep: bool
 ) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from isthmus.recipes import Recipe, create, find, in_words
 from isthmus.recipes.builders import is_small
 from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.callbacks import Callback, Callbacks
+from isthmus.training.checkpoint import is_complete
 from isthmus.training.loop import Training
 
 ARCHITECTURE = ("channels", "blocks", "fold")  # keys of a network that a warm start takes from the other run
@@ -198,9 +199,10 @@ def resume_run(
     model.about["options"] |= {
         key: about["options"][key] for key, value in keys.items() if isinstance(value, nn.Module)
     }
-    opened = job.training_data(model, opened, quiet)
-    events = merged(job.callbacks(model, opened), callbacks)
     options = {**about["training"], **training_keys}
+    if not is_complete(run, options["epochs"]):
+        opened = job.training_data(model, opened, quiet)
+    events = merged(job.callbacks(model, opened), callbacks)
     done = fit(model, opened, out=run, resume=True, quiet=quiet, callbacks=events, **options)
     return with_parts(done)
 

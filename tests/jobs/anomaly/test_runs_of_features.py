@@ -18,6 +18,8 @@ from PIL import Image
 import isthmus
 from isthmus.data import cache
 from isthmus.errors import BadInput, Note
+from isthmus.jobs.anomaly import kept_features
+from isthmus.jobs.anomaly.kept_features import compute
 
 pytestmark = [pytest.mark.jobs, pytest.mark.filterwarnings("ignore::isthmus.errors.Note")]
 
@@ -63,6 +65,34 @@ def test_a_stopped_training_needs_no_file_to_resume_and_ignores_a_changed_one(fo
         assert isthmus.load(found.path).about["options"]["features"] == str(file)
     with pytest.raises(BadInput, match=r"was made with features=.*net.onnx, not other.onnx"):
         trained(folder, "full", "other.onnx", resume=True)
+
+
+@pytest.mark.parametrize("kind", ["feature-autoencoder", "gaussian"])
+def test_a_finished_run_ends_without_computing_features(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+
+    def count(model: Any, data: Any, *rest: Any) -> set[int]:
+        computed.append(len(data))
+        return compute(model, data, *rest)
+
+    monkeypatch.setattr(kept_features, "compute", count)
+    keys: dict[str, Any] = {"kind": kind}
+    keys |= {} if kind == "gaussian" else {"epochs": 2, "schedule": "constant", "warmup": 0.0}
+    first = trained(folder, "run", "auto", **keys)
+    files = {file: file.stat().st_mtime_ns for file in first.path.rglob("*.*")}
+    again = trained(folder, "run", "auto", **keys, resume=True)
+    assert computed == [24]
+    assert again.history == first.history
+    assert {file: file.stat().st_mtime_ns for file in first.path.rglob("*.*")} == files
+    if kind != "gaussian":
+        longer = trained(folder, "run", "auto", **keys | {"epochs": 3}, resume=True)
+        assert computed == [24, 24]
+        assert longer.history[:2] == first.history
+        (first.path / "metrics.json").unlink()  # as after a kill between the last step and the results
+        trained(folder, "run", "auto", resume=True)
+        assert computed == [24, 24, 24]
 
 
 def test_a_broken_image_of_a_large_folder_is_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
