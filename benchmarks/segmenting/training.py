@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import isthmus
+import peer_packages
 from isthmus.corruptions import augmentation
 from isthmus.jobs.segmentation.instances import connected
 from isthmus.jobs.segmentation.objectives import dice_loss
@@ -29,7 +29,6 @@ TRAINED = RUNS / "segmentation"
 SQUARE, BATCH = 128, 8  # of the patches, as in the recipe
 TOUCHING = 10.0  # the weight of the pixels between touching objects in Ronneberger et al. 2015
 PRECISION = "bf16-mixed"  # of all trainings: about 1.7 times as fast as float32 on processors with AVX512-BF16
-PEERS = Path(__file__).parents[2] / ".peers/segmentation"
 ALIKE: dict[str, Any] = {"precision": PRECISION, "quiet": True, "seed": 0}
 MULTIPLE = 32  # of pixels: the sides that five stages take
 
@@ -152,24 +151,15 @@ def regions(probability: np.ndarray) -> np.ndarray:
 
 
 def smp_unet(channels: int, classes: int) -> nn.Module:
-    """segmentation_models.pytorch's Unet, ResNet-18 without downloaded weights. ImportError without its packages.
-
-    torchvision's compiled operators need CUDA's libraries even to be declared; none of them is part of this network.
-    """
-    sys.path.append(str(PEERS))
-    operators = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool", "deform_conv2d"):
-        for operator in (name, f"_{name}_backward"):
-            operators.define(f"{operator}(Tensor x) -> Tensor")
-    for name in ("nms", "qnms"):
-        operators.define(f"{name}(Tensor x) -> Tensor")
+    """segmentation_models.pytorch's Unet, ResNet-18 without downloaded weights. ImportError without its packages."""
+    peer_packages.use("segmentation")
     import segmentation_models_pytorch as smp
 
     return smp.Unet("resnet18", encoder_weights=None, in_channels=channels, classes=classes)
 
 
 def has_smp() -> bool:
-    return (PEERS / "segmentation_models_pytorch").is_dir()
+    return peer_packages.has("segmentation", "segmentation_models_pytorch")
 
 
 def rgb(path: Path) -> np.ndarray:
