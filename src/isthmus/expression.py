@@ -61,11 +61,13 @@ class Expression(nn.Module):
         """The losses of a batch, each [N] in nats. Without ctx.noise nothing is corrupted or sampled."""
         sample = sample if sample.corrupted else self.corrupted(sample, ctx)
         y, code = self.predict(sample, ctx)
+        sample = sample.repeated(code.draws)
         # Losses are float32 at any precision; a context that is not needed takes time at every step.
         mixed = torch.is_autocast_enabled(y.device.type)
         with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
-        losses = Losses({"reconstruction": reconstruction, "penalty": code.penalty}, code.stats, code.sums)
+        reconstruction, penalty = self._joined(reconstruction, code)
+        losses = Losses({"reconstruction": reconstruction, "penalty": penalty}, code.stats, code.sums)
         # To print: a crop and a full image, as training and validation may have them, compare in this loss only.
         losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
         if not self.training and self.spec.clean_target and sample.kind_of_target() not in NEAREST:
@@ -75,9 +77,21 @@ class Expression(nn.Module):
             losses.stats["mse_per_value"] = error.square().flatten(1).mean(1)
         return losses
 
+    def _joined(self, reconstruction: Tensor, code: Code) -> tuple[Tensor, Tensor]:
+        """The two terms of the loss of each item: those of its only code, or of several, joined by the bottleneck."""
+        if code.draws == 1:
+            return reconstruction, code.penalty
+        losses = (reconstruction + code.penalty).unflatten(0, (-1, code.draws))
+        mean = reconstruction.unflatten(0, (-1, code.draws)).mean(1)
+        assert isinstance(self.bottleneck, Bottleneck)
+        return mean, self.bottleneck.join(losses) - mean
+
     def corrupted(self, sample: Sample, ctx: Context) -> Sample:
-        """The batch, augmented in training mode, and corrupted if ctx.noise is given."""
-        if self.augment is not None and self.training:
+        """The batch, augmented in training mode, and corrupted if ctx.noise is given.
+
+        Binarization, which makes the data of the likelihood, is drawn in evaluation as well.
+        """
+        if self.augment is not None and (self.training or (self.spec.binarizes and ctx.noise is not None)):
             sample = self.augment(sample, ctx)
         sample = self.in_features(sample)
         if self.corruption is not None and ctx.noise is not None:
@@ -137,7 +151,9 @@ class Expression(nn.Module):
     @property
     def spec(self) -> Spec:
         """The capabilities of the model, as its present parts declare them."""
-        return Spec.of(self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption, self.features)
+        return Spec.of(
+            self.encoder, self.bottleneck, self.decoder, self.objective, self.corruption, self.features, self.augment
+        )
 
     @property
     def scale(self) -> int:

@@ -29,7 +29,8 @@ class Spec:
     "normal" where the penalty pulls codes to N(0, I), else None. active_above: the value above which a unit counts as
     active, where units can be silent. max_active: the most units that are active for one item, where that is limited.
     code_shape: of one code, where the bottleneck knows it. likelihood: the objective is a negative log-likelihood, so
-    the loss of a variational model is an ELBO. cross_entropy: it is that of a Bernoulli variable. fitted_start: the
+    the loss of a variational model is an ELBO. cross_entropy: it is that of a Bernoulli variable. binarizes: the values
+    of an item are probabilities, from which black and white ones are drawn at every use. fitted_start: the
     model is of use before the first step, because start() fits a linear path. outputs: channels of the output, such as
     a probability for each class; None for those of the image.
     """
@@ -51,6 +52,7 @@ class Spec:
     code_shape: Shape | None = None
     likelihood: bool = False
     cross_entropy: bool = False
+    binarizes: bool = False
     fitted_start: bool = False
     outputs: int | None = None
 
@@ -63,6 +65,7 @@ class Spec:
         objective: Any,
         corruption: nn.Module | None,
         features: nn.Module | None = None,
+        augment: nn.Module | None = None,
     ) -> Spec:
         reaches = [
             _declared(encoder, "reach", None),
@@ -89,6 +92,7 @@ class Spec:
             code_shape=_declared(bottleneck, "code_shape", None),
             likelihood=_declared(objective, "likelihood", False),
             cross_entropy=_declared(objective, "cross_entropy", False),
+            binarizes=_declared(augment, "binarizes", False),
             fitted_start=_declared(encoder, "fitted_start", False),
             outputs=_declared(objective, "outputs", None),
         )

@@ -117,6 +117,10 @@ class Sample(Record):
         field = self.fields.get("target")
         return field.kind if field else ""
 
+    def repeated(self, times: int) -> Sample:
+        """Every item `times` times, one after the other."""
+        return self if times == 1 else self.each(lambda tensor: tensor.repeat_interleave(times, 0))
+
     def each(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Apply `change` to every tensor, such as a cut to some items or a move to a device."""
         return self.map(lambda tensor, field: change(tensor))
@@ -140,7 +144,8 @@ class Context(Record):
     """Inputs that every part of a model may read besides its own.
 
     noise: None at inference, which is deterministic. progress: fraction of the training done, 0 to 1.
-    encode: x̃ -> h, for a bottleneck that needs a derivative of the encoder.
+    encode: x̃ -> h, for a bottleneck that needs a derivative of the encoder. draws: codes drawn for each item, each with
+    the penalty log q(z|x) − log p(z); None: by the bottleneck's own choice.
     """
 
     def __init__(
@@ -150,8 +155,9 @@ class Context(Record):
         x: Tensor | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         condition: Mapping[str, Tensor] | None = None,
+        draws: int | None = None,
     ) -> None:
-        self.noise, self.progress, self.x, self.encode = noise, progress, x, encode
+        self.noise, self.progress, self.x, self.encode, self.draws = noise, progress, x, encode, draws
         self.condition: Mapping[str, Tensor] = condition or {}
 
 
@@ -160,7 +166,7 @@ class Code:
     """Output of a bottleneck: the code z, its penalty in nats [N], statistics to log, symbols if discrete.
 
     sums: statistics all-reduced over the global batch, then passed to after_step() (counts of a codebook, activity
-    of units).
+    of units). draws: codes of each item, one after the other: z and penalty are then N·draws long.
     """
 
     z: Tensor
@@ -168,6 +174,7 @@ class Code:
     stats: dict[str, Tensor] = field(default_factory=dict)
     symbols: Tensor | None = None
     sums: dict[str, Tensor] = field(default_factory=dict)
+    draws: int = 1
 
 
 def no_penalty(z: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from isthmus.corruptions import Affine, Crop, augmentation
+from isthmus import create
+from isthmus.corruptions import Affine, Binarize, Crop, augmentation
 from isthmus.errors import BadInput
 from isthmus.types import Context, Noise, Sample
 
@@ -124,3 +125,30 @@ def test_crop_has_a_text_form_and_refuses_small_items() -> None:
         cropped(torch.rand(3, 9), torch.rand(3, 9))
     with pytest.raises(BadInput, match="crop is 0"):
         Crop(0)
+
+
+def test_binarize_draws_each_pixel_with_its_value_as_the_probability() -> None:
+    x = torch.linspace(0, 1, 9).view(1, 1, 3, 3).expand(20_000, 1, 3, 3)
+    sample = Binarize()(Sample.of(x), Context(Noise(0, 0, len(x))))
+    assert sample.x is sample.target
+    assert set(sample.x.unique().tolist()) == {0.0, 1.0}
+    assert torch.allclose(sample.x.mean(0), x[0], atol=0.02)
+    assert torch.equal(sample.x[:, 0, 0, 0], x[:, 0, 0, 0])
+    assert torch.equal(sample.x[:, 0, 2, 2], x[:, 0, 2, 2])
+
+
+def test_binarize_draws_anew_at_every_step_and_the_same_for_a_part_of_the_batch() -> None:
+    x = ramp()
+    first, again, other = (Binarize()(Sample.of(x), Context(Noise(0, step, len(x)))).x for step in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    part = Binarize()(Sample.of(x[8:16]), Context(Noise(0, 1, len(x), slice(8, 16)))).x
+    assert torch.equal(part, first[8:16])
+
+
+def test_validation_of_a_binarizing_model_is_of_black_and_white() -> None:
+    model, x = create("variational", shape=(1, 16, 16), code=2, loss="bce", augment="binarize"), ramp()
+    for mode in (model.train(), model.eval()):
+        sample = mode.corrupted(Sample.of(x), Context(Noise(0, 0, len(x))))
+        assert set(sample.x.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(model.eval().corrupted(Sample.of(x), Context()).x, x)

@@ -16,7 +16,7 @@ class Bottleneck(nn.Module):
 
     `pairs`: whether a component of PCA takes two units, one for each sign. `follows_progress`: whether ctx.progress is
     read. Declarations for isthmus.spec: `prior`, `discrete`, `discontinuous`, `active_above`, `compresses`, `any_size`.
-    Hooks: start(batches of h) before the first step, after_step(sums) after each.
+    Hooks: start(batches of h) before the first step, after_step(sums) after each, join(losses of the codes of an item).
     """
 
     prior: str | None = None
@@ -73,6 +73,10 @@ class Bottleneck(nn.Module):
         ranges = {"sigmoid": (0.2, 0.0, 0.25), "tanh": (0.2, 0.0, 1.0)}
         straight = (1.0, 0.0 if self.activate == "none" else 5.0, 1.0)  # far from the kink of relu
         return ranges.get(self.activate, straight)
+
+    def join(self, losses: Tensor) -> Tensor:
+        """The loss of each item, [N], from those of its codes, N×draws."""
+        return losses.mean(1)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Update buffers that are not learned by gradient. sums: Code.sums, all-reduced over the global batch."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isthmus.corruptions.augment import Affine, Crop, Zoom
+from isthmus.corruptions.augment import Affine, Binarize, Crop, Zoom
 from isthmus.corruptions.base import Compose, Corruption, OneOf, named, numbers, parsed, span, strength
 from isthmus.corruptions.camera import CameraNoise
 from isthmus.corruptions.downsample import Downsample, enlarge
@@ -34,6 +34,7 @@ AUGMENTATIONS: dict[str, type[Any]] = {
     "zoom": Zoom,
     "crop": Crop,
     "segmentation": SegmentationAugmentation,
+    "binarize": Binarize,
 }
 CORRUPTIONS: dict[str, type[Corruption]] = {
     "gaussian": GaussianNoise,
@@ -57,7 +58,7 @@ ALIASES = {"neighbours": Neighbors}  # former names, accepted in texts
 
 
 def augmentation(text: str) -> Any:
-    """'affine', 'affine:0.5', 'zoom', 'crop:64', 'segmentation' or 'none' -> an augmentation.
+    """'affine', 'affine:0.5', 'zoom', 'crop:64', 'segmentation', 'binarize' or 'none' -> an augmentation.
 
     Raises BadInput for any other text.
     """
@@ -100,6 +101,7 @@ __all__ = [
     "BlindSpot",
     "enlarge",
     "Affine",
+    "Binarize",
     "Crop",
     "Zoom",
     "SegmentationAugmentation",

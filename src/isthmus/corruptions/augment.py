@@ -1,4 +1,4 @@
-"""Augmentations: random geometric transforms of all images, masks and label maps of a sample alike.
+"""Augmentations: random changes of all images, masks and label maps of a sample alike.
 
 An augmentation is augment(sample, ctx) -> sample. A geometric transform changes x, the target and every other field of
 C×H×W by one map, labels and masks at the nearest pixel; an intensity transform may change images only.
@@ -134,6 +134,21 @@ class Crop(nn.Module):
             return square(t, factor * top, factor * left, factor * size, way)
 
         return geometric(sample, cut)
+
+
+@register
+class Binarize(nn.Module):
+    """Draw each value of x as 0 or 1, with the value as the probability of 1; the target is the same draw.
+
+    The draws are new at every step, as in the dynamically binarized MNIST of Burda et al. (2016); validation and
+    evaluate draw with fixed seeds. Values outside of [0, 1] count as the nearer end.
+    """
+
+    binarizes = True
+
+    def forward(self, sample: Sample, ctx: Context) -> Sample:
+        drawn = (noise_of(ctx).uniform(*sample.x.shape[1:]) < sample.x).to(sample.x.dtype)
+        return sample.replace(x=drawn, target=drawn)
 
 
 def square(x: Tensor, top: Tensor, left: Tensor, size: int, way: Tensor) -> Tensor:

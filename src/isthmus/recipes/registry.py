@@ -26,7 +26,7 @@ RECIPES: dict[str, Recipe] = {}
 SHARED = {  # meanings of keys of several recipes; the docstring of a recipe may give another one
     "net": "dense, conv, or auto (dense for tables and small gray images)",
     "loss": "bce, mse, gaussian, l1, categorical or ssim; by default bce for rows and small gray images, else mse",
-    "augment": "zoom (random crop and flip), affine (small rotation and shift), none, or auto",
+    "augment": "zoom (random crop and flip), affine (small rotation and shift), binarize (0 or 1 drawn), none, or auto",
     "linear": "add a linear path initialized with PCA: yes, no, or auto (yes unless images are small)",
 }
 ALIASES = {"vae": "variational", "vqvae": "quantized", "contrastive": "contractive"}

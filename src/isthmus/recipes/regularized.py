@@ -94,8 +94,10 @@ def variational(
     *,
     beta: float = 1.0,
     beta_warmup: float = 0.1,
+    samples: int = 1,
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
+    activation: str | None = None,
     loss: str = "gaussian",
     augment: str = "auto",
     linear: str = "auto",
@@ -105,12 +107,15 @@ def variational(
     code: size of the code; by default 16, or 64 unless images are small
     beta: weight of the KL divergence; 1 is the ELBO, a larger value a beta-VAE
     beta_warmup: share of the training over which beta rises linearly from 0
+    samples: codes drawn for each item; with more than one the bound of log p(x) is the tighter, importance-weighted one
     widths: units of the hidden layers of the dense net
+    activation: of the hidden layers: relu, silu, gelu, tanh or sigmoid; by default relu in a dense net, silu in conv
     loss: gaussian (one learned sigma, for gray and color), bce (for black and white), mse, l1, categorical or ssim
     """
-    bottleneck = partial(Variational, beta=beta, warmup=beta_warmup)
+    bottleneck = partial(Variational, beta=beta, warmup=beta_warmup, samples=samples)
     size = code or default_code((16,) if is_small(shape) else (64,), shape)
-    return either(net, shape, size, bottleneck, widths=widths, loss=loss, augment=augment, linear=linear)
+    keys = {} if activation is None else {"activation": activation}
+    return either(net, shape, size, bottleneck, widths=widths, loss=loss, augment=augment, linear=linear, **keys)
 
 
 @recipe(
