@@ -25,6 +25,7 @@ RunOf = Callable[[str], Path]
 ALWAYS = {"data", "split", "items", "code_size", "input_size", "compression_factor", "mse_per_pixel", "sse_per_image"}
 ALWAYS |= {"psnr", "ssim", "seconds_per_epoch", "images_per_second"}
 ACTIVE = {"mean_active_fraction", "dead_units"}
+NATS = {"kl_nats", "elbo_nats", "nll_nats", "nll_standard_error", "nll_protocol"}
 KEYS = {
     "undercomplete": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "linear": {"jacobian_norm"},
@@ -32,8 +33,8 @@ KEYS = {
     "denoising": {"bce_per_pixel", "jacobian_norm", "psnr_before", "ssim_before"},
     "sparse": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "contractive": {"bce_per_pixel", "jacobian_norm"},
-    "variational": {"jacobian_norm", "kl_nats", "elbo_nats", "active_units"},
-    "binary": {"bce_per_pixel", "jacobian_norm", "kl_nats", "elbo_nats", "active_units"},
+    "variational": {"jacobian_norm", "active_units"} | NATS,
+    "binary": {"bce_per_pixel", "jacobian_norm", "active_units"} | NATS,
     "quantized": {"codebook_usage", "codebook_perplexity"},
 }
 

@@ -32,13 +32,14 @@ SHOWN = (
     "aupro",
     "false_alarm_rate",
     "elbo_nats",
+    "nll_nats",
     "codebook_usage",
     "mean_active_fraction",
     "jacobian_norm",
     "seconds_per_epoch",
 )
 BEST = {"bce_per_pixel": "min", "sse_per_image": "min", "psnr": "max", "ssim": "max", "elbo_nats": "max"}
-BEST |= {"dice": "max", "iou": "max", "instance_ap50": "max"}
+BEST |= {"nll_nats": "min", "dice": "max", "iou": "max", "instance_ap50": "max"}
 BEST |= {"image_auroc": "max", "mean_image_auroc": "max", "pixel_auroc": "max", "aupro": "max"}
 
 

@@ -18,6 +18,7 @@ from isthmus.data import Data
 from isthmus.errors import BadInput
 from isthmus.fields import by_column, ends_of
 from isthmus.inference.inputs import RunOrModel, as_model, chunks, name_of, open_for, parts_of, skipped_files
+from isthmus.inference.likelihood import binarized, likelihood_figures
 from isthmus.inference.mask_regions import COVERED
 from isthmus.jobs import job_of
 from isthmus.models import is_shipped
@@ -102,6 +103,7 @@ def model_figures(model: Autoencoder, data: Data, damage: Corruption | None, tru
         **means,
         **column_figures(model, data),
         **code_figures(model, data),
+        **(likelihood_figures(model, data) if damage is None and truth is None else {}),
     }
 
 
@@ -146,6 +148,7 @@ def item_means(
         if truth is not None:
             sample = Sample(model.prepare_input(x), truth.floats(np.arange(rows.start, rows.stop)).to(model.device))
         else:
+            x = binarized(x, noise)[0] if model.spec.binarizes else x
             sample = Sample.of(x) if damage is None else damage(Sample.of(x), Context(noise))
         for name, values in per_item(model, sample, noise, level):
             values = values[~values.isnan()] if name.startswith("psnr_in_mask") else values  # NaN for an empty mask
@@ -186,7 +189,7 @@ def per_item(model: Autoencoder, sample: Sample, noise: Noise, level: float) -> 
         yield "psnr_in_mask", metrics.psnr(picture, truth, mask)
         yield "psnr_in_mask_before", metrics.psnr(seen, truth, mask)
     if model.spec.prior == "normal":
-        y, code = model.predict(sample, Context(noise))
+        y, code = model.predict(sample, Context(noise, draws=1))
         kl = code.stats["kl_nats"]
         yield "kl_nats", kl
         if model.spec.likelihood:
