@@ -66,10 +66,12 @@ class Expression(nn.Module):
         mixed = torch.is_autocast_enabled(y.device.type)
         with torch.autocast(y.device.type, enabled=False) if mixed else nullcontext():
             reconstruction = self.objective.loss(y, sample.target, sample.weight)
+            extra = self.objective.extra(y, sample.target, ctx)
+        extra = {name: term.unflatten(0, (-1, code.draws)).mean(1) for name, term in extra.items()}
         reconstruction, penalty = self._joined(reconstruction, code)
-        losses = Losses({"reconstruction": reconstruction, "penalty": penalty}, code.stats, code.sums)
+        losses = Losses({"reconstruction": reconstruction, "penalty": penalty, **extra}, code.stats, code.sums)
         # To print: a crop and a full image, as training and validation may have them, compare in this loss only.
-        losses.stats["loss_per_value"] = losses.total.detach() / sample.target[0].numel()
+        losses.stats["loss_per_value"] = losses.compared.detach() / sample.target[0].numel()
         if not self.training and self.spec.clean_target and sample.kind_of_target() not in NEAREST:
             # The error is printed for any loss; without a clean target there is none.
             own = self.inner_shape[0]

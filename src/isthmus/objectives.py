@@ -1,7 +1,4 @@
-"""compare(y, target), where the decoder returns y, the parameters of a likelihood over the target.
-
-A loss is the sum over an item, in nats, so β = 1 is the true ELBO.
-"""
+"""compare(y, target): y are parameters of a likelihood; a loss is a sum over an item, in nats, so β = 1 is the ELBO."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.errors import BadInput, unknown
 from isthmus.metrics import ssim
 from isthmus.registry import register
+from isthmus.types import Context
 
 LEAST = 0.02  # share of an image, below which a covered area counts less
 LINKS = ("sigmoid", "identity", "free")
@@ -23,19 +21,18 @@ HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def _per_item(values: Tensor, weight: Tensor | float) -> Tensor:
-    if isinstance(weight, Tensor) or weight != 1.0:
-        values = values * weight
-    return values.flatten(1).sum(1)
+    weighted = values * weight if isinstance(weight, Tensor) or weight != 1.0 else values
+    return weighted.flatten(1).sum(1)
 
 
 class Objective(nn.Module):
     """Base: loss(y, target, weight) -> [N]; mean(y), the expected target; picture(y), the mean clipped to [0, 1].
 
     link: "sigmoid" keeps the mean of a continuous likelihood in [0, 1]; "identity" does not (PCA), so the picture is
-    clipped; with "free" nothing is clipped, because the values of a table may lie anywhere.
-    channels: numbers that the decoder returns for each value of the target. density: whether the likelihood is of a
-    continuous value, so that its nats depend on the unit. likelihood: false for a loss whose scale is not fitted to the
-    data (mse, l1) or that is no −log p (ssim), so that it is no bound of the evidence.
+    clipped; with "free" nothing is clipped, for values of a table may lie anywhere. channels: numbers that the decoder
+    returns for each value of the target. density: whether the likelihood is of a continuous value, so that its nats
+    depend on the unit. likelihood: false for a loss whose scale is not fitted to the data (mse, l1) or that is no
+    −log p (ssim), so that it is no bound of the evidence.
     """
 
     channels, density, likelihood, cross_entropy = 1, False, True, False
@@ -48,6 +45,10 @@ class Objective(nn.Module):
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         raise NotImplementedError
+
+    def extra(self, y: Tensor, target: Tensor, ctx: Context) -> dict[str, Tensor]:
+        """Auxiliary terms of the training by name, each [N]: learned from, but no part of `loss`."""
+        return {}
 
     def start(self, residual: float) -> None:
         """Initialize from `residual`, the squared error of a number before the first step."""
@@ -161,8 +162,7 @@ class Laplace(Objective):
         self.scale = scale
 
     def loss(self, y: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-        error = (target - self.mean(y.float())).abs() / self.scale
-        return _per_item(error + math.log(2 * self.scale), weight)
+        return _per_item((target - self.mean(y.float())).abs() / self.scale + math.log(2 * self.scale), weight)
 
     def unbounded(self) -> Objective:
         return Laplace(self.scale, "free")

@@ -16,6 +16,7 @@ from torch import Tensor
 from isthmus.fields import Field
 
 Shape = tuple[int, ...]
+COMPARED = ("reconstruction", "penalty")  # terms by which models are compared; others are auxiliary
 R = TypeVar("R", bound="Record")
 
 
@@ -177,6 +178,11 @@ class Code:
     draws: int = 1
 
 
+def mean_sum(terms: Iterable[Tensor]) -> Tensor:
+    """The mean over the batch of the sum of terms, each [N]."""
+    return reduce(torch.add, [term.float() for term in terms]).mean()
+
+
 def no_penalty(z: Tensor) -> Tensor:
     """A penalty of zero, [N]."""
     return z.new_zeros(z.shape[0])
@@ -199,7 +205,13 @@ class Losses:
     @cached_property
     def total(self) -> Tensor:
         """The mean over the batch of the sum of the terms: one number to differentiate."""
-        return reduce(torch.add, [term.float() for term in self.terms.values()]).mean()
+        return mean_sum(self.terms.values())
+
+    @cached_property
+    def compared(self) -> Tensor:
+        """The total without auxiliary terms, by which models are compared."""
+        terms = [self.terms[name] for name in COMPARED if name in self.terms]
+        return self.total if len(terms) == len(self.terms) else mean_sum(terms)
 
     def detached(self) -> Losses:
         """A copy without the autograd graph, so that its memory can be freed."""

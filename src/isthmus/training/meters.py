@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus.distributed import all_reduce
-from isthmus.types import Losses
+from isthmus.types import COMPARED, Losses
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -63,8 +63,8 @@ class Meters:
         self.settle()
         return next((name for name, total in self.sums.items() if total - total != 0), None)
 
-    def means(self, terms: tuple[str, ...] = ("reconstruction", "penalty")) -> dict[str, float]:
-        """The mean of each term and statistic over the items; first `loss`, the sum of the terms."""
+    def means(self, terms: tuple[str, ...] = COMPARED) -> dict[str, float]:
+        """The mean of each term and statistic over the items; first `loss`, the sum of `terms`."""
         self.settle()
         means = {name: total / max(1, self.items) for name, total in self.sums.items()}
         return {"loss": sum(means[name] for name in terms if name in means), **means}

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
+from torch import nn
+
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import Variational
 from isthmus.errors import BadInput, unknown
+from isthmus.jobs.generation.objectives import Adversarial, Perceptual
+from isthmus.objectives import Objective
 from isthmus.recipes.builders import conv, is_small, require_images, stages
 from isthmus.recipes.integers import numbers
-from isthmus.recipes.registry import recipe
+from isthmus.recipes.registry import in_words, recipe
 from isthmus.recipes.regularized import quantized, variational
 from isthmus.recipes.types import PICTURES, SMALL_DATA
+from isthmus.registry import replace_child
 from isthmus.types import Shape
 
 KINDS = ("kl", "quantized", "variational")
@@ -53,6 +59,9 @@ def generate(
     beta: float | None = None,
     codes: int = 512,
     loss: str | None = None,
+    perceptual: float = 0.0,
+    features: str | nn.Module = "auto",
+    adversarial: float = 0.0,
     augment: str = "auto",
 ) -> Autoencoder:
     """Generation of images: an autoencoder for a prior over its codes, which is trained after it.
@@ -69,6 +78,9 @@ def generate(
     beta: weight of the KL divergence in nats; by default 1e-6 for kl, and 1 for variational
     codes: with quantized, number of vectors in the codebook
     loss: mse, l1, gaussian, bce, categorical or ssim; by default mse, and gaussian for variational
+    perceptual: weight of a distance of features, in nats a value; 0 for none
+    features: for perceptual, the name or file of a frozen network (docs/features.md)
+    adversarial: norm of the gradient of a patch discriminator, relative to that of the loss; 0 for none
     """
     require_images(shape)
     if kind == "auto":
@@ -91,8 +103,21 @@ def generate(
         widths = numbers(channels) if channels is not None else WIDTHS[: len(stages(shape, size))]
         bottleneck = partial(Variational, beta=BETA if beta is None else beta)
         model = conv(shape, size, bottleneck, channels=widths, blocks=blocks, loss=loss, augment=augment)
+    replace_child(model, "objective", sharpened(model.objective, shape, perceptual, features, adversarial))
     model.about["chosen"] = model.about.get("chosen", {}) | {"kind": kind}
     return model
+
+
+def sharpened(
+    compare: Objective, shape: Shape, perceptual: float, features: str | nn.Module, adversarial: float
+) -> Objective:
+    """The objective with the auxiliary terms whose weights are not 0."""
+    if features != "auto" and not perceptual:
+        raise BadInput(f"generate: features={in_words(features)}: has no effect with perceptual=0")
+    if perceptual:
+        compare = Perceptual(compare, features, perceptual)
+        compare.network(torch.device("cpu"))  # an unknown source is refused before the training
+    return Adversarial(compare, shape[0], adversarial) if adversarial else compare
 
 
 def grid_code(code: Shape | None, grid: Shape) -> Shape:
