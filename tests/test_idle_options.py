@@ -13,6 +13,7 @@ from isthmus.errors import BadInput, Note
 from isthmus.jobs.anomaly.feature_models import FEATURE_KINDS
 from isthmus.jobs.anomaly.recipes import CODED_KINDS, UNETS
 from isthmus.jobs.anomaly.settings import Settings
+from isthmus.jobs.generation.recipes import KINDS as GENERATE_KINDS
 from isthmus.networks import ConvEncoder
 from isthmus.recipes import RECIPES, in_words
 from isthmus.registry import config_of
@@ -34,6 +35,7 @@ KINDS: dict[str, tuple[dict[str, Any], ...]] = {
     "denoise": ({}, {"corruption": "jpeg:10-90"}),
     "deep": ({}, {"activation": "none"}),
     "undercomplete": ({}, {"activation": "none"}),
+    "generate": ({}, *({"kind": kind} for kind in GENERATE_KINDS), {"kind": "kl", "perceptual": 0.5}),
     "segment": tuple({"loss": loss} for loss in ("ce+dice", "dice", "focal")),
 }
 # Values to try of keys that their default alone does not suggest; one of them has to have an effect or be refused.
@@ -68,6 +70,10 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "down": ("pool",),
     "up": ("transpose",),
     "weight": (0.37,),
+    "beta": (0.37,),
+    "perceptual": (0.37,),
+    "adversarial": (0.37,),
+    "prior": ("normal", "transformer"),
     "crop": (4,),
     "scale": (3,),
     "class_weights": ("1,2",),
@@ -87,6 +93,7 @@ READ_LATER = (
     "normalize",
     "touching",
     "soft",
+    "prior",
 )  # by the training of a job, from its options
 
 

@@ -40,6 +40,7 @@ KEYS: dict[tuple[str, str], dict[str, Any]] = {
     ("contractive", "color"): {"widths": (16,)},
     ("variational", "color"): {"net": "conv", "code": "2x3x2", "loss": "gaussian"},
     ("quantized", "color"): {"quantizer": "fsq"},
+    ("generate", "color"): {"kind": "kl", "perceptual": 0.1, "adversarial": 0.1},
 }
 MORE = [
     ("conv", "gray", {"code": "3x3x3"}),
