@@ -12,6 +12,8 @@ from isthmus.errors import BadInput
 from isthmus.priors.draws import Draws
 from isthmus.types import Context, Losses, Sample, Shape
 
+NULL_SHARE = 0.1  # of the labels of a training, which become the null label
+
 
 class Prior(nn.Module):
     """A distribution over the codes of a trained autoencoder.
@@ -48,7 +50,8 @@ class Prior(nn.Module):
     def fit(self, codes: Tensor, labels: Tensor | None = None) -> None:
         """Measure the statistics of codes N×shape, of labels [N] from 0 to classes - 1, and fit what needs no training.
 
-        Raises BadInput for codes that are not finite, and for labels where the prior knows none.
+        Raises BadInput for codes that are not finite, for labels where the prior knows none, and without labels where
+        it knows some.
         """
         if not self.discrete:
             if not torch.isfinite(codes).all():
@@ -57,9 +60,10 @@ class Prior(nn.Module):
             self.mean.copy_(codes.mean(axes).view_as(self.mean))
             # A number that never changes, such as a dead unit, is always sampled at its mean.
             self.std.copy_(codes.std(axes, correction=0).clamp_min(1e-6).view_as(self.std))
+        if self.classes and labels is None:
+            raise BadInput(f"prior {self.name}: was made for {self.classes} labels, but the codes have none")
         if labels is not None:
-            if not self.classes:
-                raise BadInput(f"prior {self.name}: was made without labels")
+            self.checked(labels)
             self.shares.copy_(torch.bincount(labels, minlength=self.classes).float() / len(labels))
 
     def standardized(self, codes: Tensor) -> Tensor:
@@ -89,9 +93,40 @@ class Prior(nn.Module):
         """The prior in one line; empty before it is fitted."""
         return str(self.about.get("summary", ""))
 
-    def drawn_labels(self, draws: Draws) -> Tensor | None:
-        """A label for each of the draws, by the shares of the data; None for a prior without labels."""
+    def drawn_labels(self, draws: Draws, labels: Tensor | None = None) -> Tensor | None:
+        """`labels`, or a label for each of the draws by the shares of the data; None for a prior without labels.
+
+        One number is drawn in both cases: a picture of a given label equals one for which the same label was drawn.
+        """
+        if labels is not None:
+            self.checked(labels)
         if not self.classes:
             return None
-        edges = self.shares.cumsum(0).cpu()
-        return torch.searchsorted(edges, draws.uniform().cpu() * edges[-1]).clamp_max(self.classes - 1).to(draws.device)
+        edges, drawn = self.shares.cumsum(0).cpu(), draws.uniform().cpu()
+        if labels is None:
+            labels = torch.searchsorted(edges, drawn * edges[-1], right=True).clamp_max(self.classes - 1)
+        return labels.to(draws.device)
+
+    def trained_labels(self, sample: Sample, ctx: Context) -> Tensor:
+        """The labels [N] of a batch for an embedding of classes + 1 rows, the last of which is the null label.
+
+        In training one label of ten becomes null, so that a conditional prior also learns p(code) (Ho & Salimans 2022).
+        """
+        null = torch.full((len(sample.x),), self.classes, device=sample.x.device)
+        given = sample.condition.get("label")
+        if not self.classes or given is None:
+            return null
+        labels = given.flatten().long()
+        if self.training and ctx.noise is not None:
+            labels = torch.where(ctx.noise.uniform() < NULL_SHARE, null, labels)
+        return labels
+
+    def checked(self, labels: Tensor) -> None:
+        """Raise BadInput for labels that this prior does not know."""
+        if not self.classes:
+            raise BadInput(f"prior {self.name}: was made without labels")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
+            raise BadInput(
+                f"prior {self.name}: labels from {int(labels.min())} to {int(labels.max())}: "
+                f"0 to {self.classes - 1} are accepted"
+            )
