@@ -27,7 +27,7 @@ def clusters(count: int = 3000, seed: int = 0) -> tuple[torch.Tensor, torch.Tens
     return CENTERS[labels] + 0.5 * torch.randn(count, 2, generator=generator), labels
 
 
-def trained(prior: Prior, codes: torch.Tensor, labels: torch.Tensor | None = None, steps: int = 300) -> Prior:
+def trained(prior: Prior, codes: torch.Tensor, labels: torch.Tensor | None = None, steps: int = 500) -> Prior:
     """`prior`, fitted and trained for some steps of Adam."""
     prior.fit(codes, labels)
     optimizer = torch.optim.Adam(prior.parameters(), 1e-2)
@@ -50,7 +50,7 @@ def prior_of_clusters(name: str, conditional: bool = False) -> Prior:
         prior = Mixture((2,), 3 * conditional, components=3)
         prior.fit(codes, labels if conditional else None)
         return prior
-    return trained(Flow((2,), 3 * conditional, width=64, depth=2), codes, labels if conditional else None)
+    return trained(Flow((2,), 3 * conditional, width=64, depth=1), codes, labels if conditional else None)
 
 
 def test_normal_is_not_changed_by_codes() -> None:
