@@ -80,14 +80,16 @@ def nearest(items: Tensor, reference: Tensor | Iterable[Tensor]) -> tuple[Tensor
     for part in [reference] if isinstance(reference, Tensor) else reference:
         if not len(part):
             continue
-        place = torch.empty(len(items), dtype=torch.long)
-        for rows, distance in _blocks(items, part):
-            place[rows] = distance.argmin(1)
-        for rows in _slices(len(items), items.shape[1]):
-            # By differences: the squares of distances that _blocks compares lose the digits of a small one.
-            exact = (items[rows].double() - part[place[rows]].double()).square().sum(1).sqrt()
+        middle = part.mean(0)
+        centered = part - middle
+        squares = centered.square().sum(1)
+        for rows in _slices(len(items), len(part)):
+            # |a - b|² less |a|², which does not depend on b; the distance itself is taken of the differences, as such a
+            # sum loses the digits of a small one.
+            place = torch.addmm(squares, items[rows] - middle, centered.T, alpha=-2).argmin(1)
+            exact = (items[rows].double() - part[place].double()).square().sum(1).sqrt()
             nearer = exact < least[rows]
-            index[rows] = torch.where(nearer, place[rows] + first, index[rows])
+            index[rows] = torch.where(nearer, place + first, index[rows])
             least[rows] = torch.where(nearer, exact, least[rows])
         first += len(part)
     if not first:
@@ -109,24 +111,24 @@ def duplicates(generated: Tensor, held_out: Tensor, share: float = 0.01) -> Tens
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
-    """The distance of each row to its k-th nearest other row, [N]."""
+    """The squared distance of each row to its k-th nearest other row, [N]."""
     if len(x) <= k:
         raise BadInput(f"distances to neighbor {k}: of {len(x)} items; {k + 1} or more are accepted")
     found = torch.empty(len(x), dtype=torch.float64)
     for rows, distance in _blocks(x, x):
-        distance[torch.arange(len(distance)), torch.arange(rows.start, rows.stop)] = -1.0  # itself
-        found[rows] = distance.kthvalue(k + 1, dim=1).values
+        distance.diagonal(rows.start).fill_(torch.inf)  # itself
+        found[rows] = distance.topk(k, largest=False).values[:, -1]
     return found
 
 
 def _blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Distances between the rows of N×D and M×D in float64, as blocks n×M with the slices of their n rows."""
+    """Squared distances between the rows of N×D and M×D in float64, as blocks n×M with the slices of their n rows."""
     middle = b.double().mean(0)
     b = b.double() - middle
     squares = b.square().sum(1)
     for rows in _slices(len(a), len(b)):
         part = a[rows].double() - middle
-        yield rows, (part.square().sum(1, keepdim=True) + squares - 2 * part @ b.T).clamp_(min=0).sqrt_()
+        yield rows, torch.addmm(squares, part, b.T, alpha=-2).add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
 
 
 def _slices(count: int, width: int) -> Iterator[slice]:
