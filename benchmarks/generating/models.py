@@ -17,9 +17,9 @@ TRAINED = RUNS / "generation"
 ALIKE: dict[str, Any] = {"precision": "bf16-mixed", "quiet": True, "seed": 0, "validation": 0.0, "patience": None}
 CODES = {"mnist": 16, "fashion-mnist": 16, "patches": 64}  # numbers; 16 as in Ghosh et al. 2020
 MODELS: dict[str, dict[str, Any]] = {  # convolutional, of two stages
-    "AE": {"recipe": "conv", "epochs": 5},
-    "VAE": {"recipe": "variational", "net": "conv", "epochs": 5},
-    "VQ-VAE": {"recipe": "quantized", "codes": 128, "code": "7x7", "epochs": 5},
+    "AE": {"recipe": "conv", "epochs": 4},
+    "VAE": {"recipe": "variational", "net": "conv", "epochs": 4},
+    "VQ-VAE": {"recipe": "quantized", "codes": 128, "code": "7x7", "epochs": 4},
 }
 
 

@@ -1,0 +1,113 @@
+"""MNIST: a VQ-VAE and a transformer over its symbols, beside a VAE and a small GAN; and the speed of the transformer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from generating.features import features, real, scored, scores_of_training_pictures
+from generating.gan import SETTINGS, gan
+from generating.models import autoencoder, seconds_of
+from generating.priors import COUNT, fitted, new_prior, pictures
+from generating.sets import images
+from isthmus.jobs.generation.sampling import vectors
+from isthmus.metrics import frechet_distance
+from isthmus.priors import Draws
+from isthmus.priors.transformer import Transformer
+from stored_rows import Part, Row
+
+DATA = "mnist"
+HELD, TRIAL = 10_000, 60.0  # training pictures that a choice of settings is measured on; its processor seconds
+CACHED, THREADS = 1000, 2
+
+
+def discrete() -> None:
+    part = Part("generation", "discrete")
+    part.row(lambda: scores_of_training_pictures(DATA), model="training pictures")
+    for model, prior in (("VQ-VAE", "transformer"), ("VAE", "normal")):
+
+        def row(model: str = model, prior: str = prior) -> Row:
+            return scored(DATA, pictures(autoencoder(model, DATA), fitted(model, DATA, prior)[0])) | {
+                "training_cpu_seconds": seconds(model, prior)
+            }
+
+        part.row(row, model=model, prior=prior)
+    tried = [part.row(lambda name=name: trial(name), model="GAN", setting=name) for name in SETTINGS]
+    best = min(tried, key=lambda row: row["held_back_distance"])["setting"]
+    minutes = seconds("VQ-VAE", "transformer")
+
+    def of_gan() -> Row:
+        made = gan(images(DATA, "train"), minutes, **SETTINGS[best]).pictures(COUNT)
+        return scored(DATA, made) | {"training_cpu_seconds": minutes}
+
+    part.row(of_gan, model="GAN", chosen=best)
+    part.end(
+        "MNIST; VQ-VAE: recipe quantized with 128 codes and a transformer of width 96 over its 7×7 symbols; VAE: recipe "
+        "variational with net=conv and N(0, I); GAN: the decoder of that VAE as the generator, the processor time of "
+        f"VQ-VAE and transformer together, settings chosen in {TRIAL:.0f} seconds each on {HELD} training pictures "
+        f"that were held back; {COUNT} pictures of each model against the {COUNT} test pictures, in the features of a "
+        "classifier of the training pictures",
+        [row for row in part.rows if "setting" not in row],
+        choice=tried,
+    )
+
+
+def seconds(model: str, prior: str) -> float:
+    """The processor time of the trainings of a model and its prior."""
+    return round(seconds_of(f"{model}-{DATA}") + fitted(model, DATA, prior)[1], 1)
+
+
+def trial(name: str) -> Row:
+    """The distance of a short training from held-back training pictures."""
+    x = images(DATA, "train")
+    made = gan(x[:-HELD], TRIAL, **SETTINGS[name]).pictures(HELD)
+    return {"held_back_distance": frechet_distance(features(DATA).of(made), real(DATA)["train"][-HELD:])}
+
+
+def cache() -> None:
+    """Sampling with the keys and values of earlier symbols kept, and without."""
+    part = Part("generation", "cache")
+    torch.set_num_threads(THREADS)
+    model = autoencoder("VQ-VAE", DATA)
+    priors = {
+        "width 96, depth 3, as in the part discrete": fitted("VQ-VAE", DATA, "transformer")[0],
+        "the default, width 192, depth 4, untrained": Transformer(model.code_shape[1:], codes=model.spec.codes).eval(),
+    }
+    for name, prior in priors.items():
+
+        def row(prior: Any = prior) -> Row:
+            took, symbols = {}, {}
+            for cached in (True, False):
+                began = time.perf_counter()
+                symbols[cached] = prior.sample(Draws(0, range(CACHED)), cached=cached)
+                model.decode(vectors(model, symbols[cached]))
+                took[cached] = time.perf_counter() - began
+            return {
+                "wall_seconds": took[True],
+                "wall_seconds_without": took[False],
+                "times": took[False] / took[True],
+                "same_symbols": float((symbols[True] == symbols[False]).double().mean()),
+                "logits_difference": logits_difference(prior, symbols[True][:64]),
+            }
+
+        part.row(row, transformer=name)
+    torch.set_num_threads(1)
+    part.end(
+        f"{CACHED} pictures of MNIST, 7×7 symbols of 128 codes each, sampled and decoded with {THREADS} threads; largest "
+        "difference of the logits of 64 of them"
+    )
+
+
+@torch.no_grad()
+def logits_difference(prior: Transformer, symbols: torch.Tensor) -> float:
+    """The largest difference of logits at any position, computed with kept keys and values and without."""
+    rows, labels, caches = prior.flat(symbols), prior._null(len(symbols)), prior._caches(len(symbols))
+    full = prior._logits(prior._outputs(prior._inputs(rows[:, :-1], labels)))
+    difference = 0.0
+    for position in range(prior.tokens):
+        token = prior._token(rows, position) if position else prior._inputs(rows[:, :0], labels)
+        own = prior._logits(prior._outputs(token, caches, position)[:, -1])
+        difference = max(difference, float((own - full[:, position]).abs().max()))
+    return difference
