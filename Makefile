@@ -72,6 +72,8 @@ bench: $(READY) bench-peers  ## print every figure of docs/results.md again (hou
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/defaults.py
 	$(BIN)/python benchmarks/segmentation.py
+	$(BIN)/python benchmarks/train_classifier.py
+	$(BIN)/python benchmarks/generation.py
 	$(MAKE) tables
 
 tables: $(READY)  ## write docs/results.md and the figures of the README

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_tables import ANOMALY, FEATURE_ALARMS, FEATURES, PROMISE
+from generation_tables import CACHE, DISCRETE, RANKING
 from segmentation_tables import SEGMENTATION
 from speed_tables import DIFFERENT, GPU, SPEED
 from table_writer import NONE, Contest, Lines, Pivot, Rows, Table, put
@@ -157,6 +158,9 @@ TABLES: dict[str, Table | Pivot] = {
     "feature-alarms": FEATURE_ALARMS,
     "promise": PROMISE,
     "segmentation": SEGMENTATION,
+    "priors": RANKING,
+    "generation": DISCRETE,
+    "cache": CACHE,
     "speed": SPEED,
 }
 CHOSEN = (  # the start of a row's title, in the order of README.md

@@ -24,7 +24,8 @@ from stored_rows import RUNS
 FOLDER = RUNS / "classifiers"
 FEATURES, CLASSES = 64, 10
 SETS, MIRRORED = ("mnist", "fashion-mnist"), ("fashion-mnist",)
-EPOCHS, BATCH, RATE, DECAY, SHIFT = 8, 256, 4e-3, 5e-3, 2
+EPOCHS = {"mnist": 8, "fashion-mnist": 6}
+BATCH, RATE, DECAY, SHIFT = 256, 4e-3, 5e-3, 2
 
 
 class Classifier(nn.Module):
@@ -68,8 +69,8 @@ def train(data: str) -> Classifier:
     x, labels = split(data, "train")
     steps = len(x) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, EPOCHS * steps)
-    for _ in range(EPOCHS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, EPOCHS[data] * steps)
+    for _ in range(EPOCHS[data]):
         for rows in torch.randperm(len(x), generator=random)[: steps * BATCH].split(BATCH):
             batch = shifted(x[rows], random)
             if data in MIRRORED and torch.rand((), generator=random) < 0.5:
@@ -114,7 +115,7 @@ def main(names: list[str]) -> None:
         )
     write(
         "generation-classifiers",
-        f"three 3×3 convolutions with batch norm and pooling, {FEATURES} features; {EPOCHS} epochs of AdamW "
+        f"three 3×3 convolutions with batch norm and pooling, {FEATURES} features; 8 (MNIST) and 6 epochs of AdamW "
         "on the 60,000 training pictures, seed 0; accuracy on the 10,000 test pictures",
         rows,
         time.perf_counter() - began,

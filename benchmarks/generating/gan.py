@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from isthmus.networks import ConvDecoder
 
 BATCH, AVERAGE = 128, 0.998  # pictures of a step; decay of the average of the generator's weights, which is sampled
-SETTINGS: dict[str, dict[str, Any]] = {  # the rates and the penalty of Mescheder et al. 2018; spectral norm, Miyato et al. 2018
+SETTINGS: dict[str, dict[str, Any]] = {  # Mescheder et al. 2018; Miyato et al. 2018
     "non-saturating, R1": {"hinge": False, "penalty": 1.0, "rates": (2e-4, 2e-4)},
     "non-saturating, R1, twice the rate": {"hinge": False, "penalty": 1.0, "rates": (5e-4, 5e-4)},
     "hinge, spectral norm": {"hinge": True, "penalty": 0.0, "rates": (2e-4, 4e-4)},

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 import isthmus
+from generating.discrete import seconds
 from generating.features import scored
 from generating.models import autoencoder
 from generating.priors import COUNT, fitted, pictures
-from generating.discrete import seconds
 from stored_rows import Part, Row
 
 DATA, BATCH = "mnist", 128
@@ -38,8 +38,8 @@ def pythae() -> None:
     part.row(lambda: theirs(longest), model="pythae VAE", prior="its mixture")
     part.end(
         "MNIST, 60,000 training pictures, one thread; the convolutional VAE of 16 numbers of the recipe variational in "
-        f"both, BCE, Adam 1e-3, batch {BATCH}; ours: {autoencoder('VAE', DATA).about['training']['epochs']} epochs and a "
-        "fit of the prior; pythae: its trainer in float32 until the longest of these times is over, then its mixture "
+        f"both, BCE, Adam 1e-3, batch {BATCH}; ours: {autoencoder('VAE', DATA).about['training']['epochs']} epochs and "
+        "a fit of the prior; pythae: its trainer in float32 until the longest of these times is over, then its mixture "
         f"of 10; {COUNT} pictures against the {COUNT} test pictures"
     )
 

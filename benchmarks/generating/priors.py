@@ -9,22 +9,21 @@ import torch
 from torch import Tensor
 
 from generating.models import TRAINED, autoencoder
-from generating.sets import training_images
+from generating.sets import images
 from isthmus.autoencoder import Autoencoder
 from isthmus.data.base import Data, Numbered
-from isthmus.jobs.generation.codes import training_codes
-from isthmus.jobs.generation.sampling import sampled_codes, sampled_items
-from isthmus.priors import PRIORS, Prior
+from isthmus.priors import PRIORS, Draws, Prior
 from isthmus.store import read_tensors, write_tensors
 from isthmus.training import fit
+from isthmus.types import Context, Noise
 
-COUNT, BLOCK = 10_000, 250
+COUNT, BLOCK = 10_000, 256
 OPTIONS: dict[str, dict[str, Any]] = {  # smaller than the defaults, for minutes of one core
     "gaussian": {"components": 1},
     "flow": {"depth": 3},
     "transformer": {"width": 96, "depth": 3, "heads": 4},
 }
-TRAINING: dict[str, dict[str, Any]] = {"flow": {"epochs": 12}, "transformer": {"epochs": 4}}
+TRAINING: dict[str, dict[str, Any]] = {"flow": {"epochs": 12}, "transformer": {"epochs": 3}}
 ALIKE: dict[str, Any] = {"quiet": True, "seed": 0, "validation": 0.0, "patience": None, "precision": "bf16-mixed"}
 
 
@@ -36,14 +35,26 @@ def fitted(model_name: str, data: str, name: str) -> tuple[Prior, float]:
     path = TRAINED / f"{model_name}-{data}-{name}.safetensors"
     model = autoencoder(model_name, data)
     if not path.exists():
-        values = training_codes(model, data=training_images(data)).values
         began, prior = time.process_time(), new_prior(model, name)
-        fit_prior(prior, values)
+        fit_prior(prior, codes_of(model, images(data, "train")))
         write_tensors(path, prior.state_dict(), {"cpu_seconds": round(time.process_time() - began, 1)})
     prior = new_prior(model, name)
     tensors, header = read_tensors(path)
     prior.load_state_dict(tensors)
     return prior.eval(), header["cpu_seconds"]
+
+
+@torch.no_grad()
+def codes_of(model: Autoencoder, x: Tensor) -> Tensor:
+    """The codes of pictures N×C×H×W in [0, 1]; those of a VAE drawn from its posterior, and symbols of a VQ-VAE."""
+    if model.spec.discrete:
+        symbols = model.symbols(x, unit=True)
+        assert symbols is not None
+        return symbols
+    if model.spec.prior is None:
+        return model.encode(x, unit=True)
+    parts = enumerate(x.split(BLOCK))
+    return torch.cat([model.bottleneck(model.encoder(part), Context(Noise(0, k, len(part)))).z for k, part in parts])
 
 
 def new_prior(model: Autoencoder, name: str) -> Prior:
@@ -60,11 +71,15 @@ def fit_prior(prior: Prior, values: Tensor) -> None:
     prior.fit(values)
     if prior.learned:
         kind = "labels" if prior.discrete else "features"
-        shape = tuple(values.shape[1:])
-        codes = Data(values, shape, (0.0, 1.0), Numbered(range(len(values))), kind=kind, source={"kind": "codes"})
+        shape, names = tuple(values.shape[1:]), Numbered(range(len(values)))
+        codes = Data(values, shape, (0.0, 1.0), names, kind=kind, source={"kind": "codes"})
         fit(prior, codes, **prior.training_defaults | ALIKE | TRAINING[prior.name])
 
 
 def pictures(model: Autoencoder, prior: Prior, count: int = COUNT) -> Tensor:
     """Pictures 0 to count - 1 of seed 0, N×C×H×W in [0, 1]."""
-    return torch.cat(list(sampled_items(model, sampled_codes(model, prior, range(count), block=BLOCK))))
+    made = []
+    for first in range(0, count, BLOCK):
+        codes = prior.sample(Draws(0, range(first, min(first + BLOCK, count))))
+        made.append(model.decode(codes if codes.is_floating_point() else model.bottleneck.vectors(codes)))
+    return torch.cat(made)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from generating.features import scored, scores_of_training_pictures
-from generating.models import autoencoder, seconds_of
-from generating.priors import COUNT, fitted, pictures
+from generating.models import autoencoder
+from generating.priors import fitted, pictures
 from generating.sets import SETS, TITLES
 from stored_rows import Part
 
@@ -23,6 +23,4 @@ def ranking() -> None:
                     return scored(data, made) | {"prior_seconds": seconds}
 
                 part.row(row, set=TITLES[data], model=model, prior=prior)
-    part.end(
-        "..."
-    )
+    part.end("...")

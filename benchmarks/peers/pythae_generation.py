@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.metadata import version
 
 import numpy as np
@@ -22,7 +23,6 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
-from torch import nn
 
 file, batch, seconds, count, out = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
 torch.set_num_threads(1)
@@ -74,10 +74,8 @@ with tempfile.TemporaryDirectory() as folder:
         output_dir=folder, per_device_train_batch_size=batch, num_epochs=1000, learning_rate=1e-3
     )
     trainer = BaseTrainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings, callbacks=[clock])
-    try:
+    with suppress(Over):
         trainer.train()
-    except Over:
-        pass
 trained = time.process_time() - clock.began
 model = trainer.model.eval()
 sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))

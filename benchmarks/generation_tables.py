@@ -1,0 +1,55 @@
+"""The tables of generation in docs/results.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_writer import Cell, Rows, Table
+
+MODELS = {"training pictures": "training pictures themselves"}
+PRIORS = {
+    "normal": "N(0, I)",
+    "gaussian": "one full Gaussian",
+    "mixture": "mixture of 10 Gaussians",
+    "flow": "flow matching",
+    "transformer": "transformer",
+}
+SCORES: tuple[Cell, ...] = (
+    "{frechet_distance:.1f}",
+    "{frechet_floor:.1f}",
+    "{precision:.2f} / {recall:.2f}",
+    "{density:.2f} / {coverage:.2f}",
+    "{duplicates}",
+)
+HEAD = ("Fréchet distance", "of real ones", "precision / recall", "density / coverage", "near copies of 10,000")
+
+
+def title(row: Any) -> str:
+    """The model and its prior."""
+    name = MODELS.get(row["model"], row["model"])
+    prior = PRIORS.get(row.get("prior", ""), row.get("prior", ""))
+    name = f"{name}, {prior}" if prior else name
+    return f"{row['set']}: {name}" if "set" in row else name
+
+
+def scored(part: str) -> Rows:
+    return Rows(f"generation-{part}", (title, *SCORES))
+
+
+RANKING = Table(("", *HEAD), [scored("ranking")])
+DISCRETE = Table(("MNIST", *HEAD), [scored("discrete"), scored("pythae")])
+CACHE = Table(
+    ("transformer", "1,000 pictures", "without the cache", "times as fast", "largest difference of logits"),
+    [
+        Rows(
+            "generation-cache",
+            (
+                "{transformer}",
+                "{wall_seconds:.1f} s",
+                "{wall_seconds_without:.1f} s",
+                "{times:.1f}",
+                "{logits_difference:.1g}",
+            ),
+        )
+    ],
+)
