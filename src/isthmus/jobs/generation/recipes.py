@@ -14,8 +14,7 @@ from isthmus.bottlenecks import Variational
 from isthmus.errors import BadInput, unknown
 from isthmus.jobs.generation.objectives import Adversarial, Perceptual
 from isthmus.objectives import Objective
-from isthmus.recipes.builders import conv, is_small, require_images, stages
-from isthmus.recipes.integers import numbers
+from isthmus.recipes.builders import conv, is_small, require_images
 from isthmus.recipes.registry import in_words, recipe
 from isthmus.recipes.regularized import quantized, variational
 from isthmus.recipes.types import PICTURES, SMALL_DATA
@@ -26,7 +25,6 @@ KINDS = ("kl", "quantized", "variational")
 PRIORS = {False: ("normal", "mixture", "flow"), True: ("transformer",)}  # by whether the code is discrete
 FACTORS = (2, 4, 8, 16)
 CHANNELS = 4  # of the code of kl
-WIDTHS = (64, 128, 192, 256)  # channels of the stages of kl
 BETA = 1e-6  # of kl
 
 
@@ -73,11 +71,11 @@ def generate(
     kind: kl, quantized, variational, or auto (quantized for small gray images, else kl)
     prior: normal, mixture or flow; of quantized, transformer; auto chooses
     factor: side of the image divided by that of the grid: 2, 4, 8 or 16
-    channels: channels of each stage (each halves the grid), as in 64,128
+    channels: channels of each stage (each halves the grid), as in 32,64
     blocks: residual blocks on the coarsest grid
     beta: weight of the KL divergence in nats; by default 1e-6 for kl, and 1 for variational
     codes: with quantized, number of vectors in the codebook
-    loss: mse, l1, gaussian, bce, categorical or ssim; by default mse, and gaussian for variational
+    loss: gaussian (one learned sigma), mse, l1, bce, categorical or ssim; by default gaussian, and mse for quantized
     perceptual: weight of a distance of features, in nats a value; 0 for none
     features: for perceptual, the name or file of a frozen network (docs/features.md)
     adversarial: norm of the gradient of a patch discriminator, relative to that of the loss; 0 for none
@@ -92,17 +90,16 @@ def generate(
         raise BadInput(f"generate: factor={factor}: {', '.join(map(str, FACTORS))} are accepted")
     if factor != FACTORS[1] and code is not None and len(code) > 1:
         raise BadInput(f"generate: factor={factor} and code={'x'.join(map(str, code))}: give only one of them")
+    loss = loss or ("mse" if kind == "quantized" else "gaussian")
     grid = (-(-shape[1] // factor), -(-shape[2] // factor))
     if kind == "variational":
-        model = variational(shape, code, beta=1.0 if beta is None else beta, loss=loss or "gaussian", augment=augment)
+        model = variational(shape, code, beta=1.0 if beta is None else beta, loss=loss, augment=augment)
     elif kind == "quantized":
-        given: dict[str, Any] = {"channels": channels, "blocks": blocks, "loss": loss or "mse", "augment": augment}
+        given: dict[str, Any] = {"channels": channels, "blocks": blocks, "loss": loss, "augment": augment}
         model = quantized(shape, code or grid, codes=codes, **given)
     else:
-        size = grid_code(code, grid)
-        widths = numbers(channels) if channels is not None else WIDTHS[: len(stages(shape, size))]
-        bottleneck = partial(Variational, beta=BETA if beta is None else beta)
-        model = conv(shape, size, bottleneck, channels=widths, blocks=blocks, loss=loss, augment=augment)
+        weak = partial(Variational, beta=BETA if beta is None else beta)
+        model = conv(shape, grid_code(code, grid), weak, channels=channels, blocks=blocks, loss=loss, augment=augment)
     replace_child(model, "objective", sharpened(model.objective, shape, perceptual, features, adversarial))
     model.about["chosen"] = model.about.get("chosen", {}) | {"kind": kind}
     return model
