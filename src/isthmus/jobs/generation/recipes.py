@@ -14,6 +14,7 @@ from isthmus.bottlenecks import Variational
 from isthmus.errors import BadInput, unknown
 from isthmus.jobs.generation.objectives import Adversarial, Perceptual
 from isthmus.objectives import Objective
+from isthmus.priors import PRIORS
 from isthmus.recipes.builders import conv, is_small, require_images
 from isthmus.recipes.registry import in_words, recipe
 from isthmus.recipes.regularized import quantized, variational
@@ -22,7 +23,6 @@ from isthmus.registry import replace_child
 from isthmus.types import Shape
 
 KINDS = ("kl", "quantized", "variational")
-PRIORS = {False: ("normal", "mixture", "flow"), True: ("transformer",)}  # by whether the code is discrete
 FACTORS = (2, 4, 8, 16)
 CHANNELS = 4  # of the code of kl
 BETA = 1e-6  # of kl
@@ -125,8 +125,8 @@ def grid_code(code: Shape | None, grid: Shape) -> Shape:
 
 def check_prior(prior: str, kind: str) -> None:
     """Raise BadInput for a prior that is unknown, or that is not one over codes of that kind."""
-    suitable = PRIORS[kind == "quantized"]
-    if prior not in ("auto", *PRIORS[False], *PRIORS[True]):
-        raise unknown("prior", prior, ("auto", *PRIORS[False], *PRIORS[True]))
+    if prior not in ("auto", *PRIORS):
+        raise unknown("prior", prior, ("auto", *PRIORS))
+    suitable = [name for name, each in PRIORS.items() if each.discrete == (kind == "quantized")]
     if prior not in ("auto", *suitable):
         raise BadInput(f"generate: prior={prior}: kind={kind} takes {', '.join(suitable)}")
