@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus import Autoencoder, create, fit
+from isthmus import Autoencoder, create, export, fit
 from isthmus.autoencoder import load_model
 from isthmus.errors import BadInput
 from isthmus.features import find_features
@@ -187,6 +188,12 @@ def test_the_terms_change_neither_the_initialization_nor_the_decoder(images: Ten
     assert [name.replace("objective.inner.inner.", "objective.") for name in others] == list(plain.state_dict())
 
 
+@pytest.mark.parametrize("keys", [{"perceptual": 0.1}, {"adversarial": 0.1}])
+def test_the_last_weights_are_kept_not_those_of_the_lowest_validation_error(keys: dict[str, float]) -> None:
+    assert sharp(**keys).about["training"]["validation"] == 0
+    assert "validation" not in sharp().about["training"]
+
+
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
@@ -200,3 +207,13 @@ def test_wrong_weights_and_sources_are_refused_in_one_line(keys: dict[str, Any],
     with pytest.raises(BadInput, match=says) as error:
         sharp(**keys)
     assert "\n" not in str(error.value)
+
+
+def test_an_exported_decoder_holds_no_discriminator(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    count = {}
+    for name, model in (("plain", sharp()), ("both", sharp(perceptual=0.1, adversarial=0.2))):
+        file = export(model, tmp_path / f"{name}.onnx", part="decoder")
+        count[name] = sum(math.prod(weights.dims) for weights in onnx.load(file).graph.initializer)
+    assert count["plain"] == count["both"]

@@ -101,6 +101,8 @@ def generate(
         weak = partial(Variational, beta=BETA if beta is None else beta)
         model = conv(shape, grid_code(code, grid), weak, channels=channels, blocks=blocks, loss=loss, augment=augment)
     replace_child(model, "objective", sharpened(model.objective, shape, perceptual, features, adversarial))
+    if perceptual or adversarial:  # the weights of the lowest validation error would be the least sharp
+        model.about["training"] = model.about.get("training", {}) | {"validation": 0.0}
     model.about["chosen"] = model.about.get("chosen", {}) | {"kind": kind}
     return model
 
