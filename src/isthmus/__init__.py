@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from isthmus.errors import IsthmusError as IsthmusError
     from isthmus.jobs import load as load
     from isthmus.jobs.anomaly.detect import detect as detect
-    from isthmus.jobs.autoencoding.generate import generate as generate
-    from isthmus.jobs.autoencoding.generate import interpolate as interpolate
     from isthmus.jobs.autoencoding.reconstruct import decode as decode
     from isthmus.jobs.autoencoding.reconstruct import embed as embed
     from isthmus.jobs.autoencoding.reconstruct import reconstruct as reconstruct
+    from isthmus.jobs.generation.fitted import fit_prior as fit_prior
+    from isthmus.jobs.generation.generate import generate as generate
+    from isthmus.jobs.generation.interpolate import interpolate as interpolate
     from isthmus.jobs.restoration.restore import denoise as denoise
     from isthmus.jobs.restoration.restore import inpaint as inpaint
     from isthmus.jobs.restoration.restore import unwatermark as unwatermark

@@ -17,7 +17,7 @@ from isthmus.expression import Expression
 from isthmus.files import check_output
 from isthmus.registry import build, register
 from isthmus.store import load_weights, write_config
-from isthmus.types import Context, Noise, Sample, Shape, times
+from isthmus.types import Code, Context, Noise, Sample, Shape, times
 
 CHUNK = 256  # items in one pass at inference: memory is bounded, and all verbs use the same batches
 
@@ -39,11 +39,12 @@ class Autoencoder(Expression):
         x: values of the training data (see `tensor`), or, with `unit`, in [0, 1].
         """
 
-        def once(part: Tensor) -> Tensor:
-            part = self.prepare_input(part)
-            return self._code(self._features(part)[0], Context(x=part)).z
+        return self._chunks(lambda part: self.encoded(part, Context()).z, self.tensor(x, unit))
 
-        return self._chunks(once, self.tensor(x, unit))
+    def encoded(self, x: Tensor, ctx: Context) -> Code:
+        """The Code of x, N×shape in [0, 1] on the device of the model; a variational code is drawn by ctx.noise."""
+        x = self.prepare_input(x)
+        return self._code(self._features(x)[0], ctx.replace(x=x))
 
     @torch.no_grad()
     def decode(self, z: Any, size: Shape | None = None) -> Tensor:
@@ -95,7 +96,7 @@ class Autoencoder(Expression):
             return None
 
         def once(part: Tensor) -> Tensor:
-            symbols = self._code(self._features(part)[0], Context(x=part)).symbols
+            symbols = self.encoded(part, Context()).symbols
             assert symbols is not None
             return symbols
 

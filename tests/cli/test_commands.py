@@ -19,7 +19,7 @@ from PIL import Image
 from isthmus.cli import main
 
 TYPES = "undercomplete linear deep conv denoising sparse contractive variational quantized"
-JOBS = "denoise inpaint unwatermark upscale detect segment"
+JOBS = "denoise inpaint unwatermark upscale detect segment generate"
 HELP_NEEDS = {"isthmus", "typer", "annotated_doc", "shellingham"}
 
 
@@ -65,10 +65,14 @@ def test_every_verb_from_training_to_pictures(isthmus: Any, photos: Path) -> Non
 
     assert isthmus("reconstruct", "run", "photos/00.png", "--out", "one.png")[0] == 0
     assert Image.open("one.png").size == (16, 16)
-    code, _, err = isthmus("generate", "run", "-n", "4", "--out", "new.npy")
+    code, _, err = isthmus("generate", "run", "-n", "4", "--prior", "normal", "--out", "noise.npy")
     assert code == 0
     assert "no latent prior" in err
+    code, _, err = isthmus("generate", "run", "-n", "4", "--out", "new.npy")
+    assert code == 0
+    assert "prior: mixture, fitted to" in err
     assert np.load("new.npy").shape == (4, 3, 16, 16)
+    assert not np.array_equal(np.load("new.npy"), np.load("noise.npy"))
     assert isthmus("interpolate", "run", "photos/00.png", "photos:3", "--steps", "5", "--out", "walk.gif")[0] == 0
     assert Image.open("walk.gif").n_frames == 5
     code, out, _ = isthmus("describe", "run")

@@ -15,6 +15,7 @@ from isthmus.cli import share, show, train  # noqa: F401 -- importing registers 
 from isthmus.cli.app import app
 from isthmus.jobs.anomaly import commands as _anomaly  # noqa: F401
 from isthmus.jobs.autoencoding import commands as _autoencoding  # noqa: F401
+from isthmus.jobs.generation import commands as _generation  # noqa: F401
 from isthmus.jobs.restoration import commands as _restoration  # noqa: F401
 from isthmus.jobs.segmentation import commands as _segmentation  # noqa: F401
 
@@ -124,7 +125,7 @@ def test_help_lists_every_command_once_under_the_title_of_its_section(isthmus: A
     code, text, _ = isthmus("--help")
     lines = text.partition("Train and evaluate:")[2].splitlines()
     titles = [line.rstrip(":") for line in lines if line and not line.startswith(" ")]
-    assert (code, titles) == (0, ["Encode and generate", "Restore", "Detect", "Segment", "Share"])
+    assert (code, titles) == (0, ["Encode", "Generate", "Restore", "Detect", "Segment", "Share"])
     assert sorted(line.split()[0] for line in lines if line.startswith("  ") and "isthmus" not in line) == sorted(
         COMMANDS
     )

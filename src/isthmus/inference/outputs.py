@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ class OutputWriter:
 
     .npy: one array in the units of the training data. .csv: one row per item, with the columns of `table`. .gif: an
     animation. An image suffix: the image, or a grid of several. Anything else: a folder with `names`, as .png, or as
-    .tif for a 16-bit .tif.
+    .tif for a 16-bit .tif. text: a function of the position of an item, or of None for a grid, whose result each PNG
+    gets as its text.
     No file is left behind if an error is raised.
     """
 
@@ -48,7 +49,9 @@ class OutputWriter:
         sixteen: bool = False,
         force: bool = False,
         table: Mapping[str, Any] | None = None,
+        text: Callable[[int | None], str] | None = None,
     ) -> None:
+        self.text = text or (lambda position: "")
         self.out, self.names, self.range, self.sixteen, self.force = Path(out), names, range, sixteen, force
         self.table = None if table is None else Schema.of(table)
         if first_rank():
@@ -70,9 +73,11 @@ class OutputWriter:
                 write_gif(self.out, list(as_pictures(items)))
             elif len(items) == 1:
                 bits = 16 if self.sixteen and suffix in SUFFIXES[16] else 8
-                write_picture(self.out, as_pictures(self._as_16_bit(items) if bits == 16 else items)[0], bits)
+                write_picture(
+                    self.out, as_pictures(self._as_16_bit(items) if bits == 16 else items)[0], bits, self.text(0)
+                )
             else:
-                write_picture(self.out, grid(items))
+                write_picture(self.out, grid(items), text=self.text(None))
         elif suffix and suffix[1:].isalpha():
             kinds = ", ".join((".npy", ".csv", ".gif", *IMAGE_SUFFIXES))
             raise BadInput(f"{self.out}: unsupported output format {suffix}; {kinds} or a folder is accepted")
@@ -99,10 +104,11 @@ class OutputWriter:
             shared_folder(self.out, fabric, force=self.force) if fabric else atomic_folder(self.out, force=self.force)
         )
         with context as folder:
-            paths = iter(names[first:])
+            paths = enumerate(names[first:], first)
             for batch in batches:
                 for picture in as_pictures(self._as_16_bit(batch) if self.sixteen else batch):
-                    write_picture(folder / next(paths), picture, 16 if self.sixteen else 8)
+                    position, name = next(paths)
+                    write_picture(folder / name, picture, 16 if self.sixteen else 8, self.text(position))
 
     def _as_16_bit(self, items: Tensor) -> Tensor:
         """Items as shares of 65535, in the units of the training data: 12-bit data in 16 bits stay below 4096."""
@@ -127,13 +133,16 @@ def write_decoded(
     *,
     sixteen: bool = False,
     force: bool = False,
+    text: Callable[[int | None], str] | None = None,
 ) -> Tensor | Path:
     """Items in [0, 1] that a model decoded: N×shape, or the path of `out`.
 
-    The files have the value range and the table of the training data of the model. sixteen: images have 16 bits.
+    The files have the value range and the table of the training data of the model. sixteen: images have 16 bits. text:
+    see OutputWriter.
     """
     if out is None:
         return torch.cat(list(batches))
     like = {"range": (0.0, 1.0)} | model.about.get("input", {})
-    writer = OutputWriter(out, names, range=range_of(like), sixteen=sixteen, force=force, table=like.get("table"))
+    how: dict[str, Any] = {"sixteen": sixteen, "force": force, "table": like.get("table"), "text": text}
+    writer = OutputWriter(out, names, range=range_of(like), **how)
     return writer.write(batches)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = (
     "isthmus.jobs.autoencoding.job:Autoencoding",
+    "isthmus.jobs.generation.job:Generation",
     "isthmus.jobs.restoration.job:Restoration",
     "isthmus.jobs.anomaly.job:AnomalyDetection",
     "isthmus.jobs.segmentation.job:Segmentation",

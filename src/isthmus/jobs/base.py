@@ -29,7 +29,8 @@ class Job:
     commands: the module whose import adds commands to isthmus.cli.app.app. recipes: of a built-in job, the module whose
     import registers its recipes; another package names it by an entry point. target: the kind of the ground truth that
     a training takes (isthmus.fields.KINDS); "" for the kind of the data. methods: "module:function" of each extra
-    method of a loaded run of this job; the function takes the model as its first argument.
+    method of a loaded run of this job; the function takes the model as its first argument. parts_share: of a budget,
+    for the parts that are fitted after the training.
     """
 
     name: ClassVar[str]
@@ -39,6 +40,7 @@ class Job:
     recipes: ClassVar[str] = ""
     target: ClassVar[str] = ""
     methods: ClassVar[Mapping[str, str]] = {}
+    parts_share: ClassVar[float] = 0.0
 
     def verb(self, recipe: str) -> str:
         """The command that uses a run of `recipe`."""
@@ -135,6 +137,10 @@ class Job:
         given.
         """
         return None
+
+    def measure(self, model: Autoencoder, data: Data) -> dict[str, Any]:
+        """Metrics of this job on the evaluated items, besides those of any autoencoder."""
+        return {}
 
     def next_steps(self, model: Autoencoder, recipe: str, run: Path, data: str, truth: str | None) -> list[str]:
         """Commands to suggest after a training."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -84,6 +85,14 @@ class Prior(nn.Module):
         itself, less is nearer to its modes.
         """
         raise NotImplementedError
+
+    def vary(self, codes: Tensor, draws: Draws, labels: Tensor | None = None, temperature: float = 0.3) -> Tensor:
+        """Codes near codes N×shape. temperature: 0 gives the codes themselves, 1 samples that do not depend on them.
+
+        The mean and the variance of each number stay those of the data.
+        """
+        kept = math.sqrt(1 - temperature**2)
+        return self.restored(kept * self.standardized(codes) + temperature * draws.normal(*self.shape))
 
     def log_prob(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """log p of codes N×shape, [N] in nats. Raises BadInput for a prior that has none."""

@@ -99,15 +99,27 @@ class Flow(Prior):
         blocks = zip(noise.split(BLOCK), known.split(BLOCK), null.split(BLOCK), strict=True)
         return self.restored(torch.cat([self._move(*block, steps, guidance) for block in blocks]))
 
-    def _move(self, x: Tensor, labels: Tensor, null: Tensor, steps: int, guidance: float) -> Tensor:
+    @torch.no_grad()
+    def vary(self, codes: Tensor, draws: Draws, labels: Tensor | None = None, temperature: float = 0.3) -> Tensor:
+        """As in Prior: codes mixed with noise, as at the time 1 − temperature, move on (Meng et al. 2022)."""
+        self.drawn_labels(draws, labels)
+        noise, start = draws.normal(*self.shape), 1 - temperature
+        null = torch.full((len(noise),), self.classes, device=noise.device)
+        x = start * self.standardized(codes) + temperature * noise
+        return self.restored(self._move(x, null if labels is None else labels, null, 20, 1.0, start))
+
+    def _move(self, x: Tensor, labels: Tensor, null: Tensor, steps: int, guidance: float, start: float = 0.0) -> Tensor:
+        """x at the time `start` -> x at the time 1."""
+
         def velocity(x: Tensor, t: float) -> Tensor:
             time = torch.full((len(x),), t, device=x.device)
             own = self.velocity(x, time, labels)
             return own if guidance == 1 else torch.lerp(self.velocity(x, time, null), own, guidance)
 
+        size = (1 - start) / steps
         for step in range(steps):
-            middle = x + velocity(x, step / steps) / (2 * steps)
-            x = x + velocity(middle, (step + 0.5) / steps) / steps
+            middle = x + velocity(x, start + step * size) * (size / 2)
+            x = x + velocity(middle, start + (step + 0.5) * size) * size
         return x
 
     @torch.no_grad()

@@ -206,6 +206,11 @@ class Transformer(Prior):
         ]
         return torch.cat(blocks).view(-1, *self.shape)
 
+    def vary(self, codes: Tensor, draws: Draws, labels: Tensor | None = None, temperature: float = 0.3) -> Tensor:
+        """As in Prior: a share `temperature` of the symbols N×grid is sampled anew, the others are kept."""
+        kept = draws.uniform(*self.shape) >= temperature
+        return self.sample(draws, labels, known=(codes, kept))
+
     @torch.inference_mode()
     def _block(
         self,

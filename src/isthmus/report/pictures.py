@@ -17,6 +17,7 @@ from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.bit_depth import full_range
 from isthmus.media.image_file import KEEP_16_BITS, WRITTEN, write_photo
+from isthmus.media.metadata import NOTHING, Info
 from isthmus.media.photo import Photo
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -95,17 +96,25 @@ def enlarge(image: Image.Image, scale: int) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
-def write_picture(path: Path | str, picture: Any, bits: int = 8) -> Path:
-    """Write an image that `to_image` accepts, atomically; 16 bits as .png or .tif. Raises BadInput."""
+def write_picture(path: Path | str, picture: Any, bits: int = 8, text: str = "") -> Path:
+    """Write an image that `to_image` accepts, atomically; 16 bits as .png or .tif. Raises BadInput.
+
+    text: ASCII that a PNG gets as its text "isthmus".
+    """
     path = Path(path)
     accepted = SUFFIXES.get(bits, ())
     if path.suffix.lower() not in accepted:
         raise BadInput(f"{path}: not a name for a picture of {bits} bits; it can end in {', '.join(accepted)}")
     if isinstance(picture, Image.Image) and picture.mode == "RGBA" and path.suffix.lower() in TRANSPARENT:
         pixels = np.asarray(picture)
-        return write_photo(path, Photo(pixels[..., :3], pixels[..., 3]))
+        return write_photo(path, Photo(pixels[..., :3], pixels[..., 3], _info(path, text)))
     pixels = np.rint(_unit(picture) * (2**bits - 1)).astype(f"uint{bits}")
-    return write_photo(path, Photo(pixels[..., None] if pixels.ndim == 2 else pixels))
+    return write_photo(path, Photo(pixels[..., None] if pixels.ndim == 2 else pixels, info=_info(path, text)))
+
+
+def _info(path: Path, text: str) -> Info:
+    wanted = text and path.suffix.lower() == ".png"
+    return Info(texts=((b"tEXt", b"isthmus\0" + text.encode("ascii")),)) if wanted else NOTHING
 
 
 def write_gif(path: Path | str, frames: Iterable[Any], milliseconds: int = 80, scale: int | None = None) -> Path:

@@ -240,7 +240,7 @@ class Training:
         store.load_weights(self.plain, {name: tensor.clone() for name, tensor in kept.items()}, "training")
         self.plain.eval()
         self.plain.path = self.out  # type: ignore[assignment]
-        run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished, self.kept)
+        run = Run(self.plain, self.out, self.history, self.data, self.parts, self.finished, self.kept, self.quiet)
         if write and self.out is not None and self.fabric.is_global_zero:
             store.write_tensors(self.out / store.WEIGHTS, self.plain.state_dict())
             run.write()

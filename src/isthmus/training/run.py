@@ -33,7 +33,7 @@ class Run:
     """A finished training.
 
     path: its folder, or None. history: a dict for each epoch. parts: rows of `data` by part. kept: the row of the
-    history whose weights were kept; {} for the last.
+    history whose weights were kept; {} for the last. quiet: whether the training showed no progress.
     """
 
     model: Any
@@ -43,6 +43,7 @@ class Run:
     parts: dict[str, np.ndarray]
     finished: str = "done"
     kept: dict[str, Any] = field(default_factory=dict)
+    quiet: bool = False
 
     def __repr__(self) -> str:
         """One line: the recipe, the epochs, the status and the folder."""

@@ -86,6 +86,7 @@ def evaluate(
         **target,
         "items": len(data),
         **model_figures(model, data, damage, clean),
+        **job.measure(model, data),
         **training_figures(model),
         **skipped_files(data.skipped),
     }

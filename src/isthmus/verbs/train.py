@@ -27,6 +27,7 @@ from isthmus.training import TRAINING, Run, fit, settle
 from isthmus.training.callbacks import Callback, Callbacks
 from isthmus.training.checkpoint import is_complete
 from isthmus.training.loop import Training
+from isthmus.training.options import seconds
 
 ARCHITECTURE = ("channels", "blocks", "fold")  # keys of a network that a warm start takes from the other run
 PLENTY = 10_000  # images above which no augmentation is needed
@@ -71,6 +72,9 @@ def train(
             raise BadInput(f"truth and corruption={keys['corruption']}: give only one of them")
     table = {key: keys.pop(key) for key in OPTIONS if keys.get(key) is not None}
     model_keys, training_keys = sort_keys(registered, keys)
+    share = find_job(registered.job).parts_share
+    if training_keys.get("budget") is not None and share:  # the rest is for the parts
+        training_keys["budget"] = seconds(training_keys["budget"]) * (1 - share)
     options = settle(registered.training, training_keys)
     if resume and store.is_run(run):
         given: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""reconstruct, embed, decode, generate, interpolate: arrays and files in, arrays and files out."""
+"""reconstruct, embed, decode: arrays and files in, arrays and files out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from isthmus import decode, embed, generate, interpolate, load, reconstruct
+from isthmus import decode, embed, load, reconstruct
 from isthmus.errors import BadInput
 
 RunOf = Callable[[str], Path]
@@ -166,84 +166,3 @@ def test_names_in_a_file_of_codes_cannot_lead_out_of_the_folder(name: str, run_o
     with pytest.raises(BadInput):
         decode(run_of("undercomplete"), path, out=tmp_path / "deep" / "out")
     assert files(tmp_path) == ["codes.npz"]
-
-
-# -- generate --
-
-
-def test_new_pictures_follow_from_their_seed(run_of: RunOf) -> None:
-    run = run_of("variational")
-    pictures = generate(run, 5, seed=3)
-    assert isinstance(pictures, torch.Tensor)
-    assert pictures.shape == (5, 1, 8, 8)
-    assert 0 <= pictures.min() <= pictures.max() <= 1
-    assert torch.equal(generate(run, 5, seed=3), pictures)
-    assert not torch.equal(generate(run, 5, seed=4), pictures)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_type_with_a_prior_generates_without_a_word(run_of: RunOf) -> None:
-    generate(run_of("variational"), 2)
-
-
-@pytest.mark.parametrize("recipe", ["undercomplete", "conv", "sparse", "quantized"])
-def test_a_type_without_a_prior_warns(recipe: str, run_of: RunOf) -> None:
-    with pytest.warns(UserWarning, match="no latent prior"):
-        assert generate(run_of(recipe), 2).shape == (2, 1, 8, 8)
-
-
-def test_the_suffix_decides_the_format_of_generated_images(run_of: RunOf, tmp_path: Path) -> None:
-    run = run_of("variational")
-    for name in ("grid.png", "film.gif", "array.npy", "table.csv", "folder"):
-        assert generate(run, 4, out=tmp_path / name) == tmp_path / name
-    assert np.load(tmp_path / "array.npy").shape == (4, 1, 8, 8)
-    assert np.loadtxt(tmp_path / "table.csv", delimiter=",").shape == (4, 64)
-    assert files(tmp_path / "folder") == [f"{i:05d}.png" for i in range(4)]
-    with Image.open(tmp_path / "film.gif") as film:
-        assert film.n_frames > 1
-
-
-@pytest.mark.parametrize("n", [0, -1])
-def test_fewer_than_one_new_picture_is_refused(n: int, run_of: RunOf) -> None:
-    with pytest.raises(BadInput, match="1 or more"):
-        generate(run_of("variational"), n)
-
-
-# -- interpolate --
-
-
-@pytest.mark.parametrize("recipe", ["undercomplete", "conv", "variational"])
-def test_the_ends_of_the_line_are_the_reconstructions(recipe: str, run_of: RunOf, digits: Any) -> None:
-    line = interpolate(run_of(recipe), digits[3:4], digits[8:9], steps=7)
-    assert line.shape == (7, 1, 8, 8)
-    ends = load(run_of(recipe)).reconstruct(digits[[3, 8]])
-    assert torch.allclose(line[[0, -1]], ends, rtol=0, atol=1e-6)
-
-
-def test_codes_on_the_line_are_equally_far_apart(run_of: RunOf, digits: Any) -> None:
-    model = load(run_of("linear"))
-    a, b = model.encode(digits[[3, 8]])
-    line = interpolate(model, digits[3:4], digits[8:9], steps=3)
-    assert torch.allclose(line[1:2], model.decode((a + b)[None] / 2), atol=1e-6)
-
-
-def test_an_end_may_be_a_file_or_an_item_of_a_set(run_of: RunOf, folder: Path) -> None:
-    line = interpolate(run_of("undercomplete"), folder / "b.png", "digits:7", steps=2)
-    assert line.shape == (2, 1, 8, 8)
-    file, item = folder / "b.png", reconstruct(run_of("undercomplete"), "digits", split="all", first=8)[7:8]
-    assert torch.allclose(line[1:], item, atol=1e-6)
-    assert torch.allclose(line[:1], reconstruct(run_of("undercomplete"), file), atol=1e-6)
-
-
-def test_between_two_discrete_codes_it_warns(run_of: RunOf, digits: Any) -> None:
-    with pytest.warns(UserWarning, match="not in the codebook"):
-        interpolate(run_of("quantized"), digits[:1], digits[1:2])
-
-
-@pytest.mark.parametrize(
-    ("a", "steps", "says"),
-    [("digits:7", 1, "2 or more"), ("digits", 3, "choose one, as in digits:0"), ("digits:99999", 3, "from 0 to 1796")],
-)
-def test_an_end_that_is_none_is_refused(a: str, steps: int, says: str, run_of: RunOf) -> None:
-    with pytest.raises(BadInput, match=says):
-        interpolate(run_of("undercomplete"), a, "digits:1", steps=steps)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from isthmus.data import Data
-from isthmus.data.tables.schema import Schema
+from isthmus.data.item_labels import item_labels
 from isthmus.errors import BadInput
 from isthmus.files import atomic
 from isthmus.media.npy_images import save_array
@@ -53,22 +53,11 @@ def _write_rows(writer: Any, arrays: dict[str, np.ndarray]) -> None:
         writer.writerow([name, *(each[row] for each in extra.values()), *code, *symbols[row].tolist()])
 
 
-def labels_of(data: Data) -> np.ndarray | None:
-    """The labels of the data: N integers, strings for a table, or the first folder of each name if all have one."""
-    schema = Schema.of(data.table) if data.table is not None else None
-    if data.labels is not None and schema is not None and schema.label is not None:
-        return np.array([*schema.label.values, ""])[data.labels]  # -1, a row without a label, becomes ""
-    if data.labels is not None:
-        return data.labels
-    folders = [PurePosixPath(name).parts[0] for name in data.names if "/" in name]
-    return np.array(folders) if folders and len(folders) == len(data) else None
-
-
 def code_arrays(codes: dict[str, Any], data: Data) -> dict[str, np.ndarray]:
     """The arrays of codes.npz: codes, files, sixteen (16-bit images); indices, labels and ids if there are any."""
     types = {"codes": np.float32, "indices": np.int32}
     arrays = {name: tensor.numpy().astype(types[name]) for name, tensor in codes.items()}
-    labels = labels_of(data)
+    labels = item_labels(data)
     arrays |= {} if labels is None else {"labels": labels}
     arrays |= {} if data.ids is None else {"ids": data.ids}
     return {**arrays, "files": np.array(list(data.names)), "sixteen": np.array(data.dtype == torch.uint16)}

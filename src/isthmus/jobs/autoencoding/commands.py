@@ -1,4 +1,4 @@
-"""Commands of a trained autoencoder: reconstruct, embed, decode, generate, interpolate."""
+"""Commands of a trained autoencoder: reconstruct, embed, decode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from isthmus.cli.app import (
     Nodes,
     Out,
     RunPath,
-    Seed,
     Split,
     app,
     with_options,
@@ -44,10 +43,9 @@ shared = with_options(
 
 def write(verb: str, *, options: dict[str, Any] | None = None, **own: Any) -> None:
     """Call the function `verb` with the options of the command, and print the path of its output."""
-    from isthmus.jobs.autoencoding import generate, reconstruct
+    from isthmus.jobs.autoencoding import reconstruct
 
-    module = generate if verb in ("generate", "interpolate") else reconstruct
-    print_closing(f"Written: {getattr(module, verb)(**own, **(options or {}))}")
+    print_closing(f"Written: {getattr(reconstruct, verb)(**own, **(options or {}))}")
 
 
 @app.command()
@@ -74,32 +72,3 @@ def decode(
 ) -> None:
     """Decode codes that embed has written into images."""
     write("decode", **locals())
-
-
-@app.command()
-def generate(
-    run: RunPath,
-    out: Out,
-    n: Annotated[int, typer.Option("-n", "--number", metavar="N", min=1, help="number of items")] = 64,
-    seed: Seed = 0,
-    force: Force = False,
-    device: Device = "auto",
-) -> None:
-    """Generate new images from random codes."""
-    write("generate", **locals())
-
-
-@app.command()
-def interpolate(
-    run: RunPath,
-    a: Annotated[str, typer.Argument(metavar="A", help="an image, or one item of a data set, as in digits:7")],
-    b: Annotated[str, typer.Argument(metavar="B", help="a second image or item")],
-    out: Out,
-    steps: Annotated[
-        int, typer.Option("--steps", metavar="N", min=2, help="number of images, both ends included")
-    ] = 10,
-    force: Force = False,
-    device: Device = "auto",
-) -> None:
-    """Interpolate between two images through their codes."""
-    write("interpolate", **locals())

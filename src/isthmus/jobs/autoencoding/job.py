@@ -1,4 +1,4 @@
-"""Autoencoding as a job: reconstruct, embed, decode, generate, interpolate."""
+"""Autoencoding as a job: reconstruct, embed, decode."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ if TYPE_CHECKING:
 
 
 class Autoencoding(Job):
-    """The general uses of an autoencoder: encode, decode, reconstruct, generate."""
+    """The general uses of an autoencoder: encode, decode, reconstruct."""
 
     name = "autoencoding"
-    title = "Encode and generate"
+    title = "Encode"
     verbs: ClassVar[Mapping[str, str]] = {
         "reconstruct": "isthmus.jobs.autoencoding.reconstruct",
         "embed": "isthmus.jobs.autoencoding.reconstruct",
         "decode": "isthmus.jobs.autoencoding.reconstruct",
-        "generate": "isthmus.jobs.autoencoding.generate",
-        "interpolate": "isthmus.jobs.autoencoding.generate",
     }
     commands = "isthmus.jobs.autoencoding.commands"
 

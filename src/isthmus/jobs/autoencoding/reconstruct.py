@@ -17,7 +17,7 @@ from isthmus.inference.inputs import RunOrModel, chunks, open_for
 from isthmus.inference.outputs import write_decoded, writer_for
 from isthmus.jobs import model_for
 from isthmus.jobs.autoencoding.code_files import check_codes_name, code_arrays, read_codes, write_codes
-from isthmus.jobs.autoencoding.image_model import model_of_items
+from isthmus.jobs.image_model import model_of_items
 
 
 def reconstruct(

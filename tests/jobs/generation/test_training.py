@@ -1,0 +1,79 @@
+"""train generate: the autoencoder, then its prior, in one command; the page, the metrics and the scores of samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import isthmus
+from isthmus import store
+from isthmus.errors import BadInput
+from isthmus.jobs.generation.prior_files import prior_file
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty squares of random colors on black."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(60):
+        picture = np.zeros((16, 16, 3), np.uint8)
+        top, left = random.integers(0, 8, 2)
+        picture[top : top + 8, left : left + 8] = random.integers(100, 256, 3)
+        Image.fromarray(picture).save(folder / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> isthmus.Run:
+    out = tmp_path_factory.mktemp("runs") / "g"
+    return isthmus.train("generate", photos, out=out, kind="variational", code=4, epochs=5, least_steps=10, quiet=True)
+
+
+def test_one_command_trains_the_autoencoder_and_its_prior(run: isthmus.Run) -> None:
+    assert run.path is not None
+    assert prior_file(run.path, "mixture").is_file()
+    assert run.self_check is not None
+    assert run.self_check.startswith("prior: mixture, fitted to")
+    assert "nearest" in (run.path / store.PAGE).read_text()
+    assert isthmus.generate(run.path, 3).shape == (3, 3, 16, 16)
+
+
+def test_evaluation_compares_samples_with_held_back_images(run: isthmus.Run, photos: Path) -> None:
+    figures = isthmus.evaluate(run.path, photos, split="all")
+    assert figures["prior"] == "mixture"
+    assert figures["samples"] == 60
+    assert figures["frechet_distance"] > figures["frechet_floor"] > 0
+    assert all(0 <= figures[name] <= 1 for name in ("precision", "recall", "coverage"))
+    assert 0 <= figures["duplicates"] <= 60
+    assert figures["features"] == "isthmus features"
+    assert figures["psnr"] > 0
+
+
+def test_resuming_a_finished_run_fits_nothing(run: isthmus.Run, photos: Path) -> None:
+    assert run.path is not None
+    before = prior_file(run.path, "mixture").stat().st_mtime_ns
+    isthmus.train(
+        "generate", photos, out=run.path, kind="variational", code=4, epochs=5, least_steps=10, resume=True, quiet=True
+    )
+    assert prior_file(run.path, "mixture").stat().st_mtime_ns == before
+
+
+def test_a_lost_prior_is_fitted_again_by_resume(run: isthmus.Run, photos: Path) -> None:
+    assert run.path is not None
+    prior_file(run.path, "mixture").unlink()
+    isthmus.train("generate", photos, out=run.path, resume=True, quiet=True)
+    assert prior_file(run.path, "mixture").is_file()
+
+
+def test_a_share_of_the_budget_is_for_the_prior(photos: Path, tmp_path: Path) -> None:
+    isthmus.train("generate", photos, out=tmp_path / "r", kind="variational", code=4, budget="5s", quiet=True)
+    assert store.read_config(tmp_path / "r")["about"]["training"]["budget"] == pytest.approx(3)
+
+
+def test_a_wrong_prior_is_refused_before_the_training(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="prior"):
+        isthmus.train("generate", photos, out=tmp_path / "r", kind="variational", prior="transformer", quiet=True)
+    assert not (tmp_path / "r").exists()
