@@ -14,6 +14,7 @@ from isthmus.errors import BadInput, at_least
 from isthmus.features import FrozenFeatures, find_features
 from isthmus.features.base import Layers
 from isthmus.features.grid import of_channels
+from isthmus.layers import pad_to
 from isthmus.networks.blocks import normed
 from isthmus.objectives import Objective
 from isthmus.registry import register
@@ -96,13 +97,14 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int] = (32, 64, 128)) -> None:
         super().__init__()
+        self.stride = 2 ** len(widths)
         layers: list[nn.Module] = []
         for before, width in zip((channels, *widths), widths, strict=False):
             layers += [*(normed(before) if layers else []), nn.Conv2d(before, width, 4, stride=2, padding=1)]
         self.layers = nn.Sequential(*layers, *normed(widths[-1]), nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers((4 * x - 2).contiguous(memory_format=torch.channels_last))
+        return self.layers((4 * pad_to(x, self.stride) - 2).contiguous(memory_format=torch.channels_last))
 
 
 @register
