@@ -75,7 +75,10 @@ class Prior(nn.Module):
         return codes * self.std + self.mean
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
-        """The losses of a batch of codes sample.x, with sample.condition["label"] N×1 if there are labels."""
+        """The losses of a batch of codes sample.x, with sample.condition["label"] N×1 if there are labels.
+
+        The term is named "reconstruction": a training compares weights by that name.
+        """
         raise NotImplementedError(f"prior {self.name} is not trained")
 
     def sample(self, draws: Draws, labels: Tensor | None = None, temperature: float = 1.0) -> Tensor:

@@ -65,7 +65,7 @@ class Flow(Prior):
         labels, noise, time = self.trained_labels(sample, ctx), draw.normal(*self.shape), draw.uniform()
         t = time.view(-1, *[1] * len(self.shape))
         velocity = self.velocity((1 - t) * noise + t * code, time, labels)
-        return Losses({"velocity": (velocity - (code - noise)).square().flatten(1).sum(1) / 2})
+        return Losses({"reconstruction": (velocity - (code - noise)).square().flatten(1).sum(1) / 2})
 
     def velocity(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
         """dx/dt of x N×shape at times [N] in [0, 1], standardized.

@@ -129,7 +129,7 @@ class Transformer(Prior):
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """−log p of symbols sample.x N×grid, [N] in nats."""
         symbols, labels = sample.x.reshape(-1, self.tokens).long(), self.trained_labels(sample, ctx)
-        return Losses({"symbols": self.negative_log(symbols, labels)})
+        return Losses({"reconstruction": self.negative_log(symbols, labels)})
 
     def negative_log(self, symbols: Tensor, labels: Tensor) -> Tensor:
         """−log p(symbols | label), [N] in nats, for symbols N×tokens and labels [N] that may be the null label."""
