@@ -103,7 +103,7 @@ def test_the_cache_changes_nothing(shape: tuple[int, ...]) -> None:
         full = prior._logits(prior._outputs(tokens))
         caches = prior._caches(len(symbols))
         for position in range(prior.tokens):
-            step = prior._outputs(tokens[:, position : position + 1], caches, position)
+            step = prior._outputs(tokens[:, position : position + 1], caches=caches, start=position)
             torch.testing.assert_close(prior._logits(step)[:, 0], full[:, position], atol=1e-5, rtol=1e-5)
 
 
@@ -164,6 +164,22 @@ def test_a_saved_prior_gives_the_same_codes(tmp_path) -> None:  # type: ignore[n
     loaded = build(config).eval()
     loaded.load_state_dict(tensors)
     assert torch.equal(loaded.sample(Draws(0, range(9))), prior.sample(Draws(0, range(9))))
+
+
+def test_dropout_is_drawn_from_the_noise_of_the_step() -> None:
+    torch.manual_seed(0)
+    prior = Transformer((3, 4), 2, 8, width=16, depth=2, heads=2, dropout=0.5)
+    symbols, labels = torch.randint(8, (6, 3, 4)), torch.arange(6)[:, None] % 2
+
+    def losses(step: int, rows: slice) -> torch.Tensor:
+        sample = Sample(symbols[rows], symbols[rows], condition={"label": labels[rows]})
+        return prior(sample, Context(Noise(0, step, 6, rows))).terms["reconstruction"]
+
+    full = losses(0, slice(0, 6))
+    torch.testing.assert_close(torch.cat([losses(0, slice(0, 4)), losses(0, slice(4, 6))]), full)
+    assert (losses(1, slice(0, 6)) - full).abs().min() > 1e-4
+    prior.eval()
+    torch.testing.assert_close(losses(0, slice(0, 6)), losses(1, slice(0, 6)))
 
 
 def test_mixed_precision() -> None:

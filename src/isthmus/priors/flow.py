@@ -50,13 +50,12 @@ class Flow(Prior):
         classes: int = 0,
         width: int | None = None,
         depth: int | None = None,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__(shape, classes)
         vector = len(self.shape) == 1
         width = width or ((256 if self.shape[0] <= 64 else 512) if vector else 64)
         make = DenseVelocity if vector else GridVelocity
-        self.network = make(self.shape, classes, width, depth or (4 if vector else 2), dropout)
+        self.network = make(self.shape, classes, width, depth or (4 if vector else 2))
 
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """Half the squared error of the velocity at a random time, summed over the code, [N]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -14,27 +14,39 @@ from isthmus.errors import BadInput, at_least
 from isthmus.priors.base import Prior
 from isthmus.priors.draws import Draws
 from isthmus.registry import register
-from isthmus.types import Context, Losses, Sample, Shape, times
+from isthmus.types import Context, Losses, Noise, Sample, Shape, times
 
 BLOCK = 64  # items that are sampled at once, always as many: rounding then is the same for an item in any batch
 Cache = tuple[Tensor, Tensor]  # keys and values of one layer, N×heads×positions×numbers
+Drop = Callable[[Tensor], Tensor]
+
+
+class Dropout:
+    """Set a share of the numbers of N×... to 0, drawn from the noise of the step, and scale the others up."""
+
+    def __init__(self, share: float, noise: Noise | None) -> None:
+        self.share, self.noise = share, noise
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.noise is None or not self.share:
+            return x
+        return x * ((self.noise.uniform(*x.shape[1:]) >= self.share) / (1 - self.share)).to(x.dtype)
 
 
 class Layer(nn.Module):
     """Tokens N×T×width -> the same: causal attention and a perceptron, each added to its normalized input."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, cache: Cache | None = None, start: int = 0) -> Tensor:
+    def forward(self, x: Tensor, drop: Drop, cache: Cache | None = None, start: int = 0) -> Tensor:
         """cache: of the tokens before `start`, to which these are added; only one token may follow others."""
-        x = x + F.dropout(self.out(self._attention(self.before(x), cache, start)), self.dropout, self.training)
-        inner = F.gelu(self.wide(self.between(x)))
-        return x + F.dropout(self.narrow(inner), self.dropout, self.training)
+        x = x + drop(self.out(self._attention(self.before(x), cache, start)))
+        return x + drop(self.narrow(F.gelu(self.wide(self.between(x)))))
 
     def _attention(self, x: Tensor, cache: Cache | None, start: int) -> Tensor:
         parts = self.query_key_value(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -44,8 +56,7 @@ class Layer(nn.Module):
             for kept, new in zip(cache, (key, value), strict=True):
                 kept[:, :, start:end] = new
             key, value = (kept[:, :, :end] for kept in cache)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=x.shape[1] > 1)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=x.shape[1] > 1)
         return mixed.transpose(1, 2).flatten(2)
 
 
@@ -93,7 +104,7 @@ class Transformer(Prior):
         self.register_buffer("unigram", torch.full((codes,), -math.log(codes)))
         self.label, self.symbol = nn.Embedding(classes + 1, width), nn.Embedding(codes, width)
         self.position = nn.Parameter(torch.zeros(self.tokens, width))
-        self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(depth))
+        self.layers = nn.ModuleList(Layer(width, heads) for _ in range(depth))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, codes, bias=False)
         self.dropout = dropout
         self._initialize()
@@ -129,21 +140,28 @@ class Transformer(Prior):
     def forward(self, sample: Sample, ctx: Context) -> Losses:
         """−log p of symbols sample.x N×grid, [N] in nats."""
         symbols, labels = sample.x.reshape(-1, self.tokens).long(), self.trained_labels(sample, ctx)
-        return Losses({"reconstruction": self.negative_log(symbols, labels)})
+        noise = ctx.noise if self.training else None
+        return Losses({"reconstruction": self.negative_log(symbols, labels, noise)})
 
-    def negative_log(self, symbols: Tensor, labels: Tensor) -> Tensor:
-        """−log p(symbols | label), [N] in nats, for symbols N×tokens and labels [N] that may be the null label."""
-        x = self._outputs(self._inputs(symbols[:, :-1], labels))
+    def negative_log(self, symbols: Tensor, labels: Tensor, noise: Noise | None = None) -> Tensor:
+        """−log p(symbols | label), [N] in nats, for symbols N×tokens and labels [N] that may be the null label.
+
+        noise: of dropout; None for none.
+        """
+        drop = Dropout(self.dropout, noise)
+        x = self._outputs(drop(self._inputs(symbols[:, :-1], labels)), drop)
         return F.cross_entropy(self._logits(x).transpose(1, 2), symbols, reduction="none").sum(1)
 
     def _inputs(self, symbols: Tensor, labels: Tensor) -> Tensor:
         """The tokens N×(T + 1)×width that predict the symbol after each of `symbols` N×T, and the first one."""
         tokens = torch.cat([self.label(labels)[:, None], self.symbol(symbols)], 1)
-        return F.dropout(tokens + self.position[: tokens.shape[1]], self.dropout, self.training)
+        return tokens + self.position[: tokens.shape[1]]
 
-    def _outputs(self, tokens: Tensor, caches: list[Cache] | None = None, start: int = 0) -> Tensor:
+    def _outputs(
+        self, tokens: Tensor, drop: Drop = Dropout(0, None), caches: list[Cache] | None = None, start: int = 0
+    ) -> Tensor:
         for index, layer in enumerate(self.layers):
-            tokens = layer(tokens, caches[index] if caches else None, start)
+            tokens = layer(tokens, drop, caches[index] if caches else None, start)
         return tokens
 
     def _logits(self, tokens: Tensor) -> Tensor:
@@ -229,7 +247,7 @@ class Transformer(Prior):
         for position in range(known, self.tokens):
             start = position if cached and position > known else 0
             tokens = self._inputs(symbols[:, :position], labels) if start == 0 else self._token(symbols, position)
-            logits = self._logits(self._outputs(tokens, caches, start)[:, -1])
+            logits = self._logits(self._outputs(tokens, caches=caches, start=start)[:, -1])
             drawn = choose_symbol(logits, uniform[:, position], temperature, top_k, top_p)
             symbols[:, position] = torch.where(mask[:, position], symbols[:, position], drawn)
         return symbols

@@ -45,12 +45,12 @@ class Modulation(nn.Module):
 class DenseBlock(nn.Module):
     """x + a perceptron of the normalized, modulated x; it is x at first."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation = Modulation(width, width)
         last = zero(nn.Linear(2 * width, width))
-        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), last)
+        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), last)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         return x + self.perceptron(self.modulation(self.norm(x), embedding))
@@ -59,11 +59,11 @@ class DenseBlock(nn.Module):
 class DenseVelocity(nn.Module):
     """N×D -> N×D, by residual blocks of perceptrons. Its output is 0 at first."""
 
-    def __init__(self, shape: Shape, classes: int, width: int, depth: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, classes: int, width: int, depth: int) -> None:
         super().__init__()
         self.embedding = Embedding(width, classes)
         self.first = nn.Linear(shape[0], width)
-        self.blocks = nn.ModuleList(DenseBlock(width, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(depth))
         self.last = nn.Sequential(nn.LayerNorm(width), zero(nn.Linear(width, shape[0])))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
@@ -77,18 +77,18 @@ class DenseVelocity(nn.Module):
 class ConvBlock(nn.Module):
     """x + two 3×3 convolutions after a group norm and SiLU, the second of which is modulated; it is x at first."""
 
-    def __init__(self, channels: int, out: int, width: int, dropout: float) -> None:
+    def __init__(self, channels: int, out: int, width: int) -> None:
         super().__init__()
         self.same = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
         self.before, self.between = normed(channels), normed(out)
         self.first = nn.Conv2d(channels, out, 3, padding=1)
-        self.modulation, self.dropout = Modulation(width, out), nn.Dropout(dropout)
+        self.modulation = Modulation(width, out)
         self.second = zero(nn.Conv2d(out, out, 3, padding=1))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         h = self.first(F.silu(self.before(x)))
         h = F.silu(self.modulation(self.between(h), embedding))
-        return self.same(x) + self.second(self.dropout(h))  # type: ignore[no-any-return]
+        return self.same(x) + self.second(h)  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):
@@ -114,7 +114,7 @@ class GridVelocity(nn.Module):
     to at most 4 · width. depth: blocks of each grid on the way down, and on the way up. A code C×T is one row.
     """
 
-    def __init__(self, shape: Shape, classes: int, width: int, depth: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, classes: int, width: int, depth: int) -> None:
         super().__init__()
         halvings, side = 0, max(shape[1:])
         while side >= 8 and halvings < 3:
@@ -125,9 +125,7 @@ class GridVelocity(nn.Module):
         sizes = [width * min(2**level, 4) for level in range(halvings + 1)]
 
         def blocks(channels: int, out: int) -> nn.ModuleList:
-            return nn.ModuleList(
-                ConvBlock(channels if index == 0 else out, out, embedding, dropout) for index in range(depth)
-            )
+            return nn.ModuleList(ConvBlock(channels if index == 0 else out, out, embedding) for index in range(depth))
 
         self.down = nn.ModuleList(blocks(sizes[max(0, level - 1)], size) for level, size in enumerate(sizes))
         self.attention = Attention(sizes[-1])
