@@ -17,7 +17,6 @@ from isthmus.autoencoder import load_model
 from isthmus.errors import BadInput
 from isthmus.features import find_features
 from isthmus.features.base import OwnFeatures
-from isthmus.jobs.generation import recipes  # noqa: F401 -- importing registers the recipe
 from isthmus.jobs.generation.objectives import Adversarial, Perceptual, norms, perceptual_distance
 from isthmus.objectives import Bernoulli, Gaussian
 from isthmus.training import Run
@@ -214,7 +213,6 @@ def test_an_exported_decoder_holds_no_discriminator(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     count = {}
     for name, model in (("plain", sharp()), ("both", sharp(perceptual=0.1, adversarial=0.2))):
-        model.about = {}  # of any job
         file = export(model, tmp_path / f"{name}.onnx", part="decoder")
         count[name] = sum(math.prod(weights.dims) for weights in onnx.load(file).graph.initializer)
     assert count["plain"] == count["both"]

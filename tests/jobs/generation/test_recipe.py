@@ -11,7 +11,6 @@ from isthmus import Autoencoder, create, fit
 from isthmus.autoencoder import load_model
 from isthmus.bottlenecks import VQ, Variational
 from isthmus.errors import BadInput
-from isthmus.jobs.generation import recipes  # noqa: F401 -- importing registers the recipe
 from isthmus.types import Context, Sample
 
 QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 8, "device": "cpu", "quiet": True, "validation": 0.0}
