@@ -65,7 +65,12 @@ def train(
     masks: Masks = None,
     labels: Annotated[
         str | None,
-        typer.Option("--labels", metavar="COLUMN", help="table: column of the labels; default: recognized by its name"),
+        typer.Option(
+            "--labels",
+            metavar="COLUMN|CSV",
+            help="table: column of the labels; images: table of file and label, as in labels.csv or labels.csv:COLUMN; "
+            "default: recognized by its name; class folders",
+        ),
     ] = None,
     drop: Annotated[
         list[str] | None, typer.Option("--drop", metavar="COLUMN", help="table: leave out this column; default: none")

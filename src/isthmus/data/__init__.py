@@ -5,6 +5,7 @@ from isthmus.data.builtin import BUILTIN, builtin_arrays, digits, fashion_mnist,
 from isthmus.data.folder_layout import anomaly_folders
 from isthmus.data.folders import changed
 from isthmus.data.groups import with_groups
+from isthmus.data.label_table import with_labels
 from isthmus.data.open import open_data
 from isthmus.data.pairs import by_name, with_target
 from isthmus.data.preparation import prepared
@@ -22,6 +23,7 @@ __all__ = [
     "anomaly_folders",
     "with_target",
     "with_groups",
+    "with_labels",
     "prepared",
     "by_name",
     "Data",

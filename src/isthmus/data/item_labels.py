@@ -11,10 +11,12 @@ from isthmus.data.tables.schema import Schema
 
 
 def item_labels(data: Data) -> np.ndarray | None:
-    """N integers, or N texts for a table and for items that all lie in folders: the first folder of each name."""
+    """N integers of a built-in set; N texts of a table, a table of labels, or the first folder of each name."""
     schema = Schema.of(data.table) if data.table is not None else None
     if data.labels is not None and schema is not None and schema.label is not None:
         return np.array([*schema.label.values, ""])[data.labels]  # -1, a row without a label, becomes ""
+    if data.labels is not None and "labels" in data.source and "names" in data.source["labels"]:
+        return np.array(data.source["labels"]["names"])[data.labels]
     if data.labels is not None:
         return data.labels
     folders = [PurePosixPath(name).parts[0] for name in data.names if "/" in name]

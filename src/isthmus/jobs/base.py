@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from isthmus.training.callbacks import Callbacks
 
 
+def is_folder(data: Any) -> bool:
+    """Whether data is the path of a folder."""
+    return isinstance(data, (str, Path)) and Path(data).is_dir()
+
+
 class Job:
     """One use of a trained model. The default methods suit a job that reconstructs its input.
 
@@ -64,11 +69,16 @@ class Job:
         truth. A recipe of series alone reads an array N×C×T as series. Raises BadInput for data that the job cannot be
         trained on.
         """
-        from isthmus.data import open_data
+        from isthmus.data import open_data, with_labels
         from isthmus.data.folders import MIXED_SIZE
+        from isthmus.data.tables import TableOptions
 
         shared: dict[str, Any] = {key: options.get(key) for key in ("size", "gray", "white", "table")}
         kind = options.get("kind", "series" if recipe.inputs == ("series",) else "")
+        table = shared["table"]
+        if table is not None and table == TableOptions(labels=table.labels) and is_folder(data):
+            opened = open_data(data, largest=MIXED_SIZE, kind=kind, **{**shared, "table": None})
+            return with_labels(opened, table.labels)
         return open_data(data, largest=MIXED_SIZE, kind=kind, **shared)
 
     def ground_truth(self, truth: Any, masks: Any) -> Any:

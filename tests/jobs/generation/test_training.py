@@ -77,3 +77,18 @@ def test_a_wrong_prior_is_refused_before_the_training(photos: Path, tmp_path: Pa
     with pytest.raises(BadInput, match="prior"):
         isthmus.train("generate", photos, out=tmp_path / "r", kind="variational", prior="transformer", quiet=True)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_table_of_labels_makes_the_prior_conditional(photos: Path, tmp_path: Path) -> None:
+    rows = []
+    for file in sorted(photos.iterdir()):
+        top = np.asarray(Image.open(file))[:8].mean() > np.asarray(Image.open(file))[8:].mean()
+        rows.append(f"{file.name},{'top' if top else 'bottom'}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    options = {"kind": "variational", "code": 4, "epochs": 30, "lr": 5e-3, "augment": "none", "quiet": True}
+    isthmus.train("generate", photos, out=tmp_path / "r", labels=str(tmp_path / "labels.csv"), **options)
+    top, bottom = (isthmus.generate(tmp_path / "r", 32, label=label) for label in ("top", "bottom"))
+    assert top[:, :, :8].mean() - top[:, :, 8:].mean() > bottom[:, :, :8].mean() - bottom[:, :, 8:].mean() + 0.02
+    isthmus.fit_prior(tmp_path / "r", "flow", quiet=True, epochs=1, least_steps=0)  # the labels are opened again
+    assert isthmus.generate(tmp_path / "r", 2, label="top", prior="flow").shape == (2, 3, 16, 16)
+    isthmus.train("generate", photos, out=tmp_path / "r", resume=True, quiet=True)

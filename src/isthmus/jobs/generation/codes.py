@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from isthmus.autoencoder import Autoencoder
-from isthmus.data import Data
+from isthmus.data import Data, with_labels
 from isthmus.data.base import Numbered
 from isthmus.data.item_labels import item_labels
 from isthmus.errors import BadInput, Note
-from isthmus.inference.inputs import chunks, open_for, parts_of
+from isthmus.inference.inputs import chunks, is_training_data, open_for, parts_of
 from isthmus.types import Context, Noise
 
 ENOUGH, VIEWS = 10_000, 10  # codes below which each item of a variational model is drawn several times; most of these
@@ -108,6 +108,9 @@ def training_source(model: Autoencoder) -> str:
 def training_part(model: Autoencoder, data: Any = None) -> Data:
     """The training split of `data`, by default of the data that the model was trained on. Raises BadInput."""
     opened = open_for(model, training_source(model) if data is None else data)
+    table = model.about.get("data", {}).get("labels", {}).get("table")
+    if table and opened.labels is None and is_training_data(opened, model):
+        opened = with_labels(opened, table)
     return opened.subset(parts_of(opened, model).get("train", np.arange(len(opened))))
 
 

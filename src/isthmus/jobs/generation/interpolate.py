@@ -12,9 +12,9 @@ from torch import Tensor
 from isthmus.autoencoder import Autoencoder
 from isthmus.data.item_labels import item_labels
 from isthmus.errors import BadInput, unknown
-from isthmus.inference.inputs import RunOrModel, chunks, open_for
+from isthmus.inference.inputs import RunOrModel, chunks
 from isthmus.inference.outputs import write_decoded
-from isthmus.jobs.generation.codes import training_source
+from isthmus.jobs.generation.codes import training_part
 from isthmus.jobs.generation.one_item import numbered, one_item
 from isthmus.jobs.generation.walk import between, note_if_discrete
 from isthmus.jobs.image_model import model_of_items
@@ -60,7 +60,7 @@ def interpolate(
 
 def attribute(model: Autoencoder, add: str, subtract: str | None, data: Any = None) -> Tensor:
     """1×code_shape: the mean code of the items of a label minus that of another one, or of all other items."""
-    opened = open_for(model, training_source(model) if data is None else data)
+    opened = training_part(model, data)
     labels = item_labels(opened)
     if labels is None:
         raise BadInput(f"add {add}: the data have no labels; class folders or a labeled set are accepted")
