@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from isthmus.corruptions import Corruption
 from isthmus.errors import BadInput
 from isthmus.features.grid import FeatureGrid
 from isthmus.fields import NEAREST
-from isthmus.initialization import MeanOf, first_of, start_at_mean, start_at_pca
+from isthmus.initialization import MeanOf, first_of, start_at_mean, start_at_mean_item, start_at_pca
 from isthmus.objectives import Objective
 from isthmus.spec import Spec
 from isthmus.types import Code, Context, Losses, Sample, Shape, no_penalty, times
@@ -201,11 +201,18 @@ class Expression(nn.Module):
             if isinstance(self.encoder, networks.LinearPathEncoder):
                 start_at_pca(self.encoder, self.bottleneck, self.decoder, self.objective, self.augment, samples)
                 return
+            if isinstance(self.encoder, networks.DenseEncoder) and self.encoder.center:
+                samples = list(samples)
+                start_at_mean_item(self.encoder, self.decoder, self.objective, samples)
             mean = MeanOf(samples)
             if isinstance(self.bottleneck, Bottleneck) and type(self.bottleneck).start is not Bottleneck.start:
                 self.bottleneck.start([self._features(sample.x)[0] for sample in mean])
             if len(self.shape) == 3 and not self.has_skips:
                 start_at_mean(self.decoder, self.objective, mean)
+
+    def trouble(self, row: Mapping[str, Any], progress: float) -> str:
+        """A sentence if the code is of little use after an epoch, with advice; see Bottleneck.trouble."""
+        return self.bottleneck.trouble(row, progress) if isinstance(self.bottleneck, Bottleneck) else ""
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Pass the sums over the global batch to the bottleneck."""

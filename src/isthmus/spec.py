@@ -105,7 +105,8 @@ class Hooks:
     about: facts and defaults of the training. shape: of an item. of_features: errors are of features of an item, not of
     its pixels. parts: fitted after training, by name. start(samples):
     before the first step. corrupted(sample, ctx): the network input, prepared ahead of a step. after_step(sums): with
-    sums over the global batch. follows_progress: names of the modules that depend on ctx.progress.
+    sums over the global batch. trouble(row, progress): see Bottleneck. follows_progress: names of the
+    modules that depend on ctx.progress.
     """
 
     about: Mapping[str, Any]
@@ -115,6 +116,7 @@ class Hooks:
     start: Callable[[Any], None] | None
     corrupted: Callable[[Any, Any], Any] | None
     after_step: Callable[[Any], None] | None
+    trouble: Callable[[Mapping[str, Any], float], str] | None
     follows_progress: list[str]
 
     @classmethod
@@ -128,6 +130,7 @@ class Hooks:
             start=_declared(module, "start", None),
             corrupted=_declared(module, "corrupted", None),
             after_step=_declared(module, "after_step", None),
+            trouble=_declared(module, "trouble", None),
             follows_progress=[
                 type(part).__name__ for part in module.modules() if _declared(part, "follows_progress", False)
             ],

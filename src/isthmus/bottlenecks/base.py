@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ class Bottleneck(nn.Module):
 
     `pairs`: whether a component of PCA takes two units, one for each sign. `follows_progress`: whether ctx.progress is
     read. Declarations for isthmus.spec: `prior`, `discrete`, `discontinuous`, `active_above`, `compresses`, `any_size`.
-    Hooks: start(batches of h) before the first step, after_step(sums) after each, join(losses of the codes of an item).
+    Hooks: start(batches of h) before the first step, after_step(sums) after each, join(losses of the codes of an item),
+    trouble(means of an epoch, progress) after each epoch.
     """
 
     prior: str | None = None
@@ -77,6 +78,13 @@ class Bottleneck(nn.Module):
     def join(self, losses: Tensor) -> Tensor:
         """The loss of each item, [N], from those of its codes, N×draws."""
         return losses.mean(1)
+
+    def trouble(self, row: Mapping[str, float], progress: float) -> str:
+        """A sentence on a code that is of little use, with what to try; "" for any other.
+
+        row: means of losses and statistics over an epoch, which ended at `progress` of the training.
+        """
+        return ""
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
         """Update buffers that are not learned by gradient. sums: Code.sums, all-reduced over the global batch."""

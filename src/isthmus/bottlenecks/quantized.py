@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from isthmus.errors import BadInput, at_least
 from isthmus.layers import straight_through
 from isthmus.registry import register
 from isthmus.types import Code, Context, Noise, Shape, no_penalty
+
+ENOUGH = 10  # features for each vector, from which the share of dead vectors is known
+MOST_DEAD = 0.5  # share of the codebook that is no reason for a note
 
 
 @register
@@ -31,6 +34,7 @@ class VQ(Bottleneck):
     codebook: Tensor
     counts: Tensor
     sums: Tensor
+    recent: Tensor  # features of each vector since the last look at them
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class VQ(Bottleneck):
         self.register_buffer("codebook", book)
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("sums", book.clone())
+        self.register_buffer("recent", torch.zeros(codes), persistent=False)
 
     def _rows(self, z: Tensor) -> Tensor:
         """N×dim×grid -> (N·grid)×dim."""
@@ -93,6 +98,7 @@ class VQ(Bottleneck):
         self.counts.fill_(1)
 
     def after_step(self, sums: dict[str, Tensor]) -> None:
+        self.recent += sums["counts"]
         self.counts.lerp_(sums["counts"], 1 - self.decay)
         self.sums.lerp_(sums["totals"], 1 - self.decay)
         mean = self.counts.mean()
@@ -100,6 +106,16 @@ class VQ(Bottleneck):
         self.counts[dead] = mean
         self.sums[dead] = sums["spare"][dead] * mean
         self.codebook.copy_(self.sums / self.counts.clamp(min=1e-6)[:, None])
+
+    def trouble(self, row: Mapping[str, float], progress: float) -> str:
+        if self.recent.sum() < ENOUGH * self.codes:
+            return ""
+        dead = float((self.recent == 0).float().mean())
+        self.recent.zero_()
+        if dead < MOST_DEAD:
+            return ""
+        tries = f"fewer codes than {self.codes}" + ("" if self.revive else ", or revive=0.03")
+        return f"dead codes: {dead:.0%} of the codebook is the nearest to no feature; try {tries}"
 
 
 @register

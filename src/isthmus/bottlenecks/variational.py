@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from isthmus.bottlenecks.base import Bottleneck
 from isthmus.errors import BadInput, at_least
 from isthmus.registry import register
 from isthmus.types import Code, Context, Shape
+
+COLLAPSED = 0.5  # nats, less than a bit of an item
 
 
 @register
@@ -51,6 +54,13 @@ class Variational(Bottleneck):
     def join(self, losses: Tensor) -> Tensor:
         """The importance-weighted bound; while beta rises from 0, of the tempered weights."""
         return math.log(losses.shape[1]) - torch.logsumexp(-losses, 1)
+
+    def trouble(self, row: Mapping[str, float], progress: float) -> str:
+        nats = row.get("kl_nats", math.inf)
+        if nats > COLLAPSED or progress <= self.warmup:
+            return ""
+        tries = "a smaller beta, a longer beta_warmup or a smaller decoder"
+        return f"posterior collapse: the code holds {nats:.2g} nats of an item; try {tries}"
 
     @torch.no_grad()
     def start_linear(self, features: int, deviation: Tensor, residual: float) -> tuple[Tensor, Tensor]:

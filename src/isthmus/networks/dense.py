@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from isthmus.layers import activation as activate
@@ -26,19 +27,34 @@ def _layers(sizes: Sequence[int], activation: str, norm: bool) -> nn.Sequential:
 
 @register
 class DenseEncoder(nn.Module):
-    """N×shape -> N×widths[-1], an activation after every layer; without widths h is the flattened x̃."""
+    """N×shape -> N×widths[-1], an activation after every layer; without widths h is the flattened x̃.
+
+    center: subtract the mean item, a buffer that is set before the first step.
+    """
 
     any_size = False
+    mean: Tensor
 
-    def __init__(self, shape: Shape, widths: Sequence[int] = (), activation: str = "relu", norm: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        widths: Sequence[int] = (),
+        activation: str = "relu",
+        norm: bool = False,
+        center: bool = False,
+    ) -> None:
         super().__init__()
+        self.center = center
+        if center:
+            self.register_buffer("mean", torch.zeros(math.prod(shape)))
         sizes = [math.prod(shape), *widths]
         self.out_shape: Shape = (sizes[-1],)
         self.layers = _layers(sizes, activation, norm)
         glorot(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1))
+        x = x.flatten(1)
+        return self.layers(x - self.mean if self.center else x)
 
 
 @register

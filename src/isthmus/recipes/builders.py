@@ -45,10 +45,12 @@ def dense(
     augment: str = "none",
     linear: str = "auto",
     signed: bool = False,
+    center: bool = False,
 ) -> Autoencoder:
     """Fully connected: `widths` down to the code and mirrored back up, with an optional linear path in parallel.
 
-    signed: each component of the linear path takes two units of the code, one for each sign.
+    signed: each component of the linear path takes two units of the code, one for each sign. center: without a linear
+    path, which does so as well, the network subtracts the mean item and its output starts at it.
     """
     none = activation == "none"  # a linear model: no norm, no final sigmoid, squared error
     widths, norm = numbers(widths), norm and not none
@@ -58,7 +60,9 @@ def dense(
     augmenter = augmentation("none" if none and augment == "auto" else augment_for(augment, shape))
     corrupt = corruption_for(corruption, shape)
     out = (compare.channels * shape[0], *shape[1:])
-    encoder: Any = DenseEncoder(shape, widths, activation, norm) if widths or not path else None
+    encoder: Any = None
+    if widths or not path:
+        encoder = DenseEncoder(shape, widths, activation, norm, center and not path)
     if path:
         encoder = LinearPathEncoder(shape, components_of(shape, code, signed), encoder)
     bottleneck = make_bottleneck(encoder.out_shape, code)
@@ -161,9 +165,19 @@ def stages(shape: Shape, code: Shape) -> tuple[int, ...]:
 
 
 def either(
-    net: str, shape: Shape, code: Shape, make_bottleneck: Make, *, widths: Sequence[int], **keys: Any
+    net: str,
+    shape: Shape,
+    code: Shape,
+    make_bottleneck: Make,
+    *,
+    widths: Sequence[int],
+    center: bool = False,
+    **keys: Any,
 ) -> Autoencoder:
-    """The bottleneck between dense or convolutional nets; auto: dense for tables and small gray images."""
+    """The bottleneck between dense or convolutional nets; auto: dense for tables and small gray images.
+
+    center: of a dense net.
+    """
     if net == "auto":
         net = "dense" if is_small(shape) else "conv"
     keys["loss"] = keys.get("loss") or loss_for(shape)
@@ -172,7 +186,7 @@ def either(
     if net == "conv" and len(shape) != 3:
         raise BadInput(f"net=conv: needs images, and items of shape {shape} are rows; dense is accepted")
     if net == "dense":
-        keys["widths"] = widths
+        keys |= {"widths": widths, "center": center}
     model = (dense if net == "dense" else conv)(shape, code, make_bottleneck, **keys)
     model.about["chosen"] = {"net": net}
     return model

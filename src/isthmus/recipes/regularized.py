@@ -114,8 +114,8 @@ def variational(
     """
     bottleneck = partial(Variational, beta=beta, warmup=beta_warmup, samples=samples)
     size = code or default_code((16,) if is_small(shape) else (64,), shape)
-    keys = {} if activation is None else {"activation": activation}
-    return either(net, shape, size, bottleneck, widths=widths, loss=loss, augment=augment, linear=linear, **keys)
+    make = partial(either, widths=widths, loss=loss, augment=augment, linear=linear, center=True)
+    return make(net, shape, size, bottleneck, **{} if activation is None else {"activation": activation})
 
 
 @recipe(

@@ -23,6 +23,7 @@ from isthmus.training import checkpoint
 from isthmus.training.batches import Batch, batches, order, split_of
 from isthmus.training.callbacks import CallbackList, Callbacks
 from isthmus.training.early_stopping import EarlyStopping
+from isthmus.training.health import Health
 from isthmus.training.meters import WAITING, Meters, copy_of, finite
 from isthmus.training.options import rate
 from isthmus.training.progress import Progress, line_of
@@ -66,7 +67,7 @@ class Training:
             self.plain.about = module.about  # type: ignore[assignment]
         self.stepper = Step(self.fabric, module, options)
         self.worker_batches = WorkerBatches(self)
-        self.meters = Meters()
+        self.meters, self.health = Meters(), Health()
         self.callbacks = CallbackList(callbacks, options["log"], self)
         self.best: dict[str, Tensor] = {}
         self.kept: dict[str, Any] = {}  # the history row of the weights in `best`
@@ -221,6 +222,7 @@ class Training:
             write_history(self.out / store.HISTORY, self.history)
         self.meters, self.finite_weights = Meters(), copy_of(self.module)
         self.keep_if_best(row)
+        self.health.check(self)
         replan(self)
         if self.step < self.steps:
             self.finished = self.finished or self.early_stopping.reason()
