@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.bottlenecks import FSQ, L1, VQ, Contractive, RateKL, TopK, Variational
@@ -114,8 +115,9 @@ def variational(
     """
     bottleneck = partial(Variational, beta=beta, warmup=beta_warmup, samples=samples)
     size = code or default_code((16,) if is_small(shape) else (64,), shape)
-    make = partial(either, widths=widths, loss=loss, augment=augment, linear=linear, center=True)
-    return make(net, shape, size, bottleneck, **{} if activation is None else {"activation": activation})
+    keys: dict[str, Any] = {} if activation is None else {"activation": activation}
+    keys |= {"widths": widths, "center": True, "loss": loss, "augment": augment, "linear": linear}
+    return either(net, shape, size, bottleneck, **keys)
 
 
 @recipe(
