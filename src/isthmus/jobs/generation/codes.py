@@ -18,6 +18,7 @@ from isthmus.data.base import Numbered
 from isthmus.data.item_labels import item_labels
 from isthmus.errors import BadInput, Note
 from isthmus.inference.inputs import chunks, is_training_data, open_for, parts_of
+from isthmus.inference.likelihood import binarized
 from isthmus.types import Context, Noise
 
 ENOUGH, VIEWS = 10_000, 10  # codes below which each item of a variational model is drawn several times; most of these
@@ -79,7 +80,10 @@ def training_codes(model: Autoencoder, data: Any = None, seed: int = 0) -> Train
 def encode_part(model: Autoencoder, x: Tensor, seed: int, draw: tuple[int, int] | None) -> Tensor:
     """Codes or symbols of a chunk. draw: numbers of the view and of the first item, for codes that are drawn."""
     noise = None if draw is None else Noise(seed, draw[0] << 40 | draw[1], len(x), device=model.device)
-    code = model.encoded(x.to(model.device), Context(noise))
+    x = x.to(model.device)
+    if noise is not None and model.spec.binarizes:
+        x = binarized(x, noise)[0]
+    code = model.encoded(x, Context(noise, draws=None if noise is None else 1))
     return (code.z if code.symbols is None else code.symbols).cpu()
 
 

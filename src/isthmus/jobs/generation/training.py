@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 from isthmus import store
 from isthmus.autoencoder import Autoencoder
@@ -15,12 +17,12 @@ from isthmus.jobs.generation.fitted import AUTO, chosen_prior, fit_prior, normal
 from isthmus.jobs.generation.nearest import nearest_rows, reduced
 from isthmus.jobs.generation.sampling import sampled_codes, sampled_items
 from isthmus.priors import Prior
-from isthmus.report import as_pictures, grid
+from isthmus.report import as_pictures, charts, grid
 from isthmus.report import rows as stacked
 from isthmus.training import Run
 from isthmus.training.options import seconds
 
-SHOWN, COMPARED = 64, 10  # samples on the page; of them, beside their nearest training items
+SHOWN, COMPARED, DRAWN = 64, 10, 500  # samples on the page; beside their nearest training items; in the chart
 
 
 def fit_part(run: Run, share: float) -> None:
@@ -55,6 +57,24 @@ def add_samples(page: Any, model: Autoencoder, prior: Prior, training: Data) -> 
         warnings.simplefilter("ignore", Note)
         plain = normal(model)
     page.picture(grid(samples_of(model, plain, 16)), "For comparison, decoded samples of N(0, I).")
+    if not prior.discrete:
+        page.chart(codes_chart(model, prior, plain, training), "Codes of training images, and samples of priors.")
+
+
+@torch.no_grad()
+def codes_chart(model: Autoencoder, prior: Prior, plain: Prior, training: Data) -> str:
+    """The codes of training items beside those of two priors, projected on the principal components of the former."""
+    rows = np.linspace(0, len(training) - 1, min(DRAWN, len(training))).astype(int)
+    own = model.encode(training.floats(rows), unit=True).flatten(1)
+    sampled = [list(sampled_codes(model, one, range(DRAWN))) for one in (prior, plain)]
+    groups = [own, *(torch.cat([block.codes[block.wanted] for block in blocks]).flatten(1).cpu() for blocks in sampled)]
+    mean = own.mean(0)
+    axes = torch.linalg.svd(own - mean, full_matrices=False).Vh[:2]
+    axes = F.pad(axes, (0, 0, 0, 2 - len(axes)))  # of a code of one number
+    names = ["training images", f"prior {prior.name}", "N(0, I)"]
+    labels = np.repeat(range(3), [len(group) for group in groups])
+    points = torch.cat([(group - mean) @ axes.T for group in groups])
+    return charts.scatter(points.numpy(), labels, names, xlabel="first component", ylabel="second component")
 
 
 def samples_of(model: Autoencoder, prior: Prior, count: int) -> torch.Tensor:
