@@ -109,7 +109,7 @@ def test_density_of_a_mixture_is_that_of_scikit_learn(size: int) -> None:
     prior = Mixture((size,), components=2)
     prior.fit(codes)
     rows = prior.standardized(codes).double()
-    if size > 128:
+    if size > 64:
         axes = prior.axes.double()
         torch.testing.assert_close(axes.T @ axes, torch.eye(size).double(), atol=1e-4, rtol=0)
         rows = rows @ axes
@@ -117,7 +117,7 @@ def test_density_of_a_mixture_is_that_of_scikit_learn(size: int) -> None:
     model = GaussianMixture(used, covariance_type="full")
     model.weights_, model.means_ = prior.weights[0, :used].numpy(), prior.means[0, :used].double().numpy()
     factors = prior.factors[0, :used].double()
-    factors = torch.diag_embed(factors) if size > 128 else factors
+    factors = torch.diag_embed(factors) if size > 64 else factors
     model.precisions_cholesky_ = np.linalg.inv(factors.numpy()).transpose(0, 2, 1)
     expected = model.score_samples(rows.numpy()) - float(prior.std.log().sum())
     np.testing.assert_allclose(prior.log_prob(codes).numpy(), expected, rtol=1e-4, atol=1e-2)

@@ -137,7 +137,7 @@ class Flow(Prior):
         labels = torch.full((len(x),), self.classes, device=x.device) if labels is None else labels
         change = torch.zeros(len(x), device=x.device)
         for step in range(steps):
-            velocity, _ = self._divergence(x, 1 - step / steps, labels)
+            velocity = self.velocity(x, torch.full((len(x),), 1 - step / steps, device=x.device), labels)
             velocity, divergence = self._divergence(x - velocity / (2 * steps), 1 - (step + 0.5) / steps, labels)
             x, change = x - velocity / steps, change + divergence / steps
         start = -0.5 * (x.flatten(1).square().sum(1) + size * math.log(2 * math.pi))

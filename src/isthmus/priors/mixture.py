@@ -17,9 +17,9 @@ from isthmus.priors.draws import Draws
 from isthmus.registry import register
 from isthmus.types import Shape
 
-FULL = 128  # numbers of a code up to which each component has a full covariance
+FULL = 64  # numbers of a code up to which each component has a full covariance
 LIMIT = 1024  # numbers of a code that a mixture accepts
-ITEMS = 20_000  # codes that a fit reads, so that it takes seconds
+ITEMS, LEAST = 20_000, 2000  # codes that a fit reads, so that it takes seconds, and the fewest of each label
 REGULAR = 1e-3  # added to the variances of standardized codes: a unit that never changes has a density too
 
 
@@ -27,7 +27,7 @@ REGULAR = 1e-3  # added to the variances of standardized codes: a unit that neve
 class Mixture(Prior):
     """A mixture of `components` Gaussians over standardized codes, by scikit-learn's GaussianMixture.
 
-    A code of up to 128 numbers has components of full covariance. A longer one, up to 1024, is rotated to the principal
+    A code of up to 64 numbers has components of full covariance. A longer one, up to 1024, is rotated to the principal
     axes of all codes, along which each component has its own variances; one component is then still a full Gaussian.
     With labels there is one mixture for each label. A component needs codes: two for each number of a full covariance,
     else 20, so few codes get fewer components.
@@ -68,10 +68,11 @@ class Mixture(Prior):
             axes = torch.linalg.eigh(some.T @ some / len(some)).eigenvectors
             self.axes.copy_(axes)
             rows = rows @ axes
+        limit = max(LEAST, ITEMS // len(self.weights))
         for kind in range(len(self.weights)):
             own = rows if labels is None else rows[labels.cpu() == kind]
             if len(own):  # a label without codes stays N(0, I)
-                self._fit_kind(kind, own[torch.randperm(len(own), generator=seeded(0))[:ITEMS]].numpy())
+                self._fit_kind(kind, own[torch.randperm(len(own), generator=seeded(0))[:limit]].numpy())
 
     def _fit_kind(self, kind: int, rows: np.ndarray[Any, Any]) -> None:
         from sklearn.mixture import GaussianMixture
