@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import cache
 from typing import Any
@@ -12,12 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import isthmus
-from generating.models import finished
+from generating.models import TRAINED, finished
+from generating.priors import codes_of, fit_prior, pictures
 from generating.sets import PHOTOS, patches
 from isthmus.autoencoder import Autoencoder, load_model
 from isthmus.features import find_features
 from isthmus.metrics import ssim
 from isthmus.metrics.generation import frechet_distance
+from isthmus.priors import Flow
+from isthmus.store import read_tensors, write_tensors
 from isthmus.types import Context, Noise, Sample
 from stored_rows import Part, Row
 
@@ -27,7 +31,13 @@ VARIANTS: dict[str, dict[str, float]] = {
     "plain": {},
     "perceptual 0.1": {"perceptual": 0.1},
     "adversarial 0.2": {"adversarial": 0.2},
+    "factor 8": {"factor": 8},
+    "factor 8, perceptual 0.1": {"factor": 8, "perceptual": 0.1},
+    "factor 8, adversarial 0.2": {"factor": 8, "adversarial": 0.2},
+    "beta 0.01": {"beta": 0.01},
 }
+SAMPLED = ("plain", "beta 0.01", *(name for name in VARIANTS if "factor" in name))  # the others reconstruct alone
+FLOW, FLOW_STEPS, SAMPLES = {"width": 32}, 600, 2000  # smaller than the default, for a minute of one core
 JUDGE_EPOCHS, JUDGE_RATE = 3, 4e-3
 
 
@@ -61,39 +71,55 @@ class PhotoClassifier(nn.Module):
 
 
 @cache
-@torch.enable_grad()
-def judge() -> tuple[PhotoClassifier, float]:
-    """The classifier, trained now, and its accuracy on patches that it was not trained on."""
+def judge() -> PhotoClassifier:
+    """The classifier, trained once and kept in runs."""
+    path, model = TRAINED / "photo-classifier.safetensors", PhotoClassifier()
+    if not path.exists():
+        TRAINED.mkdir(parents=True, exist_ok=True)
+        write_tensors(path, train_judge().state_dict())
+    model.load_state_dict(read_tensors(path)[0])
+    return model.eval()
+
+
+def judged() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Patches and photos to train the judge on, and 2000 others of the same photos."""
     x = torch.from_numpy(split()[0])
     labels = torch.arange(len(x)) % (PHOTOS - HELD)  # patches go through the photos in turn
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return x[order[2000:]], labels[order[2000:]], x[order[:2000]], labels[order[:2000]]
+
+
+@torch.enable_grad()
+def train_judge() -> PhotoClassifier:
+    x, labels, _, _ = judged()
     random = torch.Generator().manual_seed(0)
-    order = torch.randperm(len(x), generator=random)
-    learned, kept = order[2000:], order[:2000]
     torch.manual_seed(0)
-    model = PhotoClassifier()
-    steps = JUDGE_EPOCHS * (len(learned) // 128)
+    model, steps = PhotoClassifier(), len(x) // 128
     optimizer = torch.optim.AdamW(model.parameters(), JUDGE_RATE, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, JUDGE_RATE, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, JUDGE_RATE, total_steps=JUDGE_EPOCHS * steps)
     for _ in range(JUDGE_EPOCHS):
-        for rows in learned[torch.randperm(len(learned), generator=random)].split(128)[: len(learned) // 128]:
+        for rows in torch.randperm(len(x), generator=random).split(128)[:steps]:
             batch = x[rows].float() / 255
-            loss = F.cross_entropy(
-                model(batch.flip(3) if torch.rand((), generator=random) < 0.5 else batch), labels[rows]
-            )
+            batch = batch.flip(3) if torch.rand((), generator=random) < 0.5 else batch
+            loss = F.cross_entropy(model(batch), labels[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    model.eval()
-    with torch.no_grad():
-        right = (model(x[kept].float() / 255).argmax(1) == labels[kept]).float().mean()
-    return model, float(right)
+    return model
+
+
+@torch.no_grad()
+def accuracy() -> float:
+    """Of the judge, on patches that it was not trained on."""
+    _, _, x, labels = judged()
+    return float((judge()(x.float() / 255).argmax(1) == labels).float().mean())
 
 
 @torch.no_grad()
 def seen(x: Tensor) -> dict[str, Tensor]:
     """Features of images by the judge, and those of the last layer that the package ships, averaged over positions."""
-    model, shipped = judge()[0], find_features("auto")
+    model, shipped = judge(), find_features("auto")
     parts = x.split(500)
     return {
         "judge": torch.cat([model.features(part) for part in parts]),
@@ -122,14 +148,25 @@ def step_seconds() -> dict[str, float]:
 def trained(variant: str) -> tuple[Autoencoder, int]:
     """The variant, trained for SECONDS, and the number of its steps."""
     x = split()[0]
-    steps = int(SECONDS / step_seconds()[variant])
+    epoch = math.ceil(len(x) / BATCH)
 
     def train(out: Any) -> None:
         options: dict[str, Any] = {"schedule": "cosine", "warmup": 0.02, "batch_size": BATCH, "lr": RATE}
-        options |= {"epochs": steps / (len(x) / BATCH), "validation": 0.0, "test": 0.0, "device": "cpu", "quiet": True}
+        options |= {"epochs": int(SECONDS / step_seconds()[variant]) / epoch}
+        options |= {"validation": 0.0, "test": 0.0, "device": "cpu", "quiet": True}
         isthmus.fit(created(variant), x, out=out, **options)
 
-    return load_model(finished(f"sharper-{variant.replace(' ', '-')}", train)), steps
+    model = load_model(finished(f"sharper-{variant.replace(', ', '-').replace(' ', '-')}", train))
+    return model, round(epoch * model.about["training"]["epochs"])
+
+
+def sampled(model: Autoencoder) -> Tensor:
+    """SAMPLES patches from a flow over the codes of the training patches."""
+    torch.manual_seed(0)
+    flow = Flow(model.code_shape, **FLOW)
+    values = codes_of(model, torch.from_numpy(split()[0]).float() / 255)
+    fit_prior(flow, values, epochs=FLOW_STEPS * 128 / len(values), batch_size=128)
+    return pictures(model, flow.eval(), SAMPLES)
 
 
 def row(variant: str) -> Row:
@@ -138,11 +175,13 @@ def row(variant: str) -> Row:
     made = model.reconstruct(real, unit=True)
     error = (made - real).square().flatten(1).mean(1)
     truth, ours = seen(real), seen(made)
+    new = seen(sampled(model)) if variant in SAMPLED else {}
     return {
         "steps": steps,
         "psnr": float(-10 * error.log10().mean()),
         "ssim": float(torch.cat([ssim(a, b) for a, b in zip(made.split(500), real.split(500), strict=True)]).mean()),
         **{f"frechet_{name}": frechet_distance(truth[name], ours[name]) for name in truth},
+        **{f"samples_{name}": frechet_distance(truth[name][::2], new[name]) for name in new},
     }
 
 
@@ -161,6 +200,6 @@ def sharper() -> None:
         f"The recipe generate, kind=kl, on 32×32 patches of {PHOTOS - HELD} photos of bsd400_color, {SECONDS} s of "
         f"processor time each, by the steps that fit into it; reconstructions of {len(split()[1]):,} patches of "
         f"{HELD} other photos. frechet_judge: on the features of a classifier of photos, trained on patches of the "
-        f"former (accuracy {judge()[1]:.3f} on others of its patches); frechet_shipped: on the features that the "
+        f"former (accuracy {accuracy():.3f} on others of its patches); frechet_shipped: on the features that the "
         "perceptual term itself uses. No test image plays a part."
     )

@@ -84,13 +84,13 @@ def test_the_discriminator_learns_to_tell_white_from_black() -> None:
     compare = Adversarial(Gaussian(), 3, begin=0).train()
     optimizer = torch.optim.Adam(compare.discriminator.parameters(), 1e-3)
     black, white = torch.full((4, 3, 16, 16), -4.0), torch.ones(4, 3, 16, 16)
-    first = compare.tell(black, white).mean()
+    first = compare.discriminator_loss(black, white).mean()
     for _ in range(40):
         optimizer.zero_grad()
-        compare.tell(black, white).mean().backward()
+        compare.discriminator_loss(black, white).mean().backward()
         optimizer.step()
     assert first > 1
-    assert compare.tell(black, white).mean() < 0.1
+    assert compare.discriminator_loss(black, white).mean() < 0.1
     assert compare.discriminator(white).mean() > 0.9
     assert compare.discriminator(black.sigmoid()).mean() < -0.9
 
@@ -115,12 +115,14 @@ def test_each_term_has_gradients_at_its_own_weights_alone() -> None:
 @pytest.mark.parametrize("inner", [Gaussian(), Gaussian(0.05), Bernoulli()])
 def test_the_adversarial_gradient_is_that_of_the_score_in_proportion_to_the_reconstruction(inner: Any) -> None:
     compare, y = Adversarial(inner, 3, weight=0.25).train(), Y.clone().requires_grad_()
-    (ours,) = torch.autograd.grad(compare.deceive(y, TARGET).sum(), y)
+    (ours,) = torch.autograd.grad(compare.generator_loss(y, TARGET).sum(), y)
     (rebuilt,) = torch.autograd.grad(inner.loss(y, TARGET).sum(), y)
     (score,) = torch.autograd.grad(-compare.discriminator(y.sigmoid()).flatten(1).mean(1).sum(), y)
     assert torch.allclose(norms(ours), 0.25 * norms(rebuilt), rtol=1e-4)
     assert torch.allclose(nn.functional.cosine_similarity(ours.flatten(1), score.flatten(1)), torch.ones(3), atol=1e-4)
-    assert torch.allclose(compare.deceive(y, TARGET), -compare.discriminator(y.sigmoid()).flatten(1).mean(1), atol=1e-5)
+    assert torch.allclose(
+        compare.generator_loss(y, TARGET), -compare.discriminator(y.sigmoid()).flatten(1).mean(1), atol=1e-5
+    )
 
 
 def test_the_discriminator_begins_after_a_share_of_the_training_and_has_no_part_in_validation() -> None:

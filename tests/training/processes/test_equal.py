@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "closed": {"name": "contractive", "code": 6},
     "deep": {"code": 5, "widths": (20,)},
     "denoising": {"code": 6, "widths": (20,)},
+    "sharper": {"name": "generate", "kind": "kl", "channels": (4, 8), "perceptual": 0.1, "adversarial": 0.2},
 }
 # 41 of 54 items are learned from: the last batch holds one, and so does that of the 11 of the validation part.
 HOW = {"epochs": 3, "batch_size": 10, "device": "cpu", "quiet": True, "patience": None, "validation": 0.2, "test": 0.03}

@@ -109,13 +109,12 @@ class PatchDiscriminator(nn.Module):
 
 @register
 class Adversarial(WithExtra):
-    """Adds two terms in training: "discriminator", by which a patch discriminator learns to tell images from targets,
-    and "adversarial", by which the autoencoder learns to deceive it (hinge losses, in nats a patch).
+    """Adds two terms in training: "discriminator", by which a patch discriminator learns to separate images from
+    targets, and "adversarial", by which the autoencoder learns to deceive it (hinge losses, means over patches).
 
     Both are learned in the same step: the weights of one are constants in the term of the other. The gradient of the
     adversarial term at each image has `weight` times the norm of that of the reconstruction (Esser et al. 2021 balance
-    both by the last layer). begin: share of the training after which both begin, when images are no longer blurred at
-    first sight.
+    both by the last layer). begin: share of the training after which both begin; before, every image is easy to tell.
     """
 
     follows_progress = True
@@ -136,14 +135,18 @@ class Adversarial(WithExtra):
             # A gradient of zero: several processes wait for that of every weight.
             idle = y.new_zeros(len(y)) + 0 * sum(weight.sum() for weight in self.discriminator.parameters())
             return {**extra, "adversarial": y.new_zeros(len(y)), "discriminator": idle}
-        return {**extra, "adversarial": self.deceive(y, target), "discriminator": self.tell(y, target)}
+        return {
+            **extra,
+            "adversarial": self.generator_loss(y, target),
+            "discriminator": self.discriminator_loss(y, target),
+        }
 
-    def tell(self, y: Tensor, target: Tensor) -> Tensor:
+    def discriminator_loss(self, y: Tensor, target: Tensor) -> Tensor:
         """[N], the hinge loss of the discriminator, to which the images are constants."""
         real, made = self.discriminator(target.float()), self.discriminator(self.mean(y.detach().float()))
         return F.relu(1 - real).flatten(1).mean(1) + F.relu(1 + made).flatten(1).mean(1)
 
-    def deceive(self, y: Tensor, target: Tensor) -> Tensor:
+    def generator_loss(self, y: Tensor, target: Tensor) -> Tensor:
         """[N], minus the score of the images, to which the weights of the discriminator are constants.
 
         Its gradient at y is computed here, with that of the reconstruction, and scaled to the norm of the latter.
