@@ -1,6 +1,6 @@
 """The figures of generation; a GAN and pythae run in the same run.
 
-    python benchmarks/generation.py [ranking | discrete | pythae | cache | pictures] ...
+    python benchmarks/generation.py [ranking | discrete | pythae | cache | nll] ...
 
 Fréchet distances and the other scores are computed on features that the file of results names, never on those of
 Inception v3: of small classifiers (benchmarks/train_classifier.py) for MNIST and Fashion-MNIST, else of the network
@@ -15,10 +15,11 @@ import torch
 
 from common import main
 from generating.discrete import cache, discrete
+from generating.likelihood import nll
 from generating.peers import pythae
 from generating.ranking import ranking
 
-PARTS = {"ranking": ranking, "discrete": discrete, "pythae": pythae, "cache": cache}
+PARTS = {"ranking": ranking, "discrete": discrete, "pythae": pythae, "cache": cache, "nll": nll}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # small pictures: a second thread costs more processor time than it saves

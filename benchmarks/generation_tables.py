@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table_writer import Cell, Rows, Table
+from table_writer import NONE, Cell, Rows, Table
 
 MODELS = {"training pictures": "training pictures themselves"}
 PRIORS = {
@@ -36,6 +36,27 @@ def scored(part: str) -> Rows:
     return Rows(f"generation-{part}", (title, *SCORES))
 
 
+LIKELIHOODS = {  # title, published
+    "paper, k=1, dynamic": ("784-200-200-50, tanh, dynamic binarization", "86.76"),
+    "paper, k=5, dynamic": ("the same, `samples=5`", "85.54"),
+    "paper, k=1, fixed": ("the same, `samples=1`, fixed binarization", "88.71"),
+    "best, k=1, dynamic": ("784-512-512-50, SiLU and LayerNorm, dynamic binarization", NONE),
+}
+NLL = Table(
+    ("MNIST", "−log p(x), nats", "Burda et al. 2016", "active units", "decoder"),
+    [
+        Rows(
+            "generation-nll",
+            (
+                lambda row: LIKELIHOODS[row["model"]][0],
+                "{nll_nats:.2f} ± {standard_error:.2f}",
+                lambda row: LIKELIHOODS[row["model"]][1],
+                "{active_units}",
+                "{decoder}",
+            ),
+        )
+    ],
+)
 RANKING = Table(("", *HEAD), [scored("ranking")])
 DISCRETE = Table(("MNIST", *HEAD), [scored("discrete"), scored("pythae")])
 CACHE = Table(

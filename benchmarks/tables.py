@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_tables import ANOMALY, FEATURE_ALARMS, FEATURES, PROMISE
-from generation_tables import CACHE, DISCRETE, RANKING
+from generation_tables import CACHE, DISCRETE, NLL, RANKING
 from segmentation_tables import SEGMENTATION
 from speed_tables import DIFFERENT, GPU, SPEED
 from table_writer import NONE, Contest, Lines, Pivot, Rows, Table, put
@@ -159,6 +159,7 @@ TABLES: dict[str, Table | Pivot] = {
     "promise": PROMISE,
     "segmentation": SEGMENTATION,
     "priors": RANKING,
+    "nll": NLL,
     "generation": DISCRETE,
     "cache": CACHE,
     "speed": SPEED,

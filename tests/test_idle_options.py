@@ -54,6 +54,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "augment": ("affine", "zoom"),
     "linear": ("yes", "no"),
     "activation": ("tanh", "relu"),
+    "norm": (True, False),
     "score": ("error", "mahalanobis", "marks"),
     "pool": ("max", "mean"),
     "relative": (True, False),

@@ -12,6 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from isthmus import Autoencoder, create, evaluate
 from isthmus.bottlenecks import Variational
+from isthmus.data import open_data
 from isthmus.inference import likelihood
 from isthmus.inference.likelihood import affordable, likelihood_figures, negative_log_likelihood
 from isthmus.networks import DenseDecoder, DenseEncoder
@@ -90,6 +91,9 @@ def test_a_slow_decoder_gets_fewer_items_then_fewer_samples(monkeypatch: pytest.
     assert affordable(model, 1000) == (200, 5000)
     monkeypatch.setattr(likelihood, "MULTIPLY_ADDS", 100 * 700 * each)
     assert affordable(model, 1000) == (100, 700)
+    monkeypatch.setattr(likelihood, "MULTIPLY_ADDS", 100 * 99 * each)
+    data = open_data(np.zeros((200, 8, 8), np.uint8))
+    assert likelihood_figures(model, data) == {}
 
 
 @pytest.mark.parametrize("keys", [{"name": "undercomplete"}, {"name": "variational", "loss": "mse"}])
@@ -107,8 +111,6 @@ def test_a_binarizing_model_is_evaluated_on_black_and_white(digits: np.ndarray) 
 
 
 def test_figures_are_those_of_the_function(digits: np.ndarray) -> None:
-    from isthmus.data import open_data
-
     model, x = create("variational", shape=(1, 8, 8), code=4, loss="bce").eval(), (digits > 127).astype(np.uint8) * 255
     figures = likelihood_figures(model, open_data(x))
     nats = negative_log_likelihood(model, Sample.of(torch.from_numpy(x / 255).float()), 5000)

@@ -99,6 +99,7 @@ def variational(
     net: str = "auto",
     widths: Sequence[int] = (512, 256),
     activation: str | None = None,
+    norm: bool | None = None,
     loss: str = "gaussian",
     augment: str = "auto",
     linear: str = "auto",
@@ -111,11 +112,13 @@ def variational(
     samples: codes drawn for each item; with more than one the bound of log p(x) is the tighter, importance-weighted one
     widths: units of the hidden layers of the dense net
     activation: of the hidden layers: relu, silu, gelu, tanh or sigmoid; by default relu in a dense net, silu in conv
+    norm: LayerNorm after each hidden layer; by default in a convolutional net only
     loss: gaussian (one learned sigma, for gray and color), bce (for black and white), mse, l1, categorical or ssim
     """
     bottleneck = partial(Variational, beta=beta, warmup=beta_warmup, samples=samples)
     size = code or default_code((16,) if is_small(shape) else (64,), shape)
-    keys: dict[str, Any] = {} if activation is None else {"activation": activation}
+    chosen = {"activation": activation, "norm": norm}
+    keys: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
     keys |= {"widths": widths, "center": True, "loss": loss, "augment": augment, "linear": linear}
     return either(net, shape, size, bottleneck, **keys)
 
