@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import warnings
 from typing import Any
@@ -95,10 +96,12 @@ def summary(prior: Prior) -> str:
     """The prior in one line."""
     about = prior.about
     labels = f" with {len(about['labels'])} labels" if about["labels"] else ""
-    known = ""
+    size, known = f"{sum(weight.numel() for weight in prior.parameters()):,} weights, " if prior.learned else "", ""
+    if prior.discrete:
+        size = f"{math.prod(prior.shape)} symbols an item, {size}"
     if "bits" in about:
         known = f"; it knows {about['unigram_bits'] - about['bits']:.1f} of {about['unigram_bits']:.1f} bits a symbol"
-    return f"prior: {prior.name}, fitted to {about['codes']:,} codes{labels}{known}"
+    return f"prior: {prior.name}, {size}fitted to {about['codes']:,} codes{labels}{known}"
 
 
 def prior_of(model: Autoencoder, name: str = AUTO, data: Any = None, quiet: bool = False) -> Prior:
