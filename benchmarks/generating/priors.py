@@ -20,7 +20,7 @@ from isthmus.types import Context, Noise
 COUNT, BLOCK = 10_000, 256
 OPTIONS: dict[str, dict[str, Any]] = {  # smaller than the defaults, for minutes of one core
     "gaussian": {"components": 1},
-    "flow": {"depth": 3},
+    "flow": {"width": 256, "depth": 3},
     "transformer": {"width": 96, "depth": 3, "heads": 4},
 }
 TRAINING: dict[str, dict[str, Any]] = {"flow": {"epochs": 12}, "transformer": {"epochs": 3}}

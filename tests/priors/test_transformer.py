@@ -151,6 +151,10 @@ def test_choice_of_a_symbol() -> None:
     assert choose_symbol(logits, uniform, top_p=0.5).tolist() == [1] * 5
     assert choose_symbol(logits, uniform, top_p=0.76).tolist() == [1, 1, 1, 2, 3]
     assert choose_symbol(logits, uniform, temperature=0).tolist() == [1] * 5
+    # Symbols of probability 0 are never chosen, not even the last by the greatest number below 1.
+    ends = torch.randn(500, 40, generator=torch.Generator().manual_seed(0)).mul(3)
+    ends[:, 30:] = -math.inf
+    assert choose_symbol(ends, torch.full((500,), 1 - 2**-24)).max() < 30
     cold = choose_symbol(logits[:1].expand(1000, -1), torch.arange(1000) / 1000, temperature=0.5)
     squares = torch.tensor([0.01, 0.25, 0.0225, 0.0625])
     torch.testing.assert_close(cold.bincount() / 1000, squares / squares.sum(), atol=0.002, rtol=0)

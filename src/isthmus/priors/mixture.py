@@ -96,9 +96,9 @@ class Mixture(Prior):
         """temperature scales the deviations within the components; at 0 every code is the mean of a component."""
         known = self.drawn_labels(draws, labels)
         kinds = torch.zeros(len(draws), dtype=torch.long, device=draws.device) if known is None else known
-        weights = self.weights[kinds]
-        edges = weights.double().cumsum(1)
-        chosen = (draws.uniform().double()[:, None] * edges[:, -1:] >= edges).sum(1)
+        edges = self.weights[kinds].cumsum(1)
+        numbers = draws.uniform().clamp_max(1 - 2**-23)[:, None] * edges[:, -1:]
+        chosen = (numbers >= edges).sum(1)
         noise = draws.normal(self.size) * temperature
         factors = self.factors[kinds, chosen]
         spread = (factors @ noise[:, :, None])[:, :, 0] if self.full else factors * noise

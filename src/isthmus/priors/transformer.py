@@ -83,7 +83,7 @@ class Transformer(Prior):
         """Measure the frequencies of symbols N×grid (one more than counted of each) and the shares of labels [N]."""
         symbols = self.flat(codes)
         super().fit(codes, labels)
-        counts = torch.bincount(symbols.flatten(), minlength=self.codes).double() + 1
+        counts = torch.bincount(symbols.flatten().cpu(), minlength=self.codes).double() + 1
         self.unigram.copy_((counts / counts.sum()).log())
 
     def flat(self, symbols: Tensor) -> Tensor:
@@ -227,7 +227,7 @@ def choose_symbol(
     """A symbol [N] for each row of logits N×codes, by the inverse of the cumulative distribution at uniform [N]."""
     if temperature == 0 or top_k == 1:
         return logits.argmax(1)
-    chances = (logits / temperature).softmax(1).double()
+    chances = (logits / temperature).softmax(1)
     if top_k is not None and top_k < chances.shape[1]:
         least = chances.topk(top_k).values[:, -1:]
         chances = torch.where(chances < least, 0, chances)
@@ -236,5 +236,6 @@ def choose_symbol(
         beyond = ordered.values.cumsum(1) - ordered.values >= top_p
         chances = chances.masked_fill(beyond.scatter(1, ordered.indices, beyond), 0)
     edges = chances.cumsum(1)
-    # In double precision a number below 1 stays below the last edge.
-    return torch.searchsorted(edges, uniform.double()[:, None] * edges[:, -1:], right=True)[:, 0]
+    # A number that rounds up to the last edge would choose a symbol of probability 0, or none.
+    numbers = uniform.clamp_max(1 - 2**-23)[:, None] * edges[:, -1:]
+    return torch.searchsorted(edges, numbers, right=True)[:, 0]
