@@ -23,7 +23,10 @@ OPTIONS: dict[str, dict[str, Any]] = {  # smaller than the defaults, for minutes
     "flow": {"width": 256, "depth": 3},
     "transformer": {"width": 96, "depth": 3, "heads": 4},
 }
-TRAINING: dict[str, dict[str, Any]] = {"flow": {"epochs": 12}, "transformer": {"epochs": 3}}
+TRAINING: dict[str, dict[str, Any]] = {
+    "flow": {"epochs": 12, "batch_size": 256},
+    "transformer": {"epochs": 3, "batch_size": 64, "lr": 1e-3},
+}
 ALIKE: dict[str, Any] = {"quiet": True, "seed": 0, "validation": 0.0, "patience": None, "precision": "bf16-mixed"}
 
 
