@@ -107,6 +107,6 @@ def logits_difference(prior: Transformer, symbols: torch.Tensor) -> float:
     difference = 0.0
     for position in range(prior.tokens):
         token = prior._token(rows, position) if position else prior._inputs(rows[:, :0], labels)
-        own = prior._logits(prior._outputs(token, caches, position)[:, -1])
+        own = prior._logits(prior._outputs(token, caches=caches, start=position)[:, -1])
         difference = max(difference, float((own - full[:, position]).abs().max()))
     return difference
