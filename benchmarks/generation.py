@@ -1,6 +1,7 @@
 """The figures of generation; a GAN and pythae run in the same run.
 
-    python benchmarks/generation.py [ranking | discrete | pythae | cache | nll] ...
+    python benchmarks/generation.py [ranking-mnist | ranking-fashion-mnist | ranking-patches] ...
+                                    [discrete | pythae | cache | nll] ...
 
 Fréchet distances and the other scores are computed on features that the file of results names, never on those of
 Inception v3: of small classifiers (benchmarks/train_classifier.py) for MNIST and Fashion-MNIST, else of the network
@@ -11,6 +12,8 @@ so a stopped part continues with the next row. Each part writes results/generati
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from common import main
@@ -18,8 +21,14 @@ from generating.discrete import cache, discrete
 from generating.likelihood import nll
 from generating.peers import pythae
 from generating.ranking import ranking
+from generating.sets import SETS
 
-PARTS = {"ranking": ranking, "discrete": discrete, "pythae": pythae, "cache": cache, "nll": nll}
+PARTS = {f"ranking-{data}": partial(ranking, data) for data in SETS} | {
+    "discrete": discrete,
+    "pythae": pythae,
+    "cache": cache,
+    "nll": nll,
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # small pictures: a second thread costs more processor time than it saves

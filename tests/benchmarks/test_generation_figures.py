@@ -86,7 +86,7 @@ def test_the_tables_name_model_prior_and_set(tmp_path: Path, monkeypatch: pytest
     for module in ("common", "table_writer"):
         monkeypatch.setattr(f"{module}.RESULTS", tmp_path)
     ranking = [{"set": "MNIST", "model": "training pictures"}, {"set": "MNIST", "model": "AE", "prior": "mixture"}]
-    (tmp_path / "generation-ranking.json").write_text(json.dumps({"rows": [row | ROW for row in ranking]}))
+    (tmp_path / "generation-ranking-mnist.json").write_text(json.dumps({"rows": [row | ROW for row in ranking]}))
     (tmp_path / "generation-discrete.json").write_text(json.dumps({"rows": [{"model": "GAN"} | ROW]}))
     lines = generation_tables.RANKING.lines()
     assert [line[0] for line in lines[1:]] == [
