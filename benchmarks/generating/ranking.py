@@ -15,17 +15,18 @@ PRIORS = ("normal", "gaussian", "mixture", "flow")
 
 def ranking(data: str) -> None:
     part = Part("generation", f"ranking-{data}")
-    part.row(lambda: scores_of_training_pictures(data), set=TITLES[data], model="training pictures")
+    rows = [part.row(lambda: scores_of_training_pictures(data), set=TITLES[data], model="training pictures")]
     for model in ("AE", "VAE"):
         for prior in PRIORS:
-            part.row(partial(row, data, model, prior), set=TITLES[data], model=model, prior=prior)
+            rows.append(part.row(partial(row, data, model, prior), set=TITLES[data], model=model, prior=prior))
     source = (
         "seeded crops of bsd400_color, no photo gives both training and test patches; " if data == "patches" else ""
     )
     part.end(
         f"{TITLES[data]}; {source}one recipe conv (AE) and one recipe variational with net=conv (VAE): two stages, "
         f"codes of {CODES[data]} numbers, {MODELS['AE']['epochs']} epochs; {COUNT} pictures of each prior (no labels) "
-        "against 10000 test pictures; training pictures: as many of them in place of generated ones"
+        "against 10000 test pictures; training pictures: as many of them in place of generated ones",
+        rows,
     )
 
 
