@@ -27,22 +27,25 @@ class Transformer(Prior):
     shape: of the grid of symbols, (h, w) or (T,). codes: number of different symbols. The first token is the label, or
     the null label. unigram: the log frequency of each symbol, [codes]; the network adds its logits to it, so that an
     untrained prior knows the frequencies.
+
+    width, depth: on 7×7 symbols of MNIST, 512 codes, 40 seconds of one core led to 114 held-back nats with a width of
+    128 (335 steps of 32), and to 137 with 192 (171 steps at half the rate); the frequencies alone give 293.
     """
 
     name = "transformer"
     discrete = True
     learned = True
     training_defaults: ClassVar[Mapping[str, Any]] = {
-        "epochs": 30,
+        "epochs": 10,
         "least_steps": 2000,
-        "batch_size": 64,
-        "lr": 1e-3,
+        "batch_size": 32,
+        "lr": 2e-3,
         "schedule": "cosine",
         "warmup": 0.05,
         "weight_decay": 0.05,
         "clip": 1.0,
         "ema": 0.999,
-        "patience": 5,
+        "patience": 3,
     }
     unigram: Tensor
 
@@ -51,9 +54,9 @@ class Transformer(Prior):
         shape: Shape,
         classes: int = 0,
         codes: int = 512,
-        width: int = 192,
+        width: int = 128,
         depth: int = 4,
-        heads: int = 6,
+        heads: int = 4,
         dropout: float = 0.1,
     ) -> None:
         at_least("codes", codes, 1)
@@ -157,6 +160,10 @@ class Transformer(Prior):
         cached: bool = True,
     ) -> Tensor:
         """Symbols N×grid, one for each of the draws.
+
+        With a width of 192, 7×7 symbols of 512 took 5 ms of one core each in blocks of 64 (6 in blocks of 32, 4.4 in
+        blocks of 128), half of it in linear layers; without the cache about 13 times as long. A product of matrices
+        was no faster than the fused attention.
 
         temperature: divides the logits; 0 takes the most probable symbol at each position. top_k, top_p: only the k
         most probable symbols, and the fewest that have a probability of p together (Holtzman et al. 2020). known:
