@@ -71,8 +71,8 @@ def cache() -> None:
     torch.set_num_threads(THREADS)
     model = autoencoder("VQ-VAE", DATA)
     priors = {
-        "width 96, depth 3, as in the part discrete": fitted("VQ-VAE", DATA, "transformer")[0],
-        "the default, width 192, depth 4, untrained": Transformer(model.code_shape[1:], codes=model.spec.codes).eval(),
+        "width 96 and depth 3, as above": fitted("VQ-VAE", DATA, "transformer")[0],
+        "the default of width 128 and depth 4, untrained": Transformer(model.code_shape[1:], codes=model.spec.codes).eval(),
     }
     for name, prior in priors.items():
 
