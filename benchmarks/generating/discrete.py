@@ -70,9 +70,10 @@ def cache() -> None:
     part = Part("generation", "cache")
     torch.set_num_threads(THREADS)
     model = autoencoder("VQ-VAE", DATA)
+    grid, codes = model.code_shape[1:], model.spec.codes
     priors = {
         "width 96 and depth 3, as above": fitted("VQ-VAE", DATA, "transformer")[0],
-        "the default of width 128 and depth 4, untrained": Transformer(model.code_shape[1:], codes=model.spec.codes).eval(),
+        "the default of width 128 and depth 4, untrained": Transformer(grid, codes=codes).eval(),
     }
     for name, prior in priors.items():
 
