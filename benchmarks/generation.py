@@ -1,7 +1,7 @@
 """The figures of generation; a GAN and pythae run in the same run.
 
     python benchmarks/generation.py [ranking-mnist | ranking-fashion-mnist | ranking-patches] ...
-                                    [discrete | pythae | cache | nll] ...
+                                    [discrete | gan | pythae | cache | nll] ...
 
 Fréchet distances and the other scores are computed on features that the file of results names, never on those of
 Inception v3: of small classifiers (benchmarks/train_classifier.py) for MNIST and Fashion-MNIST, else of the network
@@ -17,7 +17,7 @@ from functools import partial
 import torch
 
 from common import main
-from generating.discrete import cache, discrete
+from generating.discrete import against_gan, cache, discrete
 from generating.likelihood import nll
 from generating.peers import pythae
 from generating.ranking import ranking
@@ -25,6 +25,7 @@ from generating.sets import SETS
 
 PARTS = {f"ranking-{data}": partial(ranking, data) for data in SETS} | {
     "discrete": discrete,
+    "gan": against_gan,
     "pythae": pythae,
     "cache": cache,
     "nll": nll,

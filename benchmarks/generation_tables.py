@@ -58,7 +58,7 @@ NLL = Table(
     ],
 )
 RANKING = Table(("", *HEAD), [scored(f"ranking-{data}") for data in ("mnist", "fashion-mnist", "patches")])
-DISCRETE = Table(("MNIST", *HEAD), [scored("discrete"), scored("pythae")])
+DISCRETE = Table(("MNIST", *HEAD), [scored("discrete"), scored("gan"), scored("pythae")])
 CACHE = Table(
     ("transformer", "1,000 pictures", "without the cache", "times as fast", "largest difference of logits"),
     [
