@@ -1,7 +1,7 @@
 """The figures of generation; a GAN and pythae run in the same run.
 
     python benchmarks/generation.py [ranking-mnist | ranking-fashion-mnist | ranking-patches] ...
-                                    [discrete | gan | pythae | cache | nll] ...
+                                    [discrete | gan | pythae | cache | nll | sharper] ...
 
 Fréchet distances and the other scores are computed on features that the file of results names, never on those of
 Inception v3: of small classifiers (benchmarks/train_classifier.py) for MNIST and Fashion-MNIST, else of the network
@@ -22,6 +22,7 @@ from generating.likelihood import nll
 from generating.peers import pythae
 from generating.ranking import ranking
 from generating.sets import SETS
+from generating.sharper import sharper
 
 PARTS = {f"ranking-{data}": partial(ranking, data) for data in SETS} | {
     "discrete": discrete,
@@ -29,6 +30,7 @@ PARTS = {f"ranking-{data}": partial(ranking, data) for data in SETS} | {
     "pythae": pythae,
     "cache": cache,
     "nll": nll,
+    "sharper": sharper,
 }
 
 if __name__ == "__main__":

@@ -69,14 +69,14 @@ def new_prior(model: Autoencoder, name: str) -> Prior:
     return kind(model.code_shape, **keys)
 
 
-def fit_prior(prior: Prior, values: Tensor, **training: Any) -> None:
-    """Fit a prior to codes N×shape, or symbols N×grid. training: options beside those of TRAINING."""
+def fit_prior(prior: Prior, values: Tensor) -> None:
+    """Fit a prior to codes N×shape, or symbols N×grid."""
     prior.fit(values)
     if prior.learned:
         kind = "labels" if prior.discrete else "features"
         shape, names = tuple(values.shape[1:]), Numbered(range(len(values)))
         codes = Data(values, shape, (0.0, 1.0), names, kind=kind, source={"kind": "codes"})
-        fit(prior, codes, **prior.training_defaults | ALIKE | TRAINING[prior.name] | training)
+        fit(prior, codes, **prior.training_defaults | ALIKE | TRAINING[prior.name])
 
 
 def pictures(model: Autoencoder, prior: Prior, count: int = COUNT) -> Tensor:
