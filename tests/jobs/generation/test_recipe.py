@@ -9,7 +9,7 @@ import torch
 
 from isthmus import Autoencoder, create, fit
 from isthmus.autoencoder import load_model
-from isthmus.bottlenecks import VQ, Variational
+from isthmus.bottlenecks import VQ, Plain, Variational
 from isthmus.errors import BadInput
 from isthmus.types import Context, Sample
 
@@ -19,7 +19,10 @@ QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 8, "device": "cpu", "quiet":
 @pytest.mark.parametrize(
     ("shape", "keys", "kind", "code"),
     [
-        ((1, 28, 28), {}, VQ, (16, 7, 7)),
+        ((1, 28, 28), {}, Plain, (16,)),
+        ((1, 28, 28), {"code": "7x7"}, VQ, (16, 7, 7)),
+        ((1, 28, 28), {"code": "4x7x7"}, Variational, (4, 7, 7)),
+        ((3, 64, 64), {"kind": "plain"}, Plain, (64,)),
         ((3, 28, 28), {}, Variational, (4, 7, 7)),
         ((1, 64, 64), {}, Variational, (4, 16, 16)),
         ((3, 64, 64), {}, Variational, (4, 16, 16)),
