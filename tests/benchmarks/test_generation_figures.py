@@ -68,7 +68,7 @@ def test_features_of_the_classifier_are_those_before_its_last_layer() -> None:
     model, x = Classifier().eval(), torch.rand(3, 1, 28, 28)
     assert model.features(x).shape == (3, FEATURES)
     assert torch.allclose(model(x), model.last(model.features(x).relu()))
-    assert shifted(x, torch.Generator().manual_seed(0)).shape == x.shape
+    assert shifted(x, 2, torch.Generator().manual_seed(0)).shape == x.shape
 
 
 ROW: dict[str, Any] = {
