@@ -25,7 +25,7 @@ from isthmus.types import Context, Noise, Sample
 from stored_rows import Part, Row
 
 HELD = 40  # photos of the training patches that are held back; the test patches play no part
-SECONDS, BATCH, RATE = {4: 75, 8: 40}, 32, 1e-3  # of processor time, by the factor
+SECONDS, BATCH, RATE = {4: 75}, 32, 1e-3  # of processor time, by the factor
 TERMS: dict[str, dict[str, float]] = {
     "plain": {},
     "perceptual 0.1": {"perceptual": 0.1},
