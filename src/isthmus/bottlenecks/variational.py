@@ -16,6 +16,9 @@ from isthmus.types import Code, Context, Shape
 COLLAPSED = 0.5  # nats, less than a bit of an item
 
 
+WEAK = 0.01  # a beta below which the codes of all items together are not near to N(0, I)
+
+
 @register
 class Variational(Bottleneck):
     """z = μ + σ ε, penalty β · KL(N(μ, σ²) ‖ N(0, I)) in nats; without noise z is the mean.
@@ -26,14 +29,13 @@ class Variational(Bottleneck):
     −log mean p(x|z)p(z)/q(z|x), which is nearer to −log p(x). Raises BadInput for it with another beta than 1.
     """
 
-    prior = "normal"
-
     def __init__(self, in_shape: Shape, code: Shape, beta: float = 1.0, warmup: float = 0.0, samples: int = 1) -> None:
         at_least("beta", beta, 0)
         at_least("samples", samples, 1)
         if samples > 1 and beta != 1:
             raise BadInput(f"samples={samples}: a bound of log p(x) has beta=1, not {beta:g}; samples=1 takes any beta")
         super().__init__(in_shape, code, parameters=2)
+        self.prior = "normal" if beta >= WEAK else None
         self.beta, self.warmup, self.follows_progress, self.samples = beta, warmup, warmup > 0, samples
 
     def forward(self, h: Tensor, ctx: Context) -> Code:

@@ -86,6 +86,7 @@ def _say_stopped(given: list[str]) -> None:
     named = any(argument.startswith(("--out", "-o")) for argument in given)
     options = "--resume" if named else "--resume and --out RUN"
     hint = f"; the same command with {options} continues the run" if given[:1] == ["train"] else ""
+    hint = "; the same command continues the fit of a prior" if given[:1] == ["generate"] else hint
     print(f"isthmus: stopped{hint}", file=sys.stderr, flush=True)
 
 

@@ -35,8 +35,12 @@ def with_labels(data: Data, table: Path | str) -> Data:
     if name and {text.lower() for text in texts} <= set(SIGNS):
         texts = [name if SIGNS[text.lower()] else f"not {name}" for text in texts]
     names, labels = np.unique(texts, return_inverse=True)
-    source = {**data.source, "labels": {"table": str(table), "names": names.tolist()}}
+    source = {**data.source, "labels": {"table": _absolute(path, column), "names": names.tolist()}}
     return replace(data, labels=labels.astype(np.int64), source=source)
+
+
+def _absolute(path: Path, column: str) -> str:
+    return f"{path.resolve()}:{column}" if column else str(path.resolve())
 
 
 def _path_and_column(table: str) -> tuple[Path, str]:

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = SUFFIXES[8]
 
 
+def check_format(out: Path) -> None:
+    """Raise BadInput for a path with the suffix of a format that OutputWriter does not write."""
+    suffix, accepted = out.suffix.lower(), (".npy", ".csv", ".gif", *IMAGE_SUFFIXES)
+    if suffix[1:].isalpha() and suffix not in accepted:
+        raise BadInput(f"{out}: unsupported output format {suffix}; {', '.join(accepted)} or a folder is accepted")
+
+
 class OutputWriter:
     """Writes items chunk by chunk to `out`, in the format of its suffix.
 
@@ -78,10 +85,8 @@ class OutputWriter:
                 )
             else:
                 write_picture(self.out, grid(items), text=self.text(None))
-        elif suffix and suffix[1:].isalpha():
-            kinds = ", ".join((".npy", ".csv", ".gif", *IMAGE_SUFFIXES))
-            raise BadInput(f"{self.out}: unsupported output format {suffix}; {kinds} or a folder is accepted")
         else:
+            check_format(self.out)
             self._folder(batches, fabric, first)
         return self.out
 

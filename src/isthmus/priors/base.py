@@ -92,8 +92,11 @@ class Prior(nn.Module):
     def vary(self, codes: Tensor, draws: Draws, labels: Tensor | None = None, temperature: float = 0.3) -> Tensor:
         """Codes near codes N×shape. temperature: 0 gives the codes themselves, 1 samples that do not depend on them.
 
-        The mean and the variance of each number stay those of the data.
+        The mean and the variance of each number stay those of the data. Raises BadInput for labels, if the prior cannot
+        vary towards one.
         """
+        if labels is not None:
+            raise BadInput(f"label: the prior {self.name} cannot vary an item towards one; flow and transformer can")
         kept = math.sqrt(1 - temperature**2)
         return self.restored(kept * self.standardized(codes) + temperature * draws.normal(*self.shape))
 

@@ -175,7 +175,8 @@ class Transformer(Prior):
         if top_p is not None and not 0 < top_p <= 1:
             raise BadInput(f"top_p is {top_p}: a number above 0 and up to 1 is accepted")
         given = self.drawn_labels(draws, labels)
-        given = self._null(len(draws)) if given is None else given
+        if given is None or (known is not None and labels is None):  # a drawn label may contradict the known symbols
+            given = self._null(len(draws))
         symbols = torch.zeros(len(draws), self.tokens, dtype=torch.long, device=draws.device)
         mask = torch.zeros_like(symbols, dtype=torch.bool)
         if known is not None:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from isthmus.inference.inputs import RunOrModel, as_model
+from isthmus.jobs import built_in
 
 STEPS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -17,8 +18,8 @@ def describe(run: RunOrModel) -> dict[str, Any]:
     """{"recipe", "shape", "code", "weights", "operations", "layers": [{"part", "layer", "output", "weights"}]}.
 
     operations: floating-point operations to reconstruct one item. Layers are listed in execution order. A model of
-    features has also "features": the class of the frozen network, and the shape of its grid. Raises BadInput for a path
-    that is not a run.
+    features has also "features": the class of the frozen network, and the shape of its grid. parts: a line for each
+    part that was fitted after the training. Raises BadInput for a path that is not a run.
     """
     model = as_model(run)
     layers: list[dict[str, Any]] = []
@@ -46,6 +47,7 @@ def describe(run: RunOrModel) -> dict[str, Any]:
         "weights": sum(p.numel() for p in model.parameters()),
         "operations": counter.get_total_flops(),
         "layers": layers,
+        "parts": [line for job in built_in().values() if (part := job.part(model)) and (line := part.summary())],
     }
 
 
@@ -76,6 +78,7 @@ def diagram(facts: dict[str, Any]) -> str:
         text = f"{layer['part']:<12}{_size(layer['output']):<14}{_bar(layer['output']):<22}"
         lines.append(f"{text}{layer['layer']}, {layer['weights']:,} weights")
     lines.append(f"{'compare':<12}{facts['objective']}")
+    lines += facts["parts"]
     return "\n".join(line.rstrip() for line in lines)
 
 

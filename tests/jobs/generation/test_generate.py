@@ -180,6 +180,8 @@ def test_each_file_names_its_origin(runs: dict[str, Path], classes: Path, tmp_pa
         ({"complete": "digits:1"}, "grid of discrete codes"),
         ({"label": "5", "prior": "normal"}, "knows no labels"),
         ({"index": -1}, "0 or more"),
+        ({"near": "digits:1", "label": "dark"}, "cannot vary an item towards one"),
+        ({"out": "new.xyz"}, "unsupported output format .xyz"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

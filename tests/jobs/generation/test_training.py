@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 import isthmus
 from isthmus import store
 from isthmus.errors import BadInput
+from isthmus.jobs.generation import fitted
 from isthmus.jobs.generation.prior_files import prior_file
 
 
@@ -39,6 +41,11 @@ def test_one_command_trains_the_autoencoder_and_its_prior(run: isthmus.Run) -> N
     assert run.self_check.startswith("prior: mixture, fitted to")
     assert "nearest" in (run.path / store.PAGE).read_text()
     assert isthmus.generate(run.path, 3).shape == (3, 3, 16, 16)
+
+
+def test_describe_names_the_prior(run: isthmus.Run) -> None:
+    assert run.path is not None
+    assert isthmus.describe(run.path)["parts"] == [run.self_check]
 
 
 def test_evaluation_compares_samples_with_held_back_images(run: isthmus.Run, photos: Path) -> None:
@@ -92,3 +99,45 @@ def test_a_table_of_labels_makes_the_prior_conditional(photos: Path, tmp_path: P
     isthmus.fit_prior(tmp_path / "r", "flow", quiet=True, epochs=1, least_steps=0)  # the labels are opened again
     assert isthmus.generate(tmp_path / "r", 2, label="top", prior="flow").shape == (2, 3, 16, 16)
     isthmus.train("generate", photos, out=tmp_path / "r", resume=True, quiet=True)
+    (tmp_path / "labels.csv").unlink()  # the nearest training images need no labels
+    isthmus.generate(tmp_path / "r", 2, label="top", out=tmp_path / "new")
+    assert "nearest" in (tmp_path / "new" / "samples.csv").read_text()
+
+
+def test_a_table_of_labels_is_found_from_another_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "l.csv").write_text("".join(f"{file.name},{int(file.name[0]) // 2}\n" for file in photos.iterdir()))
+    monkeypatch.chdir(tmp_path)
+    isthmus.train("conv", photos, out="r", labels="l.csv", code=4, epochs=1, least_steps=0, quiet=True)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    prior = isthmus.fit_prior(tmp_path / "r", "mixture", quiet=True)
+    assert prior.about["labels"] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("again", "resumes"), [({}, True), ({"epochs": 40}, True), ({"epochs": 3}, False)])
+def test_an_interrupted_prior_resumes_with_its_own_options(
+    again: dict[str, Any], resumes: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isthmus.train("conv", photos, out=tmp_path / "r", code=4, epochs=1, least_steps=0, quiet=True)
+    trained, begun = fitted.fit, []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        def stop(training: Any) -> None:
+            raise KeyboardInterrupt
+
+        def note(training: Any) -> None:
+            begun.append(training.step)
+
+        return trained(*arguments, callbacks={"start": note, "epoch": stop if not begun else note}, **options)
+
+    monkeypatch.setattr(fitted, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        isthmus.fit_prior(tmp_path / "r", "flow", epochs=40, least_steps=0, batch_size=20, quiet=True)
+    assert (tmp_path / "r" / "training-flow").is_dir()
+    first = begun.copy()
+    prior = isthmus.fit_prior(tmp_path / "r", "flow", least_steps=0, batch_size=20, quiet=True, **again)
+    assert not (tmp_path / "r" / "training-flow").exists()
+    assert prior.about["metrics"]["epochs"] == (40 if resumes else 3)
+    assert first == [0]

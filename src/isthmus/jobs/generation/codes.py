@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from dataclasses import dataclass
@@ -36,12 +37,18 @@ class TrainingCodes:
     labels: Tensor | None
     names: tuple[str, ...]
 
+    @property
+    def source(self) -> dict[str, Any]:
+        """The origin of the codes in a training; the fingerprint differs between the codes of different models."""
+        content = hashlib.sha256(self.values.numpy().tobytes()).hexdigest()
+        return {"kind": "codes", "fingerprint": content, "labels": list(self.names)}
+
     def data(self) -> Data:
         """The codes as the items of a training, with their labels as the condition "label"."""
         discrete = not self.values.is_floating_point()
         shape, names = tuple(self.values.shape[1:]), Numbered(range(len(self.values)))
         kind = "labels" if discrete else "features"
-        data = Data(self.values, shape, (0.0, 1.0), names, kind=kind, pictures=self.items, source={"kind": "codes"})
+        data = Data(self.values, shape, (0.0, 1.0), names, kind=kind, pictures=self.items, source=self.source)
         if self.labels is None:
             return data
         return data.with_field("label", Data(self.labels[:, None], (1,), (0.0, 1.0), names, kind="labels"))
@@ -53,7 +60,7 @@ def training_codes(model: Autoencoder, data: Any = None, seed: int = 0) -> Train
     The codes of a variational model are drawn from its posterior, because its decoder has seen no others. Raises
     BadInput where the training data cannot be opened any more.
     """
-    opened = training_part(model, data)
+    opened = training_part(model, data, labels=True)
     most = max(1, MOST // max(1, math.prod(model.code_shape)))
     if len(opened) > most:
         warnings.warn(
@@ -92,7 +99,11 @@ def indexed_labels(labels: np.ndarray | None) -> tuple[Tensor | None, tuple[str,
     if labels is None:
         return None, ()
     names, indices = np.unique(labels, return_inverse=True)
-    if not 2 <= len(names) <= CLASSES or len(labels) < PER_CLASS * len(names):
+    if len(names) < 2:
+        return None, ()
+    if len(names) > CLASSES or len(labels) < PER_CLASS * len(names):
+        text = f"{len(names)} labels of {len(labels)} items are not learned: {PER_CLASS} items of a label are needed"
+        warnings.warn(f"{text}, and at most {CLASSES} labels", Note, stacklevel=4)
         return None, ()
     return torch.from_numpy(indices.reshape(-1)), tuple(str(name) for name in names)
 
@@ -109,11 +120,14 @@ def training_source(model: Autoencoder) -> str:
     return str(source)
 
 
-def training_part(model: Autoencoder, data: Any = None) -> Data:
-    """The training split of `data`, by default of the data that the model was trained on. Raises BadInput."""
+def training_part(model: Autoencoder, data: Any = None, labels: bool = False) -> Data:
+    """The training split of `data`, by default of the data that the model was trained on.
+
+    labels: with those of the table that the model was trained with, if any. Raises BadInput.
+    """
     opened = open_for(model, training_source(model) if data is None else data)
     table = model.about.get("data", {}).get("labels", {}).get("table")
-    if table and opened.labels is None and is_training_data(opened, model):
+    if labels and table and opened.labels is None and is_training_data(opened, model):
         opened = with_labels(opened, table)
     return opened.subset(parts_of(opened, model).get("train", np.arange(len(opened))))
 

@@ -53,6 +53,10 @@ def generate(
     index: Annotated[
         int, typer.Option("--index", metavar="K", min=0, help="index of the first item: item K is always the same")
     ] = 0,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="TIME", help="to fit a prior that RUN lacks, such as 5m; default: none"),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
     device: Device = "auto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from isthmus.autoencoder import Autoencoder
 from isthmus.data import Data
+from isthmus.errors import Note
 from isthmus.jobs.generation.codes import has_training_data, training_part
 from isthmus.jobs.generation.fitted import chosen_prior
 from isthmus.jobs.generation.sampling import sampled_codes, sampled_items
@@ -28,6 +30,8 @@ def measure(model: Autoencoder, data: Data) -> dict[str, Any]:
     known = {"prior": prior.name}
     known |= {key: prior.about[key] for key in ("bits", "unigram_bits") if key in prior.about}
     if len(data) < LEAST or not has_training_data(model):
+        lacks = "the training data cannot be opened" if len(data) >= LEAST else f"{LEAST} items or more are needed"
+        warnings.warn(f"samples are not compared with the data: {lacks}", Note, stacklevel=3)
         return known
     training, held = spread(training_part(model), MOST_TRAINING), spread(data, MOST)
     samples = torch.cat(list(sampled_items(model, sampled_codes(model, prior, range(len(held))))))

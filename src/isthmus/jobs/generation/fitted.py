@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import shutil
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from isthmus import store
 from isthmus.autoencoder import Autoencoder
 from isthmus.errors import BadInput, Note, unknown
 from isthmus.inference.inputs import RunOrModel
@@ -17,7 +19,8 @@ from isthmus.jobs.generation.codes import TrainingCodes, has_training_data, trai
 from isthmus.jobs.generation.prior_files import keep, known_prior, run_folder
 from isthmus.jobs.image_model import model_of_items
 from isthmus.priors import PRIORS, Prior, choose
-from isthmus.training import fit
+from isthmus.training import fit, settle
+from isthmus.training.options import RUNTIME
 
 AUTO, NORMAL = "auto", "normal"
 HELD = 2000  # held-back codes that the knowledge of a prior is measured on
@@ -74,6 +77,7 @@ def train(model: Autoencoder, prior: Prior, codes: TrainingCodes, quiet: bool, t
     run = run_folder(model)
     folder = None if run is None else run / f"training-{prior.name}"
     options = {"validation": 0.1, "test": 0.0, "device": model.device.type, **prior.training_defaults, **training}
+    options = resumed(folder, codes, training) or options
     done = fit(prior, codes.data(), out=folder, resume=True, quiet=quiet, **options)
     rows = done.parts["validation"] if len(done.parts["validation"]) else done.parts["train"]
     about = {"training": options, "metrics": done.metrics, "history": done.history}
@@ -81,6 +85,21 @@ def train(model: Autoencoder, prior: Prior, codes: TrainingCodes, quiet: bool, t
     prior.to("cpu")
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def resumed(folder: Path | None, codes: TrainingCodes, training: dict[str, Any]) -> dict[str, Any]:
+    """The options of an interrupted training in the folder; {} if there is none.
+
+    One of other codes, or with other options than those that are given, is deleted.
+    """
+    if folder is None or not store.is_run(folder):
+        return {}
+    about = store.read_config(folder)["about"]
+    given, known = settle({}, training), about["training"]
+    if about["data"] == codes.source and all(known[key] == given[key] for key in training):
+        return {key: value for key, value in known.items() if key not in RUNTIME or key == "device"}
+    shutil.rmtree(folder)
+    return {}
 
 
 def knowledge(prior: Prior, codes: TrainingCodes, rows: np.ndarray) -> dict[str, float]:
@@ -104,11 +123,11 @@ def summary(prior: Prior) -> str:
     return f"prior: {prior.name}, {size}fitted to {about['codes']:,} codes{labels}{known}"
 
 
-def prior_of(model: Autoencoder, name: str = AUTO, data: Any = None, quiet: bool = False) -> Prior:
+def prior_of(model: Autoencoder, name: str = AUTO, data: Any = None, **how: Any) -> Prior:
     """The prior of that name, fitted now if it has not been yet.
 
     auto: the prior that was trained with the model; else the one that `fit_prior` chooses; N(0, I) where the training
-    data cannot be opened.
+    data cannot be opened. how: options of `fit_prior`; None stands for the default.
     """
     if name == AUTO and (known := chosen_prior(model)) is not None:
         return known
@@ -118,13 +137,13 @@ def prior_of(model: Autoencoder, name: str = AUTO, data: Any = None, quiet: bool
         return known
     if name == NORMAL or (name == AUTO and data is None and not has_training_data(model)):
         return normal(model)
-    prior = fit_prior(model, name, data=data, quiet=quiet)
+    prior = fit_prior(model, name, data=data, **{key: value for key, value in how.items() if value is not None})
     warnings.warn(f"{prior.summary()}{'' if run_folder(model) is None else ' and kept in the run'}", Note, stacklevel=3)
     return prior
 
 
 def chosen_prior(model: Autoencoder) -> Prior | None:
-    """The prior that was chosen for the run, or else the last one that a user asked for; None without any."""
+    """The prior that was chosen for the run, or else one that a user asked for; None without any."""
     fitted = [prior for name in PRIORS if (prior := known_prior(model, name)) is not None]
     asked = model.about.get("options", {}).get("prior", AUTO)
     chosen = [prior for prior in fitted if prior.name == asked or prior.about.get("auto")]

@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus.errors import BadInput
 from isthmus.files import check_output
 from isthmus.inference.inputs import RunOrModel
-from isthmus.inference.outputs import write_decoded
+from isthmus.inference.outputs import check_format, write_decoded
 from isthmus.jobs.generation.fitted import AUTO, prior_of
 from isthmus.jobs.generation.labels import label_number
 from isthmus.jobs.generation.near import completed_codes, varied_codes
@@ -38,6 +38,7 @@ def generate(
     top_p: float | None = None,
     index: int = 0,
     data: Any = None,
+    budget: str | float | None = None,
     out: Path | str | None = None,
     seed: int = 0,
     force: bool = False,
@@ -49,8 +50,9 @@ def generate(
     numbers; these stand in each PNG (text chunk "isthmus") and, for a folder, in samples.csv.
 
     prior: normal, mixture, flow, transformer, or auto: the prior that the run was trained with, else the one that suits
-    the code. A prior that the run lacks is first fitted to its training data, or to `data`, and kept in the run. label:
-    a class of the training data. near: an item that is varied by `temperature`, from 0 (its reconstruction) to 1 (a new
+    the code. A prior that the run lacks is first fitted to its training data, or to `data`, and kept in the run.
+    budget: the time for that, such as "5m". label: a class of the training data. near: an item that is varied by
+    `temperature`, from 0 (its reconstruction) to 1 (a new
     item). complete: an image whose upper half is kept, for discrete codes. walk: number of items from each generated
     code to the next, on a closed path. temperature: below 1, items nearer to the modes of the prior. top_k, top_p: of
     the transformer, the symbols that are drawn from. device: auto, cpu, cuda or mps; None: that of the model.
@@ -66,9 +68,9 @@ def generate(
     if len(given) > 1:
         raise BadInput(f"{' and '.join(given)}: give only one of them")
     if out is not None:
-        check_output(out, force=force)
+        check_format(check_output(out, force=force))
     model = model_of_items("generate", run, device)
-    fitted = prior_of(model, prior, data)
+    fitted = prior_of(model, prior, data, budget=budget)
     number = None if label is None else label_number(fitted, label)
     if temperature is None:
         temperature = 1.0 if near is None else VARIATION
@@ -88,9 +90,11 @@ def generate(
         return torch.cat(list(items))
     if walk:  # between items, which have no index
         return write_decoded(model, items, numbered(n * walk), out, force=force)
-    origins = Origins(model, fitted, seed, index, label, temperature, drawn=not given)
-    path = Path(out)
-    write_decoded(model, origins.watched(items), numbered(n), path, force=force, text=origins.text)
+    sources = {"near": near, "continue": complete}
+    named = {name: str(source) for name, source in sources.items() if isinstance(source, (str, Path))}
+    origins = Origins(model, fitted, seed, index, label, temperature, not given, {**options, **named})
+    path, sixteen = Path(out), model.about.get("input", {}).get("dtype") == "uint16"
+    write_decoded(model, origins.watched(items), numbered(n), path, sixteen=sixteen, force=force, text=origins.text)
     if path.is_dir():
         origins.write_table(path)
     return path

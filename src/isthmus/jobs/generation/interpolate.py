@@ -60,7 +60,7 @@ def interpolate(
 
 def attribute(model: Autoencoder, add: str, subtract: str | None, data: Any = None) -> Tensor:
     """1×code_shape: the mean code of the items of a label minus that of another one, or of all other items."""
-    opened = training_part(model, data)
+    opened = training_part(model, data, labels=True)
     labels = item_labels(opened)
     if labels is None:
         raise BadInput(f"add {add}: the data have no labels; class folders or a labeled set are accepted")

@@ -43,7 +43,9 @@ class Generation(Job):
 
     def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
         prior = self.part(model)
-        return prior and {"prior": prior.name, **prior.about.get("knows", {})}
+        if prior is None:
+            return None
+        return {"prior": prior.name} | {key: prior.about[key] for key in ("bits", "unigram_bits") if key in prior.about}
 
     def measure(self, model: Autoencoder, data: Data) -> dict[str, Any]:
         from isthmus.jobs.generation.evaluate import measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ class Origins:
     """The origins of items that are written.
 
     seed, first, label, temperature: of `generate`. drawn: whether the prior draws labels itself if none is given.
+    options: further ones, of which those that are given are part of the origin.
     """
 
     model: Autoencoder
@@ -38,6 +39,7 @@ class Origins:
     label: str | None
     temperature: float
     drawn: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
     seen: list[Tensor] = field(default_factory=list)
 
     def text(self, position: int | None) -> str:
@@ -45,7 +47,7 @@ class Origins:
         return json.dumps(self.origin(position))
 
     def origin(self, position: int | None) -> dict[str, Any]:
-        """run (the first digits of the SHA-256 of its weights), prior, seed, index, temperature and label."""
+        """run (the first digits of the SHA-256 of its weights), prior, seed, index, temperature, label, and options."""
         index = self.first + (position or 0)
         return {
             "run": self.run,
@@ -54,6 +56,7 @@ class Origins:
             "index": index,
             "temperature": self.temperature,
             "label": self.label if position is None else self.label_of(index),
+            **{name: value for name, value in self.options.items() if value is not None},
         }
 
     def label_of(self, index: int) -> str | None:

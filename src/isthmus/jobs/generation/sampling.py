@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -65,10 +66,11 @@ def in_blocks(
 def _blocks(
     indices: Sequence[int], seed: int, device: torch.device, sample: Callable[[Draws], Tensor], block: int
 ) -> Iterator[Chosen]:
-    for first in dict.fromkeys(index // block * block for index in indices):
+    for number, inside in groupby(indices, lambda index: index // block):
+        first = number * block
         with torch.no_grad():
             codes = sample(Draws(seed, range(first, first + block), device))
-        yield Chosen(codes, [index - first for index in indices if first <= index < first + block])
+        yield Chosen(codes, [index - first for index in inside])
 
 
 def sampled_items(model: Autoencoder, blocks: Iterator[Chosen]) -> Iterator[Tensor]:

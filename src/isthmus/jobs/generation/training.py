@@ -15,6 +15,7 @@ from isthmus.data import Data
 from isthmus.errors import Note
 from isthmus.jobs.generation.fitted import AUTO, chosen_prior, fit_prior, normal
 from isthmus.jobs.generation.nearest import nearest_rows, reduced
+from isthmus.jobs.generation.prior_files import keep
 from isthmus.jobs.generation.sampling import sampled_codes, sampled_items
 from isthmus.priors import Prior
 from isthmus.report import as_pictures, charts, grid
@@ -29,16 +30,19 @@ def fit_part(run: Run, share: float) -> None:
     """Fit the prior of a run, if it has none, and write its page again. share: of a budget that the prior takes."""
     model, options = run.model, run.model.about["training"]
     name = model.about["options"].get("prior", AUTO)
-    if chosen_prior(model) is not None:
+    prior = chosen_prior(model)
+    if prior is not None and (prior.about.get("shown") or run.path is None):
         return
     budget = {}
     if options["budget"] is not None:
         budget["budget"] = seconds(options["budget"]) * share / (1 - share)
-    prior = fit_prior(model, name, data=run.data, quiet=run.quiet, seed=options["seed"], **budget)
+    prior = prior or fit_prior(model, name, data=run.data, quiet=run.quiet, seed=options["seed"], **budget)
     if run.path is not None:
         page = run.plot()
         add_samples(page, model, prior, run.data.subset(run.parts["train"]))
         page.write(run.path / store.PAGE)
+        prior.about["shown"] = True
+        keep(model, prior)
 
 
 def add_samples(page: Any, model: Autoencoder, prior: Prior, training: Data) -> None:
