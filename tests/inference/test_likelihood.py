@@ -76,9 +76,9 @@ def test_the_protocol_names_binarization_items_samples_and_family() -> None:
     gray = np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8)
     figures = evaluate(model, gray, split="all")
     text = "5 items, 5,000 importance samples of each; decoder: independent Bernoulli"
-    assert figures["nll_protocol"] == f"dynamic binarization (seed 0), {text}"
+    assert figures["protocol"] == f"dynamic binarization (seed 0), {text}"
     binary = (gray > 127).astype(np.uint8) * 255
-    assert evaluate(model, binary, split="all")["nll_protocol"] == f"fixed binarization, {text}"
+    assert evaluate(model, binary, split="all")["protocol"] == f"fixed binarization, {text}"
     assert 0 < figures["nll_standard_error"] < 10
 
 

@@ -25,7 +25,7 @@ RunOf = Callable[[str], Path]
 ALWAYS = {"data", "split", "items", "code_size", "input_size", "compression_factor", "mse_per_pixel", "sse_per_image"}
 ALWAYS |= {"psnr", "ssim", "seconds_per_epoch", "images_per_second"}
 ACTIVE = {"mean_active_fraction", "dead_units"}
-NATS = {"kl_nats", "elbo_nats", "nll_nats", "nll_standard_error", "nll_protocol"}
+NATS = {"kl_nats", "elbo_nats", "nll_nats", "nll_standard_error", "protocol"}
 KEYS = {
     "undercomplete": {"bce_per_pixel", "jacobian_norm"} | ACTIVE,
     "linear": {"jacobian_norm"},

@@ -73,7 +73,7 @@ def likelihood_figures(model: Autoencoder, data: Data) -> dict[str, Any]:
     return {
         "nll_nats": float(nats.mean()),
         "nll_standard_error": float(nats.std() / math.sqrt(items)) if items > 1 else 0.0,
-        "nll_protocol": f"{protocol}{items:,} items, {samples:,} importance samples of each; decoder: {family}",
+        "protocol": f"{protocol}{items:,} items, {samples:,} importance samples of each; decoder: {family}",
     }
 
 
