@@ -44,6 +44,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "upscale": {"width": 4, "blocks": 1, "crop": 3},
     "detect": {"code": 5, "widths": (20,)},
     "segment": {"channels": (4, 6), "fold": 1},
+    "generate": {"code": 5, "channels": (4, 8)},
+    "adversarial": {"name": "generate", "kind": "kl", "channels": (4, 8), "adversarial": 0.2},
 }
 HOW = {"epochs": 2, "batch_size": 16, "device": "cpu", "patience": None, "validation": 0.1, "test": 0.0}
 MESSAGES = {
