@@ -1,7 +1,7 @@
 """The figures of generation; a GAN and pythae run in the same run.
 
     python benchmarks/generation.py [ranking-mnist | ranking-fashion-mnist | ranking-patches] ...
-                                    [discrete | gan | pythae | cache | nll | sharper] ...
+                                    [discrete | gan | pythae | cache | nll | sharper | photos] ...
 
 Fréchet distances and the other scores are computed on features that the file of results names, never on those of
 Inception v3: of small classifiers (benchmarks/train_classifier.py) for MNIST and Fashion-MNIST, else of the network
@@ -20,6 +20,7 @@ from common import main
 from generating.discrete import against_gan, cache, discrete
 from generating.likelihood import nll
 from generating.peers import pythae
+from generating.photos import photos
 from generating.ranking import ranking
 from generating.sets import SETS
 from generating.sharper import sharper
@@ -31,6 +32,7 @@ PARTS = {f"ranking-{data}": partial(ranking, data) for data in SETS} | {
     "cache": cache,
     "nll": nll,
     "sharper": sharper,
+    "photos": photos,
 }
 
 if __name__ == "__main__":

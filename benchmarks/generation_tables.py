@@ -59,6 +59,10 @@ NLL = Table(
 )
 RANKING = Table(("", *HEAD), [scored(f"ranking-{data}") for data in ("mnist", "fashion-mnist", "patches")])
 DISCRETE = Table(("MNIST", *HEAD), [scored("discrete"), scored("gan"), scored("pythae")])
+PHOTO_SCORES = ("{frechet_distance:.3f}", "{frechet_floor:.3f}", *SCORES[2:])
+PHOTOS = Table(
+    ("photos of 64 pixels", *HEAD[:-1], "near copies of 2,000"), [Rows("generation-photos", (title, *PHOTO_SCORES))]
+)
 CACHE = Table(
     ("transformer", "1,000 pictures", "without the cache", "times as fast", "largest difference of logits"),
     [

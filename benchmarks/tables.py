@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_tables import ANOMALY, FEATURE_ALARMS, FEATURES, PROMISE
-from generation_tables import CACHE, DISCRETE, NLL, RANKING
+from generation_tables import CACHE, DISCRETE, NLL, PHOTOS, RANKING
 from segmentation_tables import SEGMENTATION
 from speed_tables import DIFFERENT, GPU, SPEED
 from table_writer import NONE, Contest, Lines, Pivot, Rows, Table, put
@@ -161,6 +161,7 @@ TABLES: dict[str, Table | Pivot] = {
     "priors": RANKING,
     "nll": NLL,
     "generation": DISCRETE,
+    "generation-photos": PHOTOS,
     "cache": CACHE,
     "speed": SPEED,
 }
