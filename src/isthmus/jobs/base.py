@@ -132,6 +132,10 @@ class Job:
         """The part fitted by fit_parts, read from the run folder on first access; None if there is none."""
         return None
 
+    def scorer(self, model: Autoencoder) -> Any:
+        """The part that scores items, which an exported file contains; None if there is none."""
+        return None
+
     def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
         """Metrics of the fitted part that fit_parts measured, for the JSON of a training."""
         return None

@@ -26,7 +26,7 @@ class Part(nn.Module):
     def __init__(self, model: Autoencoder, part: str | None) -> None:
         super().__init__()
         self.model, self.part = model, part
-        self.scorer: Any = job_of(model).part(model) if part is None else None
+        self.scorer: Any = job_of(model).scorer(model) if part is None else None
         self.detects = self.scorer is not None  # then of fixed size, as the statistics of normal images
         self.threshold = 0.0 if self.scorer is None else self.scorer.threshold()  # before a trace, which has no numbers
         self.any_size = len(model.shape) == 3 and model.spec.any_size and not self.detects

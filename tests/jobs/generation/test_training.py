@@ -48,6 +48,12 @@ def test_describe_names_the_prior(run: isthmus.Run) -> None:
     assert isthmus.describe(run.path)["parts"] == [run.self_check]
 
 
+def test_an_exported_file_holds_the_autoencoder_alone(run: isthmus.Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    assert run.path is not None
+    assert isthmus.export(run.path, tmp_path / "model.onnx").is_file()
+
+
 def test_evaluation_compares_samples_with_held_back_images(run: isthmus.Run, photos: Path) -> None:
     figures = isthmus.evaluate(run.path, photos, split="all")
     assert figures["prior"] == "mixture"

@@ -79,6 +79,9 @@ class AnomalyDetection(Job):
 
         return detector_of(model)
 
+    def scorer(self, model: Autoencoder) -> Any:
+        return self.part(model)
+
     def self_check(self, model: Autoencoder) -> dict[str, Any] | None:
         detector = self.part(model)
         return detector and detector.check

@@ -138,7 +138,7 @@ def prior_of(model: Autoencoder, name: str = AUTO, data: Any = None, **how: Any)
     if name == NORMAL or (name == AUTO and data is None and not has_training_data(model)):
         return normal(model)
     prior = fit_prior(model, name, data=data, **{key: value for key, value in how.items() if value is not None})
-    warnings.warn(f"{prior.summary()}{'' if run_folder(model) is None else ' and kept in the run'}", Note, stacklevel=3)
+    warnings.warn(f"{prior.summary()}{'' if run_folder(model) is None else '; kept in the run'}", Note, stacklevel=3)
     return prior
 
 
