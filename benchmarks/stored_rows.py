@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,3 +44,22 @@ class Part:
         """Write the results; the stored rows are removed. rows: others than the stored ones."""
         write(self.name, protocol, rows or self.rows, sum(row["seconds"] for row in self.rows), **more)
         self.path.unlink(missing_ok=True)
+
+
+def finished(out: Path, train: Callable[[Path], Any]) -> Path:
+    """The run folder `out` that `train` fills, unless it is complete; OUT.seconds has its processor time."""
+    if not _seconds_file(out).exists():
+        shutil.rmtree(out, ignore_errors=True)
+        began = time.process_time()
+        train(out)
+        _seconds_file(out).write_text(f"{time.process_time() - began:.1f}")
+    return out
+
+
+def seconds_of(out: Path) -> float:
+    """The processor time of the training of a run that `finished` has filled."""
+    return float(_seconds_file(out).read_text())
+
+
+def _seconds_file(out: Path) -> Path:
+    return out.parent / f"{out.name}.seconds"

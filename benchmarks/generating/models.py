@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import isthmus
+import stored_rows
 from generating.sets import training_images
 from isthmus.autoencoder import Autoencoder
 from stored_rows import RUNS
@@ -31,20 +30,10 @@ def autoencoder(name: str, data: str) -> Autoencoder:
 
 
 def finished(name: str, train: Callable[[Path], Any]) -> Path:
-    """The run folder that `train` fills, unless it is complete; NAME.seconds has its processor time."""
-    out = TRAINED / name
-    if not _seconds_file(name).exists():
-        shutil.rmtree(out, ignore_errors=True)
-        began = time.process_time()
-        train(out)
-        _seconds_file(name).write_text(f"{time.process_time() - began:.1f}")
-    return out
+    """The run TRAINED / name, filled by `train` unless an earlier start has finished it."""
+    return stored_rows.finished(TRAINED / name, train)
 
 
 def seconds_of(name: str) -> float:
     """The processor time of the training of a run."""
-    return float(_seconds_file(name).read_text())
-
-
-def _seconds_file(name: str) -> Path:
-    return TRAINED / f"{name}.seconds"
+    return stored_rows.seconds_of(TRAINED / name)

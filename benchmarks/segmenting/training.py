@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 import isthmus
 import peer_packages
+import stored_rows
 from isthmus.corruptions import augmentation
 from isthmus.jobs.segmentation.instances import connected
 from isthmus.jobs.segmentation.objectives import dice_loss
@@ -39,23 +39,13 @@ def trained(name: str, images: Path, masks: Path, **keys: Any) -> Path:
 
 
 def finished(name: str, train: Callable[[Path], Any]) -> Path:
-    """The run folder that `train` fills, unless it is complete; NAME.seconds has its processor time."""
-    out = TRAINED / name
-    if not _seconds_file(name).exists():
-        shutil.rmtree(out, ignore_errors=True)
-        began = time.process_time()
-        train(out)
-        _seconds_file(name).write_text(f"{time.process_time() - began:.1f}")
-    return out
+    """The run TRAINED / name, filled by `train` unless an earlier start has finished it."""
+    return stored_rows.finished(TRAINED / name, train)
 
 
 def seconds_of(name: str) -> float:
     """The processor time of the training of a run."""
-    return float(_seconds_file(name).read_text())
-
-
-def _seconds_file(name: str) -> Path:
-    return TRAINED / f"{name}.seconds"
+    return stored_rows.seconds_of(TRAINED / name)
 
 
 class UNet2015(nn.Module):

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from isthmus.training.callbacks import Callbacks
 
 
-def is_folder(data: Any) -> bool:
-    """Whether data is the path of a folder."""
-    return isinstance(data, (str, Path)) and Path(data).is_dir()
-
-
 class Job:
     """One use of a trained model. The default methods suit a job that reconstructs its input.
 
@@ -71,6 +66,7 @@ class Job:
         """
         from isthmus.data import open_data, with_labels
         from isthmus.data.folders import MIXED_SIZE
+        from isthmus.data.open import is_folder
         from isthmus.data.tables import TableOptions
 
         shared: dict[str, Any] = {key: options.get(key) for key in ("size", "gray", "white", "table")}

@@ -98,7 +98,7 @@ def nearest(items: Tensor, reference: Tensor | Iterable[Tensor]) -> tuple[Tensor
 
 
 def duplicates(generated: Tensor, held_out: Tensor, share: float = 0.01) -> Tensor:
-    """Which generated items are near copies of training items, [N] bool, from distances to the nearest training item.
+    """[N] bool: whether each generated item is a near copy, by the distances to its nearest training item.
 
     generated: [N], those of the generated items. held_out: [M], those of real items that were not trained on. A
     generated item is a near copy if it is no farther from its nearest training item than the nearest `share` of the

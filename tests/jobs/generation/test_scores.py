@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isthmus.data import open_data
 from isthmus.errors import BadInput
 from isthmus.jobs.generation import scores as module
-from isthmus.jobs.generation.scores import features_for, frechet_floor, nearest_rows, scores
+from isthmus.jobs.generation.scores import features_for, frechet_floor, scores
 from isthmus.metrics import frechet_distance
 
 KEYS = ["frechet_distance", "frechet_floor", "precision", "recall", "density", "coverage", "duplicates", "items"]
@@ -92,10 +92,3 @@ def test_a_named_source_gets_the_images_as_they_are() -> None:
     assert torch.allclose(used.of(training), Halves()(training).flatten(2).mean(2))
     with pytest.raises(BadInput, match="unknown source of features 'nothing'"):
         features_for(training, "nothing")
-
-
-def test_nearest_rows_are_training_items_and_their_distances() -> None:
-    training = images(30, 0)
-    index, distance = nearest_rows(training[[4, 17]], training)
-    assert index.tolist() == [4, 17]
-    assert float(distance.max()) == pytest.approx(0, abs=1e-4)

@@ -94,14 +94,6 @@ def frechet_floor(held_out: Tensor, count: int) -> float:
     return frechet_distance(one, other) * (1 / count + 1 / len(held_out)) / of_halves
 
 
-def nearest_rows(
-    generated: Items, training: Items, features: str | Path | nn.Module | Features = "auto"
-) -> tuple[Tensor, Tensor]:
-    """The nearest training item of each of N generated items: its index [N], and its distance in the features [N]."""
-    used = features if isinstance(features, Features) else features_for(training, features)
-    return nearest(used.of(generated), used.parts(training))
-
-
 def _of_images(source: str | Path | nn.Module) -> Features:
     network = find_features(source)
     shipped = str(source) == "auto" or str(source) in shipped_names()
